@@ -1,0 +1,93 @@
+"""Every error a user can meet.
+
+Each one says three things: what was found, where (file, line, field) and what to do about it. The command line
+prints exactly that, without a traceback, and exits with code 2; a library user catches `PointillistError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class PointillistError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        found: What is wrong, with the offending value in it.
+        where: File or folder it was found in.
+        line: 1-based line of a text file.
+        field: Column, key path (`shapes[3].points`) or argument.
+        cure: What the user can do, as one imperative sentence.
+    """
+
+    def __init__(
+        self,
+        found: str,
+        *,
+        where: str | Path | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        cure: str,
+    ) -> None:
+        self.found = found
+        self.where = None if where is None else str(where)
+        self.line = line
+        self.field = field
+        self.cure = cure
+        super().__init__(f"{self.place}: {found} {cure}" if self.place else f"{found} {cure}")
+
+    @property
+    def place(self) -> str:
+        """`file, line 3, field 'x'`, as far as it is known."""
+        parts = [] if self.where is None else [self.where]
+        if self.line is not None:
+            parts.append(f"line {self.line}")
+        if self.field is not None:
+            parts.append(f"field '{self.field}'")
+        return ", ".join(parts)
+
+
+class ConfigError(PointillistError):
+    """A setting that does not exist or cannot have this value."""
+
+
+class DatasetError(PointillistError):
+    """A data-set folder or `dataset.yaml` that does not hold together."""
+
+
+class ImageError(PointillistError):
+    """An image that is missing, unreadable or truncated."""
+
+
+class MaskError(PointillistError):
+    """A mask of another size than its image, or with a value that names no class."""
+
+
+class PointsError(PointillistError):
+    """A label file that cannot be read, or a point that cannot be right."""
+
+
+class RunError(PointillistError):
+    """A run directory that is missing, taken, incomplete or from other data."""
+
+
+class SaveError(PointillistError):
+    """Something could not be written; what stood there before still stands."""
+
+
+class TensorError(PointillistError, ValueError):
+    """A tensor of the wrong rank, size, dtype or device."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """A cure for a misspelt name: the nearest valid one, or all of them.
+
+    >>> nearest("singel-stage", ["full", "points", "single-stage"])
+    "Did you mean 'single-stage'? Valid: full, points, single-stage."
+    """
+    valid = list(choices)
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Valid: {', '.join(valid)}."

@@ -1,0 +1,79 @@
+"""Points as data: who was clicked where, in a stable order, by class name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One click.
+
+    Args:
+        image: Path of the image below the data set's image folder, with `/` and extension, as the label file names it.
+        x: Continuous, from the left edge of the EXIF-oriented image, in its pixels; column c has its centre at c + 0.5.
+        y: Continuous, from the top edge, downwards.
+        label: Class name.
+        extra: Further columns of the label file, kept for a rewrite.
+        line: 1-based line or position in the label file, for messages.
+    """
+
+    image: str
+    x: float
+    y: float
+    label: str
+    extra: Mapping[str, str] = field(default=_NOTHING, compare=False)
+    line: int | None = field(default=None, compare=False)
+
+
+class PointTable:
+    """Points of many images, in the order they were read.
+
+    Args:
+        points: The clicks.
+        columns: Names of the further columns, in their order.
+
+    >>> table = PointTable([Point("a.png", 3.5, 2.0, "berry"), Point("b.png", 1.0, 1.0, "soil")])
+    >>> [point.label for point in table.of("a.png")]
+    ['berry']
+    """
+
+    def __init__(self, points: Iterable[Point] = (), columns: Iterable[str] = ()) -> None:
+        self._points = tuple(points)
+        self.columns = tuple(columns)
+        self._by_image: dict[str, list[Point]] = {}
+        for point in self._points:
+            self._by_image.setdefault(point.image, []).append(point)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __iter__(self) -> Iterator[Point]:
+        return iter(self._points)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PointTable) and self._points == other._points
+
+    def __hash__(self) -> int:
+        return hash(self._points)
+
+    def __repr__(self) -> str:
+        return f"PointTable({len(self)} points in {len(self.images)} images)"
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Images with at least one point, in order of first appearance."""
+        return tuple(self._by_image)
+
+    def of(self, image: str) -> tuple[Point, ...]:
+        """Points of one image; empty when it has none."""
+        return tuple(self._by_image.get(image, ()))
+
+    def counts(self) -> Counter[str]:
+        """Number of points per class name."""
+        return Counter(point.label for point in self._points)
