@@ -1,0 +1,79 @@
+"""Only the planes of present classes are ever computed: gather them first, scatter the result at the end.
+
+An image of a data set of 21 classes shows two or three of them. `Planes` of K channels hold those of each image in
+ascending class order; an image with fewer than K present classes is filled up with planes of zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pointillist.errors import TensorError
+from pointillist.pseudomask.checks import shape_of
+
+Present = Tensor | Sequence[Sequence[int] | Tensor]
+"""B×C booleans, or for each image the indices of its present classes."""
+
+
+def present_mask(present: Present, batch: int, num_classes: int) -> Tensor:
+    """Bring both ways to name present classes to B×C booleans on the CPU.
+
+    Raises:
+        TensorError: For a wrong shape or dtype, or an index that is no class.
+    """
+    if isinstance(present, Tensor):
+        if present.dtype != torch.bool or present.shape != (batch, num_classes):
+            raise TensorError(
+                f"Got {shape_of(present)} {present.dtype}.",
+                field="present",
+                cure=f"Pass booleans of shape {batch}×{num_classes}, or one list of class indices per image.",
+            )
+        return present.cpu()
+    if len(present) != batch:
+        raise TensorError(f"Got {len(present)} lists for {batch} images.", field="present", cure="Pass one per image.")
+    mask = torch.zeros(batch, num_classes, dtype=torch.bool)
+    for row, indices in zip(mask, present, strict=True):
+        chosen = [int(i) for i in indices]
+        wrong = [i for i in chosen if not 0 <= i < num_classes]
+        if wrong:
+            raise TensorError(
+                f"Class {wrong[0]} is no index of {num_classes} classes.",
+                field="present",
+                cure=f"Use integers from 0 to {num_classes - 1}.",
+            )
+        row[chosen] = True
+    return mask
+
+
+def plane_classes(present: Tensor) -> Tensor:
+    """Class of each plane, B×K, in ascending order; −1 where an image has fewer than K present classes (K ≥ 1).
+
+    >>> plane_classes(torch.tensor([[True, False, True], [False, True, False]])).tolist()
+    [[0, 2], [1, -1]]
+    """
+    count = max(1, int(present.sum(dim=1).max()))
+    order = present.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :count]
+    return order.masked_fill(~present.gather(1, order), -1)
+
+
+def gather_planes(maps: Tensor, classes: Tensor, fill: float = 0.0) -> Tensor:
+    """B×K×H×W planes of B×C×H×W maps; `fill` in the planes of no class."""
+    classes = classes.to(maps.device)
+    images = torch.arange(maps.shape[0], device=maps.device)[:, None]
+    planes = maps[images, classes.clamp(min=0)]
+    return planes.masked_fill_((classes < 0)[:, :, None, None], fill)
+
+
+def scatter_planes(planes: Tensor, classes: Tensor, num_classes: int, fill: float = 0.0) -> Tensor:
+    """B×C×H×W maps of B×K×H×W planes; `fill` in the maps of absent classes."""
+    batch, _, height, width = planes.shape
+    maps = planes.new_full((batch, num_classes, height, width), fill)
+    for image, row in enumerate(classes.tolist()):
+        named = [(plane, c) for plane, c in enumerate(row) if c >= 0]
+        if named:
+            source, target = zip(*named, strict=True)
+            maps[image, list(target)] = planes[image, list(source)]
+    return maps

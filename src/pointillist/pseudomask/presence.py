@@ -1,0 +1,102 @@
+"""Presence: points name the classes in an image, so every other class is zero there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pointillist.errors import TensorError
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting
+from pointillist.pseudomask.planes import present_mask
+
+
+def present_classes(points: Sequence[Tensor], num_classes: int, *, background: int | None) -> Tensor:
+    """Classes that may occur in each image.
+
+    Args:
+        points: One N_i×3 tensor per image with **all** clicks of the whole image: x, y, class.
+        num_classes: C.
+        background: Index of the class that is always present; `None` if there is no such class.
+
+    Returns:
+        B×C booleans on the CPU.
+
+    Raises:
+        TensorError: For points that are not N×3, or a class outside 0…C−1.
+        ConfigError: If `background` is no class.
+
+    >>> present_classes([torch.tensor([[3.5, 2.5, 2.0]])], 4, background=0).tolist()
+    [[True, False, True, False]]
+    """
+    check_background(background, num_classes)
+    rows = check_points(points, None, num_classes)
+    present = torch.zeros(len(rows), num_classes, dtype=torch.bool)
+    for image, clicks in enumerate(rows):
+        present[image, clicks[:, 2].long()] = True
+    if background is not None:
+        present[:, background] = True
+    return present
+
+
+def presence(probabilities: Tensor, points_or_present: Sequence[Tensor] | Tensor, *, background: int | None) -> Tensor:
+    """Zero every class without a click in the whole image, and renormalise the rest.
+
+    Args:
+        probabilities: B×C×H×W, not negative.
+        points_or_present: One N_i×3 tensor of clicks per image (x, y, class), or B×C booleans.
+        background: Index of the class that is always present; `None` if there is no such class.
+
+    Returns:
+        B×C×H×W in the dtype of `probabilities`, summing to 1 over the present classes. Where their probabilities are
+        all zero (an underflow), each gets the same share. An image in which no class is present is zero.
+
+    Raises:
+        TensorError: For a wrong rank, size or dtype, or a class outside 0…C−1.
+        ConfigError: If `background` is no class.
+    """
+    check_maps(probabilities, "probabilities")
+    batch, num_classes = probabilities.shape[:2]
+    check_background(background, num_classes)
+    if isinstance(points_or_present, Tensor):
+        present = present_mask(points_or_present, batch, num_classes).clone()
+        if background is not None:
+            present[:, background] = True
+    else:
+        if len(points_or_present) != batch:
+            raise TensorError(
+                f"Got {len(points_or_present)} tensors for {batch} images.", field="points", cure="Pass one per image."
+            )
+        present = present_classes(points_or_present, num_classes, background=background)
+    wide = probabilities.double() if probabilities.dtype == torch.float64 else probabilities.float()
+    return renormalise(wide, present).to(probabilities.dtype)
+
+
+def renormalise(planes: Tensor, present: Tensor) -> Tensor:
+    """Zero the planes that are not present (B×K booleans) and bring the others to a sum of 1 at each pixel.
+
+    The sum runs over the planes in a fixed order, so planes of zeros change no bit of the result.
+    """
+    keep = present.to(planes.device)[:, :, None, None]
+    kept = torch.where(keep, planes, 0.0)
+    total = torch.zeros_like(kept[:, :1])
+    for plane in range(kept.shape[1]):
+        total += kept[:, plane : plane + 1]
+    share = keep / keep.sum(dim=1, keepdim=True).clamp(min=1)
+    tiny = torch.finfo(kept.dtype).tiny
+    return torch.where(total > tiny, kept / total.clamp(min=tiny), share.to(kept.dtype))
+
+
+def check_background(background: int | None, num_classes: int) -> None:
+    """Refuse a background index that is no class.
+
+    Raises:
+        ConfigError: Unless it is `None` or in 0…C−1.
+    """
+    check_setting(
+        background is None or 0 <= background < num_classes,
+        "background",
+        background,
+        f"Use None or an index from 0 to {num_classes - 1}.",
+    )

@@ -1,0 +1,90 @@
+"""Pixel-adaptive refinement: soft masks flow along pixels of the same colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pointillist.pseudomask import refine_torch
+from pointillist.pseudomask.checks import check_maps, check_setting
+from pointillist.pseudomask.planes import Present, gather_planes, plane_classes, present_mask, scatter_planes
+
+DILATIONS = (1, 2, 4, 8, 12, 24)
+"""Dilations of the 8-neighbourhoods in the published implementation."""
+
+
+def refine(
+    image: Tensor,
+    masks: Tensor,
+    *,
+    dilations: Sequence[int] = DILATIONS,
+    iterations: int = 10,
+    guide: Tensor | None = None,
+    present: Present | None = None,
+) -> Tensor:
+    """Refine soft masks with affinities from colour.
+
+    With N(i) the eight neighbours of pixel i at each dilation (borders replicated) and σ_k(i) the sample standard
+    deviation of channel k over these neighbours and, once per dilation, i itself:
+    e(i,j) = mean_k −|I_k(i) − I_k(j)| / (1e-8 + 0.1·σ_k(i)), a(i,·) = softmax of e(i,·) over N(i), and then
+    `iterations` times m(i) ← Σ_j a(i,j)·m(j). No parameters. The sum over classes is kept. The arithmetic is float32
+    (float64 for float64 inputs). No gradient flows through: pseudo-masks are targets.
+
+    Args:
+        image: B×3×H×W in [0, 1], not normalised.
+        masks: B×C×H×W soft masks at the size of the image, finite.
+        dilations: Distances of the neighbours in pixels.
+        iterations: How often the masks are averaged; 0 returns them as they are.
+        guide: B×F×H×W further features, counted as further channels k beside the three colours. Each channel is
+            measured in its own deviation, so no unit has to be matched.
+        present: The classes that may be non-zero: B×C booleans, or for each image their indices. Only their planes are
+            computed; the others come back as zeros.
+
+    Returns:
+        B×C×H×W refined masks in the dtype and on the device of `masks`.
+
+    Raises:
+        TensorError: For a wrong rank, size, dtype or device.
+        ConfigError: For a dilation below 1, none at all, or a negative number of iterations.
+
+    Source:
+        Araslanov and Roth, "Single-Stage Semantic Segmentation from Image Labels", CVPR 2020 (PAMR).
+    """
+    check_maps(image, "image", channels=3)
+    check_maps(masks, "masks", like=image)
+    if guide is not None:
+        check_maps(guide, "guide", like=image)
+    check_refinement(dilations, iterations)
+    if present is None:
+        return refine_planes(image, masks, dilations, iterations, guide)
+    num_classes = masks.shape[1]
+    classes = plane_classes(present_mask(present, masks.shape[0], num_classes))
+    planes = refine_planes(image, gather_planes(masks, classes), dilations, iterations, guide)
+    return scatter_planes(planes, classes, num_classes)
+
+
+@torch.no_grad()
+def refine_planes(
+    image: Tensor, planes: Tensor, dilations: Sequence[int], iterations: int, guide: Tensor | None = None
+) -> Tensor:
+    """`refine` without checks, on B×K×H×W planes: the one path of the device they are on."""
+    features = image if guide is None else torch.cat([image, guide.to(image.dtype)], dim=1)
+    if iterations == 0:
+        return planes.detach().clone()
+    wide = torch.float64 if torch.float64 in (features.dtype, planes.dtype) else torch.float32
+    with torch.autocast(planes.device.type, enabled=False):
+        result = refine_torch.refine_planes(features.to(wide), planes.to(wide), dilations, iterations)
+    return result.to(planes.dtype)
+
+
+def check_refinement(dilations: Sequence[int], iterations: int) -> None:
+    """Refuse settings that describe no neighbourhood.
+
+    Raises:
+        ConfigError: With the setting.
+    """
+    good = len(dilations) > 0 and all(isinstance(d, int) and d >= 1 for d in dilations)
+    check_setting(good, "dilations", tuple(dilations), "Use at least one whole number of pixels, 1 or more.")
+    check_setting(isinstance(iterations, int) and iterations >= 0, "iterations", iterations, "Use 0 or more.")
