@@ -18,6 +18,9 @@ clicks. `none`: there is no background, every pixel belongs to a clicked class.
 
 BACKGROUND_POLICIES: tuple[BackgroundPolicy, ...] = get_args(BackgroundPolicy)
 
+IGNORE = 255
+"""Label of pixels that belong to no class, everywhere inside the program; files may use another value."""
+
 Color = tuple[int, int, int]
 """Red, green, blue in 0..255."""
 
@@ -46,6 +49,12 @@ class ClassSet:
                 f"{len(self.names)} class(es) are listed; a segmentation needs at least two.",
                 field="classes",
                 cure="List every class, background included.",
+            )
+        if len(self.names) > IGNORE:
+            raise DatasetError(
+                f"{len(self.names)} classes are listed; label maps hold at most {IGNORE}.",
+                field="classes",
+                cure="Merge or drop some.",
             )
         for name in self.names:
             if not name or name != name.strip() or any(ord(c) < 32 for c in name):

@@ -27,7 +27,7 @@ class Point:
     x: float
     y: float
     label: str
-    extra: Mapping[str, str] = field(default=_NOTHING, compare=False)
+    extra: Mapping[str, str] = field(default_factory=lambda: _NOTHING, compare=False)
     line: int | None = field(default=None, compare=False)
 
 

@@ -1,0 +1,56 @@
+"""Data-set layouts on disk: one small file each, recognised or named.
+
+A new layout is one new module here with a subclass of `Layout`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pointillist.data.dataset import Dataset
+from pointillist.data.layouts.base import Layout
+from pointillist.errors import DatasetError, nearest
+from pointillist.registry import discover
+
+__all__ = ["Layout", "layouts", "load_dataset"]
+
+
+@cache
+def layouts() -> dict[str, type[Layout]]:
+    """All layouts by name."""
+    return discover(__name__, Layout)  # type: ignore[type-abstract]
+
+
+def load_dataset(path: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:
+    """Open a data set.
+
+    Args:
+        path: Its folder, or a `dataset.yaml` anywhere.
+        layout: Name of its layout; recognised when not given.
+        points: A label file to use in place of the data set's own clicks.
+
+    Raises:
+        DatasetError: There is nothing at `path`, or it is of no known layout, or does not hold together.
+        PointsError: The points cannot be read or do not fit.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise DatasetError("there is no such folder or file.", where=root, cure="Check the path of the data set.")
+    if layout is not None:
+        if layout not in layouts():
+            raise DatasetError(f"{layout!r} is no layout.", field="layout", cure=nearest(layout, layouts()))
+        chosen = layouts()[layout]()
+    else:
+        fitting = [kind() for kind in layouts().values() if kind().recognise(root)]
+        if not fitting:
+            raise DatasetError(
+                "is no data set: there is no dataset.yaml, and no known layout fits.",
+                where=root,
+                cure=f"Run 'pointillist init {root} --classes background,…' to make one from a folder of images.",
+            )
+        # A dataset.yaml is what its owner wrote on purpose, so it wins over a layout that merely looks alike.
+        chosen = next((kind for kind in fitting if kind.name == "folder"), fitting[0])
+    dataset = chosen.load(root)
+    label_file = dataset.points_file if points is None else Path(points)
+    return dataset if label_file is None else dataset.with_points(label_file)

@@ -1,0 +1,33 @@
+"""What every data-set layout declares and does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from pointillist.data.dataset import Dataset
+
+
+class Layout(ABC):
+    """One way to lay out images, masks and splits on disk.
+
+    Attributes:
+        name: What the user types after `--layout`.
+        title: One line for listings.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    @abstractmethod
+    def recognise(self, root: Path) -> bool:
+        """Whether an existing path has this layout, judged by a few names, quickly."""
+
+    @abstractmethod
+    def load(self, root: Path) -> Dataset:
+        """Describe the data set without opening its images; its points are read by the caller from `points_file`.
+
+        Raises:
+            DatasetError: It does not hold together.
+        """

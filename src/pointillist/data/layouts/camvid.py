@@ -1,0 +1,54 @@
+"""CamVid in its 11-class version: `train/`, `trainannot/`, `val/`, `valannot/`, perhaps `test/`, `testannot/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pointillist.classes import ClassSet
+from pointillist.data.dataset import Dataset, Item, find_images
+from pointillist.data.layouts.base import Layout
+from pointillist.data.masks import MaskReader
+
+CLASSES = {
+    "sky": "#808080",
+    "building": "#800000",
+    "pole": "#c0c080",
+    "road": "#804080",
+    "pavement": "#3c28de",
+    "tree": "#808000",
+    "sign": "#c08080",
+    "fence": "#404080",
+    "car": "#400080",
+    "pedestrian": "#404000",
+    "bicyclist": "#0080c0",
+}
+"""Order and colours of the SegNet release (Badrinarayanan 2017) of Brostow et al. 2009; index 11 is void."""
+
+SPLITS = ("train", "val", "test")
+
+
+class CamVid(Layout):
+    """Every pixel belongs to a class, so there is no background."""
+
+    name: ClassVar[str] = "camvid"
+    title: ClassVar[str] = "CamVid, 11 classes: train/, trainannot/, val/, valannot/"
+
+    def recognise(self, root: Path) -> bool:
+        """Folders of images with their `…annot` twins."""
+        return all((root / f"train{kind}").is_dir() for kind in ("", "annot"))
+
+    def load(self, root: Path) -> Dataset:
+        """List the splits; images are named `train/….png`; see `Layout.load`."""
+        classes = ClassSet.create(tuple(CLASSES), tuple(CLASSES.values()), policy="none", ignore_index=11)
+        items: list[Item] = []
+        splits: dict[str, tuple[str, ...]] = {}
+        for split in SPLITS:
+            if not (root / split).is_dir():
+                continue
+            annotations = root / f"{split}annot"
+            masks = find_images(annotations) if annotations.is_dir() else {}
+            images = find_images(root / split)
+            items += [Item(f"{split}/{name}", path, masks.get(name)) for name, path in images.items()]
+            splits[split] = tuple(f"{split}/{name}" for name in images)
+        return Dataset(root, self.name, classes, tuple(items), splits, MaskReader(classes, "index"))

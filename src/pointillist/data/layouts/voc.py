@@ -1,0 +1,45 @@
+"""PASCAL VOC: `JPEGImages/`, `SegmentationClass/`, `ImageSets/Segmentation/{train,val}.txt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pointillist.classes import VOC_CLASSES, ClassSet, voc_palette
+from pointillist.data.dataset import Dataset, Item, find_images, read_split
+from pointillist.data.layouts.base import Layout
+from pointillist.data.masks import MaskReader
+
+IMAGES = "JPEGImages"
+MASKS = "SegmentationClass"
+SPLITS = "ImageSets/Segmentation"
+
+
+class Voc(Layout):
+    """The layout of VOCdevkit/VOC2012; images without a segmentation mask are left out.
+
+    The human clicks at hand have no background class, so the policy is `border` unless the user says otherwise.
+    """
+
+    name: ClassVar[str] = "voc"
+    title: ClassVar[str] = "PASCAL VOC: JPEGImages/, SegmentationClass/, ImageSets/Segmentation/"
+
+    def recognise(self, root: Path) -> bool:
+        """Its three folders."""
+        return all((root / folder).is_dir() for folder in (IMAGES, MASKS, SPLITS))
+
+    def load(self, root: Path) -> Dataset:
+        """List the images that have a mask or stand in a split; see `Layout.load`."""
+        classes = ClassSet.create(VOC_CLASSES, voc_palette(len(VOC_CLASSES)), policy="border")
+        masks = {path.stem: path for path in find_images(root / MASKS).values()}
+        images = find_images(root / IMAGES)
+        splits = {}
+        for file in sorted((root / SPLITS).glob("*.txt")):
+            splits[file.stem] = read_split(file, list(images))
+        listed = {name for names in splits.values() for name in names}
+        items = tuple(
+            Item(name, path, masks.get(path.stem))
+            for name, path in images.items()
+            if path.stem in masks or name in listed
+        )
+        return Dataset(root, self.name, classes, items, splits, MaskReader(classes, "palette"))

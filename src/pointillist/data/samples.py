@@ -1,0 +1,276 @@
+"""From a data set's files to training batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pointillist.classes import IGNORE
+from pointillist.data.dataset import Dataset, Item
+from pointillist.data.images import read_image
+from pointillist.data.transforms import (
+    Geometry,
+    Sample,
+    fit_size,
+    jitter_colors,
+    resize_image,
+    resize_labels,
+)
+from pointillist.points.border import border_points
+
+FieldsOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Makes distance fields of a whole image: (image 3×H×W, points N×3) → (fields P×H×W, their classes P)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step sees.
+
+    Args:
+        names: Names of the B images.
+        view: B×3×H×W in [0, 1], what the network sees: colours jittered.
+        image: B×3×H×W in [0, 1], the same without the jitter, for whatever looks at true colours.
+        points: Per image N×3 (x, y, class); clicks outside the window keep their coordinates.
+        valid: B×H×W bool, False on padding.
+        mask: B×H×W class indices, 255 = ignore; None in a batch for a method that learns from points.
+        fields: B×C×H×W distances in pixels, +inf for classes without a click; None when not asked for.
+    """
+
+    names: tuple[str, ...]
+    view: Tensor
+    image: Tensor
+    points: tuple[Tensor, ...]
+    valid: Tensor
+    mask: Tensor | None = None
+    fields: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return Batch(
+            self.names,
+            self.view.to(device, non_blocking=True),
+            self.image.to(device, non_blocking=True),
+            tuple(points.to(device, non_blocking=True) for points in self.points),
+            self.valid.to(device, non_blocking=True),
+            move(self.mask),
+            move(self.fields),
+        )
+
+    def without_masks(self) -> Batch:
+        """The same batch for a method that learns from points: it cannot see what it must not use."""
+        return replace(self, mask=None)
+
+
+def read_sample(dataset: Dataset, item: Item, size: tuple[int, int] | None, *, with_mask: bool) -> Sample:
+    """Read one image with its clicks, and its mask if asked, at the scale of training.
+
+    Args:
+        dataset: The data set.
+        item: One of its images.
+        size: (height, width) the image is fitted into, keeping its shape; None keeps its own size.
+        with_mask: Whether to open the mask, where there is one.
+
+    Raises:
+        ImageError: The image cannot be read.
+        MaskError: The mask cannot be read or does not fit.
+    """
+    pixels = read_image(item.image)
+    height, width = pixels.shape[:2]
+    target = fit_size((height, width), size)
+    clicks = np.array(
+        [(p.x, p.y, dataset.classes.index(p.label)) for p in dataset.points.of(item.name)], dtype=np.float64
+    ).reshape(-1, 3)
+    clicks[:, :2] *= (target[1] / width, target[0] / height)
+    if dataset.classes.policy == "border" and dataset.classes.background is not None:
+        border = border_points(clicks, target)
+        background = np.full((len(border), 1), dataset.classes.background)
+        clicks = np.concatenate([clicks, np.hstack([border, background])])
+    mask = None
+    if with_mask and item.mask is not None:
+        labels = dataset.masks.read(item.mask, (height, width))
+        mask = torch.from_numpy(resize_labels(labels, target).astype(np.int64))
+    return Sample(
+        name=item.name,
+        image=image_tensor(resize_image(pixels, target)),
+        points=torch.from_numpy(clicks.astype(np.float32)),
+        valid=torch.ones(target, dtype=torch.bool),
+        mask=mask,
+    )
+
+
+def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """H×W×3 uint8 → 3×H×W float32 in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(255)
+
+
+class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
+    """Samples drawn for training; `samples[index, draw]` depends on nothing but the data, the seed and its two numbers.
+
+    Args:
+        dataset: The data set.
+        items: Images to draw from.
+        size: Scale of training, see `read_sample`.
+        geometry: Random geometric transformation.
+        color_jitter: See `jitter_colors`.
+        seed: Seed of all draws.
+        with_masks: Whether masks are opened.
+        fields_of: Makes distance fields on the whole image, once per image; they then move with it.
+        cache_bytes: Decoded samples are kept in memory up to this many bytes.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        items: Sequence[Item],
+        *,
+        size: tuple[int, int] | None,
+        geometry: Geometry,
+        color_jitter: float = 0.0,
+        seed: int = 0,
+        with_masks: bool = False,
+        fields_of: FieldsOf | None = None,
+        cache_bytes: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self.items = tuple(items)
+        self.size = size
+        self.geometry = geometry
+        self.color_jitter = color_jitter
+        self.seed = seed
+        self.with_masks = with_masks
+        self.fields_of = fields_of
+        self._room = cache_bytes
+        self._cache: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def whole(self, index: int) -> Sample:
+        """The image at the scale of training, not transformed."""
+        cached = self._cache.get(index)
+        if cached is not None:
+            return _with_float_image(cached)
+        sample = read_sample(self.dataset, self.items[index], self.size, with_mask=self.with_masks)
+        if self.fields_of is not None:
+            fields, classes = self.fields_of(sample.image, sample.points)
+            sample = replace(sample, fields=fields, field_classes=classes)
+        # Images came from 8 bits, so keeping 8 bits loses nothing and takes a quarter of the room.
+        kept = replace(
+            sample,
+            image=sample.image.mul(255).round_().to(torch.uint8),
+            mask=None if sample.mask is None else sample.mask.to(torch.uint8),
+        )
+        cost = sum(t.nbytes for t in (kept.image, kept.points, kept.valid, kept.mask, kept.fields) if t is not None)
+        if cost <= self._room:
+            self._room -= cost
+            self._cache[index] = kept
+        return sample
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, Tensor]:
+        index, draw = key
+        rng = np.random.default_rng([self.seed, draw])
+        sample = self.geometry(self.whole(index), rng)
+        return sample, jitter_colors(sample.image, self.color_jitter, rng)
+
+
+def _with_float_image(kept: Sample) -> Sample:
+    mask = None if kept.mask is None else kept.mask.long()
+    return replace(kept, image=kept.image.float().div_(255), mask=mask)
+
+
+class Collate:
+    """Joins samples of one size into a batch; a plain class, so that loader workers of every system can receive it.
+
+    Args:
+        num_classes: C of the fields.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+
+    def __call__(self, drawn: Sequence[tuple[Sample, Tensor]]) -> Batch:
+        """Stack."""
+        samples = [sample for sample, _ in drawn]
+        fields = None
+        if samples[0].fields is not None:
+            fields = torch.full((len(samples), self.num_classes, *samples[0].size), torch.inf)
+            for plane, sample in zip(fields, samples, strict=True):
+                if sample.fields is not None and sample.field_classes is not None:
+                    plane[sample.field_classes] = sample.fields
+        mask = None
+        if any(sample.mask is not None for sample in samples):
+            mask = torch.stack([_mask_or_ignore(sample) for sample in samples])
+        return Batch(
+            names=tuple(sample.name for sample in samples),
+            view=torch.stack([view for _, view in drawn]),
+            image=torch.stack([sample.image for sample in samples]),
+            points=tuple(sample.points for sample in samples),
+            valid=torch.stack([sample.valid for sample in samples]),
+            mask=mask,
+            fields=fields,
+        )
+
+
+def _mask_or_ignore(sample: Sample) -> Tensor:
+    return torch.full(sample.size, IGNORE) if sample.mask is None else sample.mask
+
+
+class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
+    """Batches of (image index, draw number) from an endless stream of seeded permutations.
+
+    Draw d of a run is always the same image with the same transformation: whatever the number of processes or
+    workers, and wherever a run was interrupted.
+
+    Args:
+        length: Number of images.
+        batch_size: Images per step over all processes together.
+        seed: Seed of the permutations.
+        rank: This process.
+        processes: Number of processes; each takes its share of every batch.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+        self.length = length
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.processes = processes
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return steps_per_epoch(self.length, self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches come next; called by the trainer."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        share = self.batch_size // self.processes
+        orders: dict[int, NDArray[Any]] = {}
+        for step in range(len(self)):
+            first = (self.epoch * len(self) + step) * self.batch_size + self.rank * share
+            batch = []
+            for draw in range(first, first + share):
+                turn, place = divmod(draw, self.length)
+                if turn not in orders:
+                    orders = {turn: np.random.default_rng([self.seed, 1, turn]).permutation(self.length), **orders}
+                batch.append((int(orders[turn][place]), draw))
+            yield batch
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Steps in which every image is drawn about once."""
+    return max(1, round(images / batch_size))

@@ -1,0 +1,117 @@
+"""Reading and writing files so that no failure leaves half of one behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pointillist.errors import PointillistError, SaveError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, the file there takes the place of `path`.
+
+    The new content is flushed to the disk before it is renamed, so that after any failure either the old file or the
+    new one stands there, whole.
+
+    Raises:
+        SaveError: The folder is missing or read-only, the disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        # mkstemp makes private files; a file we write is as readable as any other new one.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise SaveError(
+            f"could not be written ({error.strerror or error}).",
+            where=path,
+            cure="Check that the folder exists, may be written to and has space left.",
+        ) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with `\\n` line ends, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and its parents; an existing one is fine.
+
+    Raises:
+        SaveError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SaveError(
+            f"this folder could not be made ({error.strerror or error}).",
+            where=path,
+            cure="Choose another place, or free this one.",
+        ) from error
+    return path
+
+
+def read_text(path: Path, kind: type[PointillistError], *, max_bytes: int = 2**30) -> str:
+    """Read UTF-8 text (with or without a byte-order mark).
+
+    Raises:
+        kind: The file is missing, unreadable, larger than `max_bytes`, or not UTF-8.
+    """
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise kind(
+                f"has {size:,} bytes; at most {max_bytes:,} are read.", where=path, cure="Is this the right file?"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise kind(
+            f"byte {error.start} is not UTF-8 text.", where=path, cure="Save the file with UTF-8 encoding."
+        ) from error
+    except OSError as error:
+        raise kind(
+            f"could not be read ({error.strerror or error}).", where=path, cure="Check the path and its permissions."
+        ) from error
+
+
+def read_yaml(path: Path, kind: type[PointillistError]) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        kind: The file cannot be read, is not YAML, or is no mapping.
+    """
+    text = read_text(path, kind, max_bytes=2**22)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise kind(
+            f"is not valid YAML: {getattr(error, 'problem', None) or error}.",
+            where=path,
+            line=None if mark is None else mark.line + 1,
+            cure="Mend that line; indentation and colons matter.",
+        ) from error
+    if not isinstance(content, dict):
+        raise kind("holds no 'key: value' lines.", where=path, cure="See the README for an example.")
+    return content

@@ -1,0 +1,117 @@
+"""The data set's own `points.csv`: image, x, y, class, and whatever further columns its owner keeps there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import ClassVar
+
+from pointillist.errors import PointsError
+from pointillist.files import read_text, write_text
+from pointillist.points.formats.base import PointFormat
+from pointillist.points.table import Point, PointTable
+
+COLUMNS = ("image", "x", "y", "class")
+
+
+class NativeCsv(PointFormat):
+    """Comma-separated UTF-8 text with a header line; coordinates are continuous and corner-based."""
+
+    name: ClassVar[str] = "csv"
+    title: ClassVar[str] = "points.csv of a pointillist data set"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    strict: ClassVar[bool] = True
+
+    def recognise(self, path: Path) -> bool:
+        """Any `.csv` file; what is wrong inside is said when it is read."""
+        return path.suffix.lower() in self.suffixes
+
+    def read(self, path: Path) -> PointTable:
+        """Read the table; see `PointFormat.read`."""
+        rows = csv.reader(io.StringIO(read_text(path, PointsError), newline=""), strict=True)
+        points: list[Point] = []
+        header: list[str] | None = None
+        try:
+            for row in rows:
+                if not any(cell.strip() for cell in row):
+                    continue
+                if header is None:
+                    header = self._header(row, path, rows.line_num)
+                else:
+                    points.append(self._point(row, header, path, rows.line_num))
+        except csv.Error as error:
+            raise PointsError(
+                f"is not readable as CSV ({error}).", where=path, line=rows.line_num, cure="Check the quotes there."
+            ) from error
+        if header is None:
+            raise PointsError("is empty.", where=path, cure=f"Write the header line {','.join(COLUMNS)} first.")
+        return PointTable(points, [name for name in header if name not in COLUMNS])
+
+    def write(self, table: PointTable, path: Path) -> None:
+        """Write the table, whole or not at all; `read` gives the same table back, to the last bit."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*COLUMNS, *table.columns])
+        for point in table:
+            extra = [point.extra.get(column, "") for column in table.columns]
+            writer.writerow([point.image, f"{point.x!r}", f"{point.y!r}", point.label, *extra])
+        write_text(path, text.getvalue())
+
+    @staticmethod
+    def _header(row: list[str], path: Path, line: int) -> list[str]:
+        names = [cell.strip() for cell in row]
+        for column in COLUMNS:
+            if column not in names:
+                looks_like_data = not any(name in COLUMNS for name in names)
+                found = "there is no header line." if looks_like_data else f"column '{column}' is missing."
+                raise PointsError(
+                    found,
+                    where=path,
+                    line=line,
+                    cure=f"The first line must name the columns {','.join(COLUMNS)}.",
+                )
+        doubled = [name for name in names if names.count(name) > 1]
+        if doubled:
+            raise PointsError(
+                f"column '{doubled[0]}' appears twice.", where=path, line=line, cure="Rename or remove one of them."
+            )
+        return names
+
+    @staticmethod
+    def _point(row: list[str], header: list[str], path: Path, line: int) -> Point:
+        if len(row) != len(header):
+            raise PointsError(
+                f"{len(row)} values for {len(header)} columns.",
+                where=path,
+                line=line,
+                cure="Give every column a value; put text that has commas into double quotes.",
+            )
+        cells = dict(zip(header, row, strict=True))
+        values = {}
+        for axis in ("x", "y"):
+            try:
+                values[axis] = float(cells[axis])
+            except ValueError:
+                values[axis] = math.nan
+            if not math.isfinite(values[axis]):
+                raise PointsError(
+                    f"found {cells[axis]!r}, which is no finite number.",
+                    where=path,
+                    line=line,
+                    field=axis,
+                    cure="Write pixels with a decimal point, for example 12.5.",
+                )
+        for column in ("image", "class"):
+            if not cells[column].strip():
+                raise PointsError("is empty.", where=path, line=line, field=column, cure="Fill it, or drop the line.")
+        extra = {name: value for name, value in cells.items() if name not in COLUMNS}
+        # Windows users write backslashes; a data set must open on every system.
+        image = cells["image"].strip().replace("\\", "/")
+        return Point(image, values["x"], values["y"], cells["class"].strip(), extra, line)
+
+
+def write_csv(table: PointTable, path: Path) -> None:
+    """Write `points.csv`; see `NativeCsv.write`."""
+    NativeCsv().write(table, path)

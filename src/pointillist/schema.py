@@ -1,0 +1,74 @@
+"""Strict settings: a wrong key or value is named together with the nearest right one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pointillist.errors import PointillistError
+
+
+class Strict(BaseModel):
+    """Base of everything that is read from a settings file: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(model: type[Model], values: Mapping[str, Any], kind: type[PointillistError], where: str | Path) -> Model:
+    """Validate settings.
+
+    Raises:
+        kind: At the first key that does not exist or has an impossible value.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        location = [part for part in first["loc"] if isinstance(part, str | int)]
+        path = ".".join(str(part) for part in location)
+        if first["type"] == "extra_forbidden":
+            found, cure = "there is no such setting.", _nearest_key(model, location)
+        else:
+            message = first["msg"].removeprefix("Value error, ")
+            found = f"found {_brief(first['input'])}: {message[:1].lower()}{message[1:]}."
+            cure = "Correct this value."
+            if first["type"] == "missing":
+                found, cure = "this setting is missing.", "Add it."
+        raise kind(found, where=where, field=path, cure=cure) from error
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _nearest_key(model: type[BaseModel], location: Sequence[str | int]) -> str:
+    known = list(setting_names(model))
+    wanted = ".".join(str(part) for part in location)
+    close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+    if not close:
+        # People remember the name, not the section it is in.
+        last = str(location[-1])
+        by_name = {name.rsplit(".", 1)[-1]: name for name in known}
+        close = [by_name[key] for key in difflib.get_close_matches(last, by_name, n=1, cutoff=0.6)]
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Valid: {', '.join(known)}."
+
+
+def setting_names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Dotted names of all settings of a model, nested ones included."""
+    names = []
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names += setting_names(annotation, f"{prefix}{name}.")
+        else:
+            names.append(f"{prefix}{name}")
+    return names
