@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pointillist.classes import ClassSet
@@ -142,6 +142,53 @@ def find_images(folder: Path) -> dict[str, Path]:
     if not found:
         raise DatasetError("holds no images.", where=folder, cure=f"Put {_suffixes()} files there.")
     return dict(sorted(found.items()))
+
+
+def pair_masks(folder: Path, images: Iterable[str]) -> dict[str, Path]:
+    """Masks by image name: the mask of `a/b.jpg` is `a/b.png` (or .tif, …) below the mask folder.
+
+    Args:
+        folder: Mask folder; when there is none, no image has a mask.
+        images: Image names, as `find_images` gives them.
+
+    Raises:
+        DatasetError: A mask fits several images, an image several masks, or their names differ in case.
+    """
+    if not folder.is_dir():
+        return {}
+    by_stem: dict[str, Path] = {}
+    for name, path in find_images(folder).items():
+        stem = _stem(name)
+        if stem in by_stem:
+            raise DatasetError(
+                f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'.",
+                where=folder,
+                cure="Keep one of them.",
+            )
+        by_stem[stem] = path
+    image_of: dict[str, str] = {}
+    for name in images:
+        other = image_of.setdefault(_stem(name), name)
+        mask = by_stem.get(_stem(name))
+        if other != name and mask is not None:
+            raise DatasetError(
+                f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both.",
+                where=folder,
+                cure="Rename one of the images and give it its own mask.",
+            )
+    folded = {stem.casefold(): name for stem, name in image_of.items()}
+    for stem in by_stem:
+        if stem not in image_of and stem.casefold() in folded:
+            raise DatasetError(
+                f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
+                where=folder,
+                cure="Give both the same name.",
+            )
+    return {name: by_stem[_stem(name)] for name in images if _stem(name) in by_stem}
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 def read_split(path: Path, names: Sequence[str]) -> tuple[str, ...]:

@@ -238,35 +238,42 @@ class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
         length: Number of images.
         batch_size: Images per step over all processes together.
         seed: Seed of the permutations.
+        steps_done: Asked when an epoch begins: how many steps the run has behind it.
         rank: This process.
         processes: Number of processes; each takes its share of every batch.
     """
 
-    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        *,
+        steps_done: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.length = length
         self.batch_size = batch_size
         self.seed = seed
+        self.steps_done = steps_done
         self.rank = rank
         self.processes = processes
-        self.epoch = 0
 
     def __len__(self) -> int:
         return steps_per_epoch(self.length, self.batch_size)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose batches come next; called by the trainer."""
-        self.epoch = epoch
-
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         share = self.batch_size // self.processes
         orders: dict[int, NDArray[Any]] = {}
-        for step in range(len(self)):
-            first = (self.epoch * len(self) + step) * self.batch_size + self.rank * share
+        start = self.steps_done()
+        for step in range(start, start + len(self)):
+            first = step * self.batch_size + self.rank * share
             batch = []
             for draw in range(first, first + share):
                 turn, place = divmod(draw, self.length)
                 if turn not in orders:
-                    orders = {turn: np.random.default_rng([self.seed, 1, turn]).permutation(self.length), **orders}
+                    orders[turn] = np.random.default_rng([self.seed, 1, turn]).permutation(self.length)
                 batch.append((int(orders[turn][place]), draw))
             yield batch
 

@@ -1,0 +1,1 @@
+"""Networks, losses, ways to learn, and the training run."""

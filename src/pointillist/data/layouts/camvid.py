@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pointillist.classes import ClassSet
-from pointillist.data.dataset import Dataset, Item, find_images
+from pointillist.data.dataset import Dataset, Item, find_images, pair_masks
 from pointillist.data.layouts.base import Layout
 from pointillist.data.masks import MaskReader
 
@@ -39,16 +39,15 @@ class CamVid(Layout):
         return all((root / f"train{kind}").is_dir() for kind in ("", "annot"))
 
     def load(self, root: Path) -> Dataset:
-        """List the splits; images are named `train/….png`; see `Layout.load`."""
+        """List the splits; images are named `train/….jpg`; see `Layout.load`."""
         classes = ClassSet.create(tuple(CLASSES), tuple(CLASSES.values()), policy="none", ignore_index=11)
         items: list[Item] = []
         splits: dict[str, tuple[str, ...]] = {}
         for split in SPLITS:
             if not (root / split).is_dir():
                 continue
-            annotations = root / f"{split}annot"
-            masks = find_images(annotations) if annotations.is_dir() else {}
             images = find_images(root / split)
+            masks = pair_masks(root / f"{split}annot", images)
             items += [Item(f"{split}/{name}", path, masks.get(name)) for name, path in images.items()]
             splits[split] = tuple(f"{split}/{name}" for name in images)
         return Dataset(root, self.name, classes, tuple(items), splits, MaskReader(classes, "index"))

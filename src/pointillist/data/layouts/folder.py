@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, field_validator
 
 from pointillist.classes import BackgroundPolicy, ClassSet, hex_color, parse_color
-from pointillist.data.dataset import Dataset, Item, find_images, read_split
+from pointillist.data.dataset import Dataset, Item, find_images, pair_masks, read_split
 from pointillist.data.layouts.base import Layout
 from pointillist.data.masks import MaskEncoding, MaskReader
 from pointillist.errors import DatasetError
@@ -99,7 +99,7 @@ class Folder(Layout):
             raise DatasetError(error.found, where=file, field=error.field, cure=error.cure) from error
         home = file.parent
         images = find_images(home / settings.paths.images)
-        masks = self._masks(home / settings.paths.masks, images)
+        masks = pair_masks(home / settings.paths.masks, images)
         items = tuple(Item(name, path, masks.get(name)) for name, path in images.items())
         folder = home / settings.paths.splits
         split_files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
@@ -117,45 +117,6 @@ class Folder(Layout):
             masks=MaskReader(classes, settings.masks, ignore_colors),
             points_file=points_file if points_file.exists() else None,
         )
-
-    @staticmethod
-    def _masks(folder: Path, images: Mapping[str, Path]) -> dict[str, Path]:
-        """Masks by image name: the mask of `a/b.jpg` is `a/b.png` (or .tif, …) below the mask folder."""
-        if not folder.is_dir():
-            return {}
-        by_stem: dict[str, Path] = {}
-        for name, path in find_images(folder).items():
-            stem = _stem(name)
-            if stem in by_stem:
-                raise DatasetError(
-                    f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'.",
-                    where=folder,
-                    cure="Keep one of them.",
-                )
-            by_stem[stem] = path
-        image_of: dict[str, str] = {}
-        for name in images:
-            other = image_of.setdefault(_stem(name), name)
-            mask = by_stem.get(_stem(name))
-            if other != name and mask is not None:
-                raise DatasetError(
-                    f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both.",
-                    where=folder,
-                    cure="Rename one of the images and give it its own mask.",
-                )
-        folded = {stem.casefold(): name for stem, name in image_of.items()}
-        for stem in by_stem:
-            if stem not in image_of and stem.casefold() in folded:
-                raise DatasetError(
-                    f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
-                    where=folder,
-                    cure="Give both the same name.",
-                )
-        return {name: by_stem[_stem(name)] for name in images if _stem(name) in by_stem}
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
 
 
 def write_dataset_file(

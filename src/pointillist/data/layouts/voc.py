@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pointillist.classes import VOC_CLASSES, ClassSet, voc_palette
-from pointillist.data.dataset import Dataset, Item, find_images, read_split
+from pointillist.data.dataset import Dataset, Item, find_images, pair_masks, read_split
 from pointillist.data.layouts.base import Layout
 from pointillist.data.masks import MaskReader
 
@@ -31,15 +31,13 @@ class Voc(Layout):
     def load(self, root: Path) -> Dataset:
         """List the images that have a mask or stand in a split; see `Layout.load`."""
         classes = ClassSet.create(VOC_CLASSES, voc_palette(len(VOC_CLASSES)), policy="border")
-        masks = {path.stem: path for path in find_images(root / MASKS).values()}
         images = find_images(root / IMAGES)
+        masks = pair_masks(root / MASKS, images)
         splits = {}
         for file in sorted((root / SPLITS).glob("*.txt")):
             splits[file.stem] = read_split(file, list(images))
         listed = {name for names in splits.values() for name in names}
         items = tuple(
-            Item(name, path, masks.get(path.stem))
-            for name, path in images.items()
-            if path.stem in masks or name in listed
+            Item(name, path, masks.get(name)) for name, path in images.items() if name in masks or name in listed
         )
         return Dataset(root, self.name, classes, items, splits, MaskReader(classes, "palette"))

@@ -1,0 +1,224 @@
+"""What happens beside the training step: exact checkpoints, the table of metrics, the progress bar."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+import time
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pointillist.errors import SaveError
+from pointillist.files import make_folder, read_text, replacing, write_text
+from pointillist.training.run_directory import RunDirectory
+
+COLUMNS = (
+    *("epoch", "step", "seconds", "lr", "loss", "loss_clicks", "loss_pseudo", "coverage", "agreement"),
+    *("val_miou", "val_accuracy"),
+)
+"""Columns of `metrics.csv`; what a method does not have stays empty."""
+
+
+class Checkpoint(L.Callback):
+    """Keeps `checkpoints/last.ckpt`, written at ends of epochs, whole or not at all.
+
+    Weights, optimiser, schedule and counters are Lightning's; the states of all random generators are added, because
+    Lightning does not keep them.
+
+    Args:
+        run: Where.
+        every: Least seconds between two checkpoints; the last epoch always writes one.
+    """
+
+    def __init__(self, run: RunDirectory, every: float) -> None:
+        self.run = run
+        self.every = every
+        self._saved_at = time.monotonic()
+        self._random: dict[str, Any] | None = None
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Save when it is time."""
+        due = time.monotonic() - self._saved_at >= self.every or trainer.current_epoch + 1 == trainer.max_epochs
+        # All processes must come to the same decision, or they would wait for each other for ever.
+        if trainer.strategy.broadcast(due):
+            self.save(trainer)
+
+    def save(self, trainer: L.Trainer) -> None:
+        """Write the checkpoint now.
+
+        Raises:
+            SaveError: It could not be written; the one before still stands.
+        """
+        path = self.run.checkpoint
+        if trainer.is_global_zero:
+            make_folder(path.parent)
+            with replacing(path) as temporary:
+                trainer.save_checkpoint(temporary)
+                # Lightning has been seen to swallow a failed write.
+                if temporary.stat().st_size == 0:
+                    raise SaveError("came out empty.", where=path, cure="Free space on this disk.")
+        else:
+            trainer.save_checkpoint(path)  # takes part in gathering, writes nothing
+        self._saved_at = time.monotonic()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the random states."""
+        version, numbers, gauss = random.getstate()
+        _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+        checkpoint["random"] = {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "python": [version, list(numbers), gauss],
+            "numpy": [torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+        }
+
+    def on_load_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the random states until training begins; Lightning draws numbers in between."""
+        self._random = checkpoint["random"]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Put the random states back, once."""
+        if self._random is None:
+            return
+        states, self._random = self._random, None
+        torch.set_rng_state(states["torch"])
+        if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(states["cuda"])
+        version, numbers, gauss = states["python"]
+        random.setstate((version, tuple(numbers), gauss))
+        keys, position, has_gauss, cached = states["numpy"]
+        np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
+
+
+class MetricsTable(L.Callback):
+    """Writes `metrics.csv`, one line per epoch; after an interruption it continues where the checkpoint stands.
+
+    Args:
+        run: Where.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self._rows: list[dict[str, str]] = []
+        self._started = time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Take over the lines of epochs that are done."""
+        rows = read_metrics(self.run)
+        self._rows = [row for row in rows if int(row["epoch"]) <= trainer.current_epoch]
+        self._started = time.monotonic() - (float(self._rows[-1]["seconds"]) if self._rows else 0.0)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Add a line."""
+        if not trainer.is_global_zero:
+            return
+        row = {
+            "epoch": str(trainer.current_epoch + 1),
+            "step": str(trainer.global_step),
+            "seconds": f"{time.monotonic() - self._started:.2f}",
+            "lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.4g}",
+        }
+        measured = trainer.callback_metrics
+        fresh = set(measured) if _validated(trainer) else {name for name in measured if not name.startswith("val_")}
+        row.update({name: f"{float(measured[name]):.6g}" for name in COLUMNS if name in fresh})
+        self._rows.append(row)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_text(self.run.metrics_file, text.getvalue())
+
+
+def _validated(trainer: L.Trainer) -> bool:
+    every = trainer.check_val_every_n_epoch
+    return bool(trainer.val_dataloaders) and every is not None and (trainer.current_epoch + 1) % every == 0
+
+
+def read_metrics(run: RunDirectory) -> list[dict[str, str]]:
+    """Lines of `metrics.csv` by column name; empty before the first epoch is done."""
+    if not run.metrics_file.is_file():
+        return []
+    return list(csv.DictReader(io.StringIO(read_text(run.metrics_file, SaveError), newline="")))
+
+
+class ProgressDisplay(L.Callback):
+    """A progress bar that says what matters; where there is no terminal, a line now and then.
+
+    Args:
+        console: Where it is shown.
+        lines: Number of lines over the whole run, without a terminal.
+    """
+
+    def __init__(self, console: Console, lines: int = 10) -> None:
+        self.console = console
+        self.lines = lines
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._seen: dict[str, float] = {}
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Show the bar."""
+        if not trainer.is_global_zero or not self.console.is_terminal:
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self.console,
+        )
+        self._task = self._progress.add_task("training", total=trainer.estimated_stepping_batches, status="")
+        self._progress.update(self._task, completed=trainer.global_step)
+        self._progress.start()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        if self._progress is not None:
+            self._progress.update(self._task, completed=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Show the epoch's figures."""
+        if not trainer.is_global_zero:
+            return
+        self._seen.update({name: float(value) for name, value in trainer.callback_metrics.items()})
+        status = describe(self._seen)
+        if self._progress is not None:
+            self._progress.update(self._task, status=status)
+            return
+        epochs, done = trainer.max_epochs or 1, trainer.current_epoch + 1
+        if done == epochs or done % max(1, epochs // self.lines) == 0:
+            self.console.print(f"epoch {done}/{epochs}  {status}", highlight=False)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Leave the terminal as it was."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal as it was."""
+        self.on_train_end(trainer, module)
+
+
+def describe(values: dict[str, float]) -> str:
+    """`loss 0.42 · coverage 71 % · agreement 88 % · val mIoU 0.531`.
+
+    >>> describe({"loss": 0.4203, "coverage": 0.71})
+    'loss 0.420 · coverage 71 %'
+    """
+    parts = []
+    if "loss" in values:
+        parts.append(f"loss {values['loss']:.3f}")
+    parts += [f"{name} {values[name]:.0%}".replace("%", " %") for name in ("coverage", "agreement") if name in values]
+    if "val_miou" in values:
+        parts.append(f"val mIoU {values['val_miou']:.3f}")
+    return " · ".join(parts)

@@ -1,0 +1,89 @@
+"""What all ways to learn share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from pointillist.classes import ClassSet
+from pointillist.data.samples import Batch, FieldsOf
+from pointillist.schema import Strict
+
+if TYPE_CHECKING:
+    from pointillist.training.networks import Prediction
+
+
+class MethodOptions(Strict):
+    """Base of a method's options; the name is one of them, so that a saved config is complete."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a method sees of one training step.
+
+    Args:
+        prediction: The network's answer to `batch.view`.
+        batch: Images and their labels.
+        progress: Share of the training that is done, in [0, 1).
+        guide: Gives B×C×H×W detached probabilities to make pseudo-masks from: the network's own, or its moving
+            average's where there is one. Called only by methods that need them.
+    """
+
+    prediction: Prediction
+    batch: Batch
+    progress: float
+    guide: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step of a method gives.
+
+    Args:
+        loss: Scalar to be minimised.
+        labels: B×H×W labels learnt from, 255 = ignore; None for methods without pseudo-masks.
+        parts: Named scalars to log.
+    """
+
+    loss: Tensor
+    labels: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Method(nn.Module, ABC):
+    """One way to learn a network from labels; its own parameters, if any, are trained along.
+
+    Attributes:
+        name: What the user types.
+        title: One line for listings.
+        supervision: What it learns from. A method that learns from `points` never receives a mask.
+        Options: Its settings.
+
+    Args:
+        options: An instance of `Options`.
+        classes: Classes of the data set.
+        feature_channels: F of the network's features.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    supervision: ClassVar[Literal["points", "masks"]] = "points"
+    Options: ClassVar[type[MethodOptions]]
+
+    def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def fields_of(self) -> FieldsOf | None:
+        """Distance fields to be made once on each whole image, or None when the method needs none."""
+        return None
+
+    @abstractmethod
+    def loss(self, step: Step) -> Outcome:
+        """The loss of one batch; finite, and 0 where nothing is labelled."""

@@ -1,0 +1,34 @@
+"""Learning from real masks: the upper bound."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pointillist.errors import DatasetError
+from pointillist.training.losses import masked_cross_entropy
+from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+
+
+class FullOptions(MethodOptions):
+    """No options."""
+
+    name: Literal["full"] = "full"
+
+
+class Full(Method):
+    """Cross-entropy on the real mask."""
+
+    name: ClassVar[str] = "full"
+    title: ClassVar[str] = "real masks, the upper bound"
+    supervision: ClassVar[Literal["points", "masks"]] = "masks"
+    Options: ClassVar[type[MethodOptions]] = FullOptions
+
+    def loss(self, step: Step) -> Outcome:
+        """See `Method.loss`."""
+        if step.batch.mask is None:
+            raise DatasetError(
+                f"'{step.batch.names[0]}' has no mask, and the method 'full' learns from masks.",
+                field="masks",
+                cure="Add masks, or choose a method that learns from points.",
+            )
+        return Outcome(masked_cross_entropy(step.prediction.logits, step.batch.mask))

@@ -1,0 +1,28 @@
+"""Learning from the clicked pixels alone: the lower bound."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pointillist.training.losses import click_labels, masked_cross_entropy
+from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+
+
+class PointsOptions(MethodOptions):
+    """No options."""
+
+    name: Literal["points"] = "points"
+
+
+class Points(Method):
+    """Cross-entropy on the clicked pixels."""
+
+    name: ClassVar[str] = "points"
+    title: ClassVar[str] = "cross-entropy on the clicks alone, the lower bound"
+    Options: ClassVar[type[MethodOptions]] = PointsOptions
+
+    def loss(self, step: Step) -> Outcome:
+        """See `Method.loss`."""
+        logits = step.prediction.logits
+        clicks = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
+        return Outcome(masked_cross_entropy(logits, clicks))

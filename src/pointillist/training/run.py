@@ -1,0 +1,273 @@
+"""One training: settings and a data set in, a run directory out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from torch.utils.data import DataLoader
+
+from pointillist.data.dataset import Dataset, Item
+from pointillist.data.samples import Batch, Collate, DrawSampler, TrainingSamples, steps_per_epoch
+from pointillist.data.transforms import Geometry
+from pointillist.errors import DatasetError, PointsError, RunError
+from pointillist.training.callbacks import Checkpoint, MetricsTable, ProgressDisplay
+from pointillist.training.config import Config
+from pointillist.training.methods import get_method
+from pointillist.training.module import TrainingModule
+from pointillist.training.protocol import describe_protocol
+from pointillist.training.run_directory import DataRecord, RunDirectory
+from pointillist.training.scoring import ScoredImages
+
+
+def fit(
+    config: Config,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+    callbacks: Sequence[L.Callback] = (),
+) -> RunDirectory:
+    """Train a network and leave a run directory.
+
+    Args:
+        config: Settings.
+        dataset: What to learn from; its policy gives way to `config.data.background`.
+        out: The run directory.
+        resume: Continue the run there from its last checkpoint; the result is the one of an uninterrupted run.
+        overwrite: Replace the run there.
+        console: Where progress is shown; nowhere when None.
+        callbacks: Further observers; they must not change the training.
+
+    Raises:
+        DatasetError: The method needs masks or images that are not there.
+        PointsError: The method needs clicks and there are none.
+        RunError: The directory is taken, or cannot be resumed with these data and settings.
+        SaveError: Something could not be written.
+    """
+    dataset = dataset if config.data.background is None else dataset.with_policy(config.data.background)
+    items = training_items(dataset, get_method(config.method.name).supervision)
+    record = DataRecord.of(dataset, items)
+    run = RunDirectory(out)
+    first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
+    if resume:
+        _check_resumable(RunDirectory.open(out), config, record)
+    elif first_process:
+        # With several devices Lightning starts this program once more for each; the first one keeps the books.
+        run.begin(config, record, overwrite=overwrite)
+    if console is not None and first_process:
+        for line in remarks(dataset, items):
+            console.print(f"[yellow]note[/] {line}", highlight=False)
+
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    L.seed_everything(config.trainer.seed, verbose=False)
+    per_epoch = steps_per_epoch(len(items), config.trainer.batch_size)
+    epochs = config.trainer.epochs
+    if config.trainer.steps is not None:
+        epochs = -(-config.trainer.steps // per_epoch)
+    module = TrainingModule(config, dataset.classes, epochs * per_epoch)
+    scored = [item for item in _validation_items(dataset) if item.mask is not None]
+    observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]
+    if console is not None:
+        observers.append(ProgressDisplay(console))
+    with warnings.catch_warnings():
+        _silence_lightning()
+        trainer = _trainer(config, epochs, run, observers, validate=bool(scored))
+        trainer.fit(
+            module,
+            _training_loader(config, dataset, items, module, trainer),
+            _validation_loader(config, dataset, scored, trainer) if scored else None,
+            ckpt_path=str(run.checkpoint) if resume and run.checkpoint.is_file() else None,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        protocol = describe_protocol(config, record, dataset.classes, module.total_steps)
+        run.save_model(module.final_network, config, dataset.classes, protocol)
+    trainer.strategy.barrier()
+    return run
+
+
+def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
+    """Images a method can learn from: those with a mask, or those with at least one click.
+
+    Raises:
+        DatasetError: There is no mask.
+        PointsError: There is no click.
+    """
+    split = dataset.split(dataset.training_split)
+    if supervision == "masks":
+        items = tuple(item for item in split if item.mask is not None)
+        if not items:
+            raise DatasetError(
+                f"no image of '{dataset.training_split}' has a mask, and this method learns from masks.",
+                where=dataset.root,
+                field="masks",
+                cure="Add masks, or choose --method single-stage.",
+            )
+        return items
+    items = tuple(item for item in split if dataset.points.of(item.name))
+    if not items:
+        where = dataset.points_file or dataset.root
+        raise PointsError(
+            f"there are no points on the {len(split)} images of '{dataset.training_split}'.",
+            where=where,
+            cure="Click some (points.csv: image,x,y,class), or name a label file with --points.",
+        )
+    return items
+
+
+def remarks(dataset: Dataset, items: Sequence[Item]) -> list[str]:
+    """What a user should know about the clicks before a long training."""
+    lines = []
+    split = dataset.split(dataset.training_split)
+    if dataset.rejected is not None and dataset.rejected.rejections:
+        total = len(dataset.points) + len(dataset.rejected.rejections)
+        why = ", ".join(f"{count:,} {reason}" for reason, count in dataset.rejected.reasons().most_common())
+        lines.append(f"{len(dataset.points):,} of {total:,} points are used; left out: {why}.")
+    if len(items) < len(split):
+        lines.append(f"{len(split) - len(items)} of {len(split)} training images have no label and are left out.")
+    clicks: Counter[str] = Counter()
+    for item in items:
+        clicks.update(point.label for point in dataset.points.of(item.name))
+    background = dataset.classes.background
+    if dataset.classes.policy == "points" and background is not None and clicks:
+        name = dataset.classes.names[background]
+        bare = sum(1 for item in items if all(point.label != name for point in dataset.points.of(item.name)))
+        if bare:
+            lines.append(
+                f"{bare} images have no click on the background '{name}'; nothing there can be learnt as such."
+            )
+    derived = (
+        {dataset.classes.names[background]} if dataset.classes.policy == "border" and background is not None else ()
+    )
+    unclicked = [name for name in dataset.classes.names if clicks and name not in clicks and name not in derived]
+    if unclicked:
+        lines.append(f"never clicked, so never predicted: {', '.join(unclicked)}.")
+    return lines
+
+
+def _validation_items(dataset: Dataset) -> tuple[Item, ...]:
+    return () if dataset.validation_split is None else dataset.split(dataset.validation_split)
+
+
+def _check_resumable(run: RunDirectory, config: Config, record: DataRecord) -> None:
+    saved, earlier = run.read()
+    if earlier.fingerprint != record.fingerprint:
+        raise RunError(
+            "classes, images or clicks have changed since this run began.",
+            where=run.root,
+            cure="Start a new run with another --out.",
+        )
+    if saved != config:
+        old, new = saved.to_dict(), config.to_dict()
+        changed = [f"{s}.{k}" for s in new for k in new[s] if old[s].get(k) != new[s][k]]
+        raise RunError(
+            f"these settings differ from the run's: {', '.join(changed)}.",
+            where=run.root,
+            cure="Resume with the settings of the run: --resume alone takes them from its config.yaml.",
+        )
+
+
+def _trainer(
+    config: Config, epochs: int, run: RunDirectory, callbacks: list[L.Callback], *, validate: bool
+) -> L.Trainer:
+    settings = config.trainer
+    several = settings.devices * settings.nodes > 1
+    return L.Trainer(
+        accelerator=settings.device,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy="ddp" if several else "auto",
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_epochs=epochs,
+        check_val_every_n_epoch=max(1, epochs // settings.validations) if settings.validations else None,
+        limit_val_batches=None if validate and settings.validations else 0,
+        num_sanity_val_steps=0,
+        gradient_clip_val=config.optimizer.gradient_clip,
+        logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
+        callbacks=callbacks,
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=run.root,
+    )
+
+
+def _training_loader(
+    config: Config, dataset: Dataset, items: Sequence[Item], module: TrainingModule, trainer: L.Trainer
+) -> DataLoader[Batch]:
+    data = config.data
+    with_masks = module.method.supervision == "masks" or data.diagnose
+    samples = TrainingSamples(
+        dataset,
+        items,
+        size=data.size,
+        geometry=Geometry(data.training_window, data.scale, data.horizontal_flip, data.vertical_flip),
+        color_jitter=data.color_jitter,
+        seed=config.trainer.seed,
+        with_masks=with_masks,
+        fields_of=module.method.fields_of(),
+        cache_bytes=data.cache_mb * 2**20,
+    )
+    sampler = DrawSampler(
+        len(samples),
+        config.trainer.batch_size,
+        config.trainer.seed,
+        steps_done=lambda: trainer.global_step,
+        rank=trainer.global_rank,
+        processes=trainer.world_size,
+    )
+    workers = _workers(config, trainer)
+    return DataLoader(
+        samples,  # type: ignore[arg-type]
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=Collate(len(dataset.classes)),
+        persistent_workers=workers > 0,
+        # Of its own, so that opening a loader does not move the random state of the training.
+        generator=torch.Generator().manual_seed(config.trainer.seed),
+    )
+
+
+def _validation_loader(
+    config: Config, dataset: Dataset, items: Sequence[Item], trainer: L.Trainer
+) -> DataLoader[list[object]]:
+    return DataLoader(
+        ScoredImages(dataset, items, config.data.size, trainer.global_rank, trainer.world_size),  # type: ignore[arg-type]
+        batch_size=1,
+        num_workers=_workers(config, trainer),
+        collate_fn=list,
+        generator=torch.Generator().manual_seed(config.trainer.seed),
+    )
+
+
+def _workers(config: Config, trainer: L.Trainer) -> int:
+    if config.data.workers is not None:
+        return config.data.workers
+    # On a CPU the network needs all cores, and decoded images are kept in memory; a GPU must be fed.
+    if trainer.accelerator.__class__.__name__ == "CPUAccelerator":
+        return 0
+    return min(8, os.cpu_count() or 1)
+
+
+def _silence_lightning() -> None:
+    """Leave out what Lightning says about itself; errors still come through."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")

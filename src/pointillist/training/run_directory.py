@@ -1,0 +1,245 @@
+"""The run directory: everything a training leaves behind, and where.
+
+config.yaml        settings and the data set they were used on
+metrics.csv        one line per epoch
+checkpoints/       last.ckpt, to resume
+model/             model.safetensors + model.json, loadable without executing code
+panels/            pictures taken along the way
+tensorboard/       the same curves for TensorBoard
+report.html        the page for a colleague
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import pointillist
+from pointillist.classes import ClassSet
+from pointillist.data.dataset import Dataset, Item
+from pointillist.errors import RunError
+from pointillist.files import make_folder, read_text, read_yaml, replacing, write_text
+from pointillist.schema import parse
+from pointillist.training.config import Config, NetworkSettings, config_from
+from pointillist.training.networks import Network, build_network
+
+FORMAT = 1
+"""Version of the files below; a newer program reads all older ones."""
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Which data a run learnt from.
+
+    Args:
+        path: Data set, absolute.
+        layout: Its layout.
+        points: Label file, absolute; None when the data set has none.
+        split: Split the run learnt from.
+        images: Images it learnt from.
+        clicks: Clicks on them.
+        fingerprint: Hash over classes, image names and clicks.
+    """
+
+    path: str
+    layout: str
+    points: str | None
+    split: str
+    images: int
+    clicks: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, dataset: Dataset, items: Sequence[Item]) -> DataRecord:
+        """Describe the data a run is about to learn from."""
+        return cls(
+            path=str(dataset.root.resolve()),
+            layout=dataset.layout,
+            points=None if dataset.points_file is None else str(dataset.points_file.resolve()),
+            split=dataset.training_split,
+            images=len(items),
+            clicks=sum(len(dataset.points.of(item.name)) for item in items),
+            fingerprint=fingerprint(dataset, items),
+        )
+
+
+def fingerprint(dataset: Dataset, items: Iterable[Item]) -> str:
+    """Hash over classes, image names and clicks: two runs with the same one had the same labels."""
+    digest = hashlib.sha256(repr((dataset.classes.names, dataset.classes.policy)).encode())
+    for item in items:
+        clicks = [(point.x, point.y, point.label) for point in dataset.points.of(item.name)]
+        digest.update(repr((item.name, clicks)).encode())
+    return digest.hexdigest()[:16]
+
+
+class RunDirectory:
+    """Paths and records of one run.
+
+    Args:
+        root: The directory.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.config_file = self.root / "config.yaml"
+        self.metrics_file = self.root / "metrics.csv"
+        self.checkpoint = self.root / "checkpoints" / "last.ckpt"
+        self.model = self.root / "model"
+        self.panels = self.root / "panels"
+        self.report = self.root / "report.html"
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @classmethod
+    def open(cls, root: str | Path) -> RunDirectory:
+        """Open an existing run.
+
+        Raises:
+            RunError: There is none.
+        """
+        run = cls(root)
+        if not run.config_file.is_file():
+            raise RunError(
+                "is no run directory: it has no config.yaml.",
+                where=run.root,
+                cure="Name a directory that 'pointillist train --out' made.",
+            )
+        return run
+
+    def begin(self, config: Config, record: DataRecord, *, overwrite: bool = False) -> None:
+        """Make the directory and write what the run is.
+
+        Raises:
+            RunError: Something is there already.
+        """
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            if not self.config_file.is_file():
+                raise RunError("exists and is no run.", where=self.root, cure="Choose another --out.")
+            if not overwrite:
+                raise RunError(
+                    "holds a run already.",
+                    where=self.root,
+                    cure="Continue it with --resume, replace it with --overwrite, or choose another --out.",
+                )
+            # config.yaml goes last: a directory that still has it is still known as a run.
+            for entry in sorted(self.root.iterdir(), key=lambda path: path == self.config_file):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        make_folder(self.root)
+        content = {"format": FORMAT, "pointillist": pointillist.__version__, "dataset": asdict(record)}
+        write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + config.to_yaml())
+
+    def read(self) -> tuple[Config, DataRecord]:
+        """The settings of the run and the data it used.
+
+        Raises:
+            RunError: They are damaged or from a newer version.
+        """
+        content = read_yaml(self.config_file, RunError)
+        if not isinstance(content.get("format"), int) or content["format"] > FORMAT:
+            raise RunError(
+                f"has format {content.get('format')!r}; this version reads up to {FORMAT}.",
+                where=self.config_file,
+                cure="Update pointillist.",
+            )
+        try:
+            record = DataRecord(**content.pop("dataset"))
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                "does not say which data it used.", where=self.config_file, field="dataset", cure="Train anew."
+            ) from error
+        settings = {key: value for key, value in content.items() if key not in ("format", "pointillist")}
+        return config_from(settings, self.config_file), record
+
+    def save_model(self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any]) -> None:
+        """Write `model/`: weights as safetensors and everything needed to use them as JSON."""
+        make_folder(self.model)
+        weights = self.model / "model.safetensors"
+        with replacing(weights) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
+        content = {
+            "format": FORMAT,
+            "pointillist": pointillist.__version__,
+            "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
+            "background_policy": classes.policy,
+            "background": classes.background,
+            "network": config.network.model_copy(update={"weights": None}).model_dump(mode="json"),
+            "size": config.data.size,
+            "protocol": protocol,
+            # safetensors notices a truncated file, but not a flipped bit.
+            "sha256": sha256(weights),
+        }
+        write_text(self.model / "model.json", json.dumps(content, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with what is needed to use it.
+
+    Args:
+        network: In evaluation mode, on the CPU.
+        classes: Its classes, in the order of its logits.
+        size: Scale of training; images are fitted into it before prediction.
+        protocol: How it was trained.
+        sha256: Hash of its weights.
+    """
+
+    network: Network
+    classes: ClassSet
+    size: tuple[int, int] | None
+    protocol: dict[str, Any]
+    sha256: str
+
+
+def load_model(folder: Path) -> Model:
+    """Load a `model/` directory; nothing in it is executed.
+
+    Raises:
+        RunError: It is missing, damaged, or from a newer version.
+    """
+    file, weights = folder / "model.json", folder / "model.safetensors"
+    if not file.is_file():
+        raise RunError("holds no trained model.", where=folder, cure="Let the training finish, or --resume it.")
+    try:
+        content = json.loads(read_text(file, RunError))
+        names = [entry["name"] for entry in content["classes"]]
+        colors = [tuple(entry["color"]) for entry in content["classes"]]
+        classes = ClassSet(tuple(names), tuple(colors), content["background_policy"], content["background"])
+        version, expected = content["format"], content["sha256"]
+        size = None if content["size"] is None else (int(content["size"][0]), int(content["size"][1]))
+        protocol = dict(content["protocol"])
+    except (json.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+        raise RunError(f"is damaged ({error}).", where=file, cure="Train again, or restore the file.") from error
+    if not isinstance(version, int) or version > FORMAT:
+        raise RunError(
+            f"has format {version!r}; this version reads up to {FORMAT}.", where=file, cure="Update pointillist."
+        )
+    found = sha256(weights) if weights.is_file() else "no file"
+    if found != expected:
+        raise RunError(
+            "the weights are not those the model was saved with.",
+            where=weights,
+            field="sha256",
+            cure="Copy the model again from where it came from.",
+        )
+    network = build_network(parse(NetworkSettings, content["network"], RunError, file), len(classes))
+    try:
+        network.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise RunError(f"cannot be loaded: {error}", where=weights, cure="Train again.") from error
+    return Model(network.eval(), classes, size, protocol, expected)
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
