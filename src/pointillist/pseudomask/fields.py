@@ -14,7 +14,7 @@ from torch import Tensor
 from pointillist.errors import TensorError
 from pointillist.pseudomask import geodesic_cpu
 from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
-from pointillist.pseudomask.compiled import spread
+from pointillist.pseudomask.compiled import Team
 
 Metric = Literal["euclidean", "geodesic"]
 
@@ -117,7 +117,7 @@ def expanding_filter(fields: Tensor, progress: float, *, sigma_start: float, sig
     check_sigmas(sigma_start, sigma_end)
     sigma = sigma_start * (sigma_end / sigma_start) ** progress
     wide = fields if fields.dtype == torch.float64 else fields.float()
-    expansion = (wide / (math.sqrt(2.0) * sigma)).square_().neg_().exp_()
+    expansion = torch.exp(-(wide / (math.sqrt(2.0) * sigma)).square())
     return expansion.to(fields.dtype)
 
 
@@ -175,7 +175,8 @@ def _geodesic(
             geodesic_cpu.shortest_paths(lengths, *seeds, longest, distance, clicks[b, c])
             distances[b, c] = distance
 
-        spread(one_class, len(classes))
+        with Team() as team:
+            team.each(one_class, len(classes))
     shape = (len(points), num_classes, height, width)
     fields = torch.from_numpy(distances).view(shape)
     return fields, torch.from_numpy(clicks).view(shape if owners else clicks.shape)

@@ -125,7 +125,8 @@ class PseudoMaskGenerator:
             shares = renormalise(shares, classes >= 0)
 
         # 2. Refine.
-        refined = refine_planes(image, shares, self.dilations, self.iterations)
+        counts = (classes >= 0).sum(dim=1).tolist()
+        refined = refine_planes(image, shares, self.dilations, self.iterations, counts=counts)
 
         # 3. Spatial filter.
         distances = self._distances(image, clicks, classes, fields)

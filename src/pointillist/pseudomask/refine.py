@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pointillist.pseudomask import refine_torch
+from pointillist.pseudomask import refine_cpu, refine_torch
 from pointillist.pseudomask.checks import check_maps, check_setting
 from pointillist.pseudomask.planes import Present, gather_planes, plane_classes, present_mask, scatter_planes
 
@@ -61,22 +61,30 @@ def refine(
         return refine_planes(image, masks, dilations, iterations, guide)
     num_classes = masks.shape[1]
     classes = plane_classes(present_mask(present, masks.shape[0], num_classes))
-    planes = refine_planes(image, gather_planes(masks, classes), dilations, iterations, guide)
+    counts = (classes >= 0).sum(dim=1).tolist()
+    planes = refine_planes(image, gather_planes(masks, classes), dilations, iterations, guide, counts)
     return scatter_planes(planes, classes, num_classes)
 
 
 @torch.no_grad()
 def refine_planes(
-    image: Tensor, planes: Tensor, dilations: Sequence[int], iterations: int, guide: Tensor | None = None
+    image: Tensor,
+    planes: Tensor,
+    dilations: Sequence[int],
+    iterations: int,
+    guide: Tensor | None = None,
+    counts: Sequence[int] | None = None,
 ) -> Tensor:
-    """`refine` without checks, on B×K×H×W planes: the one path of the device they are on."""
-    features = image if guide is None else torch.cat([image, guide.to(image.dtype)], dim=1)
+    """`refine` without checks, on B×K×H×W planes, of which the first `counts[b]` are not filled up with zeros."""
     if iterations == 0:
         return planes.detach().clone()
+    features = image if guide is None else torch.cat([image, guide.to(image.dtype)], dim=1)
     wide = torch.float64 if torch.float64 in (features.dtype, planes.dtype) else torch.float32
     with torch.autocast(planes.device.type, enabled=False):
-        result = refine_torch.refine_planes(features.to(wide), planes.to(wide), dilations, iterations)
-    return result.to(planes.dtype)
+        arguments = (features.detach().to(wide), planes.detach().to(wide), dilations, iterations)
+        if planes.device.type == "cpu" and wide == torch.float32:
+            return refine_cpu.refine_planes(*arguments, counts).to(planes.dtype)
+        return refine_torch.refine_planes(*arguments).to(planes.dtype)
 
 
 def check_refinement(dilations: Sequence[int], iterations: int) -> None:
