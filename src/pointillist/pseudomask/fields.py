@@ -157,23 +157,20 @@ def _geodesic(
         if not len(rows):
             continue
         table = rows.double().numpy()
-        lengths = geodesic_cpu.edge_lengths(colours[b], float(gamma))
-        longest = float(lengths[np.isfinite(lengths)].max(initial=1.0))
+        lengths, longest = geodesic_cpu.edge_lengths(colours[b], float(gamma))
         classes = np.unique(table[:, 2].astype(np.int64))
 
         def one_class(
             index: int,
             b: int = b,
             table: NDArray[np.float64] = table,
-            lengths: NDArray[np.float64] = lengths,
+            lengths: NDArray[np.float32] = lengths,
             longest: float = longest,
             classes: NDArray[np.int64] = classes,
         ) -> None:
             c = classes[index]
             seeds = _seeds(table, np.flatnonzero(table[:, 2] == c), height, width)
-            distance = np.full(height * width, np.inf)
-            geodesic_cpu.shortest_paths(lengths, *seeds, longest, distance, clicks[b, c])
-            distances[b, c] = distance
+            geodesic_cpu.shortest_paths(lengths, *seeds, longest, distances[b, c], clicks[b, c])
 
         with Team() as team:
             team.each(one_class, len(classes))

@@ -1,7 +1,8 @@
-"""Geodesic distances on the CPU: Dijkstra with buckets, exact.
+"""Geodesic distances on the CPU: Dijkstra's algorithm with buckets, exact.
 
-Every edge is at least one pixel long. So with buckets one pixel wide no path within a bucket can shorten another of
-that bucket: its pixels are final in any order, and no heap is needed (Dial 1969; Denardo and Fox 1979).
+Every edge is at least one pixel long. So with buckets one pixel wide no path can shorten another that ends in the same
+bucket: its pixels are final in any order, and no heap is needed (Dial 1969; Denardo and Fox 1979). The grid has a
+margin of one pixel that no finite edge leads to, so that no neighbour has to be tested against the image's border.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from pointillist.pseudomask.compiled import compiled
 
 Floats = NDArray[np.float64]
+Lengths = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 NONE = -1
@@ -21,13 +23,14 @@ NONE = -1
 
 
 @compiled
-def edge_lengths(image: NDArray[np.float32], gamma: float) -> Floats:
-    """H×W×4 lengths of the edges from each pixel to its east, south-west, south and south-east neighbours.
+def edge_lengths(image: Lengths, gamma: float) -> tuple[Lengths, float]:
+    """(H+2)×(W+2)×4 lengths of the edges from each pixel to its east, south-west, south and south-east neighbours.
 
-    The length is √(‖i−j‖² + γ²‖I_i−I_j‖²) for an F×H×W image, and +inf where there is no such neighbour.
+    The length is √(‖i−j‖² + γ²‖I_i−I_j‖²) for an F×H×W image, and +inf where an end is in the margin.
     """
     channels, height, width = image.shape
-    lengths = np.full((height, width, 4), np.inf)
+    lengths = np.full((height + 2, width + 2, 4), np.inf, np.float32)
+    longest = 1.0
     for y in range(height):
         for direction in range(4):
             dy = 0 if direction == 0 else 1
@@ -39,105 +42,117 @@ def edge_lengths(image: NDArray[np.float32], gamma: float) -> Floats:
                 for k in range(channels):
                     step = np.float64(image[k, y, x]) - np.float64(image[k, y + dy, x + dx])
                     colour += step * step
-                lengths[y, x, direction] = math.sqrt(dy * dy + dx * dx + gamma * gamma * colour)
-    return lengths
+                length = math.sqrt(dy * dy + dx * dx + gamma * gamma * colour)
+                lengths[y + 1, x + 1, direction] = length
+                longest = max(longest, length)
+    return lengths, longest
 
 
 @compiled
 def shortest_paths(
-    lengths: Floats, seeds: Ints, costs: Floats, clicks: Ints, longest: float, distance: Floats, owner: Ints
+    lengths: Lengths, seeds: Ints, costs: Floats, clicks: Ints, longest: float, distance: Lengths, owner: Ints
 ) -> None:
-    """Fill `distance` (H·W, +inf at the start) with the shortest path from any seed, and `owner` with its click.
+    """Fill `distance` with the shortest path from any seed, and `owner` with its click.
 
     Args:
-        lengths: H×W×4 edge lengths, each 1 or more.
+        lengths: (H+2)×(W+2)×4 edge lengths, each 1 or more.
         seeds: Pixel index y·W + x of each seed.
         costs: Distance at which each seed starts.
         clicks: Click each seed belongs to.
         longest: Largest finite edge length.
-        distance: Result.
-        owner: Result, or an array of length 0 if it is not wanted.
+        distance: Result, H·W.
+        owner: Result, H·W, or of length 0 if it is not wanted.
     """
-    height, width = lengths.shape[:2]
+    height, width = lengths.shape[0] - 2, lengths.shape[1] - 2
+    row = width + 2
     edges = lengths.reshape(-1)
-    track = owner.size > 0
-    after = np.full(height * width, NONE, np.int32)
-    before = np.full(height * width, NONE, np.int32)
-    spread = 0.0
-    for s in range(seeds.size):
-        spread = max(spread, costs[s])
-    buckets = int(longest) + 3
+    # Edges to the west and north are kept by the neighbour: east, south-west, south, south-east of it, in this order.
+    ways = np.array([1, row - 1, row, row + 1, -1, 1 - row, -row, -row - 1])
+    places = np.array([0, 1, 2, 3, -4, 4 * (1 - row) + 1, -4 * row + 2, -4 * (row + 1) + 3])
+    best = np.full((height + 2) * row, np.inf)
+    source = np.full(best.size if owner.size > 0 else 0, NONE, np.int32)
+
+    buckets = 4
+    while buckets < longest + 4:
+        buckets *= 2  # a power of two, so that a mask finds the bucket
+    mask = buckets - 1
     first = np.full(buckets, NONE, np.int32)
-    # Seeds wait in order of their cost and enter when the wave reaches their bucket, so a far click needs no buckets.
+    # A pixel is listed again whenever its distance shrinks; entries of its old buckets are skipped when met.
+    pixels = np.empty(max(1024, 4 * (height + width)), np.int32)
+    after = np.empty(pixels.size, np.int32)
+    free = NONE
+    used = 0
+    inside = 0
+
+    # Seeds enter when the wave reaches their bucket, so that a far click needs no buckets of its own.
     order = np.argsort(costs, kind="mergesort")
     waiting = 0
-    inside = 0
     level = 0
     while inside > 0 or waiting < order.size:
         if inside == 0:
             level = max(level, int(costs[order[waiting]]))
         while waiting < order.size and int(costs[order[waiting]]) <= level:
-            s = order[waiting]
+            seed = order[waiting]
             waiting += 1
-            u = seeds[s]
-            if costs[s] < distance[u]:
-                if distance[u] == np.inf:
-                    inside += 1
+            y = seeds[seed] // width
+            u = (y + 1) * row + seeds[seed] - y * width + 1
+            if costs[seed] < best[u]:
+                best[u] = costs[seed]
+                if source.size > 0:
+                    source[u] = clicks[seed]
+                entry = free
+                if entry == NONE:
+                    if used == pixels.size:
+                        pixels, after = _doubled(pixels), _doubled(after)
+                    entry = used
+                    used += 1
                 else:
-                    _unlink(first, after, before, u, int(distance[u]) % buckets)
-                distance[u] = costs[s]
-                if track:
-                    owner[u] = clicks[s]
-                _link(first, after, before, u, int(costs[s]) % buckets)
-        bucket = level % buckets
+                    free = after[entry]
+                pixels[entry] = u
+                after[entry] = first[level & mask]
+                first[level & mask] = entry
+                inside += 1
+        bucket = level & mask
         while first[bucket] != NONE:
-            u = first[bucket]
-            _unlink(first, after, before, u, bucket)
+            entry = first[bucket]
+            first[bucket] = after[entry]
+            u = pixels[entry]
+            after[entry] = free
+            free = entry
             inside -= 1
-            y = u // width
-            x = u - y * width
-            here = distance[u]
-            for dy in range(-1, 2):
-                if y + dy < 0 or y + dy >= height:
-                    continue
-                for dx in range(-1, 2):
-                    if (dy == 0 and dx == 0) or x + dx < 0 or x + dx >= width:
-                        continue
-                    v = u + dy * width + dx
-                    forward = dy > 0 or (dy == 0 and dx > 0)
-                    base = u if forward else v
-                    step = dx if forward else -dx
-                    direction = 0 if dy == 0 else 2 + step
-                    there = here + edges[4 * base + direction]
-                    if there < distance[v]:
-                        if distance[v] == np.inf:
-                            inside += 1
+            here = best[u]
+            if int(here) != level:
+                continue
+            for way in range(8):
+                v = u + ways[way]
+                there = here + edges[4 * u + places[way]]
+                if there < best[v]:
+                    listed = best[v] != np.inf and int(best[v]) == int(there)
+                    best[v] = there
+                    if source.size > 0:
+                        source[v] = source[u]
+                    if not listed:
+                        entry = free
+                        if entry == NONE:
+                            if used == pixels.size:
+                                pixels, after = _doubled(pixels), _doubled(after)
+                            entry = used
+                            used += 1
                         else:
-                            _unlink(first, after, before, v, int(distance[v]) % buckets)
-                        distance[v] = there
-                        if track:
-                            owner[v] = owner[u]
-                        _link(first, after, before, v, int(there) % buckets)
+                            free = after[entry]
+                        pixels[entry] = v
+                        after[entry] = first[int(there) & mask]
+                        first[int(there) & mask] = entry
+                        inside += 1
         level += 1
+    distance[:] = best.reshape(height + 2, row)[1:-1, 1:-1].copy().reshape(-1)
+    if source.size > 0:
+        owner[:] = source.reshape(height + 2, row)[1:-1, 1:-1].copy().reshape(-1)
 
 
 @compiled
-def _link(first: Ints, after: Ints, before: Ints, u: int, bucket: int) -> None:
-    """Put pixel u at the head of a bucket's list."""
-    head = first[bucket]
-    after[u] = head
-    before[u] = NONE
-    if head != NONE:
-        before[head] = u
-    first[bucket] = u
-
-
-@compiled
-def _unlink(first: Ints, after: Ints, before: Ints, u: int, bucket: int) -> None:
-    """Take pixel u out of a bucket's list."""
-    if before[u] == NONE:
-        first[bucket] = after[u]
-    else:
-        after[before[u]] = after[u]
-    if after[u] != NONE:
-        before[after[u]] = before[u]
+def _doubled(array: Ints) -> Ints:
+    """The same entries, with as much room again."""
+    longer = np.empty(2 * array.size, np.int32)
+    longer[: array.size] = array
+    return longer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -82,8 +83,12 @@ def refine_planes(
     wide = torch.float64 if torch.float64 in (features.dtype, planes.dtype) else torch.float32
     with torch.autocast(planes.device.type, enabled=False):
         arguments = (features.detach().to(wide), planes.detach().to(wide), dilations, iterations)
-        if planes.device.type == "cpu" and wide == torch.float32:
+        if wide == torch.float32 and planes.device.type == "cpu":
             return refine_cpu.refine_planes(*arguments, counts).to(planes.dtype)
+        if wide == torch.float32 and planes.device.type == "cuda" and planes[0].numel() < 2**31 and find_spec("triton"):
+            from pointillist.pseudomask import refine_triton
+
+            return refine_triton.refine_planes(*arguments, counts).to(planes.dtype)
         return refine_torch.refine_planes(*arguments).to(planes.dtype)
 
 
