@@ -1,3 +1,59 @@
-"""pointillist: clicks in, segmentation model out."""
+"""pointillist: clicks in, segmentation model out.
+
+import pointillist as pt
+
+data = pt.load("berries")
+run = pt.train(data, out="runs/berries")
+print(pt.evaluate(run, data).miou)
+labels = pt.Predictor(run)(image)  # H×W×3 uint8 → H×W class indices
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pointillist.api import Predictor, evaluate, load, read_image, train
+    from pointillist.classes import ClassSet
+    from pointillist.data.dataset import Dataset
+    from pointillist.errors import PointillistError
+    from pointillist.points.table import Point, PointTable
+    from pointillist.pseudomask import PseudoMaskGenerator
+
+_HOMES = {
+    "load": "pointillist.api",
+    "train": "pointillist.api",
+    "evaluate": "pointillist.api",
+    "Predictor": "pointillist.api",
+    "read_image": "pointillist.api",
+    "ClassSet": "pointillist.classes",
+    "Dataset": "pointillist.data.dataset",
+    "PointillistError": "pointillist.errors",
+    "Point": "pointillist.points.table",
+    "PointTable": "pointillist.points.table",
+    "PseudoMaskGenerator": "pointillist.pseudomask",
+}
+
+__all__ = [
+    "ClassSet",
+    "Dataset",
+    "Point",
+    "PointTable",
+    "PointillistError",
+    "Predictor",
+    "PseudoMaskGenerator",
+    "evaluate",
+    "load",
+    "read_image",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing torch takes seconds; a user who only asks for help or a version should not wait for it.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'pointillist' has no attribute {name!r}")

@@ -1,0 +1,45 @@
+"""The command line: argument parsing and printing only."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pointillist.cli import demo, evaluate, info, init, points, predict, train
+from pointillist.errors import PointillistError
+
+app = typer.Typer(
+    name="pointillist",
+    help="Clicks in, segmentation model out.\n\nExample: pointillist train berries --out runs/berries",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for module in (demo, init, train, evaluate, predict, info):
+    module.register(app)
+app.add_typer(points.app, name="points")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message and exit code 2, never a traceback."""
+    console = Console(stderr=True)
+    try:
+        app(standalone_mode=False)
+    except PointillistError as error:
+        place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
+        console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)
+        console.print(f"[green]cure[/]  {escape(error.cure)}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        console.print("[yellow]interrupted[/]")
+        sys.exit(130)

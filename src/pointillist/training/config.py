@@ -138,6 +138,10 @@ class TrainerSettings(Strict):
     checkpoint_seconds: float = Field(default=20.0, ge=0)
 
 
+RECORD_KEYS = ("format", "pointillist", "dataset")
+"""What a run's `config.yaml` says besides its settings."""
+
+
 class Config(Strict):
     """Everything that decides what a run does, but the data set itself."""
 
@@ -182,6 +186,7 @@ def make_config(
         ConfigError: A setting that does not exist, or an impossible value.
     """
     values: dict[str, Any] = {} if file is None else read_yaml(file, ConfigError)
+    values = {key: value for key, value in values.items() if key not in RECORD_KEYS}
     for name, value in (settings or {}).items():
         if value is not None:
             _put(values, name, value)

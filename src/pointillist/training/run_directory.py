@@ -29,7 +29,7 @@ from pointillist.data.dataset import Dataset, Item
 from pointillist.errors import RunError
 from pointillist.files import make_folder, read_text, read_yaml, replacing, write_text
 from pointillist.schema import parse
-from pointillist.training.config import Config, NetworkSettings, config_from
+from pointillist.training.config import RECORD_KEYS, Config, NetworkSettings, config_from
 from pointillist.training.networks import Network, build_network
 
 FORMAT = 1
@@ -157,7 +157,7 @@ class RunDirectory:
             raise RunError(
                 "does not say which data it used.", where=self.config_file, field="dataset", cure="Train anew."
             ) from error
-        settings = {key: value for key, value in content.items() if key not in ("format", "pointillist")}
+        settings = {key: value for key, value in content.items() if key not in RECORD_KEYS}
         return config_from(settings, self.config_file), record
 
     def save_model(self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any]) -> None:

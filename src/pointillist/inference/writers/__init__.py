@@ -1,0 +1,1 @@
+"""Files that predictions are written to."""

@@ -1,0 +1,124 @@
+"""The library's face: load, train, evaluate, predict, as the command line does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pointillist.data.dataset import Dataset
+from pointillist.data.images import read_image
+from pointillist.data.layouts import load_dataset
+from pointillist.inference import evaluate as evaluation
+from pointillist.inference.evaluate import Evaluation
+from pointillist.inference.predictor import Predictor
+from pointillist.report.page import write_report
+from pointillist.report.panels import PanelWriter
+from pointillist.training.config import Config, make_config
+from pointillist.training.run import fit
+from pointillist.training.run_directory import RunDirectory
+
+__all__ = ["Predictor", "evaluate", "load", "read_image", "train", "train_config"]
+
+
+def load(path: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:
+    """Open a data set: a folder with `dataset.yaml`, such a file anywhere, or a layout that is known.
+
+    Args:
+        path: The folder or `dataset.yaml`.
+        layout: Name of the layout; recognised when not given.
+        points: Label file in place of the data set's own clicks.
+
+    Raises:
+        DatasetError: There is no data set, or it does not hold together.
+        PointsError: The clicks cannot be read or do not fit.
+    """
+    return load_dataset(path, layout=layout, points=points)
+
+
+def train(
+    data: Dataset | str | Path,
+    *,
+    out: str | Path,
+    method: str = "single-stage",
+    epochs: int | None = None,
+    size: str | tuple[int, int] | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    config: Path | None = None,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> RunDirectory:
+    """Train a network on a data set.
+
+    Args:
+        data: A data set, or where it is.
+        out: The run directory to be made.
+        method: `single-stage`, `points`, `full`, ….
+        epochs: Passes over the training images.
+        size: (height, width) or "HxW" that images are fitted into.
+        seed: Seed of weights, order and augmentation.
+        device: auto, cpu, cuda or mps.
+        settings: Any other setting by dotted name, for example {"optimizer.lr": 0.001}.
+        config: A settings file, for example another run's `config.yaml`.
+        overwrite: Replace a run that is there.
+        console: Where progress is shown; nowhere when None.
+
+    Raises:
+        PointillistError: With what was found, where, and the cure.
+    """
+    chosen = {
+        "method": method,
+        "trainer.epochs": epochs,
+        "data.size": list(size) if isinstance(size, tuple) else size,
+        "trainer.seed": seed,
+        "trainer.device": device,
+        **(settings or {}),
+    }
+    dataset = data if isinstance(data, Dataset) else load(data)
+    return train_config(make_config(config, chosen), dataset, out, overwrite=overwrite, console=console)
+
+
+def train_config(
+    config: Config,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> RunDirectory:
+    """Train with a whole configuration, take pictures along the way, score, and write the report."""
+    if config.data.background is not None:
+        dataset = dataset.with_policy(config.data.background)
+    run = RunDirectory(out)
+    observers = [PanelWriter(run, dataset, config.trainer.panels)] if config.trainer.panels else []
+    fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers)
+    predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
+    split = dataset.validation_split
+    has_masks = split is not None and any(item.mask is not None for item in dataset.split(split))
+    scored = evaluate(predictor, dataset, split).scores if split is not None and has_masks else None
+    write_report(
+        run,
+        dataset.classes,
+        predictor.model.protocol,
+        scored=scored,
+        scored_on=f"the split '{split}'",
+    )
+    return run
+
+
+def evaluate(
+    run: Predictor | RunDirectory | str | Path,
+    data: Dataset | str | Path,
+    split: str = "val",
+    *,
+    on_image: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Score a trained model on the images of a split that have masks; see `pointillist.inference.evaluate`."""
+    predictor = run if isinstance(run, Predictor) else Predictor(run)
+    dataset = data if isinstance(data, Dataset) else load(data)
+    return evaluation.evaluate(predictor, dataset, split, on_image=on_image)

@@ -1,0 +1,67 @@
+"""`pointillist evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from pointillist.cli.options import Data, Device, Layout, Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="evaluate")(evaluate)
+
+
+def evaluate(
+    run: Run,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
+    json_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--json", help="Also write the scores here.", metavar="FILE", show_default=False),
+    ] = None,
+    layout: Layout = None,
+    device: Device = None,
+) -> None:
+    """Score a model against masks: IoU by class, mIoU, pixel accuracy, protocol.
+
+    Example: **pointillist evaluate runs/berries berries --json scores.json**
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from pointillist.api import evaluate as score
+    from pointillist.cli.display import counting
+    from pointillist.data.layouts import load_dataset
+    from pointillist.files import write_text
+    from pointillist.inference.predictor import Predictor
+    from pointillist.report.page import protocol_rows
+
+    console = Console()
+    predictor = Predictor(run, device or "auto")
+    dataset = load_dataset(data, layout=layout)
+    images = sum(1 for item in dataset.split(split) if item.mask is not None)
+    with counting(console, "scoring", images) as done:
+        result = score(predictor, dataset, split, on_image=done)
+    table = Table(title=f"{result.images} images of '{split}', each at its mask's own size", title_justify="left")
+    table.add_column("class")
+    table.add_column("IoU", justify="right")
+    table.add_column("pixels", justify="right")
+    total = max(1, sum(result.scores.pixels))
+    for name, iou, pixels in zip(result.scores.class_names, result.scores.iou, result.scores.pixels, strict=True):
+        table.add_row(name, "–" if iou != iou else f"{iou:.3f}", f"{pixels / total:.1%}")
+    table.add_section()
+    table.add_row("[bold]mIoU", f"[bold]{result.miou:.3f}", "")
+    table.add_row("pixel accuracy", f"{result.scores.pixel_accuracy:.3f}", "")
+    console.print(table)
+    protocol = Table(title="protocol", title_justify="left", show_header=False, box=None)
+    for key, value in protocol_rows(result.protocol):
+        protocol.add_row(f"[dim]{key}", value)
+    console.print(protocol)
+    if json_file is not None:
+        write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
+        console.print(f"[green]wrote[/] {json_file}", highlight=False)

@@ -1,0 +1,114 @@
+"""`pointillist info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from pointillist.cli.options import Layout, Points
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="info")(info)
+
+
+def info(
+    path: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="A data set or a run; without it: versions, devices, methods.", show_default=False),
+    ] = None,
+    points: Points = None,
+    layout: Layout = None,
+) -> None:
+    """Describe this installation, a data set, or a run.
+
+    Example: **pointillist info berries**
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    table.add_column(style="dim")
+    table.add_column()
+    if path is None:
+        rows = _installation()
+    elif (path / "config.yaml").is_file():
+        rows = _run(path)
+    else:
+        rows = _dataset(path, points, layout)
+    for name, value in rows:
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _installation() -> list[tuple[str, str]]:
+    import platform
+
+    import torch
+
+    import pointillist
+    from pointillist.data.layouts import layouts
+    from pointillist.points.formats import formats
+    from pointillist.training.methods import methods
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return [
+        ("pointillist", pointillist.__version__),
+        ("python", platform.python_version()),
+        ("torch", torch.__version__),
+        ("CPU threads", str(torch.get_num_threads())),
+        ("GPU", gpu),
+        *((f"method {name}", kind.title) for name, kind in methods().items()),
+        *((f"layout {name}", kind.title) for name, kind in layouts().items()),
+        *((f"points {name}", kind.title) for name, kind in formats().items()),
+    ]
+
+
+def _run(path: Path) -> list[tuple[str, str]]:
+    from pointillist.report.page import protocol_rows
+    from pointillist.training.callbacks import describe, read_metrics
+    from pointillist.training.run_directory import RunDirectory
+
+    run = RunDirectory.open(path)
+    config, record = run.read()
+    rows = read_metrics(run)
+    last = {name: float(value) for name, value in rows[-1].items() if value} if rows else {}
+    finished = (run.model / "model.json").is_file()
+    state = "finished" if finished else "unfinished: continue it with 'train --resume'"
+    return [
+        ("state", state),
+        ("epochs done", str(len(rows))),
+        ("last epoch", describe(last)),
+        ("data set", record.path),
+        ("images, clicks", f"{record.images:,}, {record.clicks:,}"),
+        *protocol_rows(config.to_dict()),
+    ]
+
+
+def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[str, str]]:
+    from pointillist.data.layouts import load_dataset
+
+    dataset = load_dataset(path, layout=layout, points=points)
+    counts = dataset.points.counts()
+    background = dataset.classes.background
+    splits = ", ".join(f"{name} {len(images):,}" for name, images in dataset.splits.items())
+    rows = [
+        ("data set", str(dataset.root)),
+        ("layout", dataset.layout),
+        ("images", f"{len(dataset.items):,}"),
+        ("with mask", f"{sum(item.mask is not None for item in dataset.items):,}"),
+        ("with clicks", f"{len(dataset.points.images):,}"),
+        ("splits", splits or "none: all images are trained on"),
+        (
+            "background",
+            dataset.classes.policy + ("" if background is None else f" ({dataset.classes.names[background]})"),
+        ),
+        ("clicks", f"{len(dataset.points):,}"),
+        *((f"  {name}", f"{counts[name]:,}") for name in dataset.classes.names),
+    ]
+    if dataset.rejected is not None and dataset.rejected.rejections:
+        rows += [(f"  rejected: {reason}", f"{count:,}") for reason, count in dataset.rejected.reasons().items()]
+    return rows

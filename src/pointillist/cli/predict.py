@@ -1,0 +1,60 @@
+"""`pointillist predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pointillist.cli.options import Device, Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="predict")(predict)
+
+
+def predict(
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(help="Images and folders of images.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
+    confidence: Annotated[bool, typer.Option("--confidence", help="Also write the probability of the label.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how undecided the model is.")] = False,
+    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leave out the overlay pictures.")] = False,
+    device: Device = None,
+) -> None:
+    """Label images at their own size: an indexed PNG, an overlay picture, optional maps, a manifest.
+
+    Example: **pointillist predict runs/berries photos --out predictions --uncertainty**
+    """
+    from rich.console import Console
+
+    from pointillist.cli.display import counting
+    from pointillist.errors import ImageError
+    from pointillist.inference.batch import collect_images, predict_files
+    from pointillist.inference.predictor import Predictor
+
+    console = Console()
+    predictor = Predictor(run, device or "auto")
+    total = len(collect_images(images))
+    with counting(console, "predicting", total) as done:
+        outcome = predict_files(
+            predictor,
+            images,
+            out,
+            confidence=confidence,
+            uncertainty=uncertainty,
+            overlays=not no_overlay,
+            on_image=done,
+        )
+    console.print(f"[green]done[/] {outcome.written} of {total} images, listed in {outcome.manifest}", highlight=False)
+    for name, error in outcome.failed.items():
+        console.print(f"[red]left out[/] {name}: {error.found}", highlight=False)
+    if outcome.failed:
+        first = next(iter(outcome.failed.values()))
+        raise ImageError(
+            f"{len(outcome.failed)} of {total} images could not be read; the others are done.",
+            where=first.where,
+            cure=first.cure,
+        )

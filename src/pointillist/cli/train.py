@@ -1,0 +1,108 @@
+"""`pointillist train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from pointillist.cli.options import Device, Layout, Points
+
+_Int = Optional[int]  # noqa: UP045
+_Str = Optional[str]  # noqa: UP045
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="train")(train)
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Run directory to be made.", show_default=False)],
+    data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(
+            help="Folder of a data set, or a dataset.yaml anywhere; not needed with --resume.", show_default=False
+        ),
+    ] = None,
+    method: Annotated[_Str, typer.Option(help="single-stage, points or full.  [default: single-stage]")] = None,
+    points: Points = None,
+    layout: Layout = None,
+    epochs: Annotated[_Int, typer.Option(help="Passes over the training images.", show_default=False)] = None,
+    size: Annotated[
+        _Str, typer.Option(help="HxW that images are fitted into, or 'native'.", metavar="HxW", show_default=False)
+    ] = None,
+    batch_size: Annotated[_Int, typer.Option(help="Images per step, all devices together.", show_default=False)] = None,
+    lr: Annotated[Optional[float], typer.Option(help="Highest learning rate.", show_default=False)] = None,  # noqa: UP045
+    seed: Annotated[_Int, typer.Option(help="Seed of weights, order and augmentation.", show_default=False)] = None,
+    network: Annotated[_Str, typer.Option(help="unet, fpn, deeplabv3plus, …", show_default=False)] = None,
+    encoder: Annotated[_Str, typer.Option(help="small, resnet18, tu-convnext_atto, …", show_default=False)] = None,
+    weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="File with pre-trained encoder weights; from scratch without.", show_default=False),
+    ] = None,
+    background: Annotated[
+        _Str, typer.Option(help="points, border or none, in place of the data set's policy.", show_default=False)
+    ] = None,
+    device: Device = None,
+    devices: Annotated[_Int, typer.Option(help="Devices per machine.", show_default=False)] = None,
+    nodes: Annotated[_Int, typer.Option(help="Machines.", show_default=False)] = None,
+    precision: Annotated[_Str, typer.Option(help="32-true, 16-mixed, bf16-mixed.", show_default=False)] = None,
+    config: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Settings file, like a run's config.yaml.", show_default=False),
+    ] = None,
+    set_: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", help="Any setting: key=value; may be repeated.", metavar="KEY=VALUE", show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+) -> None:
+    """Train a network from clicks.
+
+    Example: **pointillist train berries --out runs/berries --size 256x256 --epochs 50**
+    """
+    from rich.console import Console
+
+    from pointillist.api import train_config
+    from pointillist.data.layouts import load_dataset
+    from pointillist.errors import ConfigError
+    from pointillist.training.config import make_config
+    from pointillist.training.run_directory import RunDirectory
+
+    console = Console()
+    settings = {
+        "method": method,
+        "trainer.epochs": epochs,
+        "data.size": size,
+        "trainer.batch_size": batch_size,
+        "optimizer.lr": lr,
+        "trainer.seed": seed,
+        "network.architecture": network,
+        "network.encoder": encoder,
+        "network.weights": weights,
+        "data.background": background,
+        "trainer.device": device,
+        "trainer.devices": devices,
+        "trainer.nodes": nodes,
+        "trainer.precision": precision,
+    }
+    if resume and config is None:
+        _, record = RunDirectory.open(out).read()
+        config = RunDirectory(out).config_file
+        data = data or Path(record.path)
+        layout = layout or record.layout
+        if points is None and record.points is not None:
+            points = Path(record.points)
+    if data is None:
+        raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA --out RUN.")
+    chosen = make_config(config, settings, set_ or ())
+    dataset = load_dataset(data, layout=layout, points=points)
+    run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console)
+    console.print(f"[green]done[/] model: {run.model}   report: {run.report}", highlight=False)
+    console.print(
+        f"Next: pointillist predict {run.root} IMAGES --out predictions    pointillist evaluate {run.root} {data}",
+        highlight=False,
+    )

@@ -1,0 +1,182 @@
+"""The demonstration: a small data set drawn from a seed, learnt in three ways with one network and one budget."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pointillist.api import evaluate, load, train_config
+from pointillist.data.dataset import Dataset
+from pointillist.data.images import read_image
+from pointillist.data.synthetic import parameters_hash, write_dataset
+from pointillist.errors import RunError
+from pointillist.files import make_folder, write_text
+from pointillist.inference.evaluate import Evaluation
+from pointillist.inference.predictor import Predictor
+from pointillist.report.page import legend, per_class_table, protocol_rows, render
+from pointillist.report.pictures import data_url, grid, picture_of_image, picture_of_labels
+from pointillist.training.config import Config, make_config
+
+METHODS = ("points", "single-stage", "full")
+SETTINGS: dict[str, Any] = {
+    "data.size": "128x160",
+    "data.vertical_flip": True,
+    "trainer.steps": 400,
+    "trainer.device": "cpu",
+    "trainer.validations": 4,
+}
+"""The budget every method gets; the villages are seen from above, so both flips are right."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """One method's outcome.
+
+    Args:
+        method: Its name.
+        clicks: Clicks it learnt from; 0 for real masks.
+        seconds: Training time.
+        evaluation: Its scores on the validation images.
+        predictor: Its model.
+    """
+
+    method: str
+    clicks: int
+    seconds: float
+    evaluation: Evaluation
+    predictor: Predictor
+
+
+def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, Any] | None = None) -> Path:
+    """Draw, learn, compare.
+
+    Args:
+        out: Folder for `data/`, one run per method, `results.json` and `report.html`.
+        seed: Of scenes, clicks and training.
+        console: Where progress and the table are shown.
+        settings: Settings by dotted name, beside `SETTINGS`.
+
+    Returns:
+        The report.
+
+    Raises:
+        SaveError: Something could not be written.
+        RunError: `out` holds something that is not an earlier demo.
+    """
+    results_file, report = out / "results.json", out / "report.html"
+    if out.exists() and any(out.iterdir()) and not (out / "data" / "synthetic.json").is_file():
+        raise RunError("exists and is no earlier demo.", where=out, cure="Choose another --out.")
+    make_folder(out)
+    data = out / "data"
+    if not data.exists():
+        console.print(f"[bold]1[/] drawing villages into {data}", highlight=False)
+        write_dataset(data, seed=seed)
+    else:
+        console.print(f"[bold]1[/] villages are there: {data}", highlight=False)
+    dataset = load(data)
+    learnt = []
+    for number, method in enumerate(METHODS, start=2):
+        console.print(f"[bold]{number}[/] learning with [bold]{method}[/]", highlight=False)
+        config = make_config(None, {"method": method, "trainer.seed": seed, **SETTINGS, **(settings or {})})
+        learnt.append(_learn(config, dataset, out / method, console))
+    full = next(entry.evaluation.miou for entry in learnt if entry.method == "full")
+    _show(learnt, full, console)
+    protocol = {
+        "name": "demo",
+        "dataset": "village",
+        "scene_parameters": parameters_hash(),
+        **{key: value for key, value in learnt[0].evaluation.protocol.items() if key != "method"},
+    }
+    results = [
+        {
+            "method": entry.method,
+            "miou": round(entry.evaluation.miou, 4),
+            "clicks": entry.clicks,
+            "seconds": round(entry.seconds, 1),
+        }
+        for entry in learnt
+    ]
+    write_text(results_file, json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
+    _write_page(report, dataset, learnt, full, protocol)
+    console.print(f"\nA page worth showing: [bold]{report}[/]", highlight=False)
+    return report
+
+
+def _learn(config: Config, dataset: Dataset, out: Path, console: Console) -> Learnt:
+    started = time.monotonic()
+    run = train_config(config, dataset, out, overwrite=True, console=console)
+    seconds = time.monotonic() - started
+    predictor = Predictor(run, "cpu")
+    masks = config.method.name == "full"
+    clicks = 0 if masks else int(predictor.model.protocol["clicks"])
+    return Learnt(config.method.name, clicks, seconds, evaluate(predictor, dataset), predictor)
+
+
+def _show(learnt: list[Learnt], full: float, console: Console) -> None:
+    table = Table(title="\none network, one budget, three kinds of labels", title_justify="left")
+    table.add_column("method")
+    for column in ("clicks", "mIoU", "% of full", "seconds"):
+        table.add_column(column, justify="right")
+    for entry in learnt:
+        miou = entry.evaluation.miou
+        clicks = f"{entry.clicks:,}" if entry.clicks else "masks"
+        table.add_row(entry.method, clicks, f"{miou:.3f}", f"{miou / full:.0%}", f"{entry.seconds:.0f}")
+    console.print(table)
+
+
+def _write_page(report: Path, dataset: Dataset, learnt: list[Learnt], full: float, protocol: dict[str, Any]) -> None:
+    best = max((entry for entry in learnt if entry.method != "full"), key=lambda entry: entry.evaluation.miou)
+    comparison = [
+        {
+            "method": entry.method,
+            "clicks": f"{entry.clicks:,}" if entry.clicks else "masks",
+            "miou": f"{entry.evaluation.miou:.3f}",
+            "width": round(100 * entry.evaluation.miou, 1),
+            "share": f"{entry.evaluation.miou / full:.0%}",
+            "seconds": f"{entry.seconds:.0f}",
+            "best": entry is best,
+        }
+        for entry in learnt
+    ]
+    scores = {entry.method: entry.evaluation.scores for entry in learnt}
+    content = render(
+        title="Clicks in, segmentation model out",
+        subtitle="The pointillist demonstration: villages drawn from a seed, a click per object, three ways to learn.",
+        figures=[
+            ("of full supervision, from clicks alone", f"{best.evaluation.miou / full:.0%}"),
+            ("clicks", f"{best.clicks:,}"),
+            ("training images", f"{protocol['images']:,}"),
+            ("seconds of training on a CPU", f"{best.seconds:.0f}"),
+        ],
+        comparison=comparison,
+        legend=legend(dataset.classes),
+        pictures=[
+            {
+                "title": "Images no method has seen",
+                "text": "From left to right: the image, what each method makes of it, and the truth.",
+                "url": data_url(_gallery(dataset, learnt)),
+            }
+        ],
+        per_class=per_class_table(scores, dataset.classes, "IoU by class on the validation images"),
+        protocol=protocol_rows(protocol),
+    )
+    write_text(report, content)
+
+
+def _gallery(dataset: Dataset, learnt: list[Learnt], images: int = 5, height: int = 150) -> Any:
+    rows = []
+    for item in dataset.split("val")[:images]:
+        image = read_image(item.image)
+        size = (image.shape[0], image.shape[1])
+        row = [picture_of_image(image, height)]
+        row += [picture_of_labels(entry.predictor(image), dataset.classes, height) for entry in learnt]
+        if item.mask is not None:
+            row.append(picture_of_labels(dataset.masks.read(item.mask, size), dataset.classes, height))
+        rows.append(row)
+    return grid(rows, ["image", *(entry.method for entry in learnt), "truth"])

@@ -1,0 +1,109 @@
+"""Scoring a trained model on a split with masks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pointillist.data.dataset import Dataset
+from pointillist.data.images import read_image
+from pointillist.errors import DatasetError, RunError
+from pointillist.inference.predictor import Predictor
+from pointillist.training.metrics import Scores, confusion_metric, scores
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on a split.
+
+    Args:
+        scores: mIoU, IoU by class, pixel accuracy.
+        dataset: Name of the data set's folder.
+        split: Which split.
+        images: Images scored.
+        seconds: Time it took.
+        protocol: How the model was trained.
+    """
+
+    scores: Scores
+    dataset: str
+    split: str
+    images: int
+    seconds: float
+    protocol: dict[str, Any]
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU in [0, 1]."""
+        return self.scores.miou
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "method": self.protocol["method"]["name"],
+            "seed": self.protocol["seed"],
+            "miou": self.scores.miou,
+            "pixel_accuracy": self.scores.pixel_accuracy,
+            "per_class": self.scores.per_class,
+            "images": self.images,
+            "seconds": round(self.seconds, 2),
+            "protocol": self.protocol,
+        }
+
+
+def evaluate(
+    predictor: Predictor, dataset: Dataset, split: str = "val", *, on_image: Callable[[str], None] | None = None
+) -> Evaluation:
+    """Score a model on the images of a split that have masks, each at its mask's own size.
+
+    Args:
+        predictor: The model.
+        dataset: Where the masks are.
+        split: Which images; `all` for every one.
+        on_image: Called with the name of each image that is done.
+
+    Raises:
+        DatasetError: There is no such split, or no mask in it.
+        RunError: The model has other classes than the data set.
+    """
+    if predictor.classes.names != dataset.classes.names:
+        raise RunError(
+            f"the model knows the classes {', '.join(predictor.classes.names)}; the data set has "
+            f"{', '.join(dataset.classes.names)}.",
+            where=dataset.root,
+            field="classes",
+            cure="Evaluate on a data set with the same classes in the same order.",
+        )
+    items = [item for item in dataset.split(split) if item.mask is not None]
+    if not items:
+        raise DatasetError(
+            f"no image of the split '{split}' has a mask to compare with.",
+            where=dataset.root,
+            field="masks",
+            cure="Put masks into masks/ (same names as the images), or choose another --split.",
+        )
+    started = time.monotonic()
+    metric = confusion_metric(dataset.classes)
+    for item in items:
+        if item.mask is None:
+            continue
+        image = read_image(item.image)
+        mask = dataset.masks.read(item.mask, (image.shape[0], image.shape[1]))
+        labels = predictor(image)
+        metric.update(torch.from_numpy(labels).long(), torch.from_numpy(mask).long())
+        if on_image is not None:
+            on_image(item.name)
+    return Evaluation(
+        scores=scores(metric.compute(), dataset.classes),
+        dataset=dataset.root.resolve().stem if dataset.root.is_file() else dataset.root.resolve().name,
+        split=split,
+        images=len(items),
+        seconds=time.monotonic() - started,
+        protocol=predictor.model.protocol,
+    )

@@ -1,0 +1,104 @@
+"""Pictures taken during training: image with clicks, pseudo-mask and prediction, as they evolve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pointillist.data.dataset import Dataset
+from pointillist.data.samples import Collate, TrainingSamples
+from pointillist.data.transforms import Sample
+from pointillist.files import make_folder, replacing
+from pointillist.report.pictures import Picture, draw_points, grid, picture_of_image, picture_of_labels
+from pointillist.training.methods import Step
+from pointillist.training.module import TrainingModule
+from pointillist.training.run_directory import RunDirectory
+
+HEIGHT = 168
+"""Height of each picture of a panel, in pixels."""
+
+
+class PanelWriter(L.Callback):
+    """Writes `panels/epoch_….png` a few times during a training; it looks on and changes nothing.
+
+    Args:
+        run: Where.
+        dataset: The data set, under the run's background policy.
+        moments: How many times.
+        images: How many training images are shown.
+    """
+
+    def __init__(self, run: RunDirectory, dataset: Dataset, moments: int = 6, images: int = 4) -> None:
+        self.run = run
+        self.dataset = dataset
+        self.moments = moments
+        self.images = images
+        self._shown: list[Sample] | None = None
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Take a picture when it is time."""
+        if not trainer.is_global_zero or not isinstance(module, TrainingModule):
+            return
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        times = {max(1, round(epochs * (i + 1) / self.moments)) for i in range(self.moments)}
+        if done not in times:
+            return
+        make_folder(self.run.panels)
+        with replacing(self.run.panels / f"epoch_{done:05d}.png") as temporary:
+            self._draw(module, trainer).save(temporary, format="PNG")
+
+    def _draw(self, module: TrainingModule, trainer: L.Trainer) -> Picture:
+        samples = self._samples(trainer)
+        titles = ["image and clicks", "pseudo-mask", "prediction"]
+        with_masks = any(sample.mask is not None for sample in samples)
+        rows = []
+        training = module.training
+        module.eval()
+        try:
+            with torch.no_grad():
+                for sample in samples:
+                    row = self._row(module, sample)
+                    rows.append(row if with_masks else row[:3])
+        finally:
+            module.train(training)
+        return grid(rows, [*titles, "real mask"] if with_masks else titles)
+
+    def _samples(self, trainer: L.Trainer) -> list[Sample]:
+        """A few images with many classes, the same ones each time."""
+        if self._shown is None:
+            loader: Any = trainer.train_dataloader
+            source: TrainingSamples = loader.dataset
+            points = self.dataset.points
+            richest = sorted(
+                range(len(source)),
+                key=lambda index: -len({point.label for point in points.of(source.items[index].name)}),
+            )
+            self._shown = [source.whole(index) for index in richest[: self.images]]
+        return self._shown
+
+    def _row(self, module: TrainingModule, sample: Sample) -> list[Picture]:
+        classes = self.dataset.classes
+        batch = Collate(len(classes))([(sample, sample.image)]).to(module.device)
+        prediction = module.network(batch.view)
+        seen = batch.without_masks() if module.method.supervision == "points" else batch
+        step = Step(prediction, seen, module.progress, module.guide(prediction, batch))
+        labels = module.method.loss(step).labels
+        predicted = module.final_network(batch.view).logits[0].argmax(0)
+        nothing = torch.full(sample.size, 255)
+        image = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
+        clicks = draw_points(picture_of_image(image, HEIGHT), sample.points.numpy(), sample.size, classes)
+        return [
+            clicks,
+            picture_of_labels(_uint8(nothing if labels is None else labels[0]), classes, HEIGHT),
+            picture_of_labels(_uint8(predicted), classes, HEIGHT),
+            picture_of_labels(_uint8(nothing if sample.mask is None else sample.mask), classes, HEIGHT),
+        ]
+
+
+def _uint8(labels: Tensor) -> NDArray[np.uint8]:
+    return labels.cpu().numpy().astype(np.uint8)
