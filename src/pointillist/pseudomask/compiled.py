@@ -1,4 +1,4 @@
-"""Two helpers for the CPU kernels: compile once and remember, and share the work among threads.
+"""Helpers for the CPU kernels: compile once and remember, share the work among threads, stay out of `torch.compile`.
 
 The kernels release the GIL and are spread over plain Python threads that end with the call. Nothing lives on between
 calls, so a fork (a data loader's worker) or a second thread meets no pool, no OpenMP runtime and no lock of ours.
@@ -25,6 +25,11 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))
     except RuntimeError:  # no writable cache folder: compile once per process instead
         return cast("Callable[P, R]", numba.njit(**options)(function))
+
+
+def eager(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep `torch.compile` out of a function: it cannot look into these kernels. Around the call it goes on."""
+    return cast("Callable[P, R]", torch.compiler.disable(function))  # type: ignore[no-untyped-call]
 
 
 class Team:

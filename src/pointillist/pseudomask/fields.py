@@ -14,14 +14,15 @@ from torch import Tensor
 from pointillist.errors import TensorError
 from pointillist.pseudomask import geodesic_cpu
 from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
-from pointillist.pseudomask.compiled import Team
+from pointillist.pseudomask.compiled import Team, eager
 
 Metric = Literal["euclidean", "geodesic"]
 
-GAMMA = 100.0
+GAMMA = 300.0
 """Default price of colour: so many pixels for the way from black to white in one channel."""
 
 
+@eager
 def distance_fields(
     points: Sequence[Tensor],
     size: tuple[int, int],

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pointillist.pseudomask.checks import check_maps, check_points, check_setting
+from pointillist.pseudomask.compiled import eager
 from pointillist.pseudomask.fields import (
     GAMMA,
     Metric,
@@ -73,6 +74,7 @@ class PseudoMaskGenerator:
         check_bars(self.low, self.cut, self.cut_background)
         check_setting(0.0 <= self.unclicked <= 1.0, "unclicked", self.unclicked, "Use a number from 0 to 1.")
 
+    @eager
     @torch.no_grad()
     def __call__(
         self,
@@ -120,7 +122,7 @@ class PseudoMaskGenerator:
         # 1. Presence: only the planes of these classes are computed from here on.
         present = present_classes(clicks, num_classes, background=self.background)
         classes = plane_classes(present if self.presence else torch.ones_like(present))
-        shares = gather_planes(probabilities.float(), classes)
+        shares = gather_planes(probabilities, classes).float()
         if self.presence:
             shares = renormalise(shares, classes >= 0)
 
@@ -149,7 +151,7 @@ class PseudoMaskGenerator:
         if self.metric is None:
             return None
         if fields is not None:
-            return gather_planes(fields.float(), classes, fill=math.inf)
+            return gather_planes(fields, classes, fill=math.inf).float()
         size = (image.shape[2], image.shape[3])
         rows = _rows_of_planes(clicks, classes)
         return class_fields(rows, size, classes.shape[1], self.metric, image, self.gamma, image.device)[0]

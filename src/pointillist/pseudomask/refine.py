@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pointillist.pseudomask import refine_cpu, refine_torch
 from pointillist.pseudomask.checks import check_maps, check_setting
+from pointillist.pseudomask.compiled import eager
 from pointillist.pseudomask.planes import Present, gather_planes, plane_classes, present_mask, scatter_planes
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
@@ -67,6 +68,7 @@ def refine(
     return scatter_planes(planes, classes, num_classes)
 
 
+@eager
 @torch.no_grad()
 def refine_planes(
     image: Tensor,
