@@ -95,7 +95,9 @@ def _geodesic(points: Array, image: Array, gamma: float) -> Array:
     # A click's own node is a door for no other path: edges from it are directed, those among pixels go both ways.
     pixels = graph[: height * width, : height * width]
     both = csr_matrix((nodes, nodes))
-    both = graph + csr_matrix((pixels.T.tocoo().data, (pixels.T.tocoo().row, pixels.T.tocoo().col)), shape=(nodes, nodes))
+    both = graph + csr_matrix(
+        (pixels.T.tocoo().data, (pixels.T.tocoo().row, pixels.T.tocoo().col)), shape=(nodes, nodes)
+    )
     return dijkstra(both, directed=True, indices=starts).min(axis=0)[: height * width].reshape(height, width)
 
 

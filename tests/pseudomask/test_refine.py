@@ -38,7 +38,10 @@ IMAGES = {
     "nearly constant": 0.5 + 1e-6 * noise(1, 3, 24, 37),
     "photo-like": photo_like(60, 50),
     "black and white": (noise(1, 3, 40, 40) > 0.5).float(),
-    "one white pixel": torch.nn.functional.one_hot(torch.tensor(700), 1600).float().view(1, 1, 40, 40).repeat(1, 3, 1, 1),
+    "one white pixel": torch.nn.functional.one_hot(torch.tensor(700), 1600)
+    .float()
+    .view(1, 1, 40, 40)
+    .repeat(1, 3, 1, 1),
     "tiny values": 1e-20 * noise(1, 3, 20, 30),
     "one column": noise(1, 3, 50, 1),
     "one row": noise(1, 3, 1, 50),
@@ -59,7 +62,9 @@ def test_equals_the_formulas(name: str, dilations: tuple[int, ...], literal_refi
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7, 9, 21, 150])
 def test_any_number_of_classes(count: int, literal_refine: Callable[..., Tensor]) -> None:
     image, masks = noise(1, 3, 20, 35), noise(1, count, 20, 35, seed=1)
-    torch.testing.assert_close(refine(image, masks).double(), literal_refine(image, masks, DEFAULT, 10), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        refine(image, masks).double(), literal_refine(image, masks, DEFAULT, 10), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 2, 20])
@@ -119,7 +124,9 @@ def test_masks_stay_on_their_side_of_a_border() -> None:
     assert result[:, 1, :, 16:].min() > 0.9
 
 
-def test_shapes_dtypes_and_devices(device: torch.device, dtype: torch.dtype, literal_refine: Callable[..., Tensor]) -> None:
+def test_shapes_dtypes_and_devices(
+    device: torch.device, dtype: torch.dtype, literal_refine: Callable[..., Tensor]
+) -> None:
     image = noise(2, 3, 12, 19).to(device, dtype)
     masks = noise(2, 5, 12, 19, seed=1).softmax(1).to(device, dtype)
     result = refine(image, masks)

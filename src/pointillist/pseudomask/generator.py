@@ -47,7 +47,7 @@ class PseudoMaskGenerator:
         sigma_start: σ(0) of the expanding filter as a fraction of the image's scale √(H·W).
         sigma_end: σ(1), likewise.
         unclicked: Value of the filter for a present class without a click in the image.
-        reliability: Drop doubtful pixels; off, each pixel with any evidence gets its argmax class.
+        reliability: Drop doubtful pixels; off, each pixel gets its argmax class.
         low: Lowest bar of any class.
         cut: Bar of a class as a fraction of its largest value in the image.
         cut_background: The same for the background.
@@ -136,7 +136,7 @@ class PseudoMaskGenerator:
         evidence = refined if expansion is None else refined * expansion
 
         # 4. Reliability.
-        planes, rules = self._decide(evidence, classes, valid)
+        planes, rules = self._decide(evidence, distances, classes, valid)
         labels = _labels(planes, classes)
         _stamp(labels, rules, clicks, valid)
 
@@ -165,9 +165,11 @@ class PseudoMaskGenerator:
         )
         return expansion if self.unclicked == 0.0 else torch.where(distances.isinf(), self.unclicked, expansion)
 
-    def _decide(self, evidence: Tensor, classes: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _decide(
+        self, evidence: Tensor, distances: Tensor | None, classes: Tensor, valid: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         if not self.reliability:
-            return argmax(evidence, valid)
+            return argmax(evidence, distances, valid)
         cuts = torch.full(classes.shape, self.cut)
         cuts[classes == self.background] = self.cut_background
         return decide(evidence, self.low, cuts, valid)

@@ -78,21 +78,32 @@ def decide(masks: Tensor, low: float, cuts: Tensor, valid: Tensor | None) -> tup
     strongest = masks.argmax(dim=1)
     above = passes.gather(1, strongest[:, None])[:, 0]
     contested = above & (passes.sum(dim=1) > 1)
-    rules = torch.full_like(strongest, Rule.KEPT, dtype=torch.uint8)
-    rules.masked_fill_(~above, Rule.BELOW_BAR).masked_fill_(contested, Rule.CONTESTED)
-    if valid is not None:
-        rules.masked_fill_(~valid, Rule.INVALID)
-    return strongest.masked_fill_(rules != Rule.KEPT, IGNORE), rules
+    rules = torch.zeros_like(strongest, dtype=torch.uint8)  # Rule.KEPT
+    rules.masked_fill_(~above, int(Rule.BELOW_BAR)).masked_fill_(contested, int(Rule.CONTESTED))
+    return _dropped(strongest, rules, valid)
 
 
-def argmax(masks: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-    """As `decide` without any bar: each pixel with some evidence is kept."""
+def argmax(masks: Tensor, distances: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """As `decide` without any bar.
+
+    Where every mask is 0, a product with an expanding filter has become too small for float32, and the nearest click
+    decides: the squared distance outweighs all else there. Without a click in reach the pixel is dropped.
+    """
     strength, strongest = masks.max(dim=1)
-    rules = torch.full_like(strongest, Rule.KEPT, dtype=torch.uint8)
-    rules.masked_fill_(strength <= 0, Rule.BELOW_BAR)
+    rules = torch.zeros_like(strongest, dtype=torch.uint8)  # Rule.KEPT
+    silent = strength <= 0
+    if distances is not None:
+        distance, nearest = distances.min(dim=1)
+        strongest = torch.where(silent, nearest, strongest)
+        silent = silent & distance.isinf()
+    return _dropped(strongest, rules.masked_fill_(silent, int(Rule.BELOW_BAR)), valid)
+
+
+def _dropped(labels: Tensor, rules: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Ignore padding, and each pixel that a rule dropped."""
     if valid is not None:
-        rules.masked_fill_(~valid, Rule.INVALID)
-    return strongest.masked_fill_(rules != Rule.KEPT, IGNORE), rules
+        rules.masked_fill_(~valid, int(Rule.INVALID))
+    return labels.masked_fill_(rules > 0, IGNORE), rules
 
 
 def check_bars(low: float, cut: float, cut_background: float) -> None:
