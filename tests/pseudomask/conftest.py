@@ -1,4 +1,4 @@
-"""Fixtures of the tensor tests: devices, dtypes, and the formulas written out in float64, far from the engine's code."""
+"""Fixtures of the tensor tests: devices, dtypes, and the formulas in float64, far from the engine's code."""
 
 from __future__ import annotations
 

@@ -1,0 +1,123 @@
+"""The CPU kernels in the places where threads, forks and caches go wrong."""
+
+from __future__ import annotations
+
+import threading
+
+import numba
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pointillist.pseudomask import distance_fields, refine
+from pointillist.pseudomask.compiled import Team, compiled
+from pointillist.pseudomask.vectors import LANES, exp, load, store
+
+SIZE = (40, 50)
+POINTS = [torch.tensor([[3.5, 4.5, 0.0], [30.0, 20.0, 1.0], [-5.0, 10.0, 1.0]])]
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def work(seed: int) -> Tensor:
+    """Both kernels on one image."""
+    image = noise(1, 3, *SIZE, seed=seed)
+    fields = distance_fields(POINTS, SIZE, 2, metric="geodesic", image=image)
+    return torch.cat([fields, refine(image, noise(1, 5, *SIZE, seed=seed + 1))], dim=1)[0]
+
+
+class Work(Dataset[Tensor]):
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Tensor:
+        return work(index)
+
+
+def test_in_forked_workers_after_use_in_the_parent() -> None:
+    """A data loader's workers inherit a process that has already run, and is still running, the kernels."""
+    expected = [work(seed) for seed in range(6)]
+    stop = threading.Event()
+    busy = threading.Thread(target=lambda: [work(0) for _ in iter(stop.is_set, True)])
+    busy.start()
+    try:
+        loader = DataLoader(Work(), batch_size=None, num_workers=2, timeout=60, multiprocessing_context="fork")
+        results = [torch.as_tensor(item).clone() for item in loader]
+    finally:
+        stop.set()
+        busy.join()
+    assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
+
+
+def test_in_many_threads_at_once() -> None:
+    expected = [work(seed) for seed in range(8)]
+    results: dict[int, Tensor] = {}
+    threads = [threading.Thread(target=lambda s=seed: results.update({s: work(s)})) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(results[seed], expected[seed]) for seed in range(8))
+
+
+def test_no_thread_outlives_a_call() -> None:
+    before = threading.active_count()
+    work(0)
+    assert threading.active_count() == before
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = numba.njit
+
+    def no_cache(*, cache: bool = False, **options: object) -> object:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available for file")
+        return real(**options)
+
+    monkeypatch.setattr(numba, "njit", no_cache)
+    assert compiled(lambda x: x + 1)(2) == 3
+
+
+def test_the_error_of_a_thread_reaches_the_caller() -> None:
+    def fail(_start: int, _stop: int) -> None:
+        raise ValueError("here")
+
+    with Team() as team, pytest.raises(ValueError, match="here"):
+        team.bands(fail, 10)
+
+
+@given(rows=st.integers(1, 50))
+def test_bands_cover_each_row_once(rows: int) -> None:
+    seen: list[int] = []
+    with Team() as team:
+        team.bands(lambda start, stop: seen.extend(range(start, stop)), rows)
+    assert sorted(seen) == list(range(rows))
+
+
+@numba.njit
+def exponentials(values: np.ndarray, result: np.ndarray) -> None:
+    for i in range(0, values.size, LANES):
+        store(result, i, exp(load(values, i)))
+
+
+def test_exp_is_within_two_units_in_the_last_place() -> None:
+    values = np.linspace(-87, 0, 1 << 16, dtype=np.float32)
+    result = np.empty_like(values)
+    exponentials(values, result)
+    exact = np.exp(values.astype(np.float64))
+    assert np.abs(result / exact - 1).max() < 2 * np.finfo(np.float32).eps
+    assert result[-1] == 1.0
+
+
+def test_exp_far_below_stays_tiny_and_positive() -> None:
+    values = np.full(LANES, -3e38, np.float32)
+    result = np.empty_like(values)
+    exponentials(values, result)
+    assert (result > 0).all()
+    assert (result < 1e-37).all()
