@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
+from pointillist.data.regions import Region, Source, read_region
 from pointillist.errors import ImageError, PointillistError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 """File name endings that count as images, lower case."""
 
 _ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 _SIDEWAYS = {5, 6, 7, 8}
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Source) -> NDArray[np.uint8]:
     """Read an image as H×W×3 uint8 RGB, turned upright by its EXIF orientation.
 
     Grey is repeated over the channels, an alpha channel is dropped, 16-bit values are divided by 257 so that the full
     range stays the full range.
 
+    Args:
+        path: The file, or a window of a large one (read as it is stored: such files carry no orientation).
+
     Raises:
         ImageError: Missing, unreadable, truncated, or of a kind that has no obvious colours (floating point).
     """
+    if isinstance(path, Region):
+        return _colors(read_region(path), path.path)
     with opened(path) as image:
+        # Read before anything is asked of it: some readers know of damage, or of the orientation, only at the end.
+        image.load()
         upright = ImageOps.exif_transpose(image)
         if upright.mode in ("I;16", "I;16B", "I;16L", "I"):
             values = np.asarray(upright).astype(np.int64)
@@ -47,17 +57,49 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return np.array(upright.convert("RGB"))
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright image, from its header alone.
+def _colors(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
+    """H×W×3 uint8 from the bands of a window: one is grey, of more the first three are red, green and blue."""
+    if bands.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"has {bands.dtype} pixels.", where=path, cure="Save it with 8 or 16 bits per channel.")
+    low = bands if bands.dtype == np.uint8 else bands.astype(np.uint16) // 257
+    colors = low[..., :3] if low.shape[2] >= 3 else np.repeat(low[..., :1], 3, axis=2)
+    return np.ascontiguousarray(colors.astype(np.uint8))
+
+
+def image_size(path: Source) -> tuple[int, int]:
+    """(height, width) of the upright image, without decoding its pixels.
 
     Raises:
         ImageError: Missing or unreadable.
     """
+    if isinstance(path, Region):
+        return path.height, path.width
     with opened(path) as image:
         width, height = image.size
-        # Only JPEG, TIFF, WebP and PNG can carry an orientation, and asking costs little.
+        # Asked for its EXIF data, Pillow decodes a whole PNG, in case they stand behind the pixels.
+        if image.format == "PNG" and not _png_has_exif(path):
+            return height, width
+        # The size of a TIFF is the upright one already, or not, depending on Pillow's version; its tags say what is so.
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
+        # Only JPEG, TIFF, WebP and PNG can carry an orientation, and asking the others costs little.
         sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
         return (width, height) if sideways else (height, width)
+
+
+def _png_has_exif(path: Path) -> bool:
+    """Whether any chunk of a PNG may hold EXIF data, found by walking over the chunks."""
+    with path.open("rb") as stream:
+        stream.seek(8)
+        while len(head := stream.read(8)) == 8:
+            kind = head[4:]
+            # Some programs keep EXIF data in a text chunk.
+            if kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            if kind == b"IEND":
+                break
+            stream.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
 
 
 @contextmanager
@@ -78,7 +120,7 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
         raise kind(
             f"is too large to open at once ({error}).", where=path, cure="Cut it into tiles of at most 10,000 px."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise kind(
             f"is no readable image ({str(error) or type(error).__name__}).",
             where=path,

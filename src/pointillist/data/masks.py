@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE, ClassSet, Color, hex_color
 from pointillist.data.images import opened
-from pointillist.errors import MaskError
+from pointillist.data.regions import Region, Source, read_region
+from pointillist.errors import DatasetError, MaskError
 
 MaskEncoding = Literal["index", "palette", "color"]
 """How a mask file names classes.
@@ -23,6 +24,9 @@ MaskEncoding = Literal["index", "palette", "color"]
 MASK_ENCODINGS: tuple[MaskEncoding, ...] = get_args(MaskEncoding)
 
 
+_INDEX_MODES = ("L", "P", "1", "I;16", "I;16B", "I;16L", "I")
+
+
 class MaskReader:
     """Reads masks of one data set.
 
@@ -30,23 +34,53 @@ class MaskReader:
         classes: Their indices, colours and `ignore_index`.
         encoding: How files name classes.
         ignore_colors: For `color`: colours that belong to no class.
+        values: For `index` and `palette`, where pixel values are not the class indices: class index (or 255 = ignore)
+            of every value that may occur. It takes the place of `classes.ignore_index`.
+
+    Raises:
+        DatasetError: Two classes, or a class and an ignored colour, have the same colour in colour-coded masks.
     """
 
-    def __init__(self, classes: ClassSet, encoding: MaskEncoding, ignore_colors: Sequence[Color] = ()) -> None:
+    def __init__(
+        self,
+        classes: ClassSet,
+        encoding: MaskEncoding,
+        ignore_colors: Sequence[Color] = (),
+        values: Mapping[int, int] | None = None,
+    ) -> None:
         self.classes = classes
         self.encoding = encoding
         self.ignore_colors = tuple(ignore_colors)
+        self.values = dict(values) if values is not None else {index: index for index in range(len(classes))}
+        if values is None:
+            self.values[classes.ignore_index] = IGNORE
+        table = self._color_table() if encoding == "color" else self.values
         # A table over all 24-bit colours would be 16 MB; sorted codes and a binary search do the same.
-        table = {_code(color): index for index, color in enumerate(classes.colors)}
-        table.update({_code(color): IGNORE for color in self.ignore_colors})
         self._codes = np.array(sorted(table), dtype=np.int64)
         self._indices = np.array([table[code] for code in sorted(table)], dtype=np.uint8)
 
-    def read(self, path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _color_table(self) -> dict[int, int]:
+        table: dict[int, int] = {}
+        names = [*self.classes.names, *("ignore_colors" for _ in self.ignore_colors)]
+        colors = (*self.classes.colors, *self.ignore_colors)
+        for index, color in enumerate(colors):
+            label = index if index < len(self.classes) else IGNORE
+            other = table.setdefault(_code(color), label)
+            if other != label:
+                raise DatasetError(
+                    f"'{names[other]}' and '{names[index]}' have the same colour {hex_color(color)}."
+                    if label != IGNORE
+                    else f"{hex_color(color)} is in ignore_colors and also the colour of '{names[other]}'.",
+                    field="classes",
+                    cure="Give each class of colour-coded masks its own colour.",
+                )
+        return table
+
+    def read(self, path: Source, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Read one mask.
 
         Args:
-            path: The mask file.
+            path: The mask file, or a window of a large one.
             size: (height, width) of its image.
 
         Returns:
@@ -55,16 +89,16 @@ class MaskReader:
         Raises:
             MaskError: Missing, unreadable, of another size than its image, or with a value that names no class.
         """
-        with opened(path, MaskError) as image:
-            if (image.height, image.width) != size:
-                raise MaskError(
-                    f"is {image.width}×{image.height}, but its image is {size[1]}×{size[0]}.",
-                    where=path,
-                    cure="A mask has exactly the size of its (EXIF-oriented) image.",
-                )
+        if isinstance(path, Region):
+            bands = read_region(path, MaskError)
             if self.encoding == "color":
-                return self._from_colors(np.array(image.convert("RGB")), path)
-            modes = ("P",) if self.encoding == "palette" else ("L", "P", "1", "I;16", "I;16B", "I;16L", "I")
+                return self._look_up(_packed(bands[..., :3]), path.path)
+            return self._look_up(bands[..., 0].astype(np.int64), path.path)
+        with opened(path, MaskError) as image:
+            _check_size(path, (image.height, image.width), size)
+            if self.encoding == "color":
+                return self._look_up(_packed(np.array(image.convert("RGB"))), path)
+            modes = ("P",) if self.encoding == "palette" else _INDEX_MODES
             if image.mode not in modes:
                 raise MaskError(
                     f"has pixels of kind '{image.mode}', but masks are declared as '{self.encoding}'.",
@@ -72,41 +106,73 @@ class MaskReader:
                     field="masks",
                     cure="Set masks: color, index or palette in dataset.yaml to what the files are.",
                 )
-            return self._from_indices(np.array(image), path)
+            return self._look_up(np.array(image).astype(np.int64), path)
 
-    def _from_indices(self, values: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
-        wide = values.astype(np.int64)
-        labels = np.where(wide == self.classes.ignore_index, IGNORE, wide)
-        wrong = (labels < 0) | ((labels >= len(self.classes)) & (labels != IGNORE))
-        # 255 is "ignore" inside the program; in a file it is so only when the data set says so.
-        if self.classes.ignore_index != IGNORE:
-            wrong |= wide == IGNORE
-        if wrong.any():
-            raise self._unlisted(path, wide[wrong], f"0 to {len(self.classes) - 1}")
-        return labels.astype(np.uint8)
-
-    def _from_colors(self, colors: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-        wide = colors.astype(np.int64)
-        codes = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    def _look_up(self, codes: NDArray[np.int64], path: Path) -> NDArray[np.uint8]:
         places = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)
         wrong = self._codes[places] != codes
         if wrong.any():
-            listed = ", ".join(hex_color(color) for color in (*self.classes.colors, *self.ignore_colors))
-            raise self._unlisted(path, codes[wrong], listed)
+            raise self._unlisted(path, codes[wrong])
         labels: NDArray[np.uint8] = self._indices[places]
         return labels
 
-    def _unlisted(self, path: Path, wrong: NDArray[np.int64], listed: str) -> MaskError:
+    def _listed(self) -> str:
+        if self.encoding == "color":
+            return ", ".join(hex_color(color) for color in (*self.classes.colors, *self.ignore_colors))
+        plain = all(self.values.get(index) == index for index in range(len(self.classes)))
+        if plain:
+            return f"0 to {len(self.classes) - 1}"
+        some = sorted(self.values)
+        return ", ".join(map(str, some[:40])) + (" …" if len(some) > 40 else "")
+
+    def _unlisted(self, path: Path, wrong: NDArray[np.int64]) -> MaskError:
         values, counts = np.unique(wrong, return_counts=True)
         most = int(np.argmax(counts))
         name = f"#{int(values[most]):06x}" if self.encoding == "color" else str(values[most])
         more = f" and {len(values) - 1} more unlisted value(s)" if len(values) > 1 else ""
         key = "ignore_colors" if self.encoding == "color" else "ignore_index"
         return MaskError(
-            f"value {name} on {counts[most]:,} pixels{more}, which no class has (listed: {listed}).",
+            f"value {name} on {counts[most]:,} pixels{more}, which no class has (listed: {self._listed()}).",
             where=path,
             cure=f"List the class in dataset.yaml, or declare the value as {key}.",
         )
+
+
+def read_instances(path: Path, size: tuple[int, int], first: int = 1) -> NDArray[np.int64]:
+    """Read an instance map: one id per object, in a grey, palette, 16-bit or colour-coded file.
+
+    Args:
+        path: The file.
+        size: (height, width) of its image.
+        first: Smallest value that is an object; whatever is below becomes 0.
+
+    Returns:
+        H×W ids, 0 where there is no single object.
+
+    Raises:
+        MaskError: Missing, unreadable, or of another size than its image.
+    """
+    with opened(path, MaskError) as image:
+        _check_size(path, (image.height, image.width), size)
+        ids = (
+            np.array(image).astype(np.int64) if image.mode in _INDEX_MODES else _packed(np.array(image.convert("RGB")))
+        )
+    return np.where(ids >= first, ids, 0)
+
+
+def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
+    if found != expected:
+        raise MaskError(
+            f"is {found[1]}×{found[0]}, but its image is {expected[1]}×{expected[0]}.",
+            where=path,
+            cure="A mask has exactly the size of its (EXIF-oriented) image.",
+        )
+
+
+def _packed(colors: NDArray[np.generic]) -> NDArray[np.int64]:
+    wide = colors.astype(np.int64)
+    packed: NDArray[np.int64] = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    return packed
 
 
 def _code(color: Color) -> int:

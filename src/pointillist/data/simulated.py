@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 
+from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
+from pointillist.data.masks import read_instances
 from pointillist.errors import DatasetError
 from pointillist.points.simulate import MIN_AREA, Protocol, simulate_image
 from pointillist.points.table import PointTable
@@ -25,6 +28,8 @@ def simulate_dataset(
 ) -> PointTable:
     """Draw clicks for every image of a split that has a mask; see `pointillist.points.simulate.simulate`.
 
+    Where the data set has instance maps, an object is an instance, and touching ones each get their own clicks.
+
     Raises:
         DatasetError: No image of the split has a mask.
         MaskError: A mask cannot be read.
@@ -32,7 +37,8 @@ def simulate_dataset(
     """
     draw = partial(
         simulate_image,
-        classes=dataset.classes,
+        # The mask reader gives 255 for "ignore", whatever the files have.
+        classes=dataclasses.replace(dataset.classes, ignore_index=IGNORE),
         seed=seed,
         protocol=protocol,
         per_object=per_object,
@@ -43,7 +49,11 @@ def simulate_dataset(
     items = [item for item in dataset.split(split) if item.mask is not None]
     for item in items:
         if item.mask is not None:
-            points += draw(item.name, dataset.masks.read(item.mask, image_size(item.image)))
+            size = image_size(item.image)
+            instances = None
+            if item.instances is not None:
+                instances = read_instances(item.instances, size, dataset.first_instance)
+            points += draw(item.name, dataset.masks.read(item.mask, size), instances=instances)
         if on_image is not None:
             on_image(item.name)
     if not items:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import Field, field_validator
 
-from pointillist.classes import BackgroundPolicy, ClassSet, hex_color, parse_color
-from pointillist.data.dataset import Dataset, Item, find_images, pair_masks, read_split
+from pointillist.classes import IGNORE, BackgroundPolicy, ClassSet, hex_color, parse_color
+from pointillist.data.dataset import Dataset, Item, find_images_like, pair_files, pair_masks, read_split
 from pointillist.data.layouts.base import Layout
 from pointillist.data.masks import MaskEncoding, MaskReader
 from pointillist.errors import DatasetError
@@ -21,10 +21,11 @@ FILE = "dataset.yaml"
 
 
 class ClassEntry(Strict):
-    """One class as `dataset.yaml` lists it."""
+    """One class as `dataset.yaml` lists it; `value` is what masks have for it, where that is not its place in the list."""
 
     name: str
     color: str | None = None
+    value: int | tuple[int, ...] | None = None
 
 
 class BackgroundEntry(Strict):
@@ -35,7 +36,10 @@ class BackgroundEntry(Strict):
 
 
 class PathsEntry(Strict):
-    """Where things are, relative to `dataset.yaml`; absolute paths are taken as they are."""
+    """Where things are, relative to `dataset.yaml`; absolute paths are taken as they are.
+
+    `images` and `masks` may have one `{}` for a folder name that varies: `Tile {}/images`.
+    """
 
     images: str = "images"
     points: str = "points.csv"
@@ -63,7 +67,9 @@ class DatasetFile(Strict):
     def class_set(self) -> ClassSet:
         """The classes with their colours; missing colours come from the default palette."""
         names = [entry.name for entry in self.classes]
-        fallback = ClassSet.create(names, ignore_index=self.ignore_index).colors
+        # Beside declared values, ignore_index is one of these values and not in the way of any class index.
+        ignore_index = self.ignore_index if self.mask_values() is None else IGNORE
+        fallback = ClassSet.create(names, ignore_index=ignore_index).colors
         colors = [entry.color or color for entry, color in zip(self.classes, fallback, strict=True)]
         long = self.background if isinstance(self.background, BackgroundEntry) else None
         policy = long.policy if long else self.background
@@ -72,8 +78,49 @@ class DatasetFile(Strict):
             colors,
             policy,  # type: ignore[arg-type]
             long.class_ if long else None,
-            self.ignore_index,
+            ignore_index,
         )
+
+    def mask_values(self) -> dict[int, int] | None:
+        """Class index of each pixel value of the masks; None where the index itself is the value."""
+        if all(entry.value is None for entry in self.classes):
+            return None
+        table: dict[int, int] = {}
+        for index, entry in enumerate(self.classes):
+            if entry.value is None:
+                raise DatasetError(f"'{entry.name}' has no value.", field="classes", cure="Give all classes one.")
+            for value in (entry.value,) if isinstance(entry.value, int) else entry.value:
+                if value in table:
+                    raise DatasetError(
+                        f"value {value} stands for '{self.classes[table[value]].name}' and '{entry.name}'.",
+                        field="classes",
+                        cure="Give each class its own values.",
+                    )
+                table[value] = index
+        if self.ignore_index in table and "ignore_index" in self.model_fields_set:
+            raise DatasetError(
+                f"ignore_index {self.ignore_index} is also a value of a class.",
+                field="ignore_index",
+                cure="Choose a value no class has.",
+            )
+        # Nobody who says that 255 is a building also means the default.
+        table.setdefault(self.ignore_index, IGNORE)
+        return table
+
+    def reader(self, classes: ClassSet) -> MaskReader:
+        """The reader of the masks."""
+        if self.ignore_colors and self.masks != "color":
+            raise DatasetError(
+                "ignore_colors only go with masks: color.",
+                field="ignore_colors",
+                cure="Use ignore_index, or remove it.",
+            )
+        if self.mask_values() is not None and self.masks == "color":
+            raise DatasetError(
+                "classes of colour-coded masks have no value.", field="classes", cure="Give each its color instead."
+            )
+        ignored = [parse_color(color) for color in self.ignore_colors]
+        return MaskReader(classes, self.masks, ignored, self.mask_values())
 
 
 class Folder(Layout):
@@ -92,31 +139,40 @@ class Folder(Layout):
         if not file.is_file():
             raise DatasetError("there is no dataset.yaml.", where=root, cure=f"Run 'pointillist init {root} …'.")
         settings = parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
+        home = file.parent
         try:
             classes = settings.class_set()
-            ignore_colors = [parse_color(color) for color in settings.ignore_colors]
+            reader = settings.reader(classes)
+            images = find_images_like(home, settings.paths.images)
+            masks = _find_masks(home, settings.paths.masks, images)
         except DatasetError as error:
-            raise DatasetError(error.found, where=file, field=error.field, cure=error.cure) from error
-        home = file.parent
-        images = find_images(home / settings.paths.images)
-        masks = pair_masks(home / settings.paths.masks, images)
+            raise DatasetError(error.found, where=error.where or file, field=error.field, cure=error.cure) from error
+        for key in ("points", "masks", "splits"):
+            value = getattr(settings.paths, key)
+            # A default that is not there is not used; what somebody wrote down must be there.
+            if key in settings.paths.model_fields_set and "{}" not in value and not (home / value).exists():
+                raise DatasetError(
+                    f"'{value}' does not exist.", where=file, field=f"paths.{key}", cure="Correct the path."
+                )
         items = tuple(Item(name, path, masks.get(name)) for name, path in images.items())
         folder = home / settings.paths.splits
         split_files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
         points_file = home / settings.paths.points
-        if not points_file.exists() and "points" in settings.paths.model_fields_set:
-            raise DatasetError(
-                f"'{settings.paths.points}' does not exist.", where=file, field="paths.points", cure="Correct the path."
-            )
         return Dataset(
             root=root,
             layout=self.name,
             classes=classes,
             items=items,
             splits={path.stem: read_split(path, list(images)) for path in split_files},
-            masks=MaskReader(classes, settings.masks, ignore_colors),
+            masks=reader,
             points_file=points_file if points_file.exists() else None,
         )
+
+
+def _find_masks(home: Path, pattern: str, images: Mapping[str, Path]) -> dict[str, Path]:
+    if "{}" not in pattern:
+        return pair_masks(home / pattern, images)
+    return pair_files(find_images_like(home, pattern), images, home / pattern)
 
 
 def write_dataset_file(
