@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pointillist.classes import ClassSet
 from pointillist.data.images import SUFFIXES, image_size
@@ -17,7 +17,7 @@ from pointillist.data.regions import Source
 from pointillist.errors import DatasetError, nearest
 from pointillist.files import read_text
 from pointillist.points.check import Checked, ImageNames, check_points
-from pointillist.points.formats import read_points
+from pointillist.points.formats import Surroundings, choose_format
 from pointillist.points.table import PointTable
 
 ALL = "all"
@@ -104,25 +104,57 @@ class Dataset:
         """`val` where the data set has one."""
         return "val" if "val" in self.splits else None
 
-    def with_points(self, path: Path, format_name: str | None = None) -> Dataset:
+    def with_points(
+        self,
+        path: Path,
+        format_name: str | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        rename: Mapping[str, str] | None = None,
+        classes: Mapping[int, str] | None = None,
+        strict: bool | None = None,
+    ) -> Dataset:
         """The same data set with the clicks of a label file.
 
         Points of the data set's own format that do not fit are an error; those of foreign files are counted in
-        `rejected`, because such files often cover more images than are at hand.
+        `rejected`, because such files often cover more images than are at hand. Duplicate and conflicting points are
+        counted in both.
+
+        Args:
+            path: The label file, or a folder of them.
+            format_name: Its format; recognised when not given.
+            options: What the user says about the file, see the format's `Options`.
+            rename: Class names of this data set by those of the file, where they differ.
+            classes: Class names by index, for formats that know classes by index only; this data set's when not given.
+            strict: Whether a point that does not fit is an error; the format's own rule when not given.
 
         Raises:
-            PointsError: The file cannot be read, or (own format) a point does not fit.
+            PointsError: The file cannot be read, or (strict) a point does not fit.
         """
-        table, kind = read_points(path, format_name)
+        kind = choose_format(path, format_name, options)
         by_name = {item.name: item for item in self.items}
+        names = ImageNames(by_name)
+        sizes: dict[str, tuple[int, int]] = {}
+
+        def size_of(name: str) -> tuple[int, int]:
+            if name not in sizes:
+                sizes[name] = image_size(by_name[name].image)
+            return sizes[name]
+
+        def size_of_named(name: str) -> tuple[int, int] | None:
+            image = names.find(name, kind.images_by)
+            return None if image is None else size_of(image)
+
+        table_of_classes = dict(enumerate(self.classes.names)) if classes is None else classes
         checked = check_points(
-            table,
-            names=ImageNames(by_name),
+            kind.read(path, Surroundings(table_of_classes, size_of_named), broken=True),
+            names=names,
             classes=self.classes,
             images_by=kind.images_by,
-            size_of=lambda name: image_size(by_name[name].image),
+            size_of=size_of,
+            rename=rename,
         )
-        if kind.strict:
+        if kind.strict if strict is None else strict:
             checked.raise_first(path)
         return replace(self, points_file=path, points=checked.points, rejected=checked)
 

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
+from typing import Any
 
 from pointillist.classes import ClassSet
 from pointillist.errors import PointsError, nearest
+from pointillist.points.formats.base import Size, is_finite
+from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
+
+__all__ = ["Checked", "ImageNames", "Reason", "Rejection", "check_alone", "check_points"]
 
 
 class Reason(StrEnum):
-    """Why a point was rejected."""
+    """Why a point was rejected; the first that applies, in this order."""
 
     UNKNOWN_IMAGE = "unknown image"
     UNKNOWN_CLASS = "unknown class"
+    NOT_FINITE = "not finite"
     OUTSIDE = "outside image"
+    CONFLICTING = "conflicting"
+    DUPLICATE = "duplicate"
+
+
+_FIELDS = {
+    Reason.UNKNOWN_IMAGE: "image",
+    Reason.UNKNOWN_CLASS: "class",
+    Reason.NOT_FINITE: "x, y",
+    Reason.OUTSIDE: "x, y",
+}
+"""Reasons that are errors in a strict file, with the field they are about.
+
+Duplicate and conflicting points are not among them: a hand that trembles, or simulated jitter, makes some, and the
+others are as good as they were.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,65 +54,73 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Checked:
-    """The outcome for a whole table: `len(points) + len(rejections)` is the number of points that came in."""
+    """The outcome for a whole table: `len(points) + len(rejections)` is the number of points that came in.
+
+    Args:
+        points: Those that fit, with the data set's image names.
+        rejections: Those that do not.
+        skipped: What the label file holds besides points, by kind.
+    """
 
     points: PointTable
     rejections: tuple[Rejection, ...]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Number of points that came in."""
+        return len(self.points) + len(self.rejections)
 
     def reasons(self) -> Counter[Reason]:
         """How many points were rejected, by reason."""
         return Counter(rejection.reason for rejection in self.rejections)
 
+    def unknown_classes(self) -> Counter[str]:
+        """Class names that the data set does not have, with their number of points."""
+        return Counter(r.point.label for r in self.rejections if r.reason is Reason.UNKNOWN_CLASS)
+
     def raise_first(self, where: Path) -> None:
-        """Make the first rejection an error.
+        """Make the first rejection an error, unless it is a mere duplicate or conflict.
 
         Raises:
             PointsError: There is one.
         """
-        for rejection in self.rejections:
-            more = len(self.rejections) - 1
-            field = {Reason.UNKNOWN_IMAGE: "image", Reason.UNKNOWN_CLASS: "class", Reason.OUTSIDE: "x, y"}
+        wrong = [rejection for rejection in self.rejections if rejection.reason in _FIELDS]
+        for rejection in wrong:
+            more = len(wrong) - 1
             raise PointsError(
                 rejection.found + (f" ({more} more point{'s' * (more > 1)} do not fit.)" if more else ""),
                 where=where,
                 line=rejection.point.line,
-                field=field[rejection.reason],
+                field=_FIELDS[rejection.reason],
                 cure=rejection.cure,
             )
 
-
-class ImageNames:
-    """Finds the image a label file means, among the images of a data set.
-
-    Args:
-        names: Paths below the image folder, with `/` and extension.
-    """
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._exact = set(names)
-        self._by_stem: dict[str, list[str]] = {}
-        self._by_fold: dict[str, str] = {}
-        for name in self._exact:
-            self._by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
-            self._by_fold[self._fold(name)] = name
-
-    @staticmethod
-    def _fold(name: str) -> str:
-        return str(PurePosixPath(name).with_suffix("")).casefold()
-
-    def find(self, name: str, by: Literal["path", "stem"]) -> str | None:
-        """The image of this name, None when there is none or a stem fits several."""
-        if name in self._exact:
-            return name
-        fits = self._by_stem.get(name, []) if by == "stem" else []
-        return fits[0] if len(fits) == 1 else None
-
-    def cure(self, name: str) -> str:
-        """What to do about a name that was not found."""
-        close = self._by_fold.get(self._fold(name or "."))
-        if close is not None:
-            return f"The image is called '{close}'; names must agree in case and extension."
-        return "Add the image, or remove its points; names are paths below the image folder, with extension."
+    def report(self) -> dict[str, Any]:
+        """Everything, as JSON would have it: totals, counts by reason, and each rejected point with its place."""
+        return {
+            "total": self.total,
+            "imported": len(self.points),
+            "rejected": len(self.rejections),
+            "reasons": {reason.value: self.reasons()[reason] for reason in Reason},
+            "unknown_classes": dict(self.unknown_classes().most_common()),
+            "skipped": dict(self.skipped),
+            "classes": dict(self.points.counts()),
+            "images": len(self.points.images),
+            "rejections": [
+                {
+                    "image": r.point.image,
+                    "x": r.point.x if is_finite(r.point) else str(r.point.x),
+                    "y": r.point.y if is_finite(r.point) else str(r.point.y),
+                    "class": r.point.label,
+                    "reason": r.reason.value,
+                    "found": r.found,
+                    "line": r.point.line,
+                    "place": r.point.place,
+                }
+                for r in self.rejections
+            ],
+        }
 
 
 def check_points(
@@ -100,10 +128,14 @@ def check_points(
     *,
     names: ImageNames,
     classes: ClassSet,
-    images_by: Literal["path", "stem"] = "path",
-    size_of: Callable[[str], tuple[int, int]],
+    images_by: NamedBy = "path",
+    size_of: Callable[[str], Size],
+    rename: Mapping[str, str] | None = None,
 ) -> Checked:
     """Sort points into those that fit a data set and those that do not.
+
+    A pixel holds one class. Several points of one class in one pixel count once: all but the first are *duplicate*.
+    Where points of different classes share a pixel, nobody can say which is right, so all of them are *conflicting*.
 
     Args:
         table: Points as a label file has them.
@@ -111,36 +143,88 @@ def check_points(
         classes: Its classes.
         images_by: How the label file names images.
         size_of: (height, width) of an image of the data set, in pixels, EXIF-oriented; asked once per image.
+        rename: The data set's class name by the label file's, where they differ.
 
     Returns:
-        Accepted points carry the data set's image names.
+        Accepted points carry the data set's image and class names.
     """
-    accepted: list[Point] = []
+    fitting: list[Point] = []
     rejections: list[Rejection] = []
+    sizes: dict[str, Size] = {}
     for named in table.images:
         image = names.find(named, images_by)
-        size = None if image is None else size_of(image)
+        if image is not None and image not in sizes:
+            sizes[image] = size_of(image)
         for point in table.of(named):
-            problem = _problem(point, named, size, names, classes)
-            if problem is not None:
+            label = (rename or {}).get(point.label, point.label)
+            problem: Rejection | None
+            if image is None:
+                problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.cure(named))
+            elif label not in classes:
+                found = f"'{label}' is not a class of this data set."
+                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes.names))
+            else:
+                problem = _position_problem(point, sizes[image])
+            if problem is None and image is not None:
+                fitting.append(replace(point, image=image, label=label))
+            elif problem is not None:
                 rejections.append(problem)
-            elif image is not None:
-                accepted.append(Point(image, point.x, point.y, point.label, point.extra, point.line))
-    return Checked(PointTable(accepted, table.columns), tuple(rejections))
+    return _without_doubles(fitting, rejections, table)
 
 
-def _problem(
-    point: Point, named: str, size: tuple[int, int] | None, names: ImageNames, classes: ClassSet
-) -> Rejection | None:
-    if size is None:
-        return Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.cure(named))
-    if point.label not in classes:
-        found = f"'{point.label}' is not a class of this data set."
-        return Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(point.label, classes.names))
-    height, width = size
-    if not (0 <= point.x < width and 0 <= point.y < height):
-        found = f"({point.x:g}, {point.y:g}) lies outside '{named}', which is {width} wide and {height} high."
-        return Rejection(
-            point, Reason.OUTSIDE, found, "Coordinates are pixels from the top-left corner, x to the right, y down."
-        )
+def check_alone(table: PointTable, size_of: Callable[[str], Size | None]) -> Checked:
+    """Sort points by what can be said without a data set: not finite, outside, conflicting, duplicate.
+
+    Args:
+        table: Points as a label file has them.
+        size_of: (height, width) of an image by its name in the label file; None where it is not known.
+    """
+    fitting: list[Point] = []
+    rejections: list[Rejection] = []
+    for image in table.images:
+        size = size_of(image)
+        for point in table.of(image):
+            problem = _position_problem(point, size)
+            if problem is None:
+                fitting.append(point)
+            else:
+                rejections.append(problem)
+    return _without_doubles(fitting, rejections, table)
+
+
+def _position_problem(point: Point, size: Size | None) -> Rejection | None:
+    cure = "Coordinates are pixels from the top-left corner, x to the right, y down."
+    if not is_finite(point):
+        return Rejection(point, Reason.NOT_FINITE, f"({point.x}, {point.y}) is no position.", cure)
+    if size is not None and not (0 <= point.x < size[1] and 0 <= point.y < size[0]):
+        found = f"({point.x:g}, {point.y:g}) lies outside '{point.image}', which is {size[1]} wide and {size[0]} high."
+        return Rejection(point, Reason.OUTSIDE, found, cure)
     return None
+
+
+def _without_doubles(fitting: list[Point], rejections: list[Rejection], table: PointTable) -> Checked:
+    pixels: dict[tuple[str, int, int], list[str]] = {}
+    for point in fitting:
+        pixels.setdefault(_pixel(point), []).append(point.label)
+    accepted: list[Point] = []
+    seen: set[tuple[str, int, int]] = set()
+    for point in fitting:
+        pixel = _pixel(point)
+        here = sorted(set(pixels[pixel]))
+        place = f"column {pixel[1]}, row {pixel[2]} of '{point.image}'"
+        if len(here) > 1:
+            found = f"{' and '.join(here)} were both clicked at {place}."
+            rejections.append(Rejection(point, Reason.CONFLICTING, found, "Keep the one that is right."))
+        elif pixel in seen:
+            found = f"{point.label} was clicked before at {place}."
+            rejections.append(
+                Rejection(point, Reason.DUPLICATE, found, "Drop one of them, or leave it: it does no harm.")
+            )
+        else:
+            seen.add(pixel)
+            accepted.append(point)
+    return Checked(PointTable(accepted, table.columns), tuple(rejections), table.skipped)
+
+
+def _pixel(point: Point) -> tuple[str, int, int]:
+    return point.image, int(point.x // 1), int(point.y // 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Point:
         y: Continuous, from the top edge, downwards.
         label: Class name.
         extra: Further columns of the label file, kept for a rewrite.
-        line: 1-based line or position in the label file, for messages.
+        line: 1-based line of a text file it was read from, for messages.
+        place: Where it stands in any other label file (`a.json, shapes[3]`), for messages.
     """
 
     image: str
@@ -29,6 +31,7 @@ class Point:
     label: str
     extra: Mapping[str, str] = field(default_factory=lambda: _NOTHING, compare=False)
     line: int | None = field(default=None, compare=False)
+    place: str | None = field(default=None, compare=False)
 
 
 class PointTable:
@@ -37,18 +40,29 @@ class PointTable:
     Args:
         points: The clicks.
         columns: Names of the further columns, in their order.
+        listed: Images the label file names, also those without points; images with points are listed in any case.
+        skipped: What the label file holds besides usable points, by kind, counted ("polygon": 3).
 
     >>> table = PointTable([Point("a.png", 3.5, 2.0, "berry"), Point("b.png", 1.0, 1.0, "soil")])
     >>> [point.label for point in table.of("a.png")]
     ['berry']
     """
 
-    def __init__(self, points: Iterable[Point] = (), columns: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        points: Iterable[Point] = (),
+        columns: Iterable[str] = (),
+        *,
+        listed: Iterable[str] = (),
+        skipped: Mapping[str, int] = _NO_COUNTS,
+    ) -> None:
         self._points = tuple(points)
         self.columns = tuple(columns)
+        self.skipped = Counter(skipped)
         self._by_image: dict[str, list[Point]] = {}
         for point in self._points:
             self._by_image.setdefault(point.image, []).append(point)
+        self.listed = tuple(dict.fromkeys((*listed, *self._by_image)))
 
     def __len__(self) -> int:
         return len(self._points)

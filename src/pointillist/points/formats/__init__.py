@@ -5,15 +5,27 @@ A new format is one new module here with a subclass of `PointFormat`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pointillist.errors import PointsError, nearest
-from pointillist.points.formats.base import PointFormat
+from pointillist.points.formats.base import NOWHERE, FormatOptions, PointFormat, Surroundings
 from pointillist.points.table import PointTable
 from pointillist.registry import discover
+from pointillist.schema import parse
 
-__all__ = ["PointFormat", "formats", "get_format", "read_points", "recognise_format"]
+__all__ = [
+    "FormatOptions",
+    "PointFormat",
+    "Surroundings",
+    "choose_format",
+    "formats",
+    "get_format",
+    "read_points",
+    "recognise_format",
+]
 
 
 @cache
@@ -22,26 +34,31 @@ def formats() -> dict[str, type[PointFormat]]:
     return discover(__name__, PointFormat)  # type: ignore[type-abstract]
 
 
-def get_format(name: str) -> PointFormat:
+def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointFormat:
     """A format by name.
 
+    Args:
+        name: Its name.
+        options: What the user says about the file, see the format's `Options`.
+
     Raises:
-        PointsError: There is none of this name.
+        PointsError: There is none of this name, or it has no such option.
     """
     if name not in formats():
         raise PointsError(f"{name!r} is no label format.", field="format", cure=nearest(name, formats()))
-    return formats()[name]()
+    kind = formats()[name]
+    return kind(parse(kind.Options, options or {}, PointsError, f"the format '{name}'"))
 
 
 def recognise_format(path: Path) -> PointFormat:
-    """The format of a file, from its suffix and its first bytes.
+    """The format of a file or folder, from its suffix and its first bytes.
 
     Raises:
-        PointsError: The file is missing, or of no known format.
+        PointsError: It is missing, or of no known format.
     """
-    if not path.is_file():
+    if not path.exists():
         raise PointsError("there is no such file.", where=path, cure="Check the path of the label file.")
-    for kind in formats().values():
+    for kind in sorted(formats().values(), key=lambda kind: (kind.last, kind.name)):
         candidate = kind()
         if candidate.recognise(path):
             return candidate
@@ -50,7 +67,26 @@ def recognise_format(path: Path) -> PointFormat:
     )
 
 
-def read_points(path: Path, format_name: str | None = None) -> tuple[PointTable, PointFormat]:
-    """Read a label file, recognising its format unless it is named."""
-    chosen = recognise_format(path) if format_name is None else get_format(format_name)
-    return chosen.read(path), chosen
+def choose_format(path: Path, name: str | None = None, options: Mapping[str, Any] | None = None) -> PointFormat:
+    """The format that is named, or that of the file, with options.
+
+    Raises:
+        PointsError: There is none, or it has no such option.
+    """
+    return get_format(recognise_format(path).name if name is None else name, options)
+
+
+def read_points(
+    path: Path,
+    format_name: str | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    about: Surroundings = NOWHERE,
+) -> tuple[PointTable, PointFormat]:
+    """Read a label file, recognising its format unless it is named.
+
+    Raises:
+        PointsError: It cannot be read.
+    """
+    chosen = choose_format(path, format_name, options)
+    return chosen.read(path, about), chosen

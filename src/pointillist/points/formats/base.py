@@ -2,11 +2,77 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pointillist.points.table import PointTable
+from pointillist.errors import PointsError
+from pointillist.points.table import Point, PointTable
+from pointillist.schema import Strict
+
+Origin = Literal["corner", "pixel"]
+"""What the numbers of a label file mean.
+
+`corner`: continuous, measured from the top-left corner of the image, as this program has them. `pixel`: indices of
+pixels, whose centres are half a pixel further, so 0.5 is added on reading and subtracted on writing.
+"""
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+MAX_POINTS = 5_000_000
+"""More clicks than any person made; a file that claims more is damaged, and would fill the memory."""
+
+
+class FormatOptions(Strict):
+    """What a user says about a label file that the file itself does not.
+
+    Args:
+        origin: Convention of its coordinates, where the tool that wrote it departs from the format's declared one.
+    """
+
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a label file leaves to its data set.
+
+    Args:
+        classes: Class names by index, for formats that know classes by index only.
+        size_of: (height, width) of an image by its name in the label file, None for an image that is not at hand.
+        path_of: Where the file of an image is, None for one that is not at hand.
+    """
+
+    classes: Mapping[int, str] = field(default_factory=dict)
+    size_of: Callable[[str], Size | None] | None = None
+    path_of: Callable[[str], Path | None] | None = None
+
+    def size(self, image: str) -> Size | None:
+        """(height, width) of an image, where it is known."""
+        return None if self.size_of is None else self.size_of(image)
+
+    def need_size(self, image: str, where: Path) -> Size:
+        """(height, width) of an image.
+
+        Raises:
+            PointsError: It is not known.
+        """
+        size = self.size(image)
+        if size is None:
+            raise PointsError(
+                f"the size of image '{image}' is not known, but this format needs it.",
+                where=where,
+                cure="Name the data set or the folder of its images, or give --size HxW.",
+            )
+        return size
+
+
+NOWHERE = Surroundings()
+"""No data set at hand."""
 
 
 class PointFormat(ABC):
@@ -16,25 +82,126 @@ class PointFormat(ABC):
         name: What the user types.
         title: One line for listings.
         suffixes: File name endings it may have, lower case.
-        images_by: Whether the file names images by their `path` below the image folder, or by `stem` only.
+        origin: Declared convention of its coordinates.
+        images_by: Whether the file names images by their `path` below the image folder, by the end of a path (`tail`,
+            for tools that keep paths of their own), or without extension (`stem`).
+        classes_by: Whether it names classes, or knows them by index only.
+        one_per_image: Whether it is a folder with one file per image; a single file will then do for one image.
         strict: Whether a point that does not fit the data set is an error. True for the data set's own file, which its
             owner can mend; False for files made elsewhere, whose misfits are counted and reported.
+        last: Whether it is recognised by its suffix alone, so that all others are asked first.
+        Options: What the user may or must say about a file.
+
+    Args:
+        options: An instance of `Options`; the defaults when None.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    images_by: ClassVar[Literal["path", "stem"]] = "path"
+    origin: ClassVar[Origin]
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "path"
+    classes_by: ClassVar[Literal["name", "index"]] = "name"
+    one_per_image: ClassVar[bool] = False
     strict: ClassVar[bool] = False
+    last: ClassVar[bool] = False
+    Options: ClassVar[type[FormatOptions]] = FormatOptions
+
+    def __init__(self, options: FormatOptions | None = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    @property
+    def shift(self) -> float:
+        """What is added to the file's coordinates to make them continuous and corner-based."""
+        return 0.5 if (self.options.origin or self.origin) == "pixel" else 0.0
 
     @abstractmethod
     def recognise(self, path: Path) -> bool:
-        """Whether an existing file is of this format, judged by its suffix and first bytes."""
+        """Whether an existing path is of this format, judged by its suffix and first bytes."""
 
-    @abstractmethod
-    def read(self, path: Path) -> PointTable:
+    def read(self, path: Path, about: Surroundings = NOWHERE, *, broken: bool = False) -> PointTable:
         """Read all points, as continuous corner-based coordinates.
+
+        Args:
+            path: The label file, or the folder of a format that has one file per image.
+            about: What is known of its images and classes.
+            broken: Let points pass whose coordinates are NaN or infinite, to be counted and reported by a check.
 
         Raises:
             PointsError: With the line or key path of the first thing that cannot be read.
         """
+        table = self._read(path, about)
+        if len(table) > MAX_POINTS:
+            raise PointsError(
+                f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, cure="Split the file."
+            )
+        for point in table:
+            if not (broken or is_finite(point)):
+                raise PointsError(
+                    f"({point.x}, {point.y}) is no position.",
+                    where=path,
+                    line=point.line,
+                    field=point.place,
+                    cure="Correct this point, or import the file: points that do not fit are counted and left out.",
+                )
+        return table
+
+    def write(self, table: PointTable, path: Path, about: Surroundings = NOWHERE) -> None:
+        """Write points, whole or not at all per file; `read` gives them back within the format's own precision.
+
+        Args:
+            table: Points by the image names of the data set.
+            path: File to be written, or folder for one file per image.
+            about: Classes by index, sizes and paths of images, where the format needs them.
+
+        Raises:
+            PointsError: A point that the format cannot hold.
+            SaveError: The file cannot be written.
+        """
+        for point in table:
+            if not is_finite(point):
+                raise PointsError(
+                    f"({point.x}, {point.y}) in image '{point.image}' is no position.",
+                    where=path,
+                    cure="Check the points first with 'pointillist points check'.",
+                )
+        self._write(table, path, about)
+
+    @abstractmethod
+    def _read(self, path: Path, about: Surroundings) -> PointTable: ...
+
+    @abstractmethod
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None: ...
+
+
+def is_finite(point: Point) -> bool:
+    """Whether a point has a position at all."""
+    return math.isfinite(point.x) and math.isfinite(point.y)
+
+
+def class_index(point: Point, about: Surroundings, path: Path) -> int:
+    """Index of a point's class, for a format that knows classes by index only.
+
+    Raises:
+        PointsError: The class is not in the table.
+    """
+    for index, name in about.classes.items():
+        if name == point.label:
+            return index
+    if not about.classes and point.label.isdecimal():
+        return int(point.label)
+    raise PointsError(
+        f"the class '{point.label}' has no index.",
+        where=path,
+        cure="This format knows classes by index: name the data set, or give --classes in the order of their indices.",
+    )
+
+
+def class_name(index: int, about: Surroundings) -> str:
+    """Name of a class by its index; the index itself, as text, where the table has no such class."""
+    return about.classes.get(index, str(index))
+
+
+def moved(point: Point, by: float) -> Point:
+    """The point `by` pixels further right and down."""
+    return replace(point, x=point.x + by, y=point.y + by) if by else point

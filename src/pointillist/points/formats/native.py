@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from pointillist.errors import PointsError
-from pointillist.files import read_text, write_text
-from pointillist.points.formats.base import PointFormat
+from pointillist.files import write_text
+from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import read_label_text
 from pointillist.points.table import Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")
@@ -22,15 +23,16 @@ class NativeCsv(PointFormat):
     name: ClassVar[str] = "csv"
     title: ClassVar[str] = "points.csv of a pointillist data set"
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    origin: ClassVar[Origin] = "corner"
     strict: ClassVar[bool] = True
+    last: ClassVar[bool] = True
 
     def recognise(self, path: Path) -> bool:
         """Any `.csv` file; what is wrong inside is said when it is read."""
-        return path.suffix.lower() in self.suffixes
+        return path.is_file() and path.suffix.lower() in self.suffixes
 
-    def read(self, path: Path) -> PointTable:
-        """Read the table; see `PointFormat.read`."""
-        rows = csv.reader(io.StringIO(read_text(path, PointsError), newline=""), strict=True)
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        rows = csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True)
         points: list[Point] = []
         header: list[str] | None = None
         try:
@@ -41,6 +43,8 @@ class NativeCsv(PointFormat):
                     header = self._header(row, path, rows.line_num)
                 else:
                     points.append(self._point(row, header, path, rows.line_num))
+                    if len(points) > MAX_POINTS:
+                        break
         except csv.Error as error:
             raise PointsError(
                 f"is not readable as CSV ({error}).", where=path, line=rows.line_num, cure="Check the quotes there."
@@ -49,12 +53,12 @@ class NativeCsv(PointFormat):
             raise PointsError("is empty.", where=path, cure=f"Write the header line {','.join(COLUMNS)} first.")
         return PointTable(points, [name for name in header if name not in COLUMNS])
 
-    def write(self, table: PointTable, path: Path) -> None:
-        """Write the table, whole or not at all; `read` gives the same table back, to the last bit."""
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        # repr of a float is its shortest exact form, so `read` gives the same table back, to the last bit.
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*COLUMNS, *table.columns])
-        for point in table:
+        for point in (moved(point, -self.shift) for point in table):
             extra = [point.extra.get(column, "") for column in table.columns]
             writer.writerow([point.image, f"{point.x!r}", f"{point.y!r}", point.label, *extra])
         write_text(path, text.getvalue())
@@ -79,8 +83,7 @@ class NativeCsv(PointFormat):
             )
         return names
 
-    @staticmethod
-    def _point(row: list[str], header: list[str], path: Path, line: int) -> Point:
+    def _point(self, row: list[str], header: list[str], path: Path, line: int) -> Point:
         if len(row) != len(header):
             raise PointsError(
                 f"{len(row)} values for {len(header)} columns.",
@@ -109,9 +112,10 @@ class NativeCsv(PointFormat):
         extra = {name: value for name, value in cells.items() if name not in COLUMNS}
         # Windows users write backslashes; a data set must open on every system.
         image = cells["image"].strip().replace("\\", "/")
-        return Point(image, values["x"], values["y"], cells["class"].strip(), extra, line)
+        point = Point(image, values["x"], values["y"], cells["class"].strip(), extra, line)
+        return moved(point, self.shift)
 
 
 def write_csv(table: PointTable, path: Path) -> None:
-    """Write `points.csv`; see `NativeCsv.write`."""
+    """Write `points.csv`; see `PointFormat.write`."""
     NativeCsv().write(table, path)

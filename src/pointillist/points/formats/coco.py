@@ -1,0 +1,173 @@
+"""COCO keypoints: `images`, `categories` and `annotations` with `keypoints: [x, y, v, …]`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import head
+from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.names import ImageNames
+from pointillist.points.table import Point, PointTable
+
+
+class CocoOptions(FormatOptions):
+    """What the user says about the file.
+
+    Args:
+        label: What names the class of a point: the `category` of its annotation, or the `keypoint`'s own name.
+    """
+
+    label: Literal["category", "keypoint"] = "category"
+
+
+class Coco(PointFormat):
+    """One JSON file; (x, y) are zero-indexed pixels, hence + 0.5.
+
+    COCO's own key points are whole pixels, and detectron2 adds 0.5 to them for the same reason; tools that export
+    corner-based coordinates in this format (CVAT) need `origin=corner`. `v` = 0 means that the point is absent: it is
+    counted as skipped. Writing onto an existing file keeps its unknown keys, its other annotations, and key points of
+    several points that are all still there; what is new becomes one annotation per point.
+
+    Source: cocodataset.org, *Data format*, key point detection.
+    """
+
+    name: ClassVar[str] = "coco"
+    title: ClassVar[str] = "COCO keypoints JSON"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    origin: ClassVar[Origin] = "pixel"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    Options: ClassVar[type[FormatOptions]] = CocoOptions
+    options: CocoOptions
+
+    def recognise(self, path: Path) -> bool:
+        """A JSON object with two of COCO's three lists near its beginning, or key points."""
+        start = head(path) if path.suffix.lower() in self.suffixes else ""
+        names = ('"images"', '"annotations"', '"categories"', '"keypoints"', '"file_name"', '"image_id"')
+        return start.lstrip().startswith("{") and sum(name in start for name in names) >= 2
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        content = read_json(path)
+        images = _by_id(content, "images", "file_name")
+        categories = _by_id(content, "categories", "name")
+        skipped: Counter[str] = Counter()
+        points: list[Point] = []
+        for annotation in content.get("annotations").each():
+            if annotation.maybe("keypoints") is None:
+                skipped["annotation without keypoints"] += 1
+                continue
+            for point in self._points(annotation, images, categories):
+                if point is None:
+                    skipped["keypoint with v = 0"] += 1
+                else:
+                    points.append(moved(point, self.shift))
+        return PointTable(points, listed=[node.get("file_name").text() for node in images.values()], skipped=skipped)
+
+    def _points(self, annotation: Node, images: dict[int, Node], categories: dict[int, Node]) -> Iterator[Point | None]:
+        image = _find(annotation.get("image_id"), images).get("file_name").text().replace("\\", "/")
+        category = _find(annotation.get("category_id"), categories)
+        label = category.get("name").text()
+        values = list(annotation.get("keypoints").each())
+        if len(values) % 3:
+            raise annotation.get("keypoints").fail(f"{len(values)} numbers are no triples x, y, v.")
+        names = None
+        if self.options.label == "keypoint":
+            names = list(category.get("keypoints").each())
+        for index in range(0, len(values), 3):
+            x, y, visible = values[index].number(), values[index + 1].number(), values[index + 2].integer()
+            if visible not in (0, 1, 2):
+                raise values[index + 2].fail(f"v is {visible}.", "v is 0 (absent), 1 (hidden) or 2 (visible).")
+            if names is not None:
+                if index // 3 >= len(names):
+                    raise annotation.fail("has more key points than its category names.")
+                label = names[index // 3].text()
+            yield Point(image, x, y, label, place=f"{annotation.field}.keypoints[{index}]") if visible else None
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        old: dict[str, Any] = {"images": [], "categories": [], "annotations": []}
+        root = Node({**old, **(read_json(path).items() if path.is_file() else {})}, path)
+        images = _by_id(root, "images", "file_name")
+        categories = _by_id(root, "categories", "name")
+        # The file may call the images by longer paths than the data set does; it goes on doing so.
+        names = ImageNames(table.listed)
+        name_of = {i: names.find(node.get("file_name").text(), "tail") for i, node in images.items()}
+        wanted = Counter((p.image, p.label, p.x - self.shift, p.y - self.shift) for p in table)
+        kept = []
+        for annotation in root.get("annotations").each():
+            if annotation.maybe("keypoints") is not None:
+                points = [point for point in self._points(annotation, images, categories) if point is not None]
+                image = name_of[annotation.get("image_id").integer()]
+                here = Counter((image or "", p.label, p.x, p.y) for p in points)
+                if not here <= wanted:
+                    continue
+                wanted.subtract(here)
+            kept.append(annotation.value)
+        named_images = {name: identity for identity, name in name_of.items() if name is not None}
+        named_categories = {node.get("name").text(): identity for identity, node in categories.items()}
+        image_ids = _ids(root.value["images"], images, "file_name", named_images, table.listed)
+        category_ids = _ids(root.value["categories"], categories, "name", named_categories, table.counts())
+        for entry in root.value["images"]:
+            size = about.size(entry["file_name"])
+            if size is not None and "width" not in entry:
+                entry |= {"width": size[1], "height": size[0]}
+        for entry in root.value["categories"]:
+            # Annotators refuse key points of a category that names none.
+            entry.setdefault("keypoints", ["point"])
+            entry.setdefault("skeleton", [])
+        next_id = 1 + max((node.maybe("id").integer() for node in _with_id(root)), default=0)  # type: ignore[union-attr]
+        for (image, label, x, y), count in wanted.items():
+            for _ in range(count):
+                kept.append(_annotation(next_id, image_ids[image], category_ids[label], x, y))
+                next_id += 1
+        write_json(path, {**root.value, "annotations": kept})
+
+
+def _by_id(content: Node, key: str, name: str) -> dict[int, Node]:
+    found: dict[int, Node] = {}
+    for entry in content.get(key).each():
+        entry.get(name).text()
+        identity = entry.get("id").integer()
+        if identity in found:
+            raise entry.fail(f"the id {identity} is there twice.")
+        found[identity] = entry
+    return found
+
+
+def _find(identity: Node, among: dict[int, Node]) -> Node:
+    if identity.integer() not in among:
+        raise identity.fail(f"nothing has the id {identity.integer()}.")
+    return among[identity.integer()]
+
+
+def _ids(
+    entries: list[Any], known: dict[int, Node], name: str, named: Mapping[str, int], wanted: Iterable[str]
+) -> dict[str, int]:
+    """Ids by name; entries are added for names that have none."""
+    ids = dict(named)
+    following = max(known, default=0) + 1
+    for text in wanted:
+        if text not in ids:
+            ids[text] = following
+            entries.append({"id": following, name: text})
+            following += 1
+    return ids
+
+
+def _with_id(root: Node) -> Iterator[Node]:
+    return (annotation for annotation in root.get("annotations").each() if annotation.maybe("id") is not None)
+
+
+def _annotation(identity: int, image: int, category: int, x: float, y: float) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "image_id": image,
+        "category_id": category,
+        "keypoints": [x, y, 2],
+        "num_keypoints": 1,
+        "bbox": [x, y, 0, 0],
+        "area": 0,
+        "iscrowd": 0,
+    }

@@ -1,0 +1,150 @@
+"""CVAT for images 1.1: XML with one `<image>` per image and `<points label points="x0,y0;x1,y1"/>`."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar, Literal
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from pointillist.errors import PointsError
+from pointillist.files import replacing
+from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import MAX_BYTES, head
+from pointillist.points.table import Point, PointTable
+
+_MAX_DEPTH = 50
+_SHAPES = {"box", "polygon", "polyline", "cuboid", "mask", "ellipse", "tag", "skeleton"}
+
+
+class Cvat(PointFormat):
+    """One XML file; continuous corner-based (x, y); one element may hold many points.
+
+    Boxes, polygons and other shapes are counted as skipped, and so are points that CVAT marks as outside. The file is
+    read as a stream; a document type declaration, which XML bombs need, is refused.
+
+    Source: CVAT documentation, *CVAT for image 1.1*.
+    """
+
+    name: ClassVar[str] = "cvat"
+    title: ClassVar[str] = "CVAT for images 1.1 XML"
+    suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    origin: ClassVar[Origin] = "corner"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+
+    def recognise(self, path: Path) -> bool:
+        """XML with `<annotations>` at its beginning."""
+        return path.suffix.lower() in self.suffixes and "<annotations" in head(path)
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        if not path.is_file():
+            raise PointsError("there is no such file.", where=path, cure="Check the path of the label file.")
+        if path.stat().st_size > MAX_BYTES:
+            raise PointsError(f"has more than {MAX_BYTES:,} bytes.", where=path, cure="Is this the right file?")
+        reader = _Reader(path)
+        try:
+            with path.open("rb") as stream:
+                reader.parser.ParseFile(stream)
+        except expat.ExpatError as error:
+            raise PointsError(
+                f"is not valid XML: {expat.ErrorString(error.code)} at column {error.offset + 1}.",
+                where=path,
+                line=error.lineno,
+                cure="The file may be truncated; export it again.",
+            ) from error
+        except (LookupError, ValueError) as error:
+            # An encoding that does not exist, or one of several bytes that expat does not know.
+            raise PointsError(f"has an unusable encoding ({error}).", where=path, cure="Save it as UTF-8.") from error
+        except OSError as error:
+            raise PointsError(f"could not be read ({error}).", where=path, cure="Check its permissions.") from error
+        points = [moved(point, self.shift) for point in reader.points]
+        return PointTable(points, listed=reader.listed, skipped=reader.skipped)
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        root = ElementTree.Element("annotations")
+        ElementTree.SubElement(root, "version").text = "1.1"
+        for index, image in enumerate(table.listed):
+            entry = ElementTree.SubElement(root, "image", id=str(index), name=image)
+            size = about.size(image)
+            if size is not None:
+                entry.attrib |= {"width": str(size[1]), "height": str(size[0])}
+            for point in table.of(image):
+                position = f"{point.x - self.shift!r},{point.y - self.shift!r}"
+                ElementTree.SubElement(
+                    entry, "points", label=point.label, source="manual", occluded="0", points=position, z_order="0"
+                )
+        ElementTree.indent(root)
+        text = io.BytesIO()
+        ElementTree.ElementTree(root).write(text, encoding="utf-8", xml_declaration=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(text.getvalue() + b"\n")
+
+
+class _Reader:
+    """Follows the elements of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.points: list[Point] = []
+        self.listed: list[str] = []
+        self.skipped: Counter[str] = Counter()
+        self._open: list[str] = []
+        self._image: str | None = None
+        self.parser = expat.ParserCreate()
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+
+    def _fail(self, found: str, cure: str = "Export the file again.") -> PointsError:
+        field = "/".join(self._open) or None
+        return PointsError(found, where=self.path, line=self.parser.CurrentLineNumber, field=field, cure=cure)
+
+    def _doctype(self, *_declaration: object) -> None:
+        raise self._fail("has a document type declaration, which can hide a bomb.", "Remove the <!DOCTYPE …> part.")
+
+    def _start(self, tag: str, given: dict[str, str]) -> None:
+        self._open.append(tag)
+        if len(self._open) == 1 and tag != "annotations":
+            raise self._fail(f"begins with <{tag[:40]}>.", "A CVAT file begins with <annotations>.")
+        if len(self._open) > _MAX_DEPTH:
+            raise self._fail("is nested too deeply.", "Is this the right file?")
+        if tag == "track":
+            raise self._fail("holds tracks of a video.", "Export it from CVAT as 'CVAT for images 1.1'.")
+        if tag == "image" and self._open[:-1] == ["annotations"]:
+            self._image = self._attribute(given, "name").replace("\\", "/")
+            self.listed.append(self._image)
+        elif self._image is not None and tag in _SHAPES:
+            self.skipped[tag] += 1
+        elif self._image is not None and tag == "points":
+            self._add(self._image, given)
+
+    def _end(self, tag: str) -> None:
+        self._open.pop()
+        if tag == "image":
+            self._image = None
+
+    def _add(self, image: str, given: dict[str, str]) -> None:
+        pairs = self._attribute(given, "points").split(";")
+        if given.get("outside") == "1":
+            self.skipped["points marked as outside"] += len(pairs)
+            return
+        label = self._attribute(given, "label")
+        for pair in pairs:
+            try:
+                x, y = (float(part) for part in pair.split(","))
+            except ValueError:
+                raise self._fail(
+                    f"found {pair[:40]!r} in place of 'x,y'.", "Correct the points of this line."
+                ) from None
+            line = self.parser.CurrentLineNumber
+            self.points.append(Point(image, x, y, label, line=line))
+        if len(self.points) > MAX_POINTS:
+            raise self._fail(f"holds more than {MAX_POINTS:,} points.", "Split the file.")
+
+    def _attribute(self, given: dict[str, str], name: str) -> str:
+        value = given.get(name, "").strip()
+        if not value or any(ord(c) < 32 for c in value):
+            raise self._fail(f"the attribute '{name}' is missing or unusable.")
+        return value

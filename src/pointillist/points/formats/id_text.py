@@ -1,0 +1,187 @@
+"""The family of text files `id class,y,x class,y,x …` that papers on point supervision pass around."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from pointillist.errors import PointsError
+from pointillist.files import write_text
+from pointillist.points.formats.base import (
+    FormatOptions,
+    Origin,
+    PointFormat,
+    Size,
+    Surroundings,
+    class_index,
+    class_name,
+    moved,
+)
+from pointillist.points.formats.files import head, read_label_text
+from pointillist.points.table import Point, PointTable
+
+_LINE = re.compile(r"^\S+( -?\d+(,-?\d+){2,3})* *$")
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str):
+        parts = value.lower().replace("×", "x").split("x")
+        if len(parts) != 2 or not all(part.strip().isdecimal() and len(part) < 9 for part in parts):
+            raise ValueError("write HEIGHTxWIDTH, for example 1024x2048")
+        return [int(part) for part in parts]
+    return value
+
+
+class IdTextOptions(FormatOptions):
+    """What the user says about the file; nothing in the file itself tells.
+
+    Args:
+        order: Whether y or x comes first. Files of the same name pattern come in both orders.
+        size: (height, width) of every image, where the images are not at hand to check the points against.
+    """
+
+    order: Literal["yx", "xy"] | None = None
+    size: Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None, BeforeValidator(_size)] = (
+        None
+    )
+
+
+class IdText(PointFormat):
+    """One line per image: its name without extension, then `class,y,x` or `class,instance,y,x` per point.
+
+    Coordinates are pixel indices, hence + 0.5; classes are indices. Whether y or x comes first must be declared:
+    `Cityscape_1point_0ignore_uniform.txt` is `trainId,y,x`, its siblings are x first, and so is
+    `instance_points_1.txt`, which is `class,instance,x,y`. A file that the declared order puts outside its images while
+    the other order puts it inside is refused. Writing gives whole pixels.
+
+    The instance is kept as a further column.
+    """
+
+    name: ClassVar[str] = "id-text"
+    title: ClassVar[str] = "text lines 'id class,y,x …' or 'id class,instance,x,y …'; --order must say which"
+    suffixes: ClassVar[tuple[str, ...]] = (".txt",)
+    origin: ClassVar[Origin] = "pixel"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    classes_by: ClassVar[Literal["name", "index"]] = "index"
+    Options: ClassVar[type[FormatOptions]] = IdTextOptions
+    options: IdTextOptions
+
+    def recognise(self, path: Path) -> bool:
+        """A text file whose first line is a name and groups of whole numbers."""
+        if path.suffix.lower() not in self.suffixes:
+            return False
+        first = head(path).split("\n", 1)[0].rstrip("\r")
+        return "," in first and _LINE.fullmatch(first) is not None
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        order, size = self._declared(path)
+        if size is None and about.size_of is None:
+            raise PointsError(
+                "there are no images to check the order of coordinates against.",
+                where=path,
+                cure="Name the data set, or give the size of its images: --size HxW, for example 1024x2048.",
+            )
+        known = Surroundings(about.classes, (lambda _image: size) if size is not None else about.size_of)
+        points: list[Point] = []
+        listed: dict[str, int] = {}
+        instances = False
+        for number, line in enumerate(read_label_text(path).splitlines(), start=1):
+            image, *groups = line.split()[:100_000] or [""]
+            if not image:
+                continue
+            if image in listed:
+                raise PointsError(
+                    f"'{image}' is there already, in line {listed[image]}.",
+                    where=path,
+                    line=number,
+                    cure="Join the two lines.",
+                )
+            listed[image] = number
+            for group in groups:
+                point, instance = _point(group, image, order == "yx", known, path, number)
+                instances |= instance
+                points.append(moved(point, self.shift))
+        _refuse_swapped(points, order, known, path)
+        return PointTable(points, ["instance"] if instances else [], listed=listed)
+
+    def _declared(self, path: Path) -> tuple[Literal["yx", "xy"], Size | None]:
+        order: Literal["yx", "xy"] | None = self.options.order
+        size: Size | None = self.options.size
+        if order is None:
+            raise PointsError(
+                "nothing in such a file tells whether y or x comes first.",
+                where=path,
+                field="order",
+                cure="Say it: --order yx or --order xy.",
+            )
+        return order, size
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        order, _ = self._declared(path)
+        lines: dict[str, str] = {}
+        for image in table.listed:
+            name = PurePosixPath(image).stem
+            if name in lines or not name or re.search(r"\s", name):
+                raise PointsError(
+                    f"the image '{image}' has no name of its own without folder, extension and blanks.",
+                    where=path,
+                    cure="This format cannot hold it; choose another.",
+                )
+            groups = []
+            for point in table.of(image):
+                column, row = (int((value - self.shift + 0.5) // 1) for value in (point.x, point.y))
+                instance = point.extra.get("instance", "")
+                middle = [instance] if instance else ["0"] if "instance" in table.columns else []
+                position = (row, column) if order == "yx" else (column, row)
+                groups.append(",".join(map(str, (class_index(point, about, path), *middle, *position))))
+            lines[name] = " ".join([name, *groups])
+        write_text(path, "".join(f"{line}\n" for line in lines.values()))
+
+
+def _point(group: str, image: str, y_first: bool, about: Surroundings, path: Path, line: int) -> tuple[Point, bool]:
+    parts = group.split(",")
+    if len(parts) not in (3, 4):
+        raise PointsError(
+            f"found {group[:60]!r} in place of 'class,y,x' or 'class,instance,x,y'.",
+            where=path,
+            line=line,
+            cure="Correct this point.",
+        )
+    try:
+        index = int(parts[0])
+        first, second = (float(part) for part in parts[-2:])
+    except ValueError:
+        raise PointsError(
+            f"{group[:60]!r} has a part that is no number.", where=path, line=line, cure="Correct this point."
+        ) from None
+    x, y = (second, first) if y_first else (first, second)
+    extra = {"instance": parts[1]} if len(parts) == 4 else {}
+    return Point(image, x, y, class_name(index, about), extra, line), bool(extra)
+
+
+def _refuse_swapped(points: list[Point], order: str, about: Surroundings, path: Path) -> None:
+    """Refuse points that lie outside as declared and inside with x and y swapped."""
+    outside = swapped_outside = 0
+    first = None
+    for point in points:
+        size = about.size(point.image)
+        if size is None:
+            continue
+        height, width = size
+        if not (0 <= point.x < width and 0 <= point.y < height):
+            outside += 1
+            first = first or point
+        swapped_outside += not (0 <= point.y < width and 0 <= point.x < height)
+    if first is not None and swapped_outside < outside:
+        other = "xy" if order == "yx" else "yx"
+        raise PointsError(
+            f"with the order {order}, {outside:,} points lie outside their images; "
+            f"with {other} it would be {swapped_outside:,}.",
+            where=path,
+            line=first.line,
+            field="order",
+            cure=f"Say --order {other}, or correct the size.",
+        )

@@ -1,0 +1,126 @@
+"""labelme: one JSON per image with `shapes`; points are shapes of the type `point`."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
+
+from pointillist.points.formats.base import Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import Outputs, first_file, head, label_files
+from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.table import Point, PointTable
+
+
+class Labelme(PointFormat):
+    """A folder of labelme files, or one; continuous corner-based (x, y) of the EXIF-oriented image.
+
+    Points may lie outside the image; a check finds them. The image is `imagePath`, which labelme writes relative to the
+    JSON file. Shapes of other types are counted as skipped. Writing onto existing files keeps whatever else is in them:
+    unknown keys, other shapes, the flags and group ids of points that did not move.
+
+    Source: labelme's `LabelFile`, format of version 3 and later.
+    """
+
+    name: ClassVar[str] = "labelme"
+    title: ClassVar[str] = "labelme JSON, a folder of files or one"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    origin: ClassVar[Origin] = "corner"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    one_per_image: ClassVar[bool] = True
+
+    def recognise(self, path: Path) -> bool:
+        """A JSON object with `shapes`."""
+        file = first_file(path, self.suffixes)
+        start = "" if file is None else head(file)
+        return start.lstrip().startswith("{") and '"shapes"' in start and '"cls"' not in start
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        points: list[Point] = []
+        listed: list[str] = []
+        skipped: Counter[str] = Counter()
+        for file, name in label_files(path, self.suffixes):
+            content = read_json(file)
+            image = self._image(content, name)
+            listed.append(image)
+            for shape in content.get("shapes").each():
+                # Versions before 3 know polygons only and do not name the type.
+                kind = shape.maybe("shape_type")
+                if kind is None or kind.text() != "point":
+                    skipped["polygon" if kind is None else kind.text()] += 1
+                else:
+                    points.append(moved(_point(shape, image), self.shift))
+        return PointTable(points, listed=listed, skipped=skipped)
+
+    @staticmethod
+    def _image(content: Node, name: str) -> str:
+        given = content.maybe("imagePath")
+        if given is None:
+            return name
+        # Windows users have backslashes; the path is relative to the JSON, which may lie in a subfolder.
+        path = given.text().replace("\\", "/")
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+        return joined.removeprefix("/") if path.startswith("/") else "/".join(p for p in joined.split("/") if p != "..")
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        outputs = Outputs(path, ".json")
+        for image in table.listed:
+            file = outputs.file(image)
+            # Read before anything is written: an existing file that cannot be understood is not overwritten.
+            content = dict(read_json(file).items()) if file.is_file() else _new(image, file, about)
+            wanted = Counter((p.label, p.x - self.shift, p.y - self.shift) for p in table.of(image))
+            kept: list[Any] = []
+            for shape in Node(content, file).get("shapes").each():
+                kind = shape.maybe("shape_type")
+                if kind is not None and kind.text() == "point":
+                    point = _point(shape, image)
+                    key = (point.label, point.x, point.y)
+                    if not wanted[key]:
+                        continue
+                    wanted[key] -= 1
+                kept.append(shape.value)
+            added = [(label, x, y) for (label, x, y), count in wanted.items() for _ in range(count)]
+            content["shapes"] = kept + [_shape(*point) for point in added]
+            write_json(file, content)
+
+
+def _point(shape: Node, image: str) -> Point:
+    corners = list(shape.get("points").each())
+    if len(corners) != 1 or len(list(corners[0].each())) != 2:
+        raise shape.get("points").fail("a point has exactly one pair [x, y].")
+    x, y = (part.number() for part in corners[0].each())
+    return Point(image, x, y, shape.get("label").text(), place=shape.place)
+
+
+def _new(image: str, file: Path, about: Surroundings) -> dict[str, Any]:
+    size = about.size(image)
+    source = None if about.path_of is None else about.path_of(image)
+    shown = PurePosixPath(image).name
+    if source is not None:
+        try:
+            shown = Path(os.path.relpath(source, file.parent)).as_posix()
+        except ValueError:
+            shown = source.resolve().as_posix()  # another drive on Windows
+    return {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": [],
+        "imagePath": shown,
+        "imageData": None,
+        "imageHeight": None if size is None else size[0],
+        "imageWidth": None if size is None else size[1],
+    }
+
+
+def _shape(label: str, x: float, y: float) -> dict[str, Any]:
+    return {
+        "label": label,
+        "points": [[x, y]],
+        "group_id": None,
+        "description": "",
+        "shape_type": "point",
+        "flags": {},
+        "mask": None,
+    }

@@ -1,0 +1,146 @@
+"""napari: CSV of a Points layer, (y, x), one file per image."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pointillist.errors import PointsError
+from pointillist.files import write_text
+from pointillist.points.formats.base import MAX_POINTS, FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import Outputs, first_file, head, label_files, read_label_text
+from pointillist.points.table import Point, PointTable
+
+_AXES = ("axis-0", "axis-1")
+_CLASS_COLUMNS = ("class", "label", "name", "category")
+
+
+class NapariOptions(FormatOptions):
+    """What the user says about the files.
+
+    Args:
+        column: Property column that names the class; `class`, `label`, `name` or `category` when not given.
+        label: Class of every point, for layers without such a column.
+    """
+
+    column: str | None = None
+    label: str | None = None
+
+
+class Napari(PointFormat):
+    """A folder of CSV files, or one: `index,axis-0,axis-1,…`; axis-0 is **y**; pixel indices, hence + 0.5.
+
+    napari puts the centre of the first pixel at (0, 0). The file does not name its image, so it must be called like it.
+    Properties of the layer are kept as further columns.
+
+    Source: napari documentation, *Points layer*, and its built-in CSV writer.
+    """
+
+    name: ClassVar[str] = "napari"
+    title: ClassVar[str] = "napari points CSV (y, x), a folder of files or one"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    origin: ClassVar[Origin] = "pixel"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    one_per_image: ClassVar[bool] = True
+    Options: ClassVar[type[FormatOptions]] = NapariOptions
+    options: NapariOptions
+
+    def recognise(self, path: Path) -> bool:
+        """A header line with `axis-0`."""
+        file = first_file(path, self.suffixes)
+        return file is not None and "axis-0" in head(file, 4096).split("\n", 1)[0]
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        points: list[Point] = []
+        listed: list[str] = []
+        columns: dict[str, None] = {}
+        for file, image in label_files(path, self.suffixes):
+            listed.append(image)
+            rows = csv.reader(io.StringIO(read_label_text(file), newline=""), strict=True)
+            header: list[str] = []
+            try:
+                for row in rows:
+                    if not any(cell.strip() for cell in row):
+                        continue
+                    if header:
+                        points.append(self._point(row, header, file, image, rows.line_num))
+                    else:
+                        header = self._header(row, file, rows.line_num)
+                        columns |= dict.fromkeys(_extra(header, self._class_column(header)))
+                    if len(points) > MAX_POINTS:
+                        break
+            except csv.Error as error:
+                raise PointsError(
+                    f"is not readable as CSV ({error}).", where=file, line=rows.line_num, cure="Check the quotes there."
+                ) from error
+            if not header:
+                raise PointsError("is empty.", where=file, cure="Save the layer again.")
+        return PointTable(points, columns, listed=listed)
+
+    def _class_column(self, header: list[str]) -> str | None:
+        column = self.options.column
+        return column or next((name for name in _CLASS_COLUMNS if name in header), None)
+
+    def _header(self, row: list[str], file: Path, line: int) -> list[str]:
+        header = [cell.strip() for cell in row]
+        axes = [name for name in header if name.startswith("axis-")]
+        if tuple(axes) != _AXES or len(set(header)) < len(header) or "vertex-index" in header:
+            raise PointsError(
+                f"the columns are {', '.join(header)[:200]}.",
+                where=file,
+                line=line,
+                cure="A layer of points on a flat image has axis-0 (y) and axis-1 (x), once, and no vertex-index.",
+            )
+        if self._class_column(header) not in header and self.options.label is None:
+            raise PointsError(
+                f"no column names the class; there are {', '.join(header)[:200]}.",
+                where=file,
+                line=line,
+                cure="Name it with --set column=NAME, or give all points one class with --set label=NAME.",
+            )
+        return header
+
+    def _point(self, row: list[str], header: list[str], file: Path, image: str, line: int) -> Point:
+        if len(row) != len(header):
+            raise PointsError(
+                f"{len(row)} values for {len(header)} columns.", where=file, line=line, cure="Save the layer again."
+            )
+        cells = dict(zip(header, row, strict=True))
+        values = []
+        for axis in _AXES:
+            try:
+                values.append(float(cells[axis]))
+            except ValueError:
+                raise PointsError(
+                    f"found {cells[axis][:60]!r}, which is no number.",
+                    where=file,
+                    line=line,
+                    field=axis,
+                    cure="Write pixels with a decimal point.",
+                ) from None
+        y, x = values
+        column = self._class_column(header)
+        label = (self.options.label or cells[column or ""]).strip()
+        if not label:
+            raise PointsError("is empty.", where=file, line=line, field=column, cure="Give this point a class.")
+        extra = {name: cells[name] for name in _extra(header, column)}
+        return moved(Point(image, x, y, label, extra, line, f"{file.name}, line {line}"), self.shift)
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        outputs = Outputs(path, ".csv")
+        column = self.options.column or "class"
+        columns = [name for name in table.columns if name not in ("index", *_AXES, *_CLASS_COLUMNS, column)]
+        for image in table.listed:
+            text = io.StringIO(newline="")
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(["index", *_AXES, column, *columns])
+            for index, point in enumerate(table.of(image)):
+                position = [repr(point.y - self.shift), repr(point.x - self.shift)]
+                writer.writerow([index, *position, point.label, *(point.extra.get(name, "") for name in columns)])
+            write_text(outputs.file(image), text.getvalue())
+
+
+def _extra(header: list[str], column: str | None) -> list[str]:
+    return [name for name in header if name not in ("index", *_AXES, column)]

@@ -1,0 +1,210 @@
+"""Point PNGs: one image file per photograph, whose pixel values are class indices.
+
+Pillow is used here to read label files; photographs are never opened in this room.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from pointillist.errors import PointsError
+from pointillist.files import replacing
+from pointillist.points.formats.base import (
+    FormatOptions,
+    Origin,
+    PointFormat,
+    Surroundings,
+    class_index,
+    class_name,
+    moved,
+)
+from pointillist.points.formats.files import Outputs, label_files
+from pointillist.points.table import Point, PointTable
+
+MAX_PIXELS = 200_000_000
+"""Larger than any photograph; a PNG of a few bytes can claim more."""
+
+MAX_MARKS = 50_000
+"""More marks in one image than anybody clicks: this is a mask, or the unlabelled value is another."""
+
+Labels = NDArray[np.integer]
+
+
+class PointPngOptions(FormatOptions):
+    """What the user says about the files.
+
+    Args:
+        unlabelled: Value of pixels without a point: 0, the number of classes or 255, depending on who made them.
+        block: Side in pixels of the square that stands for one point.
+    """
+
+    unlabelled: int | None = Field(default=None, ge=0, le=65535)
+    block: int = Field(default=1, ge=1, le=64)
+
+
+class PointPng(PointFormat):
+    """A folder of PNGs called like their images, or one; values are class indices; a pixel stands for its centre.
+
+    Which value means *unlabelled* must be declared: 0, the number of classes and 255 are all in use. Points drawn as
+    squares (3×3, 6×6) are declared by `block`; each square is one point at its centre.
+    """
+
+    name: ClassVar[str] = "point-png"
+    title: ClassVar[str] = "PNGs with class indices at the points; --unlabelled must say what the rest is"
+    suffixes: ClassVar[tuple[str, ...]] = (".png",)
+    origin: ClassVar[Origin] = "pixel"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    classes_by: ClassVar[Literal["name", "index"]] = "index"
+    one_per_image: ClassVar[bool] = True
+    Options: ClassVar[type[FormatOptions]] = PointPngOptions
+    options: PointPngOptions
+
+    def recognise(self, path: Path) -> bool:
+        """Never: a folder of PNGs may be anything, so the format is named by the user."""
+        return False
+
+    def _declared(self, path: Path) -> tuple[int, int]:
+        unlabelled: int | None = self.options.unlabelled
+        if unlabelled is None:
+            raise PointsError(
+                "nothing in such a file tells which value means that a pixel has no point.",
+                where=path,
+                field="unlabelled",
+                cure="Say it: --unlabelled 0, or 255, or the number of classes.",
+            )
+        return unlabelled, self.options.block
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        unlabelled, block = self._declared(path)
+        points: list[Point] = []
+        listed = []
+        for file, image in label_files(path, self.suffixes):
+            listed.append(image)
+            for x, y, value in marks(read_labels(file), unlabelled, block, file):
+                point = Point(image, x, y, class_name(value, about), place=f"{file.name}, ({int(x)}, {int(y)})")
+                points.append(moved(point, self.shift - 0.5))
+        return PointTable(points, listed=listed)
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        unlabelled, block = self._declared(path)
+        outputs = Outputs(path, ".png")
+        for image in table.listed:
+            clicks = [(moved(p, 0.5 - self.shift), class_index(p, about, path)) for p in table.of(image)]
+            labels = draw(image, clicks, about.need_size(image, path), unlabelled, block, path)
+            write_labels(labels, outputs.file(image))
+
+
+def read_labels(file: Path) -> Labels:
+    """Read an image of indices as H×W.
+
+    Raises:
+        PointsError: It is no readable image, too large, or has colours.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise PointsError(
+                        f"has {image.width}×{image.height} pixels.", where=file, cure="Is this the right file?"
+                    )
+                if image.mode not in ("L", "P", "1", "I;16", "I;16B", "I;16L", "I"):
+                    raise PointsError(
+                        f"has pixels of kind '{image.mode}'.",
+                        where=file,
+                        cure="Point PNGs hold indices: grey or palette.",
+                    )
+                return np.array(image).astype(np.int64 if image.mode == "I" else np.uint16)
+    except Image.DecompressionBombError as error:
+        raise PointsError(f"is too large ({error}).", where=file, cure="Is this the right file?") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise PointsError(
+            f"is no readable image ({str(error)[:200] or type(error).__name__}).",
+            where=file,
+            cure="It may be truncated; fetch it again.",
+        ) from error
+
+
+def marks(labels: Labels, unlabelled: int, block: int, file: Path) -> list[tuple[float, float, int]]:
+    """The points of a label image: continuous corner-based (x, y) and value, in reading order.
+
+    Squares are found from their top-left corners, so that squares that touch stay apart; one that another covers in
+    part, or the border cuts, is placed at the middle of what is seen of it.
+
+    Raises:
+        PointsError: So many pixels are labelled that these are no points.
+    """
+    rows, columns = np.nonzero(labels != unlabelled)
+    if len(rows) > min(MAX_MARKS * block**2, max(block**2, labels.size // 2)):
+        values, counts = np.unique(labels, return_counts=True)
+        raise PointsError(
+            f"{len(rows):,} of {labels.size:,} pixels are labelled.",
+            where=file,
+            field="unlabelled",
+            cure=f"Is this a mask? Or say --unlabelled {values[counts.argmax()]}, the most frequent value.",
+        )
+    free = labels != unlabelled
+    found = []
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if free[row, column]:
+            value = int(labels[row, column])
+            window = np.s_[row : row + block, column : column + block]
+            inside = free[window] & (labels[window] == value)
+            free[window] &= ~inside
+            seen_rows, seen_columns = np.nonzero(inside)
+            found.append((column + float(seen_columns.mean()) + 0.5, row + float(seen_rows.mean()) + 0.5, value))
+    return found
+
+
+def draw(
+    image: str,
+    clicks: list[tuple[Point, int]],
+    size: tuple[int, int],
+    unlabelled: int,
+    block: int,
+    path: Path,
+) -> NDArray[np.uint16]:
+    """A label image with a square per point; a square moves back inside where the border would cut it.
+
+    Raises:
+        PointsError: A point lies outside, a class has the unlabelled value, or two points would hide one another.
+    """
+    height, width = size
+    labels = np.full(size, unlabelled, np.uint16)
+    taken = np.zeros(size, bool)
+    for point, value in clicks:
+        place = f"({point.x:g}, {point.y:g}) in image '{image}'"
+        if not (0 <= point.x < width and 0 <= point.y < height) or block > min(size):
+            raise PointsError(f"{place} lies outside.", where=path, cure="Check the points before writing them.")
+        if value == unlabelled or not 0 <= value <= 65535:
+            raise PointsError(
+                f"the class '{point.label}' has the index {value}, which cannot be drawn.",
+                where=path,
+                field="unlabelled",
+                cure="Choose an --unlabelled value that no class has.",
+            )
+        column = min(max(round(point.x - block / 2), 0), width - block)
+        row = min(max(round(point.y - block / 2), 0), height - block)
+        window = np.s_[row : row + block, column : column + block]
+        if taken[window].any():
+            raise PointsError(
+                f"{place} would cover another point.",
+                where=path,
+                cure="Draw smaller squares, or choose another format.",
+            )
+        labels[window], taken[window] = value, True
+    return labels
+
+
+def write_labels(labels: NDArray[np.uint16], file: Path) -> None:
+    """Write a label image as PNG with 8 bits, or 16 where a value needs them."""
+    values = labels.astype(np.uint8) if labels.max(initial=0) < 256 else labels
+    with replacing(file) as temporary:
+        Image.fromarray(values).save(temporary, format="PNG")

@@ -1,0 +1,94 @@
+"""QuPath: GeoJSON with Point and MultiPoint annotations, one file per image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pointillist.points.formats.base import Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import Outputs, first_file, head, label_files
+from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.table import Point, PointTable
+
+UNCLASSIFIED = "Unclassified"
+"""What QuPath shows for an annotation without a class."""
+
+
+class QuPath(PointFormat):
+    """A folder of GeoJSON files, or one; continuous corner-based (x, y) in pixels of the full resolution.
+
+    There is no coordinate reference system: y runs downwards. The file does not name its image, so it must be called
+    like it (`slide.geojson` for `slide.tif`). Other geometries are counted as skipped.
+
+    Source: QuPath documentation, *Exporting annotations*; RFC 7946 for the geometry alone.
+    """
+
+    name: ClassVar[str] = "qupath"
+    title: ClassVar[str] = "QuPath GeoJSON, a folder of files or one"
+    suffixes: ClassVar[tuple[str, ...]] = (".geojson", ".json")
+    origin: ClassVar[Origin] = "corner"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    one_per_image: ClassVar[bool] = True
+
+    def recognise(self, path: Path) -> bool:
+        """GeoJSON features near the beginning."""
+        file = first_file(path, self.suffixes)
+        start = "" if file is None else head(file)
+        return start.lstrip()[:1] in ("{", "[") and ('"FeatureCollection"' in start or '"Feature"' in start)
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        points: list[Point] = []
+        listed: list[str] = []
+        skipped: Counter[str] = Counter()
+        for file, image in label_files(path, self.suffixes):
+            listed.append(image)
+            for feature in _features(read_json(file)):
+                geometry = feature.get("geometry")
+                kind = geometry.get("type").text()
+                positions = geometry.maybe("coordinates")
+                if kind not in ("Point", "MultiPoint") or positions is None:
+                    skipped[kind] += 1
+                    continue
+                label = _label(feature)
+                for position in (positions,) if kind == "Point" else positions.each():
+                    numbers = [part.number() for part in position.each()]
+                    if len(numbers) < 2:
+                        raise position.fail("a position has two numbers, x and y.")
+                    place = position.place
+                    points.append(moved(Point(image, numbers[0], numbers[1], label, place=place), self.shift))
+        return PointTable(points, listed=listed, skipped=skipped)
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        outputs = Outputs(path, ".geojson")
+        for image in table.listed:
+            features = [_feature(point.label, point.x - self.shift, point.y - self.shift) for point in table.of(image)]
+            write_json(outputs.file(image), {"type": "FeatureCollection", "features": features})
+
+
+def _features(content: Node) -> Iterator[Node]:
+    """The features of a collection, of a bare list (QuPath before 0.3), or the one feature."""
+    if isinstance(content.value, list):
+        return content.each()
+    kind = content.get("type").text()
+    return content.get("features").each() if kind == "FeatureCollection" else iter([content])
+
+
+def _label(feature: Node) -> str:
+    properties = feature.maybe("properties")
+    found = None if properties is None else properties.maybe("classification")
+    if found is None:
+        return UNCLASSIFIED
+    names = found.maybe("names")
+    if names is not None:
+        # Derived classes: QuPath shows their names joined by a colon.
+        return ": ".join(name.text() for name in names.each()) or UNCLASSIFIED
+    return found.get("name").text()
+
+
+def _feature(label: str, x: float, y: float) -> dict[str, Any]:
+    properties: dict[str, Any] = {"objectType": "annotation"}
+    if label != UNCLASSIFIED:
+        properties["classification"] = {"name": label}
+    return {"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, y]}, "properties": properties}

@@ -1,0 +1,115 @@
+"""VIA (VGG Image Annotator): JSON with regions of the shape `point`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.files import head
+from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.table import Point, PointTable
+
+_USUAL = ("class", "label", "name", "type", "category")
+
+
+class ViaOptions(FormatOptions):
+    """What the user says about the file.
+
+    Args:
+        attribute: Region attribute that names the class; when not given, `class`, `label`, `name`, `type` or
+            `category`, or the only one there is.
+    """
+
+    attribute: str | None = None
+
+
+class Via(PointFormat):
+    """One JSON file, annotations or a whole project of VIA 1 or 2; (x, y) are pixel indices, hence + 0.5.
+
+    VIA stores whole numbers: the browser's position in the displayed picture, rescaled and rounded. Other shapes are
+    counted as skipped.
+
+    Source: VIA's `via_region_to…` export functions, version 2.
+    """
+
+    name: ClassVar[str] = "via"
+    title: ClassVar[str] = "VGG Image Annotator JSON"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+    origin: ClassVar[Origin] = "pixel"
+    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    Options: ClassVar[type[FormatOptions]] = ViaOptions
+    options: ViaOptions
+
+    def recognise(self, path: Path) -> bool:
+        """A project of VIA, or objects with `filename` and `regions`."""
+        start = head(path) if path.suffix.lower() in self.suffixes else ""
+        entries = '"filename"' in start and '"regions"' in start
+        return start.lstrip().startswith("{") and (
+            '"_via_img_metadata"' in start or '"_via_settings"' in start or entries
+        )
+
+    def _read(self, path: Path, about: Surroundings) -> PointTable:
+        content = read_json(path)
+        entries = content.maybe("_via_img_metadata") or content
+        points: list[Point] = []
+        listed: list[str] = []
+        skipped: Counter[str] = Counter()
+        for _, entry in entries.members():
+            image = entry.get("filename").text().replace("\\", "/")
+            listed.append(image)
+            for region in _regions(entry):
+                shape = region.get("shape_attributes")
+                kind = shape.get("name").text()
+                if kind != "point":
+                    skipped[kind] += 1
+                    continue
+                x, y = shape.get("cx").number(), shape.get("cy").number()
+                points.append(moved(Point(image, x, y, self._label(region), place=region.field), self.shift))
+        return PointTable(points, listed=listed, skipped=skipped)
+
+    def _label(self, region: Node) -> str:
+        attributes = region.get("region_attributes")
+        names = list(attributes.items())
+        wanted = self.options.attribute
+        name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
+        if name is None:
+            listed = ", ".join(names)[:200] or "none"
+            raise attributes.fail(
+                f"which attribute is the class? There are: {listed}.", "Name it: --set attribute=NAME."
+            )
+        value = attributes.get(name)
+        if isinstance(value.value, dict):
+            # Check boxes: {"berry": true}.
+            ticked = [key for key, on in value.items().items() if on is True]
+            if len(ticked) != 1:
+                raise value.fail(f"{len(ticked)} boxes are ticked.", "A point has exactly one class.")
+            return Node(ticked[0], value.file, value.field).text()
+        return value.text()
+
+    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+        attribute = self.options.attribute or "class"
+        content: dict[str, Any] = {}
+        for image in table.listed:
+            source = None if about.path_of is None else about.path_of(image)
+            size = source.stat().st_size if source is not None and source.is_file() else -1
+            regions = [
+                {
+                    "shape_attributes": {"name": "point", "cx": point.x - self.shift, "cy": point.y - self.shift},
+                    "region_attributes": {attribute: point.label},
+                }
+                for point in table.of(image)
+            ]
+            # VIA finds an image again by its name and the number of its bytes; -1 is what it writes for an unknown one.
+            content[f"{image}{size}"] = {"filename": image, "size": size, "regions": regions, "file_attributes": {}}
+        write_json(path, content)
+
+
+def _regions(entry: Node) -> Iterator[Node]:
+    """Regions are a list in VIA 2 and an object with numbered keys in VIA 1."""
+    regions = entry.get("regions")
+    if isinstance(regions.value, dict):
+        return (region for _, region in regions.members())
+    return regions.each()
