@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -29,17 +28,9 @@ def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2, never a traceback."""
     console = Console(stderr=True)
     try:
-        app(standalone_mode=False)
+        app()
     except PointillistError as error:
         place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)
         console.print(f"[green]cure[/]  {escape(error.cure)}", highlight=False, soft_wrap=True)
         sys.exit(2)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        console.print("[yellow]interrupted[/]")
-        sys.exit(130)

@@ -100,7 +100,11 @@ def train(
         raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA --out RUN.")
     chosen = make_config(config, settings, set_ or ())
     dataset = load_dataset(data, layout=layout, points=points)
-    run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console)
+    try:
+        run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console)
+    except KeyboardInterrupt:
+        console.print(f"[yellow]interrupted[/] continue with: pointillist train --resume --out {out}", highlight=False)
+        raise typer.Exit(130) from None
     console.print(f"[green]done[/] model: {run.model}   report: {run.report}", highlight=False)
     console.print(
         f"Next: pointillist predict {run.root} IMAGES --out predictions    pointillist evaluate {run.root} {data}",

@@ -79,7 +79,7 @@ class TrainingModule(L.LightningModule):
         self._log_step(outcome, batch)
         if not torch.isfinite(outcome.loss):
             raise RunError(
-                f"the loss became {float(outcome.loss)} at step {self.global_step}.",
+                f"the loss became {float(outcome.loss.detach())} at step {self.global_step}.",
                 cure="Lower optimizer.lr or use trainer.precision=32-true; the last checkpoint is still good.",
             )
         return outcome.loss

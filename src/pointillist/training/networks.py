@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +76,9 @@ class Network(nn.Module):
         """Predict B×3×H×W images in [0, 1] of any size."""
         height, width = images.shape[-2:]
         x = (images - self.mean) / self.std
-        x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
+        # Group normalisation refuses a single value, so the deepest map has at least two columns.
+        right = max(-width % self.stride, 2 * self.stride - width)
+        x = F.pad(x, (0, right, 0, -height % self.stride))
         # Convolutions of small batches run a third faster on CPUs in this order of memory.
         x = x.contiguous(memory_format=torch.channels_last)
         features = self.model.decoder(self.model.encoder(x))
@@ -101,6 +104,7 @@ def _create(settings: NetworkSettings, num_classes: int) -> Any:
         options = dict(SMALL)
         if settings.architecture in ("unet", "unetplusplus", "manet"):
             options["decoder_channels"] = SMALL_DECODER
+    _check_options(settings, inspect.signature(architectures[settings.architecture]))
     options.update(settings.options)
     try:
         model = smp.create_model(
@@ -115,6 +119,18 @@ def _create(settings: NetworkSettings, num_classes: int) -> Any:
             cure=nearest(settings.encoder, known) if wrong_name else "Check encoder and options.",
         ) from error
     return model
+
+
+def _check_options(settings: NetworkSettings, signature: inspect.Signature) -> None:
+    """Only timm's encoders take further options; other networks would swallow a misspelt one silently."""
+    if settings.encoder == "small" or settings.encoder.startswith("tu-"):
+        return
+    known = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    for name in settings.options:
+        if name not in known:
+            raise ConfigError(
+                f"{settings.architecture} has no option '{name}'.", field="network.options", cure=nearest(name, known)
+            )
 
 
 def _replace_batch_norm(module: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ def fit(
         PointsError: The method needs clicks and there are none.
         RunError: The directory is taken, or cannot be resumed with these data and settings.
         SaveError: Something could not be written.
+        KeyboardInterrupt: The user stopped it; the run can be resumed.
     """
     dataset = dataset if config.data.background is None else dataset.with_policy(config.data.background)
     items = training_items(dataset, get_method(config.method.name).supervision)
@@ -84,15 +86,20 @@ def fit(
     with warnings.catch_warnings():
         _silence_lightning()
         trainer = _trainer(config, epochs, run, observers, validate=bool(scored))
-        trainer.fit(
-            module,
-            _training_loader(config, dataset, items, module, trainer),
-            _validation_loader(config, dataset, scored, trainer) if scored else None,
-            ckpt_path=str(run.checkpoint) if resume and run.checkpoint.is_file() else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(
+                module,
+                _training_loader(config, dataset, items, module, trainer),
+                _validation_loader(config, dataset, scored, trainer) if scored else None,
+                ckpt_path=str(run.checkpoint) if resume and run.checkpoint.is_file() else None,
+                weights_only=True,
+            )
+        except SystemExit as stop:
+            if not trainer.interrupted:
+                raise
+            # Lightning makes an exit of Ctrl-C and leaves the signal switched off; a library must do neither.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from stop
     if trainer.is_global_zero:
         protocol = describe_protocol(config, record, dataset.classes, module.total_steps)
         run.save_model(module.final_network, config, dataset.classes, protocol)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pointillist.errors import ConfigError
+from pointillist.training.config import config_from, describe_settings, make_config
+
+
+def test_defaults_and_round_trip() -> None:
+    config = make_config()
+    assert config.method.name == "single-stage"
+    assert config_from(yaml.safe_load(config.to_yaml()), "here") == config
+
+
+def test_later_wins(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("optimizer: {lr: 0.5}\ntrainer: {seed: 3, epochs: 7}\n")
+    config = make_config(file, {"trainer.seed": 4, "trainer.epochs": None}, ["trainer.seed=5"])
+    assert (config.optimizer.lr, config.trainer.seed, config.trainer.epochs) == (0.5, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("144x192", (144, 192)), ("160", (160, 160)), ("native", None), ("144×192", (144, 192)), ("[96, 64]", (96, 64))],
+)
+def test_sizes(text: str, size: tuple[int, int] | None) -> None:
+    assert make_config(overrides=[f"data.size={text}"]).data.size == size
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "hint"),
+    [
+        ("trainer.sead=1", "trainer.sead", "'trainer.seed'"),
+        ("optimiser.lr=1", "optimiser", "optimizer"),
+        ("lr=0.1", "lr", "'optimizer.lr'"),
+        ("method=singel-stage", "method.name", "'single-stage'"),
+        ("method.sigma_strat=1", "method.sigma_strat", "'sigma_start'"),
+        ("method.metric=manhattan", "method.metric", "Correct"),
+        ("optimizer.lr=-1", "optimizer.lr", "Correct"),
+        ("optimizer.lr=fast", "optimizer.lr", "Correct"),
+        ("trainer.epochs=0", "trainer.epochs", "Correct"),
+        ("data.size=big", "data.size", "Correct"),
+        ("optimizer.lr=.nan", "optimizer.lr", "Correct"),
+        ("nonsense", None, "key=value"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_the_nearest_right_one(override: str, field: str | None, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_config(overrides=[override])
+    assert caught.value.field == field
+    assert hint in caught.value.cure
+
+
+def test_another_method_drops_the_options_of_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("method: {name: single-stage, warmup: 0.5}\n")
+    assert make_config(file, {"method": "points"}).method.name == "points"
+    assert make_config(file, {"method": "single-stage"}).to_dict()["method"]["warmup"] == 0.5
+
+
+def test_batches_are_shared_evenly() -> None:
+    with pytest.raises(ConfigError, match="cannot be shared evenly by 3 devices; 6 can"):
+        make_config(overrides=["trainer.batch_size=8", "trainer.devices=3"])
+
+
+def test_describe_settings_lists_every_section() -> None:
+    names = describe_settings("single-stage")
+    assert {"data.size", "method.warmup", "optimizer.lr", "trainer.seed", "network.encoder"} <= set(names)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pointillist.training.losses import click_labels, masked_cross_entropy, masked_mean
+
+
+def test_nothing_labelled_is_zero_with_zero_gradient() -> None:
+    logits = torch.randn(2, 3, 4, 5, requires_grad=True)
+    loss = masked_cross_entropy(logits, torch.full((2, 4, 5), 255))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_one_image_equals_the_reference() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(1, 4, 6, 7), torch.randint(0, 4, (1, 6, 7))
+    labels[0, :3] = 255
+    assert torch.allclose(masked_cross_entropy(logits, labels), F.cross_entropy(logits, labels, ignore_index=255))
+
+
+def test_each_image_counts_the_same_however_much_of_it_is_labelled() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 4, 6, 7), torch.randint(0, 4, (2, 6, 7))
+    labels[1] = 255
+    labels[1, 0, 0] = 2
+    alone = [masked_cross_entropy(logits[i : i + 1], labels[i : i + 1]) for i in range(2)]
+    assert torch.allclose(masked_cross_entropy(logits, labels), sum(alone) / 2)
+
+
+def test_an_unlabelled_image_in_a_batch_gives_no_nan() -> None:
+    logits, labels = torch.randn(2, 3, 4, 4, requires_grad=True), torch.zeros(2, 4, 4, dtype=torch.long)
+    labels[1] = 255
+    masked_cross_entropy(logits, labels).backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad[1].abs().sum() == 0
+
+
+def test_class_weights_weigh_pixels() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(1, 3, 5, 5), torch.randint(0, 3, (1, 5, 5))
+    weights = torch.tensor([1.0, 2.0, 0.5])
+    expected = F.cross_entropy(logits, labels, weight=weights)
+    assert torch.allclose(masked_cross_entropy(logits, labels, weights), expected)
+
+
+def test_half_precision_logits_do_not_overflow() -> None:
+    logits = torch.full((1, 2, 3, 3), 60000.0, dtype=torch.float16)
+    logits[:, 1] = -60000.0
+    assert masked_cross_entropy(logits, torch.ones(1, 3, 3, dtype=torch.long)).isfinite()
+
+
+def test_masked_mean_of_nothing() -> None:
+    assert masked_mean(torch.rand(2, 3, 3), torch.zeros(2, 3, 3)) == 0
+
+
+@pytest.mark.parametrize(
+    ("point", "pixel"),
+    [((0.0, 0.0, 1), (0, 0)), ((2.999, 1.5, 1), (1, 2)), ((3.0, 3.999, 1), (3, 3))],
+)
+def test_the_pixel_of_a_click_is_floor(point: tuple[float, float, int], pixel: tuple[int, int]) -> None:
+    labels = click_labels([torch.tensor([point])], (4, 5), torch.device("cpu"))
+    assert labels[0][pixel] == 1
+    assert (labels != 255).sum() == 1
+
+
+def test_clicks_outside_the_window_are_left_out() -> None:
+    outside = torch.tensor([[-0.1, 1, 0], [5.0, 1, 0], [1, -3, 0], [1, 4.0, 0]])
+    assert (click_labels([outside], (4, 5), torch.device("cpu")) == 255).all()
+
+
+def test_no_clicks_at_all() -> None:
+    assert (click_labels([torch.zeros(0, 3)], (4, 5), torch.device("cpu")) == 255).all()

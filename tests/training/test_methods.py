@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pointillist.classes import ClassSet
+from pointillist.data.samples import Batch
+from pointillist.errors import ConfigError, DatasetError
+from pointillist.training.methods import Method, Step, get_method, methods
+from pointillist.training.networks import Prediction
+
+CLASSES = ClassSet.create(["ground", "square", "disc"])
+
+
+def make_batch(mask: torch.Tensor | None = None) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(2, 3, 24, 32, generator=generator)
+    points = (
+        torch.tensor([[4.5, 4.5, 0.0], [20.5, 12.5, 1.0]]),
+        torch.tensor([[8.5, 8.5, 0.0], [25.5, 20.5, 2.0], [-3.0, 5.0, 1.0]]),
+    )
+    return Batch(("a", "b"), image, image, points, torch.ones(2, 24, 32, dtype=torch.bool), mask)
+
+
+def make_step(logits: torch.Tensor, batch: Batch, progress: float = 0.5) -> Step:
+    guide = lambda: logits.detach().softmax(1)  # noqa: E731
+    return Step(Prediction(logits, logits), batch, progress, guide)
+
+
+def build(name: str, **options: object) -> Method:
+    kind = get_method(name)
+    return kind(kind.Options(**options), CLASSES, 3)
+
+
+POINT_METHODS = [name for name, kind in methods().items() if kind.supervision == "points"]
+
+
+def test_every_method_is_listed_with_a_title() -> None:
+    assert {"full", "points", "single-stage"} <= set(methods())
+    assert all(kind.title for kind in methods().values())
+    with pytest.raises(ConfigError, match="is no method"):
+        get_method("magic")
+
+
+@pytest.mark.parametrize("name", list(methods()))
+@pytest.mark.parametrize("progress", [0.0, 0.5, 0.999])
+def test_loss_is_finite_and_reaches_the_logits(name: str, progress: float) -> None:
+    logits = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    outcome = build(name).loss(make_step(logits, make_batch(torch.zeros(2, 24, 32, dtype=torch.long)), progress))
+    outcome.loss.backward()
+    assert outcome.loss.isfinite()
+    assert logits.grad.isfinite().all()
+    assert logits.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", POINT_METHODS)
+def test_a_point_method_needs_no_mask_and_ignores_one(name: str) -> None:
+    logits = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1))
+    losses = {
+        float(build(name).loss(make_step(logits, make_batch(mask))).loss)
+        for mask in (None, torch.zeros(2, 24, 32, dtype=torch.long), torch.ones(2, 24, 32, dtype=torch.long))
+    }
+    assert len(losses) == 1
+
+
+@pytest.mark.parametrize("name", POINT_METHODS)
+def test_no_click_in_the_window_is_no_loss_on_clicks(name: str) -> None:
+    batch = make_batch()
+    away = Batch(
+        batch.names, batch.view, batch.image, tuple(p + torch.tensor([500.0, 0, 0]) for p in batch.points), batch.valid
+    )
+    logits = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    outcome = build(name).loss(make_step(logits, away, progress=0.0))
+    outcome.loss.backward()
+    assert outcome.loss.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+def test_full_says_when_there_is_no_mask() -> None:
+    with pytest.raises(DatasetError, match="has no mask"):
+        build("full").loss(make_step(torch.randn(2, 3, 24, 32), make_batch()))
+
+
+def test_the_pseudo_mask_follows_the_prediction() -> None:
+    """Only the logits change, and the pseudo-mask changes with them: it is made inside the step."""
+    method = build("single-stage", warmup=0.0)
+    generator = torch.Generator().manual_seed(3)
+    first, second = (
+        method.loss(make_step(4 * torch.randn(2, 3, 24, 32, generator=generator), make_batch(), 0.9)).labels
+        for _ in range(2)
+    )
+    assert not torch.equal(first, second)
+    again = method.loss(
+        make_step(4 * torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(3)), make_batch(), 0.9)
+    )
+    assert torch.equal(first, again.labels)
+
+
+def test_the_warm_up_learns_from_clicks_alone() -> None:
+    logits = torch.randn(2, 3, 24, 32)
+    early = build("single-stage", warmup=0.2).loss(make_step(logits, make_batch(), 0.1))
+    assert early.labels is None
+    assert torch.equal(early.loss, build("points").loss(make_step(logits, make_batch())).loss)
+
+
+def test_clicked_pixels_always_carry_their_class() -> None:
+    labels = build("single-stage", warmup=0.0).loss(make_step(torch.randn(2, 3, 24, 32), make_batch())).labels
+    assert labels[0, 4, 4] == 0
+    assert labels[0, 12, 20] == 1
+    assert labels[1, 20, 25] == 2
+
+
+def test_a_new_method_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pointillist.training.methods as room
+
+    (tmp_path / "constant.py").write_text(
+        "from typing import ClassVar, Literal\n"
+        "from pointillist.training.methods.base import Method, MethodOptions, Outcome\n"
+        "class Options(MethodOptions):\n    name: Literal['constant'] = 'constant'\n"
+        "class Constant(Method):\n"
+        "    name: ClassVar[str] = 'constant'\n    title: ClassVar[str] = 'nothing'\n    Options = Options\n"
+        "    def loss(self, step):\n        return Outcome(step.prediction.logits.sum() * 0)\n"
+    )
+    monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
+    methods.cache_clear()
+    try:
+        assert "constant" in methods()
+    finally:
+        methods.cache_clear()

@@ -1,0 +1,288 @@
+"""Whole trainings with a tiny network: what a run directory guarantees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pointillist.data.layouts import load_dataset
+from pointillist.errors import DatasetError, PointsError, RunError, SaveError
+from pointillist.training import callbacks
+from pointillist.training.callbacks import read_metrics
+from pointillist.training.config import Config, make_config
+from pointillist.training.run import fit, remarks, training_items
+from pointillist.training.run_directory import RunDirectory, load_model
+from tests.conftest import TINY, TINY_FLAGS
+
+POINT_METHODS = ("points", "single-stage")
+
+
+def tiny_config(method: str = "single-stage", **changes: Any) -> Config:
+    return make_config(None, {**TINY, "method": method, **{k.replace("__", "."): v for k, v in changes.items()}})
+
+
+def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
+    return load_file(run.model / "model.safetensors")
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class StopAfter(L.Callback):
+    """Raises at the end of a batch, like a crash."""
+
+    def __init__(self, steps: int, error: type[BaseException] = RuntimeError) -> None:
+        self.steps = steps
+        self.error = error
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            raise self.error("stopped on purpose")
+
+
+def test_a_run_leaves_what_it_promises(tiny_data: Path, tmp_path: Path) -> None:
+    run = fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+    config, record = run.read()
+    assert config == tiny_config()
+    assert (record.images, record.clicks, record.split) == (4, 12, "train")
+    rows = read_metrics(run)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert rows[-1]["val_miou"]
+    assert float(rows[-1]["coverage"]) > 0
+    assert 0 <= float(rows[-1]["agreement"]) <= 1
+    assert run.checkpoint.is_file()
+    assert any((run.root / "tensorboard").iterdir())
+    model = load_model(run.model)
+    assert model.classes.names == ("ground", "square", "disc")
+    assert model.protocol["clicks"] == 12
+
+
+@pytest.mark.parametrize("method", POINT_METHODS)
+def test_no_mask_leaks(method: str, tiny_data: Path, tmp_path: Path) -> None:
+    """Without the training masks every method that learns from points ends with the same weights, bit for bit."""
+    with_masks = fit(tiny_config(method), load_dataset(tiny_data), tmp_path / "with")
+    for name in (tiny_data / "splits" / "train.txt").read_text().split():
+        (tiny_data / "masks" / name).unlink()
+    without = fit(tiny_config(method), load_dataset(tiny_data), tmp_path / "without")
+    assert same(weights(with_masks), weights(without))
+    # The comparison could not fail if nothing were learnt.
+    other_seed = fit(tiny_config(method, trainer__seed=1), load_dataset(tiny_data), tmp_path / "other")
+    assert not same(weights(with_masks), weights(other_seed))
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer__ema": 0.9}, {"data__workers": 2, "trainer__validations": 0}])
+@pytest.mark.parametrize("at", [3, 4])
+def test_resumed_equals_uninterrupted(settings: dict[str, Any], at: int, tiny_data: Path, tmp_path: Path) -> None:
+    config = tiny_config(trainer__epochs=4, **settings)
+    data = load_dataset(tiny_data)
+    straight = fit(config, data, tmp_path / "straight")
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fit(config, data, tmp_path / "stopped", callbacks=[StopAfter(at)])
+    resumed = fit(config, data, tmp_path / "stopped", resume=True)
+    assert same(weights(straight), weights(resumed))
+    columns = ("epoch", "step", "loss", "coverage", "lr")
+    tables = [[[row[c] for c in columns] for row in read_metrics(run)] for run in (straight, resumed)]
+    assert tables[0] == tables[1]
+
+
+def test_ctrl_c_before_the_first_checkpoint_begins_anew(tiny_data: Path, tmp_path: Path) -> None:
+    data = load_dataset(tiny_data)
+    straight = fit(tiny_config(), data, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_config(), data, tmp_path / "stopped", callbacks=[StopAfter(1, KeyboardInterrupt)])
+    resumed = fit(tiny_config(), data, tmp_path / "stopped", resume=True)
+    assert same(weights(straight), weights(resumed))
+
+
+def test_workers_do_not_change_the_result(tiny_data: Path, tmp_path: Path) -> None:
+    data = load_dataset(tiny_data)
+    runs = [fit(tiny_config(data__workers=n), data, tmp_path / str(n)) for n in (0, 2)]
+    assert same(*(weights(run) for run in runs))
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "pointillist", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def stop_after_a_checkpoint(arguments: list[str | Path], run: RunDirectory, how: signal.Signals) -> tuple[int, str]:
+    """Run a training until it has written a checkpoint, then stop it; gives exit code and output."""
+    before = run.checkpoint.stat().st_mtime_ns if run.checkpoint.is_file() else 0
+    process = subprocess.Popen(command(*arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if run.checkpoint.is_file() and run.checkpoint.stat().st_mtime_ns > before:
+            break
+        time.sleep(0.01)
+    process.send_signal(how)
+    output = process.communicate(timeout=60)[0].decode()
+    assert not (run.model / "model.json").exists(), "it finished before it was stopped"
+    return process.returncode, output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_killed_interrupted_and_resumed_equals_uninterrupted(tiny_data: Path, tmp_path: Path) -> None:
+    long = [*TINY_FLAGS, "--set", "trainer.epochs=20", "--set", "trainer.threads=1", "--set", "trainer.panels=0"]
+    train = ["train", tiny_data, "--method", "single-stage", *long]
+    run = RunDirectory(tmp_path / "stopped")
+    resume = ["train", "--resume", "--out", run.root]
+    assert stop_after_a_checkpoint([*train, "--out", run.root], run, signal.SIGKILL)[0] == -9
+    code, output = stop_after_a_checkpoint(resume, run, signal.SIGINT)
+    assert code == 130, output
+    assert "continue with: pointillist train --resume" in output
+    assert "Traceback" not in output
+    for arguments in (resume, [*train, "--out", tmp_path / "straight"]):
+        subprocess.run(command(*arguments), env=environment(), check=True, capture_output=True, timeout=120)
+    assert same(weights(run), weights(RunDirectory(tmp_path / "straight")))
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(tiny_data: Path, tmp_path: Path) -> None:
+    for devices in (1, 2):
+        flags = [*TINY_FLAGS, "--devices", str(devices), "--out", tmp_path / str(devices), "--set", "trainer.threads=1"]
+        done = subprocess.run(command("train", tiny_data, *flags), env=environment(), capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr.decode()
+    one, two = (weights(RunDirectory(tmp_path / name)) for name in ("1", "2"))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4  # AdamW divides rounding errors by small numbers
+    tables = [read_metrics(RunDirectory(tmp_path / name)) for name in ("1", "2")]
+    for first, second in zip(*tables, strict=True):
+        assert float(first["loss"]) == pytest.approx(float(second["loss"]), rel=1e-4)
+        assert first["val_miou"] == second["val_miou"]
+
+
+class TestRefusals:
+    def test_a_taken_directory(self, tiny_data: Path, tmp_path: Path) -> None:
+        data = load_dataset(tiny_data)
+        run = fit(tiny_config(), data, tmp_path / "run")
+        before = weights(run)
+        with pytest.raises(RunError, match="holds a run already"):
+            fit(tiny_config(), data, tmp_path / "run")
+        assert same(before, weights(run))
+        fit(tiny_config(trainer__seed=5), data, tmp_path / "run", overwrite=True)
+        assert not same(before, weights(run))
+
+    def test_a_directory_that_is_no_run_is_never_emptied(self, tiny_data: Path, tmp_path: Path) -> None:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos" / "precious.txt").write_text("x")
+        with pytest.raises(RunError, match="is no run"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "photos", overwrite=True)
+        assert (tmp_path / "photos" / "precious.txt").read_text() == "x"
+
+    def test_resuming_with_other_clicks_or_settings(self, tiny_data: Path, tmp_path: Path) -> None:
+        fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+        with pytest.raises(RunError, match=r"differ from the run's: trainer\.seed"):
+            fit(tiny_config(trainer__seed=9), load_dataset(tiny_data), tmp_path / "run", resume=True)
+        text = (tiny_data / "points.csv").read_text().splitlines()
+        (tiny_data / "points.csv").write_text("\n".join(text[:-9]) + "\n")
+        with pytest.raises(RunError, match="have changed"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run", resume=True)
+
+    def test_resuming_nothing(self, tiny_data: Path, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="no run directory"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run", resume=True)
+
+    def test_a_run_of_a_newer_version(self, tiny_data: Path, tmp_path: Path) -> None:
+        run = fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+        text = run.config_file.read_text()
+        run.config_file.write_text(text.replace("format: 1", "format: 99"))
+        with pytest.raises(RunError, match="has format 99"):
+            run.read()
+
+    @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+    def test_a_damaged_model(self, damage: str, tiny_data: Path, tmp_path: Path) -> None:
+        run = fit(tiny_config("points", trainer__epochs=1), load_dataset(tiny_data), tmp_path / "run")
+        file = run.model / "model.safetensors"
+        content = bytearray(file.read_bytes())
+        if damage == "flip":
+            content[-5] ^= 1
+            file.write_bytes(content)
+        elif damage == "truncate":
+            file.write_bytes(content[:-100])
+        else:
+            file.unlink()
+        with pytest.raises(RunError, match="not those the model was saved with"):
+            load_model(run.model)
+
+    def test_no_points_and_no_masks(self, tiny_data: Path) -> None:
+        (tiny_data / "points.csv").write_text("image,x,y,class\n")
+        shutil.rmtree(tiny_data / "masks")
+        data = load_dataset(tiny_data)
+        with pytest.raises(PointsError, match="there are no points"):
+            training_items(data, "points")
+        with pytest.raises(DatasetError, match="has a mask"):
+            training_items(data, "masks")
+
+
+class TestFailingSaves:
+    def test_a_checkpoint_that_cannot_be_written(self, tiny_data: Path, tmp_path: Path) -> None:
+        class Block(L.Callback):
+            def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+                (tmp_path / "run" / "checkpoints").write_text("a file where the folder should be")
+
+        with pytest.raises(SaveError, match="could not be made"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run", callbacks=[Block()])
+
+    def test_a_save_that_is_swallowed(self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(L.Trainer, "save_checkpoint", lambda *_, **__: None)
+        with pytest.raises(SaveError, match="came out empty"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+
+    def test_a_full_disk_keeps_the_checkpoint_before(
+        self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = RunDirectory(tmp_path / "run")
+        original = L.Trainer.save_checkpoint
+
+        def full(trainer: L.Trainer, path: Path, **rest: Any) -> None:
+            if trainer.current_epoch >= 1:
+                Path(path).write_bytes(b"half")
+                raise OSError(28, "No space left on device")
+            original(trainer, path, **rest)
+
+        monkeypatch.setattr(L.Trainer, "save_checkpoint", full)
+        with pytest.raises(SaveError, match="No space left"):
+            fit(tiny_config(), load_dataset(tiny_data), run.root)
+        assert torch.load(run.checkpoint, weights_only=True)["global_step"] == 2
+        assert [path.name for path in run.checkpoint.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_loss_that_explodes_is_a_named_error(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pointillist.training.methods import points
+
+    monkeypatch.setattr(points, "masked_cross_entropy", lambda logits, _: logits.sum() * float("nan"))
+    with pytest.raises(RunError, match="loss became nan"):
+        fit(tiny_config("points"), load_dataset(tiny_data), tmp_path / "run")
+
+
+def test_remarks_name_what_is_missing(tiny_data: Path) -> None:
+    lines = (tiny_data / "points.csv").read_text().splitlines()
+    kept = [line for line in lines if not line.endswith(",disc") and "tiny_0.png" not in line]
+    kept = [line for line in kept if not (line.startswith("tiny_1.png") and line.endswith(",ground"))]
+    (tiny_data / "points.csv").write_text("\n".join(kept) + "\n")
+    data = load_dataset(tiny_data)
+    text = "\n".join(remarks(data, training_items(data, "points")))
+    assert "1 of 4 training images have no label" in text
+    assert "1 images have no click on the background 'ground'" in text
+    assert "never clicked, so never predicted: disc" in text
+
+
+def test_metrics_columns_are_complete() -> None:
+    assert set(callbacks.COLUMNS) >= {"epoch", "step", "loss", "coverage", "agreement", "val_miou"}
