@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
-from pointillist.cli.options import Data, Layout
+from pointillist.cli import points_files
+from pointillist.cli.options import Data, Layout, Points
+from pointillist.cli.points_files import (
+    ClassTable,
+    FileSize,
+    Format,
+    Order,
+    Rank,
+    Rename,
+    Report,
+    Settings,
+    Unlabelled,
+)
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
+points_files.register(app)
 
 
 @app.callback()
@@ -37,6 +50,7 @@ def simulate(
     Example: **pointillist points simulate camvid --split train --seed 0 --out camvid_seed0.csv**
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from pointillist.cli.display import counting
@@ -70,6 +84,78 @@ def simulate(
     summary.add_column("class")
     summary.add_column("clicks", justify="right")
     for name in dataset.classes.names:
-        summary.add_row(name, f"{counts[name]:,}")
+        summary.add_row(escape(name), f"{counts[name]:,}")
     console.print(summary)
-    console.print(f"[green]wrote[/] {out}", highlight=False)
+    console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    data: Data,
+    points: Points = None,
+    format_name: Format = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Page of pictures to be written: each image with its points.", show_default=False),
+    ] = None,
+    report: Report = None,
+    split: Annotated[str, typer.Option(help="Which images the page shows; 'all' for every one.")] = "all",
+    max_images: Annotated[int, typer.Option(min=1, help="Pictures on the page: suspicious images first.")] = 60,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 when a point was rejected.")] = False,
+    rename: Rename = None,
+    classes: ClassTable = None,
+    order: Order = None,
+    size: FileSize = None,
+    rank: Rank = None,
+    unlabelled: Unlabelled = None,
+    settings: Settings = None,
+    layout: Layout = None,
+) -> None:
+    """Find every click that does not fit a data set, and those that look wrong.
+
+    Example: **pointillist points check berries --out check.html**
+    """
+    from rich.console import Console
+
+    from pointillist.cli.display import counting
+    from pointillist.cli.points_files import format_options, open_without_clicks, show_checked, with_clicks
+    from pointillist.errors import PointsError
+    from pointillist.report.points_page import write_points_page
+
+    console = Console()
+    dataset = open_without_clicks(data, layout)
+    file = points or dataset.points_file
+    if file is None:
+        raise PointsError("has no points yet.", where=data, cure="Name a label file with --points, or click some.")
+    options = format_options(order, size, rank, unlabelled, settings)
+    dataset = with_clicks(dataset, file, format_name, options, rename, classes)
+    if dataset.rejected is not None:
+        show_checked(console, dataset.rejected, report)
+    if out is not None:
+        with counting(console, "looking", len(dataset.split(split))) as done:
+            write_points_page(dataset, out, split=split, max_images=max_images, on_image=done)
+        console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
+    if strict and dataset.rejected is not None and dataset.rejected.rejections:
+        raise typer.Exit(1)
+
+
+@app.command()
+def formats() -> None:
+    """List the label formats that can be read and written.
+
+    Example: **pointillist points formats**
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pointillist.points.formats import formats as known
+
+    table = Table()
+    for column in ("name", "what", "coordinates", "options (--set KEY=VALUE)"):
+        table.add_column(column)
+    meaning = {"corner": "continuous, from the corner", "pixel": "pixel index: + 0.5"}
+    for name, kind in known().items():
+        options = ", ".join(option for option in kind.Options.model_fields if option != "origin")
+        table.add_row(name, escape(kind.title), meaning[kind.origin], options)
+    Console().print(table)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pointillist.classes import ClassSet
 from pointillist.data.images import SUFFIXES, image_size
 from pointillist.data.masks import MaskReader
-from pointillist.data.regions import Source
+from pointillist.data.regions import Region, Source
 from pointillist.errors import DatasetError, nearest
 from pointillist.files import read_text
 from pointillist.points.check import Checked, ImageNames, check_points
@@ -41,6 +41,11 @@ class Item:
     mask: Source | None = None
     instances: Path | None = None
     count: int | None = None
+
+    @property
+    def file(self) -> Path:
+        """The image file, of which the image may be a window."""
+        return self.image.path if isinstance(self.image, Region) else self.image
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ class Dataset:
             images_by=kind.images_by,
             size_of=size_of,
             rename=rename,
+            limit=kind.limit,
         )
         if kind.strict if strict is None else strict:
             checked.raise_first(path)

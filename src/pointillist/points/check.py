@@ -131,6 +131,7 @@ def check_points(
     images_by: NamedBy = "path",
     size_of: Callable[[str], Size],
     rename: Mapping[str, str] | None = None,
+    limit: Size | None = None,
 ) -> Checked:
     """Sort points into those that fit a data set and those that do not.
 
@@ -144,9 +145,11 @@ def check_points(
         images_by: How the label file names images.
         size_of: (height, width) of an image of the data set, in pixels, EXIF-oriented; asked once per image.
         rename: The data set's class name by the label file's, where they differ.
+        limit: (height, width) that no image exceeds, also none that is not at hand.
 
     Returns:
-        Accepted points carry the data set's image and class names.
+        Accepted points carry the data set's image and class names; rejected ones its image names as far as they are
+        known, and their own class names.
     """
     fitting: list[Point] = []
     rejections: list[Rejection] = []
@@ -155,10 +158,17 @@ def check_points(
         image = names.find(named, images_by)
         if image is not None and image not in sizes:
             sizes[image] = size_of(image)
-        for point in table.of(named):
+        for given in table.of(named):
+            point = given if image is None else replace(given, image=image)
             label = (rename or {}).get(point.label, point.label)
             problem: Rejection | None
-            if image is None:
+            if (
+                image is None
+                and limit is not None
+                and (beyond := _position_problem(point, limit, most="at most ")) is not None
+            ):
+                problem = beyond
+            elif image is None:
                 problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.cure(named))
             elif label not in classes:
                 found = f"'{label}' is not a class of this data set."
@@ -166,25 +176,26 @@ def check_points(
             else:
                 problem = _position_problem(point, sizes[image])
             if problem is None and image is not None:
-                fitting.append(replace(point, image=image, label=label))
+                fitting.append(replace(point, label=label))
             elif problem is not None:
                 rejections.append(problem)
     return _without_doubles(fitting, rejections, table)
 
 
-def check_alone(table: PointTable, size_of: Callable[[str], Size | None]) -> Checked:
+def check_alone(table: PointTable, size_of: Callable[[str], Size | None], *, limit: Size | None = None) -> Checked:
     """Sort points by what can be said without a data set: not finite, outside, conflicting, duplicate.
 
     Args:
         table: Points as a label file has them.
         size_of: (height, width) of an image by its name in the label file; None where it is not known.
+        limit: (height, width) that no image exceeds.
     """
     fitting: list[Point] = []
     rejections: list[Rejection] = []
     for image in table.images:
         size = size_of(image)
         for point in table.of(image):
-            problem = _position_problem(point, size)
+            problem = _position_problem(point, size or limit, "" if size else "at most ")
             if problem is None:
                 fitting.append(point)
             else:
@@ -192,12 +203,13 @@ def check_alone(table: PointTable, size_of: Callable[[str], Size | None]) -> Che
     return _without_doubles(fitting, rejections, table)
 
 
-def _position_problem(point: Point, size: Size | None) -> Rejection | None:
+def _position_problem(point: Point, size: Size | None, most: str = "") -> Rejection | None:
     cure = "Coordinates are pixels from the top-left corner, x to the right, y down."
     if not is_finite(point):
         return Rejection(point, Reason.NOT_FINITE, f"({point.x}, {point.y}) is no position.", cure)
     if size is not None and not (0 <= point.x < size[1] and 0 <= point.y < size[0]):
-        found = f"({point.x:g}, {point.y:g}) lies outside '{point.image}', which is {size[1]} wide and {size[0]} high."
+        extent = f"{most}{size[1]} wide and {size[0]} high"
+        found = f"({point.x:g}, {point.y:g}) lies outside '{point.image}', which is {extent}."
         return Rejection(point, Reason.OUTSIDE, found, cure)
     return None
 

@@ -89,6 +89,8 @@ class PointFormat(ABC):
         one_per_image: Whether it is a folder with one file per image; a single file will then do for one image.
         strict: Whether a point that does not fit the data set is an error. True for the data set's own file, which its
             owner can mend; False for files made elsewhere, whose misfits are counted and reported.
+        limit: (height, width) that no image of this format exceeds, so that some misplaced points are told even where
+            the images are not at hand.
         last: Whether it is recognised by its suffix alone, so that all others are asked first.
         Options: What the user may or must say about a file.
 
@@ -104,6 +106,7 @@ class PointFormat(ABC):
     classes_by: ClassVar[Literal["name", "index"]] = "name"
     one_per_image: ClassVar[bool] = False
     strict: ClassVar[bool] = False
+    limit: ClassVar[Size | None] = None
     last: ClassVar[bool] = False
     Options: ClassVar[type[FormatOptions]] = FormatOptions
 

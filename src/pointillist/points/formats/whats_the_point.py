@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pointillist.classes import VOC_CLASSES
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Size, Surroundings, moved
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.table import Point, PointTable
@@ -35,7 +35,8 @@ class WhatsThePoint(PointFormat):
     so the centre of the clicked pixel lies about half a pixel further. The masks of VOC cannot tell 0 from + 0.5: of
     the clicks that fall on a labelled pixel, 99.24 % and 99.16 % agree.
 
-    `rank` (1 = the first click of a class in an image) is kept as a further column.
+    18 points lie beyond 500 px, which no image of VOC has. `rank` (1 = the first click of a class in an image) is kept
+    as a further column.
     """
 
     name: ClassVar[str] = "whats-the-point"
@@ -43,6 +44,7 @@ class WhatsThePoint(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    limit: ClassVar[Size | None] = (500, 500)
     Options: ClassVar[type[FormatOptions]] = WhatsThePointOptions
     options: WhatsThePointOptions
 

@@ -1,0 +1,367 @@
+"""`pointillist points import | export | convert`: label files in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from pointillist.cli.options import Data, Layout, Points
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pointillist.data.dataset import Dataset
+    from pointillist.points.check import Checked
+    from pointillist.points.formats import PointFormat
+
+Format = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--format", help="Label format, see 'points formats'; recognised if not given.", show_default=False),
+]
+Order = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="yx or xy: which coordinate an id-text file has first.", show_default=False),
+]
+FileSize = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--size", help="HxW of all images, where they are not at hand.", show_default=False),
+]
+Rank = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="What's the Point: only clicks of this rank; 1 is the one-point protocol.", show_default=False),
+]
+Unlabelled = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Point PNGs: the value of pixels without a point.", show_default=False),
+]
+Settings = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", help="KEY=VALUE: any other option of the format.", show_default=False),
+]
+Rename = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="THEIRS=OURS: a class by its name or index in the file.", show_default=False),
+]
+ClassTable = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="a,b,c: class names in the order of the file's indices.", show_default=False),
+]
+Report = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="JSON file for the counts and every rejected point with its reason.", show_default=False),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(name="import")(import_points)
+    app.command(name="export")(export_points)
+    app.command(name="convert")(convert_points)
+
+
+def import_points(
+    data: Data,
+    file: Annotated[Path, typer.Argument(help="Label file, or a folder of them.", show_default=False)],
+    format_name: Format = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="The points.csv to be written; that of the data set if not given.", show_default=False),
+    ] = None,
+    rename: Rename = None,
+    classes: ClassTable = None,
+    order: Order = None,
+    size: FileSize = None,
+    rank: Rank = None,
+    unlabelled: Unlabelled = None,
+    settings: Settings = None,
+    report: Report = None,
+    layout: Layout = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Read clicks made elsewhere, match them with a data set, and write its points.csv.
+
+    Example: **pointillist points import berries labelme/ --rename cranberry=berry**
+    """
+    from rich.console import Console
+
+    from pointillist.errors import ConfigError, PointsError
+    from pointillist.points.formats.native import write_csv
+
+    console = Console()
+    dataset = open_without_clicks(data, layout)
+    if out is None:
+        if not data.is_dir():
+            raise ConfigError("is not given.", field="--out", cure="Say where points.csv is to be written.")
+        out = dataset.points_file or data / "points.csv"
+    refuse_existing(out, overwrite)
+    options = format_options(order, size, rank, unlabelled, settings)
+    dataset = with_clicks(dataset, file, format_name, options, rename, classes)
+    checked = dataset.rejected
+    if checked is not None:
+        show_checked(console, checked, report)
+        if checked.total and not len(checked.points):
+            raise PointsError(
+                f"none of the {checked.total:,} points fits the data set, so nothing was written.",
+                where=file,
+                cure=checked.rejections[0].cure,
+            )
+    write_csv(dataset.points, out)
+    console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
+
+
+def export_points(
+    data: Data,
+    out: Annotated[Path, typer.Argument(help="File to be written, or folder.", show_default=False)],
+    format_name: Annotated[str, typer.Option("--format", help="Label format, see 'points formats'.")],
+    points: Points = None,
+    split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "all",
+    classes: ClassTable = None,
+    order: Order = None,
+    unlabelled: Unlabelled = None,
+    settings: Settings = None,
+    layout: Layout = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write onto what is there; labelme and COCO keep what else it holds.")
+    ] = False,
+) -> None:
+    """Write the clicks of a data set as another tool wants them.
+
+    Example: **pointillist points export berries labelme/ --format labelme**
+    """
+    from rich.console import Console
+
+    from pointillist.data.images import image_size
+    from pointillist.data.layouts import load_dataset
+    from pointillist.points.formats import Surroundings, get_format
+    from pointillist.points.table import PointTable
+
+    kind = get_format(format_name, format_options(order, None, None, unlabelled, settings))
+    refuse_existing(out, overwrite)
+    dataset = load_dataset(data, layout=layout, points=points)
+    items = {item.name: item for item in dataset.split(split)}
+    chosen = [point for name in items for point in dataset.points.of(name)]
+    files = {name: item.image for name, item in items.items() if isinstance(item.image, Path)}
+    about = Surroundings(
+        index_table(classes) or dict(enumerate(dataset.classes.names)),
+        lambda name: image_size(items[name].image) if name in items else None,
+        files.get,
+    )
+    kind.write(PointTable(chosen, dataset.points.columns, listed=items), out, about)
+    text = f"wrote {len(chosen):,} points on {len(items):,} images to {out}"
+    Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)
+
+
+def convert_points(
+    file: Annotated[Path, typer.Argument(help="Label file, or a folder of them.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="File to be written, or folder.", show_default=False)],
+    to: Annotated[str, typer.Option("--to", help="Format to be written, see 'points formats'.")],
+    source: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--from", help="Format to be read; recognised if not given.", show_default=False),
+    ] = None,
+    images: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder of the images, where a format needs their names or sizes.", show_default=False),
+    ] = None,
+    rename: Rename = None,
+    classes: ClassTable = None,
+    order: Order = None,
+    size: FileSize = None,
+    rank: Rank = None,
+    unlabelled: Unlabelled = None,
+    settings: Settings = None,
+    to_settings: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--to-set", help="KEY=VALUE: option of the format to be written.", show_default=False),
+    ] = None,
+    report: Report = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a label file into another format, without a data set.
+
+    Points that cannot be right (not finite, outside, conflicting, duplicate) are reported and left out.
+
+    Example: **pointillist points convert clicks.json points.csv --to csv --rank 1**
+    """
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from pointillist.points.check import check_alone
+    from pointillist.points.formats import Surroundings, choose_format, formats, get_format, recognise_format
+    from pointillist.points.table import PointTable
+
+    options = format_options(order, size, rank, unlabelled, settings)
+    known = set((formats()[source] if source in formats() else type(recognise_format(file))).Options.model_fields)
+    writing = set(formats()[to].Options.model_fields) if to in formats() else set()
+    # An option goes to the format that is read, where it has one of this name; else to the one that is written.
+    for_writer = {key: value for key, value in options.items() if key in writing - known}
+    nobody = {"size"} - known
+    reader = choose_format(
+        file, source, {key: value for key, value in options.items() if key not in for_writer and key not in nobody}
+    )
+    writer = get_format(to, {**for_writer, **pairs("--to-set", to_settings)})
+    refuse_existing(out, overwrite)
+    names = pairs("--rename", rename)
+    table_of_classes = index_table(classes) | {int(key): name for key, name in names.items() if key.isdecimal()}
+    sizes, paths = _at_hand(images, size, reader)
+    about = Surroundings(table_of_classes, sizes, paths)
+    table = reader.read(file, about, broken=True)
+    checked = check_alone(table, about.size, limit=reader.limit)
+    show_checked(Console(), checked, report)
+
+    def image_name(name: str) -> str:
+        found = None if paths is None or images is None else paths(name)
+        return name if found is None or images is None else found.relative_to(images).as_posix()
+
+    points = [replace(p, image=image_name(p.image), label=names.get(p.label, p.label)) for p in checked.points]
+    listed = dict.fromkeys(image_name(name) for name in table.listed)
+    writer.write(PointTable(points, table.columns, listed=listed), out, about)
+    text = f"wrote {len(points):,} points on {len(listed):,} images to {out}"
+    Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)
+
+
+def _at_hand(
+    images: Path | None, size: str | None, reader: PointFormat
+) -> tuple[Callable[[str], tuple[int, int] | None] | None, Callable[[str], Path | None] | None]:
+    """Sizes and paths of images by their names in the label file, as far as the user told."""
+    from functools import cache
+
+    from pointillist.data.dataset import find_images
+    from pointillist.data.images import image_size
+    from pointillist.errors import PointsError
+    from pointillist.points.check import ImageNames
+    from pointillist.points.formats.id_text import IdTextOptions
+    from pointillist.schema import parse
+
+    fixed = None if size is None else parse(IdTextOptions, {"size": size}, PointsError, "the command line").size
+    if images is None:
+        return (None if fixed is None else lambda _name: fixed), None
+    files = find_images(images)
+    index = ImageNames(files)
+
+    @cache
+    def path_of(name: str) -> Path | None:
+        found = index.find(name, reader.images_by) or index.find(name, "tail")
+        return None if found is None else files[found]
+
+    @cache
+    def size_of(name: str) -> tuple[int, int] | None:
+        path = path_of(name)
+        return fixed if path is None else image_size(path)
+
+    return size_of, path_of
+
+
+def open_without_clicks(data: Path, layout: str | None) -> Dataset:
+    """A data set whose own clicks are not read, so that wrong ones do not stop their check or replacement.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    from pointillist.data.layouts import layouts, load_dataset
+
+    kinds = layouts()
+    name = layout or next(
+        (name for name in ("folder", *kinds) if data.exists() and kinds[name]().recognise(data)), None
+    )
+    if name not in kinds or not data.exists():
+        return load_dataset(data, layout=layout)  # says what is wrong
+    return kinds[name]().load(data)
+
+
+def with_clicks(
+    dataset: Dataset,
+    file: Path,
+    format_name: str | None,
+    options: Mapping[str, Any],
+    rename: list[str] | None,
+    classes: str | None,
+) -> Dataset:
+    """The data set with the clicks of a label file; misfits are counted, whatever the format."""
+    names = pairs("--rename", rename)
+    table = index_table(classes) or dict(enumerate(dataset.classes.names))
+    # A class that is named by its index in the file: the table says what the index means.
+    table |= {int(key): name for key, name in names.items() if key.isdecimal()}
+    return dataset.with_points(file, format_name, options=options, rename=names, classes=table, strict=False)
+
+
+def format_options(
+    order: str | None, size: str | None, rank: int | None, unlabelled: int | None, settings: list[str] | None
+) -> dict[str, Any]:
+    """Options of a format from the flags that were given."""
+    flags = {"order": order, "size": size, "rank": rank, "unlabelled": unlabelled}
+    return {key: value for key, value in flags.items() if value is not None} | pairs("--set", settings)
+
+
+def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
+    """`KEY=VALUE` arguments.
+
+    Raises:
+        ConfigError: One has no `=`.
+    """
+    from pointillist.errors import ConfigError
+
+    found = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not (key.strip() and equals and value.strip()):
+            raise ConfigError(f"found {text!r}.", field=flag, cure="Write it as KEY=VALUE.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def index_table(classes: str | None) -> dict[int, str]:
+    """Class names by index, from `a,b,c`."""
+    return {} if classes is None else {index: name.strip() for index, name in enumerate(classes.split(","))}
+
+
+def refuse_existing(out: Path, overwrite: bool) -> None:
+    """Protect what is there.
+
+    Raises:
+        SaveError: There is something, and the user did not say that it may be replaced.
+    """
+    from pointillist.errors import SaveError
+
+    there = any(out.iterdir()) if out.is_dir() else out.exists()
+    if there and not overwrite:
+        raise SaveError("is there already.", where=out, cure="Choose another place, or replace it with --overwrite.")
+
+
+def show_checked(console: Console, checked: Checked, report: Path | None) -> None:
+    """Print what came in and what did not, and write the report if one is asked for."""
+    import json
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from pointillist.files import write_text
+
+    total = f"{checked.total:,} points: {len(checked.points):,} imported + {len(checked.rejections):,} rejected"
+    console.print(total, style="bold", highlight=False, soft_wrap=True)
+    table = Table()
+    table.add_column("")
+    table.add_column("points", justify="right")
+    for name, count in sorted(checked.points.counts().items()):
+        table.add_row(escape(name), f"{count:,}")
+    for reason, count in checked.reasons().most_common():
+        table.add_row(f"[red]rejected: {reason.value}[/]", f"{count:,}")
+        if reason.value == "unknown class":
+            for name, own in checked.unknown_classes().most_common(20):
+                table.add_row(f"  [dim]'{escape(name)}'[/]", f"{own:,}")
+    for name, count in sorted(checked.skipped.items()):
+        table.add_row(f"[dim]not a point, skipped: {escape(name)}[/]", f"{count:,}")
+    console.print(table)
+    for rejection in {rejection.reason: rejection for rejection in reversed(checked.rejections)}.values():
+        line = f"line {rejection.point.line}: " if rejection.point.line else ""
+        place = f"{rejection.point.place}: " if rejection.point.place and not line else line
+        text = f"{rejection.reason.value}, for example {place}{rejection.found} {rejection.cure}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if report is not None:
+        write_text(report, json.dumps(checked.report(), ensure_ascii=False, indent=2) + "\n")
+        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
