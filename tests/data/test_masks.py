@@ -110,7 +110,7 @@ def test_a_mask_of_another_size_is_refused_and_both_sizes_are_named(tmp_path: Pa
 
 
 def test_colour_masks_declared_as_index_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MaskError, match="kind 'RGB'.*declared as 'index'"):
+    with pytest.raises(MaskError, match=r"kind 'RGB'.*declared as 'index'"):
         MaskReader(CLASSES, "index").read(save(tmp_path / "m.png", colored(LABELS)), (2, 3))
 
 
@@ -139,7 +139,7 @@ def test_two_classes_of_one_colour_cannot_be_told_apart() -> None:
     MaskReader(twice, "index")
     with pytest.raises(DatasetError, match="'a' and 'b' have the same colour #000000"):
         MaskReader(twice, "color")
-    with pytest.raises(DatasetError, match="#00ff00.*'leaf'"):
+    with pytest.raises(DatasetError, match=r"#00ff00.*'leaf'"):
         MaskReader(CLASSES, "color", [(0, 255, 0)])
 
 

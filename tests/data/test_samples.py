@@ -68,12 +68,10 @@ def test_resuming_at_any_step_continues_the_same_stream(length: int, batch: int,
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99))
 @settings(max_examples=80, deadline=None)
 def test_every_image_is_drawn_equally_often(length: int, batch: int, seed: int) -> None:
-    drawn = []
-    step = 0
+    drawn: list[tuple[int, int]] = []
+    sampler = DrawSampler(length, batch, seed, steps_done=lambda: len(drawn) // batch)
     while len(drawn) < 6 * length:
-        for pairs in DrawSampler(length, batch, seed, steps_done=lambda: step):
-            drawn += pairs
-            step += 1
+        drawn += [pair for pairs in sampler for pair in pairs]
     assert [draw for _, draw in drawn] == list(range(len(drawn)))
     for turn in range(len(drawn) // length):
         assert sorted(index for index, _ in drawn[turn * length : (turn + 1) * length]) == list(range(length))

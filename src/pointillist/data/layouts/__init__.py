@@ -50,7 +50,15 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
                 cure=f"Run 'pointillist init {root} --classes background,…' to make one from a folder of images.",
             )
         # A dataset.yaml is what its owner wrote on purpose, so it wins over a layout that merely looks alike.
-        chosen = next((kind for kind in fitting if kind.name == "folder"), fitting[0])
+        fitting = [kind for kind in fitting if kind.name == "folder"] or fitting
+        if len(fitting) > 1:
+            raise DatasetError(
+                f"fits several layouts: {', '.join(kind.name for kind in fitting)}.",
+                where=root,
+                field="--layout",
+                cure=f"Name the one that is meant: --layout {fitting[0].name}.",
+            )
+        chosen = fitting[0]
     dataset = chosen.load(root)
     label_file = dataset.points_file if points is None else Path(points)
     return dataset if label_file is None else dataset.with_points(label_file)

@@ -21,7 +21,7 @@ FILE = "dataset.yaml"
 
 
 class ClassEntry(Strict):
-    """One class as `dataset.yaml` lists it; `value` is what masks have for it, where that is not its place in the list."""
+    """One class as `dataset.yaml` lists it; `value` is what masks have for it, where that is not its index."""
 
     name: str
     color: str | None = None

@@ -1,8 +1,8 @@
-"""PASCAL VOC: `JPEGImages/`, `SegmentationClass/`, `ImageSets/Segmentation/{train,val}.txt`."""
+"""PASCAL VOC: `JPEGImages/`, `SegmentationClass/`, `ImageSets/Segmentation/{train,val,…}.txt`."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from pointillist.classes import VOC_CLASSES, ClassSet, voc_palette
@@ -12,11 +12,17 @@ from pointillist.data.masks import MaskReader
 
 IMAGES = "JPEGImages"
 MASKS = "SegmentationClass"
+MORE_MASKS = "SegmentationClassAug"
+INSTANCES = "SegmentationObject"
 SPLITS = "ImageSets/Segmentation"
 
 
 class Voc(Layout):
-    """The layout of VOCdevkit/VOC2012; images without a segmentation mask are left out.
+    """The layout of VOCdevkit/VOC2012 and VOC2007; images without a segmentation mask are left out.
+
+    The further masks of SBD (Hariharan et al., *Semantic Contours from Inverse Detectors*, ICCV 2011), as they are
+    commonly passed on, stand in `SegmentationClassAug/` with a list `trainaug.txt`; where an image has both, VOC's own
+    mask is used, which is finer and marks the outlines as void.
 
     The human clicks at hand have no background class, so the policy is `border` unless the user says otherwise.
     """
@@ -32,12 +38,22 @@ class Voc(Layout):
         """List the images that have a mask or stand in a split; see `Layout.load`."""
         classes = ClassSet.create(VOC_CLASSES, voc_palette(len(VOC_CLASSES)), policy="border")
         images = find_images(root / IMAGES)
-        masks = pair_masks(root / MASKS, images)
+        more = pair_masks(root / MORE_MASKS, images)
+        masks = more | pair_masks(root / MASKS, images)
+        instances = pair_masks(root / INSTANCES, images)
         splits = {}
         for file in sorted((root / SPLITS).glob("*.txt")):
-            splits[file.stem] = read_split(file, list(images))
+            splits[file.stem] = read_split(file, list(images), name_of=_image_id)
         listed = {name for names in splits.values() for name in names}
         items = tuple(
-            Item(name, path, masks.get(name)) for name, path in images.items() if name in masks or name in listed
+            Item(name, path, masks.get(name), instances.get(name))
+            for name, path in images.items()
+            if name in masks or name in listed
         )
-        return Dataset(root, self.name, classes, items, splits, MaskReader(classes, "palette"))
+        # SBD's masks are passed on without a palette.
+        return Dataset(root, self.name, classes, items, splits, MaskReader(classes, "index" if more else "palette"))
+
+
+def _image_id(line: str) -> str:
+    """The image of a line such as `2007_000032`, or `/JPEGImages/a.jpg /SegmentationClassAug/a.png`, or `a 1`."""
+    return PurePosixPath(line.split()[0]).stem

@@ -1,0 +1,71 @@
+"""CRAID, cranberries seen by a drone: `{train,val,test}/{images,masks}`, in its older form with `back_masks/`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from pointillist.classes import ClassSet
+from pointillist.data.dataset import Dataset, Item, find_images, pair_masks
+from pointillist.data.layouts.base import Layout
+from pointillist.data.masks import MaskReader
+
+SPLITS = ("train", "val", "test")
+
+_COUNT = re.compile(r"count_(\d+)_.*", re.IGNORECASE)
+
+
+class Craid(Layout):
+    """Akiva et al., *Finding Berries* (CVPR workshops 2020), and the crops of 2021.
+
+    Below `train/`, the files in `masks/` are clicks, not masks: blocks of 4×4 pixels, 1 for a berry and, in the newer
+    form, 2 for background, which stands in `back_masks/` in the older one; the label format `craid` reads both. Below
+    `val/` and `test/` they are masks with 1 for berry. The file name tells how many berries an image shows:
+    `count_26_….png`.
+    """
+
+    name: ClassVar[str] = "craid"
+    title: ClassVar[str] = "CRAID cranberries: train/images/, train/masks/, test/…"
+
+    def recognise(self, root: Path) -> bool:
+        """Training folders, with counts in the names of the images."""
+        folder = root / "train" / "images"
+        if not folder.is_dir() or not (root / "train" / "masks").is_dir():
+            return False
+        first = next((path for path in folder.iterdir() if not path.name.startswith(".")), None)
+        return first is not None and berry_count(first.name) is not None
+
+    def load(self, root: Path) -> Dataset:
+        """List the splits; images are named `train/….png`; see `Layout.load`."""
+        classes = ClassSet.create(["background", "berry"], ["#404040", "#c81e3c"])
+        items: list[Item] = []
+        splits: dict[str, tuple[str, ...]] = {}
+        for split in SPLITS:
+            if not (root / split / "images").is_dir():
+                continue
+            images = find_images(root / split / "images")
+            masks = {} if split == "train" else pair_masks(root / split / "masks", images)
+            items += [
+                Item(f"{split}/{name}", path, masks.get(name), count=berry_count(name)) for name, path in images.items()
+            ]
+            splits[split] = tuple(f"{split}/{name}" for name in images)
+        return Dataset(
+            root,
+            self.name,
+            classes,
+            tuple(items),
+            splits,
+            MaskReader(classes, "index", values={0: 0, 1: 1, 2: 0}),
+            points_file=root / "train" if (root / "train" / "back_masks").is_dir() else root / "train" / "masks",
+        )
+
+
+def berry_count(name: str) -> int | None:
+    """The number in a file name such as `count_26_0713.png`; None where there is none.
+
+    >>> berry_count("count_26_0713.png"), berry_count("DJI0713.png")
+    (26, None)
+    """
+    match = _COUNT.fullmatch(Path(name).stem)
+    return int(match[1]) if match else None
