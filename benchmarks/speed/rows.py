@@ -153,7 +153,7 @@ def geodesic(peaks: dict[str, float]) -> Row:
             "bytes": moved,
             "binding": "stream_s",
             "binding_s": round(moved / peaks["stream_gbs"] / 1e9, 5),
-            "note": "bytes alone: the order of the pixels depends on the data, so neither prefetching nor vectors apply",
+            "note": "bytes alone: the order of the pixels depends on the data, so prefetching and vectors do not apply",
         },
     }
     row["times_above_floor"] = round(statistics.median(seconds["engine"]) / row["floor"]["binding_s"], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import numba
 import numpy as np
@@ -19,6 +20,14 @@ from pointillist.pseudomask.vectors import LANES, exp, load, store
 
 SIZE = (40, 50)
 POINTS = [torch.tensor([[3.5, 4.5, 0.0], [30.0, 20.0, 1.0], [-5.0, 10.0, 1.0]])]
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

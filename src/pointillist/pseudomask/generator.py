@@ -171,7 +171,8 @@ class PseudoMaskGenerator:
         if not self.reliability:
             return argmax(evidence, distances, valid)
         cuts = torch.full(classes.shape, self.cut)
-        cuts[classes == self.background] = self.cut_background
+        if self.background is not None:
+            cuts[classes == self.background] = self.cut_background
         return decide(evidence, self.low, cuts, valid)
 
 

@@ -81,10 +81,12 @@ def refine_planes(
     """`refine` without checks, on B×K×H×W planes, of which the first `counts[b]` are not filled up with zeros."""
     if iterations == 0:
         return planes.detach().clone()
-    features = image if guide is None else torch.cat([image, guide.to(image.dtype)], dim=1)
-    wide = torch.float64 if torch.float64 in (features.dtype, planes.dtype) else torch.float32
+    inputs = [image, planes] if guide is None else [image, planes, guide]
+    wide = torch.float64 if any(maps.dtype == torch.float64 for maps in inputs) else torch.float32
     with torch.autocast(planes.device.type, enabled=False):
-        arguments = (features.detach().to(wide), planes.detach().to(wide), dilations, iterations)
+        colours, soft, *further = (maps.detach().to(wide) for maps in inputs)
+        features = torch.cat([colours, *further], dim=1)
+        arguments = (features, soft, dilations, iterations)
         if wide == torch.float32 and planes.device.type == "cpu":
             return refine_cpu.refine_planes(*arguments, counts).to(planes.dtype)
         if wide == torch.float32 and planes.device.type == "cuda" and planes[0].numel() < 2**31 and find_spec("triton"):
