@@ -70,7 +70,10 @@ def write_points_page(
     """
     items = dataset.split(split)
     checked = dataset.rejected or Checked(dataset.points, ())
-    rare = rare_classes(dataset.points.counts(), dataset.classes.names)
+    # Under the policy `border` nobody clicks background.
+    made = dataset.classes.background if dataset.classes.policy == "border" else None
+    clicked = [name for index, name in enumerate(dataset.classes.names) if index != made]
+    rare = rare_classes(dataset.points.counts(), clicked)
     looks = _look(items, dataset.points, checked.rejections, rare)
     opened = {look.item.name for look in _chosen(looks, max_opened)}
     for look in looks:
@@ -170,7 +173,7 @@ def _card(look: Look, dataset: Dataset) -> dict[str, object]:
         "url": data_url(picture, "JPEG"),
         "width": picture.width,
         "height": picture.height,
-        "count": len(look.points),
+        "count": f"{len(look.points):,} point{'' if len(look.points) == 1 else 's'}",
         "remarks": look.remarks[:_REMARKS],
         "more": max(0, len(look.remarks) - _REMARKS),
     }
