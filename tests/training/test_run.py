@@ -159,7 +159,9 @@ def test_two_processes_equal_one(tiny_data: Path, tmp_path: Path) -> None:
         done = subprocess.run(command("train", tiny_data, *flags), env=environment(), capture_output=True, timeout=300)
         assert done.returncode == 0, done.stderr.decode()
     one, two = (weights(RunDirectory(tmp_path / name)) for name in ("1", "2"))
-    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4  # AdamW divides rounding errors by small numbers
+    assert (
+        max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
+    )  # AdamW divides rounding errors by small numbers
     tables = [read_metrics(RunDirectory(tmp_path / name)) for name in ("1", "2")]
     for first, second in zip(*tables, strict=True):
         assert float(first["loss"]) == pytest.approx(float(second["loss"]), rel=1e-4)

@@ -89,13 +89,12 @@ def train(
         "trainer.nodes": nodes,
         "trainer.precision": precision,
     }
-    if resume and config is None:
+    if resume:
         _, record = RunDirectory.open(out).read()
-        config = RunDirectory(out).config_file
-        data = data or Path(record.path)
-        layout = layout or record.layout
-        if points is None and record.points is not None:
-            points = Path(record.points)
+        config = config or RunDirectory(out).config_file
+        if data is None:
+            data, layout = Path(record.path), layout or record.layout
+            points = points or (None if record.points is None else Path(record.points))
     if data is None:
         raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA --out RUN.")
     chosen = make_config(config, settings, set_ or ())

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, ImageError, RunError
-from pointillist.inference.tiling import TILE, tiled_strips
+from pointillist.inference.tiling import OVERLAP, TILE, tiled_strips
 from pointillist.training.run_directory import Model, RunDirectory, load_model
 from pointillist.training.scoring import network_input, upsample_strips
 
@@ -115,7 +115,7 @@ class Predictor:
         scaled = network_input(image, self.model.size)
         size = (image.shape[0], image.shape[1])
         if scaled.shape[-2] * scaled.shape[-1] > LARGEST_PASS and tuple(scaled.shape[-2:]) == size:
-            yield from tiled_strips(self.network, scaled, tile=TILE)
+            yield from tiled_strips(self.network, scaled, tile=TILE, overlap=OVERLAP)
             return
         logits = self.network(scaled[None].to(self.device)).logits[0].float().cpu()
         for top, strip in upsample_strips(logits, size):

@@ -60,6 +60,16 @@ def fit(
     dataset = dataset if config.data.background is None else dataset.with_policy(config.data.background)
     items = training_items(dataset, get_method(config.method.name).supervision)
     record = DataRecord.of(dataset, items)
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    L.seed_everything(config.trainer.seed, verbose=False)
+    per_epoch = steps_per_epoch(len(items), config.trainer.batch_size)
+    epochs = config.trainer.epochs
+    if config.trainer.steps is not None:
+        epochs = -(-config.trainer.steps // per_epoch)
+    # Whatever can be wrong with the settings shows here, before anything is written.
+    module = TrainingModule(config, dataset.classes, epochs * per_epoch)
+
     run = RunDirectory(out)
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
     if resume:
@@ -71,14 +81,6 @@ def fit(
         for line in remarks(dataset, items):
             console.print(f"[yellow]note[/] {line}", highlight=False)
 
-    if config.trainer.threads is not None:
-        torch.set_num_threads(config.trainer.threads)
-    L.seed_everything(config.trainer.seed, verbose=False)
-    per_epoch = steps_per_epoch(len(items), config.trainer.batch_size)
-    epochs = config.trainer.epochs
-    if config.trainer.steps is not None:
-        epochs = -(-config.trainer.steps // per_epoch)
-    module = TrainingModule(config, dataset.classes, epochs * per_epoch)
     scored = [item for item in _validation_items(dataset) if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]
     if console is not None:

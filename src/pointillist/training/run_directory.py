@@ -125,7 +125,8 @@ class RunDirectory:
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
             if not self.config_file.is_file():
                 raise RunError("exists and is no run.", where=self.root, cure="Choose another --out.")
-            if not overwrite:
+            # A run that stopped before its first checkpoint has nothing to lose.
+            if not overwrite and (self.checkpoint.exists() or self.model.exists()):
                 raise RunError(
                     "holds a run already.",
                     where=self.root,

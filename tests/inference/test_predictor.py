@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pointillist.api import load, train_config
+from pointillist.errors import ConfigError, DatasetError, ImageError, RunError
+from pointillist.inference import predictor as room
+from pointillist.inference.batch import collect_images, predict_files
+from pointillist.inference.evaluate import evaluate
+from pointillist.inference.predictor import Predictor, pick_device
+from pointillist.inference.writers.png import overlay
+from pointillist.training.config import make_config
+from tests.conftest import TINY, write_tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    data = load(write_tiny(folder / "data"))
+    train_config(make_config(None, {**TINY, "method": "full", "trainer.epochs": 20}), data, folder / "run")
+    return folder / "run"
+
+
+def test_labels_have_the_images_own_size(run: Path) -> None:
+    labels = Predictor(run)(np.zeros((37, 91, 3), np.uint8))
+    assert labels.shape == (37, 91)
+    assert labels.dtype == np.uint8
+    assert labels.max() < 3
+
+
+def test_a_model_folder_will_do(run: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    assert np.array_equal(Predictor(run)(image), Predictor(run / "model")(image))
+
+
+def test_maps_agree_with_the_probabilities(run: Path) -> None:
+    predictor = Predictor(run)
+    image = np.random.default_rng(1).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+    result = predictor.predict(image, confidence=True, uncertainty=True)
+    shares = torch.cat([strip for _, strip in predictor.probability_strips(image)], dim=1).double().numpy()
+    assert np.array_equal(result.labels, shares.argmax(0))
+    assert np.allclose(result.confidence, shares.max(0), atol=1e-6)
+    entropy = -(shares * np.log(np.maximum(shares, 1e-30))).sum(0) / math.log(3)
+    assert np.allclose(result.uncertainty, entropy, atol=1e-5)
+
+
+def test_tiles_are_used_for_large_native_images(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor(run)
+    object.__setattr__(predictor.model, "size", None)
+    image = np.random.default_rng(2).integers(0, 255, (96, 130, 3), dtype=np.uint8)
+    whole = predictor(image)
+    monkeypatch.setattr(room, "LARGEST_PASS", 64 * 64)
+    monkeypatch.setattr(room, "TILE", 64)
+    monkeypatch.setattr(room, "OVERLAP", 32)
+    tiled = predictor(image)
+    assert tiled.shape == whole.shape
+    assert (tiled == whole).mean() > 0.8  # normalisation sees another neighbourhood, nothing more
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_no_image(run: Path, image: np.ndarray) -> None:
+    with pytest.raises(ImageError, match="the array has shape"):
+        Predictor(run).predict(image)
+
+
+def test_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such run"):
+        Predictor(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="no trained model"):
+        Predictor(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_no_device(name: str) -> None:
+    with pytest.raises(ConfigError, match="not available"):
+        pick_device(name)
+
+
+def test_evaluation_equals_an_independent_count(run: Path) -> None:
+    data = load(run.parent / "data")
+    result = evaluate(Predictor(run), data, "all")
+    inter, union = np.zeros(3), np.zeros(3)
+    for item in data.items:
+        labels = Predictor(run)(np.asarray(Image.open(item.image)))
+        mask = np.asarray(Image.open(item.mask))
+        for index in range(3):
+            inter[index] += ((labels == index) & (mask == index)).sum()
+            union[index] += ((labels == index) | (mask == index)).sum()
+    assert result.scores.iou == pytest.approx(tuple(inter / union))
+    assert result.images == 6
+    content = json.loads(json.dumps(result.to_dict()))
+    assert content["method"] == "full"
+    assert content["miou"] == pytest.approx((inter / union).mean())
+    assert content["protocol"]["checkpoint"] == "last"
+
+
+def test_evaluating_on_other_classes(run: Path, tmp_path: Path) -> None:
+    other = write_tiny(tmp_path / "other")
+    text = (other / "dataset.yaml").read_text().replace("disc", "circle")
+    (other / "dataset.yaml").write_text(text)
+    (other / "points.csv").unlink()
+    with pytest.raises(RunError, match="the model knows the classes ground, square, disc"):
+        evaluate(Predictor(run), load(other))
+
+
+def test_evaluating_without_masks(run: Path, tmp_path: Path) -> None:
+    other = write_tiny(tmp_path / "other")
+    for path in (other / "masks").iterdir():
+        path.unlink()
+    (other / "masks").rmdir()
+    with pytest.raises(DatasetError, match="no image of the split 'val' has a mask"):
+        evaluate(Predictor(run), load(other))
+
+
+class TestFiles:
+    def test_everything_is_written_and_listed(self, run: Path, tmp_path: Path) -> None:
+        images = tmp_path / "photos"
+        (images / "deep").mkdir(parents=True)
+        Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(images / "deep" / "b.jpg")
+        Image.new("L", (20, 10), 90).save(images / "a.png")
+        outcome = predict_files(Predictor(run), [images], tmp_path / "out", confidence=True, uncertainty=True)
+        content = json.loads(outcome.manifest.read_text())
+        assert [entry["image"] for entry in content["images"]] == ["a.png", "deep/b.jpg"]
+        for entry in content["images"]:
+            for key in ("labels", "overlay", "confidence", "uncertainty"):
+                with Image.open(tmp_path / "out" / entry[key]) as picture:
+                    assert picture.size == (entry["width"], entry["height"])
+        with Image.open(tmp_path / "out" / "a.png") as labels:
+            assert labels.mode == "P"
+            assert labels.getpalette()[:9] == [0x20, 0x20, 0x20, 0xE6, 0x9F, 0x00, 0x56, 0xB4, 0xE9]
+            assert np.array_equal(np.asarray(labels), Predictor(run)(np.full((10, 20, 3), 90, np.uint8)))
+        assert content["model_sha256"] == Predictor(run).model.sha256
+
+    def test_a_broken_image_does_not_stop_the_others(self, run: Path, tmp_path: Path) -> None:
+        images = tmp_path / "photos"
+        images.mkdir()
+        (images / "a.png").write_bytes(b"no image")
+        Image.new("RGB", (20, 10)).save(images / "b.png")
+        outcome = predict_files(Predictor(run), [images], tmp_path / "out", overlays=False)
+        assert outcome.written == 1
+        assert list(outcome.failed) == ["a.png"]
+        assert (tmp_path / "out" / "b.png").is_file()
+        assert "error" in json.loads(outcome.manifest.read_text())["images"][0]
+
+    def test_two_images_for_one_result(self, tmp_path: Path) -> None:
+        for name in ("a.png", "a.jpg"):
+            Image.new("RGB", (8, 8)).save(tmp_path / name)
+        with pytest.raises(RunError, match="both be written"):
+            collect_images([tmp_path / "a.png", tmp_path / "a.jpg"])
+        with pytest.raises(ImageError, match="no such image"):
+            collect_images([tmp_path / "missing.png"])
+
+
+def test_overlay_leaves_other_values_alone(run: Path) -> None:
+    image = np.full((300, 4, 3), 100, np.uint8)
+    labels = np.full((300, 4), 255, np.uint8)
+    labels[280] = 1
+    mixed = overlay(image, labels, Predictor(run).classes)
+    assert np.array_equal(mixed[:280], image[:280])
+    assert mixed[280, 0].tolist() == [165, 130, 50]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="peak memory is read from the resource module")
+def test_a_12_megapixel_image_stays_under_2_gb(run: Path, tmp_path: Path) -> None:
+    Image.effect_mandelbrot((4000, 3000), (-2, -1.5, 1, 1.5), 20).convert("RGB").save(tmp_path / "big.jpg")
+    script = (
+        "import resource, sys; from pointillist.cli import main\n"
+        f"sys.argv = ['pointillist', 'predict', {str(run)!r}, {str(tmp_path / 'big.jpg')!r}, '--out', "
+        f"{str(tmp_path / 'out')!r}, '--confidence', '--uncertainty']\n"
+        "try:\n    main()\nfinally:\n    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "    print('PEAK', peak * (1 if sys.platform == 'darwin' else 1024))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False)
+    peak = int(done.stdout.split("PEAK")[1])
+    assert (tmp_path / "out" / "big.png").is_file(), done.stderr
+    assert peak < 2e9
