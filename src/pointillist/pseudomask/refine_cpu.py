@@ -61,7 +61,9 @@ def refine_planes(
 def _refine_image(team: Team, colours: Floats, planes: Floats, steps: Ints, iterations: int, result: Floats) -> None:
     count, height, width = planes.shape
     margin = min(int(steps.max()), width)  # a longer step ends on the same replicated pixel
-    stride = margin + -(-width // LANES) * LANES + margin
+    # An odd number of cache lines from row to row: with a power of two, the 13 rows that a pixel reads would compete
+    # for the same few places of the first-level cache.
+    stride = (-(-(margin + -(-width // LANES) * LANES + margin) // LANES) | 1) * LANES
     neighbours = 8 * len(steps)
     weights = np.empty(height * -(-width // LANES) * neighbours * LANES, np.float32)
     padded = _padded(colours, margin, stride)
