@@ -47,7 +47,8 @@ def main() -> None:
         for row in section():
             found.append(row)
             figure = row.get("times_faster", row.get("times_slower"))
-            print(f"{row['what']}: {figure} (target {row['target']}), {row.get('times_above_floor', '–')}× its floor")
+            above = row.get("times_above_floor", "–")
+            print(f"{row['what']}: {figure} (target {row['target']}), {above}× its floor", flush=True)
     report = {
         "protocol": "median of 5 alternating rounds in one process after one that does not count, wall time",
         "machine": measure.machine(),
