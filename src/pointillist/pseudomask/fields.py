@@ -154,30 +154,35 @@ def _geodesic(
         )
     distances = np.full((len(points), num_classes, height * width), np.inf, np.float32)
     clicks = np.full(distances.shape if owners else (len(points), num_classes, 0), -1, np.int32)
-    for b, rows in enumerate(points):
-        if not len(rows):
-            continue
-        table = rows.double().numpy()
-        lengths, longest = geodesic_cpu.edge_lengths(colours[b], float(gamma))
-        classes = np.unique(table[:, 2].astype(np.int64))
-
-        def one_class(
-            index: int,
-            b: int = b,
-            table: NDArray[np.float64] = table,
-            lengths: NDArray[np.float32] = lengths,
-            longest: float = longest,
-            classes: NDArray[np.int64] = classes,
-        ) -> None:
-            c = classes[index]
-            seeds = _seeds(table, np.flatnonzero(table[:, 2] == c), height, width)
-            geodesic_cpu.shortest_paths(lengths, *seeds, longest, distances[b, c], clicks[b, c])
-
-        with Team() as team:
-            team.each(one_class, len(classes))
+    with Team() as team:
+        for image_index, rows in enumerate(points):
+            if len(rows):
+                table = rows.double().numpy()
+                _image_fields(team, colours[image_index], table, gamma, distances[image_index], clicks[image_index])
     shape = (len(points), num_classes, height, width)
     fields = torch.from_numpy(distances).view(shape)
     return fields, torch.from_numpy(clicks).view(shape if owners else clicks.shape)
+
+
+def _image_fields(
+    team: Team,
+    colours: NDArray[np.float32],
+    table: NDArray[np.float64],
+    gamma: float,
+    distances: NDArray[np.float32],
+    clicks: NDArray[np.int32],
+) -> None:
+    """Fill C×H·W distances and rows of the clicks of one 3×H×W image, the classes shared among the team."""
+    height, width = colours.shape[1:]
+    lengths, longest = geodesic_cpu.edge_lengths(colours, float(gamma))
+    classes = np.unique(table[:, 2].astype(np.int64))
+
+    def one_class(index: int) -> None:
+        c = classes[index]
+        seeds = _seeds(table, np.flatnonzero(table[:, 2] == c), height, width)
+        geodesic_cpu.shortest_paths(lengths, *seeds, longest, distances[c], clicks[c])
+
+    team.each(one_class, len(classes))
 
 
 def _seeds(
@@ -187,12 +192,12 @@ def _seeds(
     pixels, costs, clicks = [], [], []
     for row in rows:
         x, y = table[row, :2]
-        columns, lines = [min(max(math.floor(x), 0), width - 1)], [min(max(math.floor(y), 0), height - 1)]
-        starts = {(r, c) for r in lines for c in columns}
+        column, line = min(max(math.floor(x), 0), width - 1), min(max(math.floor(y), 0), height - 1)
+        starts = {(line, column)}
         if not 0 <= x < width:
-            starts |= {(r, columns[0]) for r in range(height)}
+            starts |= {(r, column) for r in range(height)}
         if not 0 <= y < height:
-            starts |= {(lines[0], c) for c in range(width)}
+            starts |= {(line, c) for c in range(width)}
         for r, c in sorted(starts):
             pixels.append(r * width + c)
             costs.append(math.hypot(c + 0.5 - x, r + 0.5 - y))
