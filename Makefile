@@ -7,12 +7,13 @@ READY := $(VENV)/.ready
 # Two workers fill two cores when each computes with one thread.
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format bench docs lock clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
 	@echo "make test    set up, then run the tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   speed benchmarks, written to benchmarks/speed/results/"
+	@echo "make docs    the pages that are made from code and from benchmark results"
 	@echo "make lock    pin the newest dependencies that pyproject.toml admits"
 
 setup: $(READY)
@@ -44,6 +45,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/speed/run.py
+
+docs: setup
+	$(BIN)/python docs/make.py
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

@@ -66,6 +66,15 @@ def test_batches_are_shared_evenly() -> None:
         make_config(overrides=["trainer.batch_size=8", "trainer.devices=3"])
 
 
-def test_describe_settings_lists_every_section() -> None:
-    names = describe_settings("single-stage")
-    assert {"data.size", "method.warmup", "optimizer.lr", "trainer.seed", "network.encoder"} <= set(names)
+def test_every_setting_is_described() -> None:
+    settings = describe_settings()
+    names = {setting.name for setting in settings}
+    assert {"data.size", "method.warmup", "optimizer.lr", "trainer.seed", "network.encoder"} <= names
+    for setting in settings:
+        assert setting.text or setting.name == "method.name", setting.name
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    for name, default, text in describe_settings():
+        assert f"| `{name}` | `{default}` | {text} |" in page, "run: make docs"

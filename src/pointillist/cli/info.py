@@ -22,6 +22,7 @@ def info(
     ] = None,
     points: Points = None,
     layout: Layout = None,
+    settings: Annotated[bool, typer.Option("--settings", help="List every setting with its default.")] = False,
 ) -> None:
     """Describe this installation, a data set, or a run.
 
@@ -33,6 +34,14 @@ def info(
     table = Table(show_header=False, box=None)
     table.add_column(style="dim")
     table.add_column()
+    if settings:
+        from pointillist.training.config import describe_settings
+
+        table.add_column(style="dim")
+        for setting in describe_settings():
+            table.add_row(*setting)
+        Console().print(table)
+        return
     if path is None:
         rows = _installation()
     elif (path / "config.yaml").is_file():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
@@ -12,7 +13,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from pointillist.classes import BackgroundPolicy
 from pointillist.errors import ConfigError
 from pointillist.files import read_yaml
-from pointillist.schema import Strict, parse, setting_names
+from pointillist.schema import Strict, parse
 from pointillist.training.methods import MethodOptions, get_method
 
 
@@ -223,12 +224,43 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
     return parse(Config, {**values, "method": method}, ConfigError, where)
 
 
-def describe_settings(name: str) -> list[str]:
-    """Dotted names of all settings with a method, for messages and listings."""
-    return [
-        *(key for key in setting_names(Config) if not key.startswith("method")),
-        *(f"method.{key}" for key in setting_names(get_method(name).Options)),
-    ]
+class Setting(NamedTuple):
+    """One setting for listings: dotted name, default as YAML, what it does."""
+
+    name: str
+    default: str
+    text: str
+
+
+def describe_settings(method: str = "single-stage") -> list[Setting]:
+    """All settings with a method, with what their docstrings say about them."""
+    sections: dict[str, type[Strict]] = {
+        "data": DataSettings,
+        "network": NetworkSettings,
+        "optimizer": OptimizerSettings,
+        "trainer": TrainerSettings,
+        "method": get_method(method).Options,
+    }
+    found = []
+    for section, model in sections.items():
+        texts = _argument_texts(model.__doc__ or "")
+        for key, value in model().model_dump(mode="json").items():
+            default = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+            found.append(Setting(f"{section}.{key}", default, texts.get(key, "")))
+    return found
+
+
+def _argument_texts(docstring: str) -> dict[str, str]:
+    """What an `Args:` section says about each argument."""
+    texts: dict[str, str] = {}
+    name = ""
+    for line in docstring.partition("Args:")[2].splitlines():
+        start = re.match(r" {8}(\w+): (.*)", line)
+        if start:
+            name, texts[start[1]] = start[1], start[2]
+        elif name and line.strip():
+            texts[name] += " " + line.strip()
+    return texts
 
 
 def _put(values: dict[str, Any], name: str, value: Any) -> None:

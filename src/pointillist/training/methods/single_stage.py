@@ -46,12 +46,12 @@ class SingleStageOptions(MethodOptions):
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
     iterations: int = Field(default=10, ge=0, le=1000)
     metric: Literal["euclidean", "geodesic"] | None = "geodesic"
-    gamma: float = Field(default=PseudoMaskGenerator.gamma, ge=0)
-    sigma_start: float = Field(default=PseudoMaskGenerator.sigma_start, gt=0)
-    sigma_end: float = Field(default=PseudoMaskGenerator.sigma_end, gt=0)
-    low: float = Field(default=0.2, ge=0, le=1)
-    cut: float = Field(default=0.75, ge=0, le=1)
-    cut_background: float = Field(default=0.8, ge=0, le=1)
+    gamma: float = Field(default=30.0, ge=0)
+    sigma_start: float = Field(default=0.2, gt=0)
+    sigma_end: float = Field(default=1.0, gt=0)
+    low: float = Field(default=0.1, ge=0, le=1)
+    cut: float = Field(default=0.4, ge=0, le=1)
+    cut_background: float = Field(default=0.4, ge=0, le=1)
     reliability: bool = True
 
 

@@ -1,0 +1,31 @@
+"""Write the pages that are made from code and from benchmark results: settings.md, results.md, the README's tables."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from pointillist.training.config import describe_settings
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Write them."""
+    lines = [
+        "# Settings",
+        "",
+        "Made by `make docs`. Each can be given as `--set name=value`, or in a file given as `--config`; a run's",
+        "`config.yaml` is such a file. `pointillist info --settings` prints the same.",
+        "",
+        "| setting | default | |",
+        "|---|---|---|",
+        *(f"| `{name}` | `{default}` | {text} |" for name, default, text in describe_settings()),
+        "",
+    ]
+    (HERE / "settings.md").write_text("\n".join(lines), encoding="utf-8")
+    runpy.run_path(str(HERE.parent / "benchmarks" / "accuracy" / "tables.py"), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
