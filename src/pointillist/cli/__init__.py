@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli import demo, evaluate, info, init, points, predict, train
+from pointillist.cli import data, demo, evaluate, info, init, points, predict, train
 from pointillist.errors import PointillistError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 for module in (demo, init, train, evaluate, predict, info):
     module.register(app)
 app.add_typer(points.app, name="points")
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

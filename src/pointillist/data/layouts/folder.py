@@ -38,12 +38,14 @@ class BackgroundEntry(Strict):
 class PathsEntry(Strict):
     """Where things are, relative to `dataset.yaml`; absolute paths are taken as they are.
 
-    `images` and `masks` may have one `{}` for a folder name that varies: `Tile {}/images`.
+    `instances` are maps with one id per object, 0 for none. `images`, `masks` and `instances` may have one `{}` for a
+    folder name that varies: `Tile {}/images`.
     """
 
     images: str = "images"
     points: str = "points.csv"
     masks: str = "masks"
+    instances: str = "instances"
     splits: str = "splits"
 
 
@@ -145,16 +147,17 @@ class Folder(Layout):
             reader = settings.reader(classes)
             images = find_images_like(home, settings.paths.images)
             masks = _find_masks(home, settings.paths.masks, images)
+            instances = _find_masks(home, settings.paths.instances, images)
         except DatasetError as error:
             raise DatasetError(error.found, where=error.where or file, field=error.field, cure=error.cure) from error
-        for key in ("points", "masks", "splits"):
+        for key in ("points", "masks", "instances", "splits"):
             value = getattr(settings.paths, key)
             # A default that is not there is not used; what somebody wrote down must be there.
             if key in settings.paths.model_fields_set and "{}" not in value and not (home / value).exists():
                 raise DatasetError(
                     f"'{value}' does not exist.", where=file, field=f"paths.{key}", cure="Correct the path."
                 )
-        items = tuple(Item(name, path, masks.get(name)) for name, path in images.items())
+        items = tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items())
         folder = home / settings.paths.splits
         split_files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
         points_file = home / settings.paths.points
@@ -180,7 +183,7 @@ def write_dataset_file(
     classes: ClassSet,
     *,
     masks: MaskEncoding = "index",
-    paths: Mapping[Literal["images", "points", "masks", "splits"], str] | None = None,
+    paths: Mapping[Literal["images", "points", "masks", "instances", "splits"], str] | None = None,
 ) -> None:
     """Write a `dataset.yaml`, whole or not at all."""
     content: dict[str, Any] = {

@@ -1,0 +1,173 @@
+"""Unpacking archives from strangers: nothing leaves the folder, nothing bursts, and it is all there or not at all."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from pointillist.errors import DatasetError, SaveError
+from pointillist.files import make_folder
+
+MAX_FILES = 2_000_000
+"""More files than any data set of single images has."""
+
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One entry of an archive: its name, its size as the archive claims, and how to read it (None for a folder)."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]] | None
+
+
+def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[str], None] | None = None) -> None:
+    """Unpack a zip or tar file (plain, gzip, bzip2, xz) so that its content becomes `folder`.
+
+    It is unpacked beside `folder` and renamed at the end; after a failure, nothing of it is left.
+
+    Args:
+        archive: The file.
+        folder: Must not exist yet.
+        max_bytes: More than this is a bomb.
+        on_file: Called with the name of each file.
+
+    Raises:
+        DatasetError: It is no such archive or damaged; has an entry that leads out of the folder, a link or a device;
+            the same name twice; or unpacks to more than `max_bytes`.
+        SaveError: `folder` exists, or the disk is full.
+    """
+    if folder.exists():
+        raise SaveError("is there already.", where=folder, cure="Choose another --out, or remove it.")
+    make_folder(folder.parent)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    try:
+        inside = temporary / "content"
+        inside.mkdir()
+        with _members(archive) as members:
+            _unpack(members, inside, archive, max_bytes, on_file)
+        inside.replace(folder)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        raise _damaged(archive, error) from error
+    except RuntimeError as error:  # what zipfile raises for an encrypted file
+        raise _damaged(archive, error) from error
+    except OSError as error:
+        # gzip says of damage with a bare OSError that has no number; the disk always has one.
+        raise (_damaged(archive, error) if error.errno is None else _not_written(folder, error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unpack(
+    members: Iterator[_Member], folder: Path, archive: Path, max_bytes: int, on_file: Callable[[str], None] | None
+) -> None:
+    left = max_bytes
+    for count, member in enumerate(members):
+        if count >= MAX_FILES:
+            raise _bomb(archive, f"more than {MAX_FILES:,} files")
+        target = folder / _safe(member.name, archive)
+        if member.open is None:
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            output = target.open("xb")
+        except FileExistsError as error:
+            raise DatasetError(
+                f"holds '{member.name}' twice.", where=archive, cure="Fetch the archive again from its source."
+            ) from error
+        with member.open() as source, output:
+            # The sizes an archive claims may be false, so what really comes out is counted.
+            while block := source.read(_CHUNK):
+                left -= len(block)
+                if left < 0:
+                    raise _bomb(archive, f"more than {max_bytes:,} bytes")
+                output.write(block)
+        if on_file is not None:
+            on_file(member.name)
+
+
+def _safe(name: str, archive: Path) -> PurePosixPath:
+    """The name as a path below the folder."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    # A colon is a drive or a second stream of a file on Windows.
+    if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name or not name.strip("/."):
+        if name in (".", "./"):
+            return PurePosixPath(".")
+        raise DatasetError(
+            f"holds '{name}', which leads out of its folder.",
+            where=archive,
+            cure="Do not use this archive; fetch it again from its source.",
+        )
+    return path
+
+
+@contextmanager
+def _members(archive: Path) -> Iterator[Iterator[_Member]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            yield (_from_zip(zipped, info, archive) for info in zipped.infolist())
+    else:
+        with tarfile.open(archive) as tar:
+            yield (_from_tar(tar, info, archive) for info in tar)
+
+
+def _from_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> _Member:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _special(archive, info.filename)
+    return _Member(info.filename, info.file_size, None if info.is_dir() else lambda: zipped.open(info))
+
+
+def _from_tar(tar: tarfile.TarFile, info: tarfile.TarInfo, archive: Path) -> _Member:
+    if not (info.isreg() or info.isdir()):
+        raise _special(archive, info.name)
+
+    def read() -> IO[bytes]:
+        content = tar.extractfile(info)
+        if content is None:
+            raise tarfile.ReadError(f"'{info.name}' cannot be read")
+        return content
+
+    return _Member(info.name, info.size, None if info.isdir() else read)
+
+
+def _special(archive: Path, name: str) -> DatasetError:
+    return DatasetError(
+        f"holds '{name}', which is a link or a device, not a file.",
+        where=archive,
+        cure="Do not use this archive; a data set has files only.",
+    )
+
+
+def _bomb(archive: Path, what: str) -> DatasetError:
+    return DatasetError(f"unpacks to {what}.", where=archive, cure="Do not use this archive; it may be a bomb.")
+
+
+def _damaged(archive: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"is no archive that can be unpacked ({error}).", where=archive, cure="Remove it and fetch it again."
+    )
+
+
+def _not_written(folder: Path, error: OSError) -> SaveError:
+    return SaveError(
+        f"could not be written ({error.strerror or error}).",
+        where=folder,
+        cure="Free some space or choose another --out; nothing half unpacked is left.",
+    )

@@ -1,0 +1,171 @@
+"""Writing a data set of any layout as the native folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointillist.classes import IGNORE
+from pointillist.data.dataset import Dataset, Item
+from pointillist.data.images import image_size, read_image
+from pointillist.data.layouts import load_dataset
+from pointillist.data.layouts.folder import FILE, write_dataset_file
+from pointillist.data.masks import read_instances
+from pointillist.data.regions import Region
+from pointillist.errors import DatasetError, SaveError
+from pointillist.files import make_folder, write_text
+from pointillist.points.formats.native import write_csv
+from pointillist.points.table import Point, PointTable
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Args:
+        root: The new folder.
+        images: Number of images.
+        masks: Number of masks.
+        points: Number of clicks.
+        rejected: Clicks of the label file that fit no image or class, and are not in the new folder.
+    """
+
+    root: Path
+    images: int
+    masks: int
+    points: int
+    rejected: int
+
+
+def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | None = None) -> Converted:
+    """Write a data set as `images/`, `masks/` (class indices, 255 = ignore), `points.csv`, `splits/`, `dataset.yaml`.
+
+    Images are copied byte by byte, windows of large images are cut out as PNG. Masks are read through the data set's
+    reader, so that a value that names no class ends the conversion. The folder is written beside `out`, opened and
+    compared, and then renamed: it is whole or not there.
+
+    Args:
+        dataset: The data set, with its points.
+        out: Folder to be made; must not exist.
+        on_image: Called with the name of each image that is done.
+
+    Raises:
+        SaveError: `out` exists, or something cannot be written.
+        MaskError: A mask cannot be read.
+        ImageError: An image cannot be read.
+        DatasetError: The names of the data set cannot stand in a native folder.
+    """
+    if out.exists():
+        raise SaveError("is there already.", where=out, cure="Choose another --out, or remove it.")
+    make_folder(out.parent)
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            content = temporary / "content"
+            _write(dataset, content, on_image)
+            written = load_dataset(content)
+            _compare(dataset, written, out)
+            content.replace(out)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise SaveError(
+            f"could not be written ({error.strerror or error}).",
+            where=out,
+            cure="Check that the folder above exists, may be written to and has space left.",
+        ) from error
+    return Converted(
+        root=out,
+        images=len(written.items),
+        masks=sum(item.mask is not None for item in written.items),
+        points=len(written.points),
+        rejected=0 if dataset.rejected is None else len(dataset.rejected.rejections),
+    )
+
+
+def native_name(item: Item) -> str:
+    """Name of an image in the native folder: its own, with `.png` for a window that is cut out."""
+    if isinstance(item.image, Region):
+        return PurePosixPath(item.name).with_suffix(".png").as_posix()
+    return item.name
+
+
+def _write(dataset: Dataset, folder: Path, on_image: Callable[[str], None] | None) -> None:
+    names = {item.name: native_name(item) for item in dataset.items}
+    for item in dataset.items:
+        image = folder / "images" / names[item.name]
+        image.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(item.image, Region):
+            Image.fromarray(read_image(item.image)).save(image)
+        else:
+            shutil.copyfile(item.image, image)
+        if item.mask is not None:
+            size = image_size(item.image)
+            _save(dataset.masks.read(item.mask, size), _beside(folder / "masks", names[item.name]))
+            if item.instances is not None:
+                ids = _consecutive(read_instances(item.instances, size, dataset.first_instance), item)
+                _save(ids, _beside(folder / "instances", names[item.name]))
+        if on_image is not None:
+            on_image(item.name)
+    (folder / "splits").mkdir()
+    for split, images in dataset.splits.items():
+        write_text(folder / "splits" / f"{split}.txt", "".join(f"{names[name]}\n" for name in images))
+    if len(dataset.points):
+        write_csv(renamed(dataset.points, names), folder / "points.csv")
+    write_dataset_file(folder / FILE, dataclasses.replace(dataset.classes, ignore_index=IGNORE))
+
+
+def renamed(points: PointTable, names: dict[str, str]) -> PointTable:
+    """The same points under other image names."""
+    moved: list[Point] = [dataclasses.replace(point, image=names[point.image]) for point in points]
+    return PointTable(moved, points.columns)
+
+
+def _beside(folder: Path, name: str) -> Path:
+    path = (folder / name).with_suffix(".png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _save(values: NDArray[np.generic], path: Path) -> None:
+    Image.fromarray(values).save(path)
+
+
+def _consecutive(ids: NDArray[np.int64], item: Item) -> NDArray[np.uint16]:
+    """Ids as 1, 2, 3, … in the order of their values, 0 for none."""
+    values, places = np.unique(ids, return_inverse=True)
+    first = 0 if values[0] == 0 else 1
+    if len(values) + first > 2**16:
+        raise DatasetError(
+            f"'{item.name}' has {len(values):,} instances.",
+            where=item.instances,
+            cure="An instance map holds at most 65,535; is this one of them?",
+        )
+    return (places.reshape(ids.shape) + first).astype(np.uint16)
+
+
+def _compare(dataset: Dataset, written: Dataset, out: Path) -> None:
+    """What was written must open as what was meant; strange names are what could come between."""
+    names = {item.name: native_name(item) for item in dataset.items}
+    pairs = {names[item.name]: item.mask is not None for item in dataset.items}
+    splits = {split: tuple(names[name] for name in images) for split, images in dataset.splits.items()}
+    same = (
+        {item.name: item.mask is not None for item in written.items} == pairs
+        and written.splits == splits
+        and written.classes == dataclasses.replace(dataset.classes, ignore_index=IGNORE)
+        and written.points == renamed(dataset.points, names)
+    )
+    if not same:
+        raise DatasetError(
+            "would not open as the same data set; some names mean something else in a native folder.",
+            where=out,
+            cure="Rename images that begin with '#' or '.', or whose names have line breaks or blanks at their ends.",
+        )
