@@ -5,6 +5,7 @@ Pillow is used here to read label files; photographs are never opened in this ro
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -110,7 +111,7 @@ def read_labels(file: Path) -> Labels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
+            with Image.open(file, formats=("PNG",)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise PointsError(
                         f"has {image.width}×{image.height} pixels.", where=file, cure="Is this the right file?"
@@ -124,7 +125,7 @@ def read_labels(file: Path) -> Labels:
                 return np.array(image).astype(np.int64 if image.mode == "I" else np.uint16)
     except Image.DecompressionBombError as error:
         raise PointsError(f"is too large ({error}).", where=file, cure="Is this the right file?") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise PointsError(
             f"is no readable image ({str(error)[:200] or type(error).__name__}).",
             where=file,
