@@ -22,11 +22,15 @@ from pointillist.pseudomask.vectors import LANES, add, every, fma, load, store
 Call = Callable[[], object]
 
 
-def alternating(calls: dict[str, Call], rounds: int = 5, wait: Call | None = None) -> dict[str, list[float]]:
-    """Seconds of each call in each round, after one call of each that does not count."""
+def alternating(
+    calls: dict[str, Call], rounds: int = 5, wait: Call | None = None, cold: tuple[str, ...] = ()
+) -> dict[str, list[float]]:
+    """Seconds of each call in each round, after one call of each that does not count (but for the `cold` ones)."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, call in calls.items():
+            if not turn and name in cold:
+                continue
             start = time.perf_counter()
             call()
             if wait is not None:
