@@ -66,7 +66,7 @@ def refine_against_literal(batch: int, classes: int, target: float, peaks: dict[
         },
         cold=("literal",),
     )
-    # In float64 the shifted views equal the literal version to 1e-14 (tests), and take a tenth of its time.
+    # In float64 the shifted views equal the literal version to 1e-12 (tests), and take a tenth of its time.
     difference = (refine(image.double(), masks.double()) - refine(image, masks)).abs().max()
     floor = refine_floor(batch * 321 * 321, classes, 10, peaks)
     row: Row = {
