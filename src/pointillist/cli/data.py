@@ -84,10 +84,15 @@ def convert(
     out: Annotated[Path, typer.Option(help="The folder to be made.", show_default=False)],
     points: Points = None,
     layout: Layout = None,
+    preset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Clicks of a paper's protocol; 'data presets' lists them.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the clicks a preset draws.")] = 0,
 ) -> None:
     """Write a data set of any layout as the native folder: images/, masks/, points.csv, splits/, dataset.yaml.
 
-    Example: **pointillist data convert VOCdevkit/VOC2012 --out voc --points clicks.json**
+    Example: **pointillist data convert VOCdevkit/VOC2012 --out voc --points clicks.json --preset voc-one-point-border**
     """
     from rich.console import Console
 
@@ -97,6 +102,11 @@ def convert(
 
     console = Console()
     dataset = load_dataset(data, layout=layout, points=points)
+    if preset is not None:
+        from pointillist.data.presets import apply, find_preset
+
+        with counting(console, "clicking", len(dataset.split(dataset.training_split))) as done:
+            dataset = apply(find_preset(preset), dataset, seed=seed, on_image=done)
     with counting(console, "converting", len(dataset.items)) as done:
         converted = write(dataset, out, on_image=done)
     console.print(
@@ -112,6 +122,25 @@ def convert(
             highlight=False,
             soft_wrap=True,
         )
+
+
+@app.command()
+def presets() -> None:
+    """List the papers' point protocols: where the clicks come from, and what stands for background.
+
+    Example: **pointillist data presets**
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from pointillist.data.presets import PRESETS
+
+    table = Table(title="Presets", title_justify="left")
+    for column in ("name", "layout", "background", "source", "how it is done here"):
+        table.add_column(column)
+    for preset in PRESETS.values():
+        table.add_row(preset.name, preset.layout, preset.background, preset.source, preset.reading)
+    Console().print(table)
 
 
 @app.command()
