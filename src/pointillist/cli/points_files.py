@@ -265,13 +265,13 @@ def open_without_clicks(data: Path, layout: str | None) -> Dataset:
     """
     from pointillist.data.layouts import layouts, load_dataset
 
-    kinds = layouts()
-    name = layout or next(
-        (name for name in ("folder", *kinds) if data.exists() and kinds[name]().recognise(data)), None
+    fitting = (
+        [layout] if layout else [name for name, kind in layouts().items() if data.exists() and kind().recognise(data)]
     )
-    if name not in kinds or not data.exists():
+    name = "folder" if "folder" in fitting else fitting[0] if len(fitting) == 1 else ""
+    if name not in layouts() or not data.exists():
         return load_dataset(data, layout=layout)  # says what is wrong
-    return kinds[name]().load(data)
+    return layouts()[name]().load(data)
 
 
 def with_clicks(

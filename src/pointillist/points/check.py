@@ -88,8 +88,9 @@ class Checked:
         wrong = [rejection for rejection in self.rejections if rejection.reason in _FIELDS]
         for rejection in wrong:
             more = len(wrong) - 1
+            others = "1 more point does" if more == 1 else f"{more:,} more points do"
             raise PointsError(
-                rejection.found + (f" ({more} more point{'s' * (more > 1)} do not fit.)" if more else ""),
+                rejection.found + (f" ({others} not fit.)" if more else ""),
                 where=where,
                 line=rejection.point.line,
                 field=_FIELDS[rejection.reason],
