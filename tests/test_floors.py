@@ -23,6 +23,7 @@ FLOORS = [
     {"api"},
     {"demo", "annotator"},
     {"cli"},
+    {"__main__"},
 ]
 """From the ground up; a room may import rooms below it and itself."""
 

@@ -23,7 +23,7 @@ def border_points(
     Returns:
         M×2 positions (x, y), each the centre of a border pixel; M can be 0.
 
-    >>> border_points(np.array([[1.0, 1.0]]), (4, 4), spacing=0.5, clearance=0.9).tolist()
+    >>> border_points(np.array([[1.0, 1.0]]), (4, 4), spacing=0.5, clearance=0.8).tolist()
     [[3.5, 3.5]]
     """
     height, width = size
