@@ -6,10 +6,16 @@ import sys
 
 import torch
 
-from pointillist.pseudomask import refine_triton
 
-cases = torch.load(sys.argv[1], weights_only=True)
-results = [
-    refine_triton.refine_planes(c["image"], c["masks"], c["dilations"], c["iterations"], c["counts"]) for c in cases
-]
-torch.save(results, sys.argv[2])
+def main(cases: str, results: str) -> None:
+    from pointillist.pseudomask import refine_triton
+
+    found = [
+        refine_triton.refine_planes(c["image"], c["masks"], c["dilations"], c["iterations"], c["counts"])
+        for c in torch.load(cases, weights_only=True)
+    ]
+    torch.save(found, results)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
