@@ -21,7 +21,7 @@ from PIL import Image
 
 from pointillist.classes import ClassSet
 from pointillist.data.layouts.folder import write_dataset_file
-from pointillist.data.terrain import SceneParameters
+from pointillist.data.scene_parameters import SceneParameters
 from pointillist.data.village import Village
 from pointillist.errors import ConfigError, DatasetError, SaveError
 from pointillist.points.formats.native import write_csv

@@ -7,108 +7,12 @@ only and never reach the mask; they and the overlapping ranges of colour are wha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from pointillist.classes import parse_color
+from pointillist.data.scene_parameters import GROUND, ROAD, WATER, Count, Palette, Range, SceneParameters
 from pointillist.data.scenery import Band, Canvas, Field, Window, blob, mixed, noise, rectangle, textured, turned
-
-GROUND, ROAD, BUILDING, TREE, WATER, CAR = range(6)
-"""Class indices of the scenes."""
-
-Range = tuple[float, float]
-Count = tuple[int, int]
-Palette = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SceneParameters:
-    """All numbers that the scenes depend on. Ranges are inclusive; lengths in pixels, colours `#rrggbb`.
-
-    Heights are given as the length of the shadow they throw.
-    """
-
-    height: int = 128
-    width: int = 160
-
-    # Light and camera.
-    brightness: Range = (0.85, 1.08)
-    tint: float = 0.05
-    shadow: Range = (0.48, 0.62)
-    blur: Range = (0.35, 0.60)
-    sensor_noise: Range = (0.006, 0.018)
-    cloud_chance: float = 0.25
-    cloud_size: Range = (22, 40)
-
-    # Ground: two colours per scene, mixed in blotches; in some places a ploughed field.
-    meadows: Palette = ("#7f9a4e", "#8ea65a", "#6f8c49", "#a3a765", "#99945a")
-    soils: Palette = ("#b59a6c", "#c4ac80", "#a58a62", "#9c8a5a", "#b8a878")
-    field_chance: float = 0.35
-    furrow: Range = (4.0, 6.5)
-
-    # Distractors: patches of ground in the colours of roofs, roads, trees and water; bright tarpaulins.
-    patches: Count = (4, 8)
-    patch_size: Range = (6, 13)
-    patch_edge: Range = (1.5, 4.0)
-    patch_colors: Palette = (
-        *("#a85c44", "#b5573f", "#b86a4a", "#8c8b8a", "#999896", "#7d7d7e"),
-        *("#4a7038", "#3f6b35", "#5c8440", "#4d6660", "#53696a"),
-    )
-    tarpaulins: Count = (1, 3)
-    tarpaulin_size: Range = (5, 9)
-    tarpaulin_colors: Palette = ("#4a6394", "#e8e6df", "#c4714f", "#5f7f52", "#b3322c", "#2f5f9e", "#dcb53a")
-
-    pond_chance: float = 0.30
-    stream_chance: float = 0.28
-    pond_size: Range = (15, 30)
-    stream_width: Range = (15, 24)
-    algae: Range = (0.0, 0.55)
-    waters: Palette = ("#3d6878", "#47737f", "#3b5f74", "#4f7a7c", "#55705f")
-
-    roads: Count = (1, 2)
-    road_width: Range = (16, 22)
-    bend_size: Range = (2, 12)
-    bend_length: Range = (120, 280)
-    repair: Range = (0.72, 1.18)
-    roads_paved: Palette = ("#8c8b8a", "#7d7d7e", "#999896", "#737374")
-    roads_dirt: Palette = ("#c2ab84", "#b49a76", "#cdbb98")
-    dirt_chance: float = 0.20
-
-    buildings: Count = (2, 5)
-    building_length: Range = (14, 21)
-    building_width: Range = (10, 14)
-    two_roofs_chance: float = 0.5
-    building_height: Range = (5, 11)
-    roofs: Palette = (
-        *("#b5573f", "#a3472f", "#c4714f", "#b86a4a", "#8a4f3c"),
-        *("#9c5f47", "#dad7cf", "#5f7f52", "#4a6394"),
-    )
-    yard_chance: float = 0.55
-    yards: Palette = ("#b3aa9c", "#a29c92", "#c0b296", "#948f88")
-
-    trees: Count = (4, 11)
-    tree_size: Range = (7.5, 14)
-    leaves: Palette = ("#3f6b35", "#4d7a3a", "#5c8440", "#2f5a35", "#73904a", "#3c5f45", "#8a8a3e", "#a9713a")
-    conifer_chance: float = 0.25
-
-    cars: Count = (2, 5)
-    car_length: Range = (8.6, 10.2)
-    car_width: Range = (4.6, 5.3)
-    paints: Palette = (
-        "#f0efec",
-        "#c9ccd0",
-        "#34373c",
-        "#b3322c",
-        "#2f5f9e",
-        "#3f7f5a",
-        "#dcb53a",
-        "#7d848c",
-        "#8a4b32",
-    )
-
-    hue: float = 0.04
-    """Standard deviation of what is added to each channel of a palette colour."""
 
 
 class Terrain:
@@ -190,7 +94,9 @@ class Terrain:
             shape = blob(along, across, size, self.waves(6, 0.22), self.within((1, 1.7))) + 2.5 * self.noise(
                 where, 5, 2
             )
-            color = textured(self.color(self.p.patch_colors), 0.17 * self.noise(where, 6, 2.5, 1.4))
+            color = textured(
+                self.color(self.p.patch_colors), 0.12 * self.noise(where, 6) + 0.24 * self.noise(where, 2.2, 1.3)
+            )
             self.canvas.paint(where, shape, color, None, self.within(self.p.patch_edge))
 
     def water(self) -> None:
@@ -208,10 +114,10 @@ class Terrain:
                 blob(along, across, self.within(self.p.pond_size), self.waves(3, 0.16), self.within((1, 1.6)))
             )
         for shape in shapes:
-            self.canvas.paint(self.whole, shape - 2.5, self.color(self.p.soils) * 0.85, None, 4)
+            self.canvas.paint(self.whole, shape - 1.5, self.color(self.p.soils) * 0.6, None, 2)
             ripples = 0.05 * self.noise(self.whole, 9, 4) + 0.03 * self.noise(self.whole, 2)
-            shallow = np.clip(1 + shape / 7, 0, 1) * 0.35
-            color = mixed(deep, deep * 1.25 + 0.05, shallow)
+            shallow = np.clip(1 + shape / self.within(self.p.shallows), 0, 1) * self.within(self.p.sand)
+            color = mixed(deep, self.color(self.p.soils) * 0.9, shallow)
             green = np.clip(self.within(self.p.algae) - 0.3 + 0.8 * self.noise(self.whole, 16, 6), 0, 0.75)
             color = mixed(color, self.color(self.p.leaves), green)
             self.canvas.paint(self.whole, shape, textured(color, ripples), WATER)
@@ -229,7 +135,7 @@ class Terrain:
         roads: list[Band] = []
         dirt = self.chance(self.p.dirt_chance)
         color = self.color(self.p.roads_dirt if dirt else self.p.roads_paved)
-        for _ in range(self.count(self.p.roads)):
+        for _ in range(self.count(self.p.roads) if self.chance(self.p.road_chance) else 0):
             half = self.within(self.p.road_width) / 2
             road = self.band(half, self.p.bend_size, self.p.bend_length)
             if roads:
@@ -240,15 +146,19 @@ class Terrain:
         courses = [road.across(self.whole) for road in roads]
         shapes = [np.abs(across) - road.half for road, (_, across) in zip(roads, courses, strict=True)]
         ragged = self.noise(self.whole, 6, 3)
+        soil, dust = self.color(self.p.soils), self.within(self.p.dust)
+        outline = np.minimum.reduce([*shapes, np.full_like(ragged, np.inf)])  # of all roads, so that crossings are open
         for shape in shapes:
-            self.canvas.paint(self.whole, shape - 2 + 1.5 * ragged, self.color(self.p.soils), None, 4)
+            self.canvas.paint(self.whole, shape - 1 + ragged, soil * 0.62, None, 2)
         worn = self.noise(self.whole, 18, 9) - 0.25
         rough = 0.05 * self.noise(self.whole, 14, 5) + 0.05 * self.noise(self.whole, 1.5)
         for road, shape, (_, across) in zip(roads, shapes, courses, strict=True):
             tracks = 0.05 * np.cos(across * (4 * math.pi / road.half))  # wheels polish two per lane
             edge = shape + 0.7 * ragged if dirt else shape
             surface = mixed(color, color * self.within(self.p.repair), 0.5 + 4 * np.clip(worn, -0.125, 0.125))
-            self.canvas.paint(self.whole, edge, textured(surface, rough + tracks), ROAD)
+            dusty = np.clip(1 + outline / (0.55 * road.half), 0, 1) * dust
+            surface = textured(mixed(surface, soil, dusty), rough + tracks)
+            self.canvas.paint(self.whole, edge, surface, ROAD)
         if not dirt:
             # Dashes along the middle, which end before a crossing.
             crossing = np.full_like(ragged, np.inf)

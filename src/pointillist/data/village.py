@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pointillist.data.scenery import Band, Canvas, Field, Window, blob, rectangle, textured, turned
-from pointillist.data.terrain import BUILDING, CAR, GROUND, ROAD, TREE, Terrain
+from pointillist.data.scene_parameters import BUILDING, CAR, GROUND, ROAD, TREE
+from pointillist.data.scenery import Band, Canvas, Field, Window, blob, mixed, rectangle, textured, turned
+from pointillist.data.terrain import Terrain
 
 _TRIES = 12
 """Places that are tried for a building or a car before it is given up."""
@@ -93,7 +94,7 @@ class Village(Terrain):
         """Places for buildings: most along a road, none on road, water or one another."""
         houses: list[House] = []
         taken = self.canvas.mask != GROUND
-        for _ in range(self.count(self.p.buildings)):
+        for _ in range(self.count(self.p.buildings) if self.chance(self.p.building_chance) else 0):
             for _ in range(_TRIES):
                 house = self.house(roads)
                 where = self.canvas.around(house.x, house.y, house.reach + 5)
@@ -144,6 +145,7 @@ class Village(Terrain):
         flat, hipped, sheets = style < 0.2, style > 0.65, style > 0.75
         lay = 2 * math.pi / self.within((2.6, 3.6))
         grain = 0.05 * self.noise(where, 5, 2)
+        eaves, trim = self.within(self.p.eaves), self.color(self.p.trims)
         for x, y, angle, long, wide in house.parts():
             along, across = turned(where, x, y, angle)
             shape = rectangle(along, across, long, wide)
@@ -159,8 +161,9 @@ class Village(Terrain):
                     side = side + end * (0.17 * facing_along * np.sign(along) - side)
                     ridge_end = long - wide
                 ridge = 0.10 * np.clip(1.2 - np.abs(across), 0, 1) * (np.abs(along) < ridge_end)
-                light = light + side + ridge + 0.05 * np.sin(lay * (along if sheets else across))
-            self.canvas.paint(where, shape, np.clip(textured(color, light), 0, 1), BUILDING)
+                light = light + side + ridge + 0.07 * np.sin(lay * (along if sheets else across))
+            border = np.clip(shape + eaves + 0.5, 0, 1)
+            self.canvas.paint(where, shape, np.clip(textured(mixed(color, trim, border), light), 0, 1), BUILDING)
             if self.chance(self.p.two_roofs_chance):
                 color = self.color(self.p.roofs)
         self.chimney(house, color)
@@ -182,7 +185,7 @@ class Village(Terrain):
         for house in houses:
             where = self.canvas.around(house.x, house.y, house.reach + 2)
             free[where.box] &= house.shape(where) > 1
-        for _ in range(self.count(self.p.cars)):
+        for _ in range(self.count(self.p.cars) if self.chance(self.p.car_chance) else 0):
             for _ in range(_TRIES):
                 (x, y), angle = self.anywhere(7), self.within((0, math.pi))
                 if roads and self.chance(0.75):
@@ -218,7 +221,7 @@ class Village(Terrain):
         """Crowns, alone and in groups, over whatever is below; cars stay mostly in sight."""
         species = [self.color(self.p.leaves) for _ in range(2)]
         places: list[tuple[float, float]] = []
-        for _ in range(self.count(self.p.trees)):
+        for _ in range(self.count(self.p.trees) if self.chance(self.p.tree_chance) else 0):
             size = self.within(self.p.tree_size)
             x, y = self.anywhere()
             if places and self.chance(0.45):
@@ -242,7 +245,7 @@ class Village(Terrain):
         color = np.clip(leaf * (1 + 0.12 * self.rng.standard_normal()), 0.03, 0.95)
         along, across = turned(where, x, y, self.sun)
         dome = np.clip(-crown / size, 0, 1)
-        light = -0.22 * np.clip(along / size, -1, 1) + 0.25 * (dome - 0.5)
+        light = -0.22 * np.clip(along / size, -1, 1) + self.p.crown_shade * (dome - 0.4)
         if conifer:
             color = color * np.array([0.72, 0.80, 0.85])
             light += 0.10 * np.cos(9 * np.arctan2(across, along) + size) * (1 - dome)
