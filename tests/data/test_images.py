@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from pointillist.data.headers import plain_size
 from pointillist.data.images import image_size, read_image
 from pointillist.data.regions import Region
 from pointillist.errors import ImageError
@@ -87,6 +88,50 @@ def test_size_does_not_decode_the_pixels(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
     assert [image_size(path) for path in paths] == [(5, 7)] * 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 80),
+    width=st.integers(1, 80),
+    mode=st.sampled_from(["L", "RGB", "CMYK", "P", "1", "RGBA", "I;16"]),
+    suffix=st.sampled_from(["png", "jpg"]),
+    progressive=st.booleans(),
+    extras=st.booleans(),
+)
+def test_plain_headers_tell_what_pillow_tells(
+    tmp_path_factory: pytest.TempPathFactory,
+    height: int,
+    width: int,
+    mode: str,
+    suffix: str,
+    progressive: bool,
+    extras: bool,
+) -> None:
+    assume(mode in ("L", "RGB", "CMYK") if suffix == "jpg" else mode != "CMYK")
+    path = tmp_path_factory.mktemp("header") / f"a.{suffix}"
+    options = {"icc_profile": b"x" * 70_000, "dpi": (72, 72), "comment": "y" * 300} if extras else {}
+    Image.new(mode, (width, height)).save(path, progressive=progressive, **options)
+    size = plain_size(path)
+    # A comment in a PNG might be EXIF data in disguise, so it is left to Pillow.
+    assert size == (height, width) or (suffix == "png" and extras and size is None)
+    assert image_size(path) == (height, width)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 8])
+    with contextlib.suppress(ImageError):
+        image_size(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_headers_with_an_orientation_are_left_to_pillow(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(GRADIENT).save(path, exif=exif(6))
+    assert plain_size(path) is None
+    assert image_size(path) == (7, 5)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="8"/></x:xmpmeta>'
+    Image.fromarray(GRADIENT).save(tmp_path / "x.jpg", xmp=xmp)
+    assert plain_size(tmp_path / "x.jpg") is None
+    assert image_size(tmp_path / "x.jpg") == read_image(tmp_path / "x.jpg").shape[:2]
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])

@@ -6,13 +6,14 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin
 
+from pointillist.data.headers import plain_size
 from pointillist.data.regions import Region, Source, read_region
 from pointillist.errors import ImageError, PointillistError
 
@@ -74,32 +75,17 @@ def image_size(path: Source) -> tuple[int, int]:
     """
     if isinstance(path, Region):
         return path.height, path.width
+    with suppress(OSError):
+        if (size := plain_size(path)) is not None:
+            return size
     with opened(path) as image:
         width, height = image.size
-        # Asked for its EXIF data, Pillow decodes a whole PNG, in case they stand behind the pixels.
-        if image.format == "PNG" and not _png_has_exif(path):
-            return height, width
         # The size of a TIFF is the upright one already, or not, depending on Pillow's version; its tags say what is so.
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
         # Only JPEG, TIFF, WebP and PNG can carry an orientation, and asking the others costs little.
         sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
         return (width, height) if sideways else (height, width)
-
-
-def _png_has_exif(path: Path) -> bool:
-    """Whether any chunk of a PNG may hold EXIF data, found by walking over the chunks."""
-    with path.open("rb") as stream:
-        stream.seek(8)
-        while len(head := stream.read(8)) == 8:
-            kind = head[4:]
-            # Some programs keep EXIF data in a text chunk.
-            if kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
-                return True
-            if kind == b"IEND":
-                break
-            stream.seek(int.from_bytes(head[:4], "big") + 4, 1)
-    return False
 
 
 @contextmanager
