@@ -78,6 +78,15 @@ def test_import_of_nothing_that_fits_writes_nothing(cli: Cli, tiny_data: Path, t
     assert not (tmp_path / "new.csv").exists()
 
 
+def test_import_into_a_layout_without_points_needs_a_place(cli: Cli, tiny_data: Path, labelme: Path) -> None:
+    result = cli("points", "import", tiny_data / "dataset.yaml", labelme, "--overwrite")
+    assert result.code == 0
+    (tiny_data / "points.csv").unlink()
+    result = cli("points", "import", tiny_data / "dataset.yaml", labelme)
+    assert result.code == 2
+    assert "--out" in result.err
+
+
 def test_import_by_index(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "a.txt", "tiny_0 0,5,6 1,7,8 9,1,2\n")
     out = tmp_path / "new.csv"

@@ -208,6 +208,19 @@ def test_malformed_json(name: str, content: bytes, words: str, tmp_path: Path) -
         assert caught.value.line is not None
 
 
+@pytest.mark.parametrize("label", ["\ud800", "a\nb", "\x00", " ", ""])
+def test_names_that_no_file_can_hold(label: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    content = {"shapes": [{"label": label, "points": [[1, 1]], "shape_type": "point"}], "imagePath": "a.png"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(PointsError, match="no usable name") as caught:
+        get_format("labelme").read(path)
+    assert caught.value.field == "shapes[0].label"
+    path.write_text(json.dumps({"shapes": [], "imagePath": f"a{label}b" if label.strip() else label}))
+    with pytest.raises(PointsError, match="no usable name"):
+        get_format("labelme").read(path)
+
+
 XML = """<?xml version="1.0"?>
 <!DOCTYPE annotations [
  <!ENTITY a "aaaaaaaaaa">

@@ -449,6 +449,17 @@ def test_point_png_blocks(tmp_path: Path) -> None:
     ]
 
 
+def test_point_png_squares_that_cover_one_another(tmp_path: Path) -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:5, 2:5] = 1
+    labels[3:6, 3:6] = 2  # drawn later, and over the first
+    table = get_format("point-png", {"unlabelled": 0, "block": 3}).read(png(tmp_path / "a.png", labels), CLASSES)
+    assert [(point.label, point.x, point.y) for point in table] == [
+        ("sidewalk", pytest.approx((2 + 3 + 4 + 2 + 2) / 5 + 0.5), pytest.approx((2 + 2 + 2 + 3 + 4) / 5 + 0.5)),
+        ("building", 4.5, 4.5),
+    ]
+
+
 def test_point_png_refuses(tmp_path: Path) -> None:
     mask = png(tmp_path / "mask.png", np.ones((30, 30), np.uint8))
     with pytest.raises(PointsError, match="--unlabelled 0, or 255"):

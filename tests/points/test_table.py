@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from pointillist.points.table import Point, PointTable
@@ -43,3 +45,10 @@ def test_nobody_changes_a_table_from_outside() -> None:
     assert table.skipped == {"polygon": 2}
     with pytest.raises(AttributeError):
         A.x = 3.0  # type: ignore[misc]
+
+
+def test_tables_travel_to_other_processes() -> None:
+    table = PointTable([A, B], ["annotator"], listed=["empty.png"], skipped={"polygon": 2})
+    back = pickle.loads(pickle.dumps(table))
+    assert back == table
+    assert (back.columns, back.listed, back.skipped) == (table.columns, table.listed, table.skipped)

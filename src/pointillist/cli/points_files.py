@@ -94,7 +94,8 @@ def import_points(
     console = Console()
     dataset = open_without_clicks(data, layout)
     if out is None:
-        if not data.is_dir():
+        # Other layouts have no place for points.csv, and would not look for it.
+        if dataset.points_file is None and (dataset.layout != "folder" or not data.is_dir()):
             raise ConfigError("is not given.", field="--out", cure="Say where points.csv is to be written.")
         out = dataset.points_file or data / "points.csv"
     refuse_existing(out, overwrite)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+# Plain dicts, one for all: a read-only proxy could not be sent to loader processes.
+_NOTHING: Mapping[str, str] = {}
+_NO_COUNTS: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class IdText(PointFormat):
                 "nothing in such a file tells whether y or x comes first.",
                 where=path,
                 field="order",
-                cure="Say it: --order yx or --order xy.",
+                cure="Say it: --order yx or --order xy (of 'pointillist points import').",
             )
         return order, size
 

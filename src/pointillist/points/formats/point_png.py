@@ -78,7 +78,7 @@ class PointPng(PointFormat):
                 "nothing in such a file tells which value means that a pixel has no point.",
                 where=path,
                 field="unlabelled",
-                cure="Say it: --unlabelled 0, or 255, or the number of classes.",
+                cure="Say it: --unlabelled 0, or 255, or the number of classes (of 'pointillist points import').",
             )
         return unlabelled, self.options.block
 
