@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from pointillist.classes import IGNORE
-from pointillist.data.dataset import Dataset, Item, find_images
+from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
 from pointillist.data.images import image_size, read_image
+from pointillist.data.listing import find_images
 from pointillist.errors import ImageError, MaskError
 
 Severity = Literal["error", "warning"]

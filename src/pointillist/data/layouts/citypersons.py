@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pointillist.classes import IGNORE, ClassSet
-from pointillist.data.dataset import Dataset, Item, find_images
+from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
 from pointillist.data.layouts.cityscapes import FIRST_INSTANCE, IMAGES, find_labels, instance_map, splits_of
+from pointillist.data.listing import find_images
 from pointillist.data.masks import MaskReader
 from pointillist.errors import PointsError
 from pointillist.files import read_text

@@ -10,8 +10,9 @@ import yaml
 from pydantic import Field, field_validator
 
 from pointillist.classes import IGNORE, BackgroundPolicy, ClassSet, hex_color, parse_color
-from pointillist.data.dataset import Dataset, Item, find_images_like, pair_files, pair_masks, read_split
+from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
+from pointillist.data.listing import SplitNames, find_images_like, pair_files, pair_masks, read_split
 from pointillist.data.masks import MaskEncoding, MaskReader
 from pointillist.errors import DatasetError
 from pointillist.files import read_yaml, write_text
@@ -159,6 +160,7 @@ class Folder(Layout):
                 )
         items = tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items())
         folder = home / settings.paths.splits
+        names = SplitNames(images)
         split_files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
         points_file = home / settings.paths.points
         return Dataset(
@@ -166,7 +168,7 @@ class Folder(Layout):
             layout=self.name,
             classes=classes,
             items=items,
-            splits={path.stem: read_split(path, list(images)) for path in split_files},
+            splits={path.stem: read_split(path, names) for path in split_files},
             masks=reader,
             points_file=points_file if points_file.exists() else None,
         )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from pointillist.classes import ClassSet
-from pointillist.data.dataset import Dataset, Item, find_images, pair_masks
+from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.data.layouts.base import Layout
+from pointillist.data.listing import find_images, pair_masks
 from pointillist.data.masks import MaskReader
 from pointillist.data.regions import Region, cut
 from pointillist.errors import DatasetError

@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from pointillist.classes import VOC_CLASSES, ClassSet, voc_palette
-from pointillist.data.dataset import Dataset, Item, find_images, pair_masks, read_split
+from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
+from pointillist.data.listing import find_images, pair_masks, read_split
 from pointillist.data.masks import MaskReader
 
 IMAGES = "JPEGImages"
