@@ -82,7 +82,7 @@ def draw_scene(seed: int, index: int, parameters: SceneParameters = DEFAULTS) ->
 
 
 def write_dataset(
-    folder: Path | str, *, seed: int = 0, train: int = 160, val: int = 40, parameters: SceneParameters = DEFAULTS
+    folder: Path | str, *, seed: int = 0, train: int = 80, val: int = 40, parameters: SceneParameters = DEFAULTS
 ) -> Path:
     """Write a data set: `images/`, `masks/`, `points.csv`, `splits/`, `dataset.yaml`, and `synthetic.json`.
 
