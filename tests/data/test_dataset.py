@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -388,3 +389,18 @@ def test_image_files_are_not_opened(berries: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Image, "open", fail)
     assert len(load_dataset(berries).items) == 3
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_opening_leaves_the_garbage_collector_as_it_was(berries: Path, enabled: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        load_dataset(berries)
+        assert gc.isenabled() == enabled
+        (berries / "points.csv").write_text("nonsense\n")
+        with pytest.raises(PointsError):
+            load_dataset(berries)
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

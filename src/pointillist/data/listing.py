@@ -113,24 +113,29 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
             )
         by_stem[stem] = path
     image_of: dict[str, str] = {}
+    pairs: dict[str, Path] = {}
     for name in images:
-        other = image_of.setdefault(_stem(name), name)
-        mask = by_stem.get(_stem(name))
-        if other != name and mask is not None:
+        stem = _stem(name)
+        other = image_of.setdefault(stem, name)
+        mask = by_stem.get(stem)
+        if mask is None:
+            continue
+        if other != name:
             raise DatasetError(
                 f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both.",
                 where=where,
                 cure="Rename one of the images and give it its own mask.",
             )
-    folded = {stem.casefold(): name for stem, name in image_of.items()}
-    for stem in by_stem:
-        if stem not in image_of and stem.casefold() in folded:
-            raise DatasetError(
-                f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
-                where=where,
-                cure="Give both the same name.",
-            )
-    pairs = {name: by_stem[_stem(name)] for name in images if _stem(name) in by_stem}
+        pairs[name] = mask
+    if len(pairs) < len(by_stem):
+        folded = {stem.casefold(): name for stem, name in image_of.items()}
+        for stem in by_stem:
+            if stem not in image_of and stem.casefold() in folded:
+                raise DatasetError(
+                    f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
+                    where=where,
+                    cure="Give both the same name.",
+                )
     if by_stem and not pairs:
         raise DatasetError(
             f"none of its {len(by_stem):,} masks has the name of an image; '{next(iter(masks))}' is one of them.",

@@ -5,6 +5,9 @@ A new layout is one new module here with a subclass of `Layout`.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +62,19 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
                 cure=f"Name the one that is meant: --layout {fitting[0].name}.",
             )
         chosen = fitting[0]
-    dataset = chosen.load(root)
-    label_file = dataset.points_file if points is None else Path(points)
-    return dataset if label_file is None else dataset.with_points(label_file)
+    with _no_garbage():
+        dataset = chosen.load(root)
+        label_file = dataset.points_file if points is None else Path(points)
+        return dataset if label_file is None else dataset.with_points(label_file)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep the collector out: of 100,000 images it would walk over all that is there, again and again, in vain."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
