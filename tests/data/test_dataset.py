@@ -324,6 +324,17 @@ def test_what_is_no_data_set(tmp_path: Path, berries: Path) -> None:
     assert "Did you mean 'folder'?" in caught.value.cure
 
 
+@pytest.mark.parametrize("outer", ["", "more"])
+def test_the_folder_above_a_data_set_says_where_it_is(berries: Path, tmp_path: Path, outer: str) -> None:
+    above = tmp_path / "above"
+    (above / outer).mkdir(parents=True)
+    berries.rename(above / outer / "berries")
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(above)
+    assert str(above / outer / "berries") in caught.value.cure
+    assert "'folder'" in caught.value.cure
+
+
 def test_a_folder_of_plain_images_without_a_dataset_file(tmp_path: Path, save) -> None:
     save(tmp_path / "images/a.png")
     with pytest.raises(DatasetError, match=r"no dataset\.yaml"):

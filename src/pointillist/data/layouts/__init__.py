@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -45,15 +45,17 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
             raise DatasetError(f"{layout!r} is no layout.", field="layout", cure=nearest(layout, layouts()))
         chosen = layouts()[layout]()
     else:
-        fitting = [kind() for kind in layouts().values() if kind().recognise(root)]
+        # A dataset.yaml is what its owner wrote on purpose, so it wins over a layout that merely looks alike.
+        own = layouts()["folder"]()
+        others = (kind() for name, kind in layouts().items() if name != "folder")
+        fitting = [own] if own.recognise(root) else [kind for kind in others if kind.recognise(root)]
         if not fitting:
             raise DatasetError(
                 "is no data set: there is no dataset.yaml, and no known layout fits.",
                 where=root,
-                cure=f"Run 'pointillist init {root} --classes background,…' to make one from a folder of images.",
+                cure=_look_below(root)
+                or f"Run 'pointillist init {root} --classes background,…' to make one from a folder of images.",
             )
-        # A dataset.yaml is what its owner wrote on purpose, so it wins over a layout that merely looks alike.
-        fitting = [kind for kind in fitting if kind.name == "folder"] or fitting
         if len(fitting) > 1:
             raise DatasetError(
                 f"fits several layouts: {', '.join(kind.name for kind in fitting)}.",
@@ -66,6 +68,18 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
         dataset = chosen.load(root)
         label_file = dataset.points_file if points is None else Path(points)
         return dataset if label_file is None else dataset.with_points(label_file)
+
+
+def _look_below(root: Path) -> str | None:
+    """Archives unpack into folders in folders, and people name the outer one."""
+    with suppress(OSError):  # a folder nobody may look into holds no hint
+        outer = [path for path in sorted(root.iterdir())[:100] if path.is_dir()] if root.is_dir() else []
+        inner = (path for above in outer for path in sorted(above.iterdir())[:100] if path.is_dir())
+        for folder in (*outer, *inner):
+            for name, kind in layouts().items():
+                if kind().recognise(folder):
+                    return f"Name '{folder}', which looks like the layout '{name}'."
+    return None
 
 
 @contextmanager
