@@ -350,3 +350,17 @@ def test_more_points_than_anybody_clicks(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_text("image,x,y,class\n" + "a.png,1,2,cat\n" * 4)
     with pytest.raises(PointsError, match="at most 3"):
         get_format("csv").read(path)
+
+
+def test_a_long_line_of_points_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a" + " 0,1,2" * 120_000 + "\n")
+    assert len(get_format("id-text", OPTIONS["id-text"]).read(path, ABOUT)) == 120_000
+
+
+def test_an_element_with_more_points_than_anybody_clicks(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    points = "1,2;" * (MAX_POINTS + 1) + "1,2"
+    path.write_text(f'<annotations><image name="a"><points label="b" points="{points}"/></image></annotations>')
+    with pytest.raises(PointsError, match="more than 5,000,000 points"):
+        get_format("cvat").read(path)

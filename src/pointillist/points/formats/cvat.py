@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -16,14 +17,15 @@ from pointillist.points.formats.files import MAX_BYTES, head
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _SHAPES = {"box", "polygon", "polyline", "cuboid", "mask", "ellipse", "tag", "skeleton"}
 
 
 class Cvat(PointFormat):
     """One XML file; continuous corner-based (x, y); one element may hold many points.
 
-    Boxes, polygons and other shapes are counted as skipped, and so are points that CVAT marks as outside. The file is
-    read as a stream; a document type declaration, which XML bombs need, is refused.
+    Boxes, polygons and other shapes are counted as skipped, and so are points that CVAT marks as outside. A
+    document type declaration, which XML bombs need, is refused.
 
     Source: CVAT documentation, *CVAT for image 1.1*.
     """
@@ -45,8 +47,8 @@ class Cvat(PointFormat):
             raise PointsError(f"has more than {MAX_BYTES:,} bytes.", where=path, cure="Is this the right file?")
         reader = _Reader(path)
         try:
-            with path.open("rb") as stream:
-                reader.parser.ParseFile(stream)
+            # All at once: fed in pieces, older versions of expat scan a long element again with each piece.
+            reader.parser.Parse(path.read_bytes(), True)
         except expat.ExpatError as error:
             raise PointsError(
                 f"is not valid XML: {expat.ErrorString(error.code)} at column {error.offset + 1}.",
@@ -126,7 +128,10 @@ class _Reader:
             self._image = None
 
     def _add(self, image: str, given: dict[str, str]) -> None:
-        pairs = self._attribute(given, "points").split(";")
+        positions = self._attribute(given, "points")
+        if positions.count(";") + len(self.points) >= MAX_POINTS:
+            raise self._fail(f"holds more than {MAX_POINTS:,} points.", "Split the file.")
+        pairs = positions.split(";")
         if given.get("outside") == "1":
             self.skipped["points marked as outside"] += len(pairs)
             return
@@ -140,11 +145,9 @@ class _Reader:
                 ) from None
             line = self.parser.CurrentLineNumber
             self.points.append(Point(image, x, y, label, line=line))
-        if len(self.points) > MAX_POINTS:
-            raise self._fail(f"holds more than {MAX_POINTS:,} points.", "Split the file.")
 
     def _attribute(self, given: dict[str, str], name: str) -> str:
         value = given.get(name, "").strip()
-        if not value or any(ord(c) < 32 for c in value):
+        if not value or _CONTROL.search(value):
             raise self._fail(f"the attribute '{name}' is missing or unusable.")
         return value

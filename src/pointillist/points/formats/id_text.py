@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
@@ -22,6 +23,9 @@ from pointillist.points.formats.base import (
 )
 from pointillist.points.formats.files import head, read_label_text
 from pointillist.points.table import Point, PointTable
+
+_MAX_BYTES = 2**26
+"""64 MB, a hundred times the file of Cityscapes; a line of that length still fits into memory when it is split."""
 
 _LINE = re.compile(r"^\S+( -?\d+(,-?\d+){2,3})* *$")
 
@@ -88,8 +92,8 @@ class IdText(PointFormat):
         points: list[Point] = []
         listed: dict[str, int] = {}
         instances = False
-        for number, line in enumerate(read_label_text(path).splitlines(), start=1):
-            image, *groups = line.split()[:100_000] or [""]
+        for number, line in enumerate(io.StringIO(read_label_text(path, max_bytes=_MAX_BYTES)), start=1):
+            image, *groups = line.split() or [""]
             if not image:
                 continue
             if image in listed:

@@ -12,7 +12,7 @@ from pointillist.errors import PointsError
 from pointillist.files import write_text
 from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, Surroundings, moved
 from pointillist.points.formats.files import read_label_text
-from pointillist.points.table import Point, PointTable
+from pointillist.points.table import NOTHING, Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")
 
@@ -109,7 +109,7 @@ class NativeCsv(PointFormat):
         for column in ("image", "class"):
             if not cells[column].strip():
                 raise PointsError("is empty.", where=path, line=line, field=column, cure="Fill it, or drop the line.")
-        extra = {name: value for name, value in cells.items() if name not in COLUMNS}
+        extra = {name: value for name, value in cells.items() if name not in COLUMNS} or NOTHING
         # Windows users write backslashes; a data set must open on every system.
         image = cells["image"].strip().replace("\\", "/")
         point = Point(image, values["x"], values["y"], cells["class"].strip(), extra, line)

@@ -29,7 +29,7 @@ from pointillist.points.formats.base import (
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.table import Point, PointTable
 
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = 100_000_000
 """Larger than any photograph; a PNG of a few bytes can claim more."""
 
 MAX_MARKS = 50_000
