@@ -30,28 +30,28 @@ class SceneParameters:
 
     # Light and camera.
     brightness: Range = (0.85, 1.08)
-    tint: float = 0.05
+    tint: float = 0.04
     shadow: Range = (0.48, 0.62)
     blur: Range = (0.35, 0.60)
-    sensor_noise: Range = (0.006, 0.018)
+    sensor_noise: Range = (0.005, 0.014)
     cloud_chance: float = 0.25
     cloud_size: Range = (22, 40)
 
     # Ground: two colours per scene, mixed in blotches; in some places a ploughed field.
     meadows: Palette = ("#7f9a4e", "#8ea65a", "#6f8c49", "#a3a765", "#99945a")
     soils: Palette = ("#b59a6c", "#c4ac80", "#a58a62", "#9c8a5a", "#b8a878")
-    field_chance: float = 0.35
+    field_chance: float = 0.25
     furrow: Range = (4.0, 6.5)
 
     # Distractors: patches of ground in the colours of roofs, roads, trees and water; bright tarpaulins.
-    patches: Count = (1, 3)
+    patches: Count = (1, 2)
     patch_size: Range = (6, 13)
     patch_edge: Range = (1.5, 4.0)
     patch_colors: Palette = (
         *("#a85c44", "#b5573f", "#b86a4a", "#8c8b8a", "#999896", "#7d7d7e"),
         *("#4a7038", "#3f6b35", "#5c8440", "#4d6660", "#53696a"),
     )
-    tarpaulins: Count = (0, 2)
+    tarpaulins: Count = (0, 1)
     tarpaulin_size: Range = (5, 9)
     tarpaulin_colors: Palette = ("#4a6394", "#e8e6df", "#c4714f", "#5f7f52", "#b3322c", "#2f5f9e", "#dcb53a", "#34373c")
 
@@ -59,29 +59,29 @@ class SceneParameters:
     stream_chance: float = 0.28
     pond_size: Range = (15, 30)
     stream_width: Range = (15, 24)
-    algae: Range = (0.0, 0.25)
-    shallows: Range = (6, 11)
-    sand: Range = (0.55, 0.85)
+    algae: Range = (0.0, 0.15)
+    shallows: Range = (5, 9)
+    sand: Range = (0.30, 0.60)
     waters: Palette = ("#3d6878", "#47737f", "#3b5f74", "#4f7a7c", "#55705f")
 
-    dust: Range = (0.35, 0.75)
-    road_chance: float = 0.9
+    dust: Range = (0.15, 0.50)
+    road_chance: float = 0.95
     roads: Count = (1, 2)
     road_width: Range = (16, 22)
     bend_size: Range = (2, 12)
     bend_length: Range = (120, 280)
-    repair: Range = (0.88, 1.10)
+    repair: Range = (0.92, 1.08)
     roads_paved: Palette = ("#8c8b8a", "#7d7d7e", "#999896", "#737374")
     roads_dirt: Palette = ("#c2ab84", "#b49a76", "#cdbb98")
     dirt_chance: float = 0.20
 
-    building_chance: float = 0.9
+    building_chance: float = 0.95
     buildings: Count = (2, 5)
-    eaves: Range = (2.0, 3.5)
+    eaves: Range = (1.0, 2.5)
     trims: Palette = ("#8f8a82", "#d9d4c8", "#5a4a40", "#b8a888")
     building_length: Range = (14, 21)
     building_width: Range = (10, 14)
-    two_roofs_chance: float = 0.15
+    two_roofs_chance: float = 0.1
     building_height: Range = (5, 11)
     roofs: Palette = (
         *("#b5573f", "#a3472f", "#c4714f", "#b86a4a", "#8a4f3c"),
@@ -90,15 +90,15 @@ class SceneParameters:
     yard_chance: float = 0.55
     yards: Palette = ("#b3aa9c", "#a29c92", "#c0b296", "#948f88")
 
-    tree_chance: float = 0.9
+    tree_chance: float = 0.95
     trees: Count = (5, 11)
-    tree_size: Range = (7.5, 14)
-    crown_shade: float = 0.45
+    tree_size: Range = (8, 14.5)
+    crown_shade: float = 0.30
     leaves: Palette = ("#3f6b35", "#4d7a3a", "#5c8440", "#2f5a35", "#73904a", "#3c5f45", "#8a8a3e", "#a9713a")
     conifer_chance: float = 0.25
 
-    car_chance: float = 0.85
-    cars: Count = (3, 7)
+    car_chance: float = 0.9
+    cars: Count = (3, 6)
     car_length: Range = (8.6, 10.2)
     car_width: Range = (4.6, 5.3)
     paints: Palette = (
