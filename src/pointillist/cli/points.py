@@ -9,7 +9,7 @@ import typer
 
 from pointillist.cli import points_files
 from pointillist.cli.options import Data, Layout, Points
-from pointillist.cli.points_files import (
+from pointillist.cli.points_options import (
     ClassTable,
     FileSize,
     Format,
@@ -19,6 +19,10 @@ from pointillist.cli.points_files import (
     Report,
     Settings,
     Unlabelled,
+    format_options,
+    open_without_clicks,
+    show_checked,
+    with_clicks,
 )
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -118,7 +122,6 @@ def check(
     from rich.console import Console
 
     from pointillist.cli.display import counting
-    from pointillist.cli.points_files import format_options, open_without_clicks, show_checked, with_clicks
     from pointillist.errors import PointsError
     from pointillist.report.points_page import write_points_page
 
