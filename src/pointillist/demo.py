@@ -27,9 +27,9 @@ METHODS = ("points", "single-stage", "full")
 SETTINGS: dict[str, Any] = {
     "data.size": "128x160",
     "data.vertical_flip": True,
-    "trainer.steps": 400,
+    "trainer.steps": 320,
     "trainer.device": "cpu",
-    "trainer.validations": 4,
+    "trainer.validations": 2,
 }
 """The budget every method gets; the villages are seen from above, so both flips are right."""
 
