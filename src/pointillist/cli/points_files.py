@@ -79,15 +79,18 @@ def import_points(
     options = format_options(order, size, rank, unlabelled, settings)
     dataset = with_clicks(dataset, file, format_name, options, rename, classes)
     checked = dataset.rejected
+    nothing = checked is not None and checked.total > 0 and not len(checked.points)
+    if not nothing:
+        # Before anything is printed: output piped into `head` must not cost the file.
+        write_csv(dataset.points, out)
     if checked is not None:
         show_checked(console, checked, report)
-        if checked.total and not len(checked.points):
+        if nothing:
             raise PointsError(
                 f"none of the {checked.total:,} points fits the data set, so nothing was written.",
                 where=file,
                 cure=checked.rejections[0].cure,
             )
-    write_csv(dataset.points, out)
     console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -190,7 +193,6 @@ def convert_points(
     about = Surroundings(table_of_classes, sizes, paths)
     table = reader.read(file, about, broken=True)
     checked = check_alone(table, about.size, limit=reader.limit)
-    show_checked(Console(), checked, report)
 
     def image_name(name: str) -> str:
         found = None if paths is None or images is None else paths(name)
@@ -199,6 +201,7 @@ def convert_points(
     points = [replace(p, image=image_name(p.image), label=names.get(p.label, p.label)) for p in checked.points]
     listed = dict.fromkeys(image_name(name) for name in table.listed)
     writer.write(PointTable(points, table.columns, listed=listed), out, about)
+    show_checked(Console(), checked, report)
     text = f"wrote {len(points):,} points on {len(listed):,} images to {out}"
     Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)
 
