@@ -195,6 +195,7 @@ def main() -> None:
         print(json.dumps(row, ensure_ascii=False))
     report = {
         "machine": measure.machine(),
+        "load_average_at_the_end": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "seconds": round(time.perf_counter() - start, 1),
         "rows": rows,
     }

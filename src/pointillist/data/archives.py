@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TypeVar
 
 from pointillist.errors import DatasetError, SaveError
 from pointillist.files import make_folder
@@ -22,6 +23,11 @@ MAX_FILES = 2_000_000
 """More files than any data set of single images has."""
 
 _CHUNK = 2**20
+
+_DAMAGE = (OSError, ValueError, IndexError, KeyError, OverflowError, struct.error)
+"""What zipfile and tarfile let through besides their own errors when an archive is damaged; found by fuzzing."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,7 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
     except RuntimeError as error:  # what zipfile raises for an encrypted file
         raise _damaged(archive, error) from error
     except OSError as error:
-        # gzip says of damage with a bare OSError that has no number; the disk always has one.
-        raise (_damaged(archive, error) if error.errno is None else _not_written(folder, error)) from error
+        raise _not_written(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -91,15 +96,29 @@ def _unpack(
             raise DatasetError(
                 f"holds '{member.name}' twice.", where=archive, cure="Fetch the archive again from its source."
             ) from error
-        with member.open() as source, output:
+        with output:
             # The sizes an archive claims may be false, so what really comes out is counted.
-            while block := source.read(_CHUNK):
+            for block in _reading(_blocks(member.open)):
                 left -= len(block)
                 if left < 0:
                     raise _bomb(archive, f"more than {max_bytes:,} bytes")
                 output.write(block)
         if on_file is not None:
             on_file(member.name)
+
+
+def _blocks(opening: Callable[[], IO[bytes]]) -> Iterator[bytes]:
+    with opening() as source:
+        while block := source.read(_CHUNK):
+            yield block
+
+
+def _reading(source: Iterator[T]) -> Iterator[T]:
+    """What goes wrong with reading is the archive's fault, whatever the library or the operating system calls it."""
+    try:
+        yield from source
+    except _DAMAGE as error:
+        raise tarfile.ReadError(str(error)) from error
 
 
 def _safe(name: str, archive: Path) -> PurePosixPath:
@@ -119,12 +138,15 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
 
 @contextmanager
 def _members(archive: Path) -> Iterator[Iterator[_Member]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            yield (_from_zip(zipped, info, archive) for info in zipped.infolist())
-    else:
-        with tarfile.open(archive) as tar:
-            yield (_from_tar(tar, info, archive) for info in tar)
+    try:
+        opened = zipfile.ZipFile(archive) if zipfile.is_zipfile(archive) else tarfile.open(archive)  # noqa: SIM115
+    except _DAMAGE as error:
+        raise tarfile.ReadError(str(error)) from error
+    with opened:
+        if isinstance(opened, zipfile.ZipFile):
+            yield _reading(_from_zip(opened, info, archive) for info in opened.infolist())
+        else:
+            yield _reading(_from_tar(opened, info, archive) for info in opened)
 
 
 def _from_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> _Member:
