@@ -15,6 +15,6 @@ Points = Annotated[
 ]
 Layout = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Layout of the data set: folder, voc, camvid; recognised when not given.", show_default=False),
+    typer.Option(help="Layout of the data set, see 'pointillist info'; recognised when not given.", show_default=False),
 ]
 Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or mps.", show_default=False)]  # noqa: UP045

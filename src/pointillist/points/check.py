@@ -160,7 +160,7 @@ def check_points(
         if image is not None and image not in sizes:
             sizes[image] = size_of(image)
         for given in table.of(named):
-            point = given if image is None else replace(given, image=image)
+            point = given if image is None or image == named else replace(given, image=image)
             label = (rename or {}).get(point.label, point.label)
             problem: Rejection | None
             if (
@@ -177,7 +177,7 @@ def check_points(
             else:
                 problem = _position_problem(point, sizes[image])
             if problem is None and image is not None:
-                fitting.append(replace(point, label=label))
+                fitting.append(point if label == point.label else replace(point, label=label))
             elif problem is not None:
                 rejections.append(problem)
     return _without_doubles(fitting, rejections, table)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -24,14 +25,19 @@ class ImageNames:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._exact = set(names)
-        self._by_last: dict[str, list[str]] = {}
-        self._by_stem: dict[str, list[str]] = {}
-        self._by_fold: dict[str, str] = {}
-        for name in sorted(self._exact):
-            path = PurePosixPath(name)
-            self._by_last.setdefault(path.name, []).append(name)
-            self._by_stem.setdefault(path.stem, []).append(name)
-            self._by_fold[self._fold(name)] = name
+
+    # Built when first asked: of 100,000 images named exactly, none needs them.
+    @cached_property
+    def _by_last(self) -> dict[str, list[str]]:
+        return _grouped(self._exact, lambda name: name.rpartition("/")[2])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return _grouped(self._exact, lambda name: PurePosixPath(name).stem)
+
+    @cached_property
+    def _by_fold(self) -> dict[str, str]:
+        return {self._fold(name): name for name in sorted(self._exact)}
 
     @staticmethod
     def _fold(name: str) -> str:
@@ -75,6 +81,13 @@ class ImageNames:
         if close is not None:
             return f"The image is called '{close}'; names must agree in case and extension."
         return "Add the image, or remove its points; names are paths below the image folder, with extension."
+
+
+def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(key(name), []).append(name)
+    return groups
 
 
 def _parts(name: str) -> list[str]:
