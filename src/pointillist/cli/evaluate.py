@@ -36,14 +36,14 @@ def evaluate(
 
     from pointillist.api import evaluate as score
     from pointillist.cli.display import counting
-    from pointillist.data.layouts import load_dataset
+    from pointillist.data.layouts import open_dataset
     from pointillist.files import write_text
     from pointillist.inference.predictor import Predictor
     from pointillist.report.page import protocol_rows
 
     console = Console()
     predictor = Predictor(run, device or "auto")
-    dataset = load_dataset(data, layout=layout)
+    dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
     with counting(console, "scoring", images) as done:
         result = score(predictor, dataset, split, on_image=done)

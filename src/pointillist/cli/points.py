@@ -20,7 +20,6 @@ from pointillist.cli.points_options import (
     Settings,
     Unlabelled,
     format_options,
-    open_without_clicks,
     show_checked,
     with_clicks,
 )
@@ -58,7 +57,7 @@ def simulate(
     from rich.table import Table
 
     from pointillist.cli.display import counting
-    from pointillist.data.layouts import load_dataset
+    from pointillist.data.layouts import open_dataset
     from pointillist.data.simulated import simulate_dataset
     from pointillist.errors import ConfigError, SaveError, nearest
     from pointillist.points.formats.native import write_csv
@@ -69,7 +68,7 @@ def simulate(
     if out.exists() and not overwrite:
         raise SaveError("is there already.", where=out, cure="Choose another --out, or replace it with --overwrite.")
     console = Console()
-    dataset = load_dataset(data, layout=layout)
+    dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
     with counting(console, "clicking", images) as done:
         table = simulate_dataset(
@@ -122,11 +121,12 @@ def check(
     from rich.console import Console
 
     from pointillist.cli.display import counting
+    from pointillist.data.layouts import open_dataset
     from pointillist.errors import PointsError
     from pointillist.report.points_page import write_points_page
 
     console = Console()
-    dataset = open_without_clicks(data, layout)
+    dataset = open_dataset(data, layout=layout)
     file = points or dataset.points_file
     if file is None:
         raise PointsError("has no points yet.", where=data, cure="Name a label file with --points, or click some.")

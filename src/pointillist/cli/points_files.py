@@ -22,7 +22,6 @@ from pointillist.cli.points_options import (
     Unlabelled,
     format_options,
     index_table,
-    open_without_clicks,
     pairs,
     refuse_existing,
     show_checked,
@@ -65,11 +64,12 @@ def import_points(
     """
     from rich.console import Console
 
+    from pointillist.data.layouts import open_dataset
     from pointillist.errors import ConfigError, PointsError
     from pointillist.points.formats.native import write_csv
 
     console = Console()
-    dataset = open_without_clicks(data, layout)
+    dataset = open_dataset(data, layout=layout)
     if out is None:
         # Other layouts have no place for points.csv, and would not look for it.
         if dataset.points_file is None and (dataset.layout != "folder" or not data.is_dir()):

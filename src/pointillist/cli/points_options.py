@@ -53,23 +53,6 @@ Report = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
-def open_without_clicks(data: Path, layout: str | None) -> Dataset:
-    """A data set whose own clicks are not read, so that wrong ones do not stop their check or replacement.
-
-    Raises:
-        DatasetError: There is none.
-    """
-    from pointillist.data.layouts import layouts, load_dataset
-
-    fitting = (
-        [layout] if layout else [name for name, kind in layouts().items() if data.exists() and kind().recognise(data)]
-    )
-    name = "folder" if "folder" in fitting else fitting[0] if len(fitting) == 1 else ""
-    if name not in layouts() or not data.exists():
-        return load_dataset(data, layout=layout)  # says what is wrong
-    return layouts()[name]().load(data)
-
-
 def with_clicks(
     dataset: Dataset,
     file: Path,

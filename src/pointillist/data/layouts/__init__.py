@@ -16,7 +16,7 @@ from pointillist.data.layouts.base import Layout
 from pointillist.errors import DatasetError, nearest
 from pointillist.registry import discover
 
-__all__ = ["Layout", "layouts", "load_dataset"]
+__all__ = ["Layout", "layouts", "load_dataset", "open_dataset"]
 
 
 @cache
@@ -36,6 +36,18 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
     Raises:
         DatasetError: There is nothing at `path`, or it is of no known layout, or does not hold together.
         PointsError: The points cannot be read or do not fit.
+    """
+    with _no_garbage():
+        dataset = open_dataset(path, layout=layout)
+        label_file = dataset.points_file if points is None else Path(points)
+        return dataset if label_file is None else dataset.with_points(label_file)
+
+
+def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
+    """Open a data set without reading its clicks, for whoever does not need them or is about to check them.
+
+    Raises:
+        DatasetError: See `load_dataset`.
     """
     root = Path(path)
     if not root.exists():
@@ -64,10 +76,7 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
                 cure=f"Name the one that is meant: --layout {fitting[0].name}.",
             )
         chosen = fitting[0]
-    with _no_garbage():
-        dataset = chosen.load(root)
-        label_file = dataset.points_file if points is None else Path(points)
-        return dataset if label_file is None else dataset.with_points(label_file)
+    return chosen.load(root)
 
 
 def _look_below(root: Path) -> str | None:
