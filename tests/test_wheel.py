@@ -35,6 +35,6 @@ def test_the_wheel_trains_and_writes_its_report(tiny_data: Path, tmp_path: Path)
 
     assert str(site) in run("-c", "import pointillist; print(pointillist.__file__)")
     # report.html needs the template that must have come with the wheel.
-    run("-m", "pointillist", "train", str(tiny_data), "--out", "run", *TINY_FLAGS)
+    run("-m", "pointillist", "train", str(tiny_data), "--method", "points", "--out", "run", *TINY_FLAGS)
     assert "<!doctype html>" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert (site / "pointillist" / "py.typed").is_file()
