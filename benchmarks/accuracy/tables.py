@@ -47,8 +47,8 @@ def mean_sd(values: list[float], digits: int = 3) -> str:
 def table(runs: list[dict[str, Any]]) -> list[str]:
     """One row per data set and method."""
     lines = [
-        "| data set | method | clicks per image | mIoU | % of full | coverage | agreement | training seconds |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| data set | method | clicks per image | mIoU | % of full | coverage | agreement |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
@@ -68,7 +68,6 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
                 f"{statistics.mean([run[key] for run in group]):.0%}".replace("%", " %") if group[0][key] else "–"
                 for key in ("coverage", "agreement")
             ),
-            f"{statistics.mean([run['training_seconds'] for run in group]):.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -88,7 +87,7 @@ def protocol_line(runs: list[dict[str, Any]]) -> str:
         f"{protocol['normalization']} normalisation, {protocol['initialisation']} initialisation; images fitted into "
         f"{', '.join(sizes)}; {', '.join(map(str, steps))} steps of {protocol['batch_size']}; seeds "
         f"{', '.join(map(str, seeds))}; last checkpoint, no test-time extras; {protocol['metric']}. "
-        f"Source {first['source']}, {machine['threads']} CPU threads, torch {machine['torch']}."
+        f"Coverage and agreement: of the pseudo-masks in the last epoch, against the training masks. Source {first['source']}, {machine['threads']} CPU threads, torch {machine['torch']}."
     )
 
 
