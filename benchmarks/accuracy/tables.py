@@ -87,8 +87,8 @@ def protocol_line(runs: list[dict[str, Any]]) -> str:
         f"{protocol['normalization']} normalisation, {protocol['initialisation']} initialisation; images fitted into "
         f"{', '.join(sizes)}; {', '.join(map(str, steps))} steps of {protocol['batch_size']}; seeds "
         f"{', '.join(map(str, seeds))}; last checkpoint, no test-time extras; {protocol['metric']}. "
-        f"Coverage and agreement are those of the last epoch's "
-        f"pseudo-masks with the training masks. Source {first['source']}, {machine['threads']} CPU threads, torch {machine['torch']}."
+        "Coverage and agreement are those of the last epoch's pseudo-masks with the training masks. "
+        f"Source {first['source']}, {machine['threads']} CPU threads, torch {machine['torch']}."
     )
 
 
