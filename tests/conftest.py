@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,10 @@ from pointillist.points.formats.native import write_csv
 from pointillist.points.table import Point, PointTable
 
 torch.set_num_threads(1)
+
+# A slow machine is no failure.
+hypothesis.settings.register_profile("pointillist", deadline=None)
+hypothesis.settings.load_profile("pointillist")
 
 TINY_NETWORK = "network.options={channels: [8, 8, 8, 8], stem_width: 8, decoder_channels: [8, 8, 8, 8, 8]}"
 """A network of a few thousand weights, for whole trainings in a second."""
