@@ -45,6 +45,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/speed/run.py
+	$(BIN)/python benchmarks/speed/loading.py
 
 docs: setup
 	$(BIN)/python docs/make.py
