@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pointillist.inference.tiling import tile_starts, tiled_strips
-from pointillist.training.networks import Prediction
+from pointillist.training.methods import Prediction
 
 
 class Pixelwise(nn.Module):

@@ -8,8 +8,7 @@ import torch
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
 from pointillist.errors import ConfigError, DatasetError
-from pointillist.training.methods import Method, Step, get_method, methods
-from pointillist.training.networks import Prediction
+from pointillist.training.methods import Method, Prediction, Step, get_method, methods
 
 CLASSES = ClassSet.create(["ground", "square", "disc"])
 

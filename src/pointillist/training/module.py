@@ -15,9 +15,9 @@ from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.samples import Batch
 from pointillist.errors import RunError
 from pointillist.training.config import Config
-from pointillist.training.methods import Outcome, Step, get_method
+from pointillist.training.methods import Outcome, Prediction, Step, get_method
 from pointillist.training.metrics import confusion_metric, scores
-from pointillist.training.networks import Network, Prediction, build_network
+from pointillist.training.networks import Network, build_network
 from pointillist.training.scoring import labels_at
 
 

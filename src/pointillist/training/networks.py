@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from pickle import UnpicklingError
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointillist.errors import ConfigError, nearest
 from pointillist.training.config import NetworkSettings
+from pointillist.training.methods import Prediction
 
 SMALL = {
     "encoder_name": "tu-resnet18",
@@ -24,18 +27,6 @@ SMALL = {
 """The encoder called `small`: ResNet-18 with a third of its width, 1.3 M parameters with its U-Net decoder."""
 
 SMALL_DECODER = (64, 48, 32, 24, 16)
-
-
-class Prediction(NamedTuple):
-    """What a network says about a batch.
-
-    Args:
-        logits: B×C×H×W.
-        features: B×F×H'×W' decoder features that the logits were made from.
-    """
-
-    logits: Tensor
-    features: Tensor
 
 
 class Network(nn.Module):
@@ -162,7 +153,7 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
         # Classifier weights of an image-level network have no place in an encoder.
         own = set(encoder.state_dict())
         encoder.load_state_dict({k: v for k, v in state.items() if k in own or not k.startswith(("fc.", "head."))})
-    except Exception as error:
+    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError) as error:
         raise ConfigError(
             f"weights cannot be loaded: {str(error).splitlines()[0]}",
             where=path,

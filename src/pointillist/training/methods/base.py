@@ -5,22 +5,32 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch, FieldsOf
 from pointillist.schema import Strict
-
-if TYPE_CHECKING:
-    from pointillist.training.networks import Prediction
+from pointillist.training.losses import click_labels, masked_cross_entropy
 
 
 class MethodOptions(Strict):
     """Base of a method's options; the name is one of them, so that a saved config is complete."""
 
     name: str
+
+
+class Prediction(NamedTuple):
+    """What a network says about a batch.
+
+    Args:
+        logits: B×C×H×W.
+        features: B×F×H'×W' decoder features that the logits were made from.
+    """
+
+    logits: Tensor
+    features: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,12 @@ class Method(nn.Module, ABC):
     def fields_of(self) -> FieldsOf | None:
         """Distance fields to be made once on each whole image, or None when the method needs none."""
         return None
+
+    def click_loss(self, step: Step) -> Tensor:
+        """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
+        logits = step.prediction.logits
+        labels = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
+        return masked_cross_entropy(logits, labels)
 
     @abstractmethod
     def loss(self, step: Step) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pointillist.training.losses import click_labels, masked_cross_entropy
 from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
 
 
@@ -23,6 +22,4 @@ class Points(Method):
 
     def loss(self, step: Step) -> Outcome:
         """See `Method.loss`."""
-        logits = step.prediction.logits
-        clicks = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
-        return Outcome(masked_cross_entropy(logits, clicks))
+        return Outcome(self.click_loss(step))

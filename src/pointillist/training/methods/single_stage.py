@@ -16,7 +16,7 @@ from torch import Tensor
 from pointillist.classes import ClassSet
 from pointillist.data.samples import FieldsOf
 from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
-from pointillist.training.losses import click_labels, masked_cross_entropy
+from pointillist.training.losses import masked_cross_entropy
 from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
 
 
@@ -88,9 +88,7 @@ class SingleStage(Method):
 
     def loss(self, step: Step) -> Outcome:
         """See `Method.loss`."""
-        logits = step.prediction.logits
-        clicks = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
-        on_clicks = masked_cross_entropy(logits, clicks)
+        on_clicks = self.click_loss(step)
         if step.progress < self.options.warmup:
             return Outcome(on_clicks, parts={"loss_clicks": on_clicks.detach()})
         labels = self.generator(
@@ -101,7 +99,7 @@ class SingleStage(Method):
             fields=step.batch.fields,
             valid=step.batch.valid,
         ).labels
-        on_pseudo_mask = masked_cross_entropy(logits, labels)
+        on_pseudo_mask = masked_cross_entropy(step.prediction.logits, labels)
         return Outcome(
             on_clicks + self.options.weight * on_pseudo_mask,
             labels,
