@@ -29,6 +29,7 @@ def make_step(logits: torch.Tensor, batch: Batch, progress: float = 0.5) -> Step
 
 
 def build(name: str, **options: object) -> Method:
+    torch.manual_seed(0)  # some methods have parameters of their own
     kind = get_method(name)
     return kind(kind.Options(**options), CLASSES, 3)
 
@@ -37,7 +38,8 @@ POINT_METHODS = [name for name, kind in methods().items() if kind.supervision ==
 
 
 def test_every_method_is_listed_with_a_title() -> None:
-    assert {"full", "points", "single-stage"} <= set(methods())
+    peers = {"refine-only", "gated-crf", "tree-energy", "agmm"}
+    assert {"full", "points", "single-stage", *peers} <= set(methods())
     assert all(kind.title for kind in methods().values())
     with pytest.raises(ConfigError, match="is no method"):
         get_method("magic")
