@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli import data, demo, evaluate, info, init, points, predict, train
+from pointillist.cli import annotate, data, demo, evaluate, info, init, points, predict, train
 from pointillist.errors import PointillistError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (demo, init, train, evaluate, predict, info):
+for module in (demo, init, annotate, train, evaluate, predict, info):
     module.register(app)
 app.add_typer(points.app, name="points")
 app.add_typer(data.app, name="data")

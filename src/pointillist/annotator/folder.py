@@ -1,0 +1,185 @@
+"""The folder that is annotated: its images and label files, and the border that nothing crosses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from pointillist.data.images import SUFFIXES
+from pointillist.data.layouts import layouts
+from pointillist.data.layouts.folder import FILE, DatasetFile, PathsEntry
+from pointillist.data.listing import SUFFIX_LIST
+from pointillist.data.masks import MaskEncoding
+from pointillist.errors import DatasetError
+from pointillist.files import make_folder, read_yaml
+from pointillist.schema import parse
+
+OWN = ".pointillist"
+"""Folder of the annotator inside the data folder; hidden, so that nobody takes its pictures for images."""
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Where everything is; all of it lies below `root`.
+
+    Args:
+        root: The folder, without any link in its path.
+        dataset_file: Its `dataset.yaml`, whether it is there yet or not.
+        points_file: Its `points.csv`, whether it is there yet or not.
+        images: Image files by their name: the path below the image folder, with `/`.
+        images_at_root: Whether the images lie in the folder itself, not in `images/`.
+        left_out: Links that lead out of the folder; they are not followed.
+        masks: How the masks name classes; None where there are no masks.
+    """
+
+    root: Path
+    dataset_file: Path
+    points_file: Path
+    images: dict[str, Path]
+    images_at_root: bool
+    left_out: int
+    masks: MaskEncoding | None
+
+    @cached_property
+    def own(self) -> Path:
+        """The annotator's own folder, made when missing.
+
+        Raises:
+            DatasetError: Something else stands in its place.
+            SaveError: It cannot be made.
+        """
+        path = self.root / OWN
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise DatasetError(
+                "is no folder.", where=path, cure="Remove it: the annotator keeps its own files under this name."
+            )
+        return make_folder(path)
+
+    def below(self, *parts: str) -> Path:
+        """A folder below `own`, made when missing.
+
+        Raises:
+            DatasetError: It is a link.
+            SaveError: It cannot be made.
+        """
+        path = self.own.joinpath(*parts)
+        if path.is_symlink():
+            raise DatasetError("is a link.", where=path, cure="Remove it; the annotator makes a folder there.")
+        return make_folder(path)
+
+    def image(self, name: str) -> Path:
+        """The file of an image, as long as it still lies inside the folder.
+
+        Raises:
+            DatasetError: It has become a link that leads out of the folder.
+        """
+        path = self.images[name]
+        if not contains(self.root, path):
+            raise DatasetError(
+                "leads out of the folder.", where=name, cure="Copy the image into the folder; links are not followed."
+            )
+        return path
+
+
+def open_folder(path: Path) -> DataFolder:
+    """Find the images and label files of a folder without opening an image.
+
+    Args:
+        path: A folder of images, a folder with `images/`, or a `dataset.yaml`.
+
+    Raises:
+        DatasetError: There is no image, the folder is laid out in another way, or its `dataset.yaml` is damaged or
+            leads out of the folder.
+    """
+    if not path.exists():
+        raise DatasetError("there is no such folder.", where=path, cure="Check the path.")
+    file = Path(os.path.realpath(path / FILE if path.is_dir() else path))
+    root = Path(os.path.realpath(path if path.is_dir() else path.parent))
+    settings: DatasetFile | None = None
+    if file.is_file():
+        _inside(root, file, path)
+        settings = parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
+    else:
+        for name, kind in layouts().items():
+            if name != "folder" and kind().recognise(root):
+                raise DatasetError(
+                    f"is laid out as '{name}', which has no place for clicks.",
+                    where=path,
+                    cure="Make a folder of it first: pointillist data convert --help.",
+                )
+    paths = PathsEntry() if settings is None else settings.paths
+    at_root = settings is None and not (root / paths.images).is_dir()
+    home = root if at_root else root / paths.images
+    if "{}" in paths.images:
+        raise DatasetError(
+            f"'{paths.images}' stands for several folders.",
+            where=file,
+            field="paths.images",
+            cure="Name one folder of images.",
+        )
+    _inside(root, home, file, "paths.images")
+    points_file = root / paths.points
+    _inside(root, points_file, file, "paths.points")
+    images: dict[str, Path] = {}
+    left_out = 0
+    for name, found in _walk(root, home):
+        if found is None:
+            left_out += 1
+        else:
+            images[name] = found
+    if not images:
+        raise DatasetError("holds no images.", where=home, cure=f"Put {SUFFIX_LIST} files there.")
+    masks_folder = root / paths.masks
+    has_masks = masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder))
+    encoding: MaskEncoding = "index" if settings is None else settings.masks
+    return DataFolder(
+        root=root,
+        dataset_file=file,
+        points_file=points_file,
+        images=dict(sorted(images.items())),
+        images_at_root=at_root,
+        left_out=left_out,
+        masks=encoding if has_masks else None,
+    )
+
+
+def contains(root: Path, path: Path) -> bool:
+    """Whether a path, with all links followed, lies below a folder that has no link in its own path."""
+    return Path(os.path.realpath(path)).is_relative_to(root)
+
+
+def _inside(root: Path, path: Path, where: Path, field: str | None = None) -> None:
+    if not contains(root, path):
+        raise DatasetError(
+            f"'{path}' lies outside the folder.",
+            where=where,
+            field=field,
+            cure="The annotator reads and writes only inside the folder: copy what is needed into it.",
+        )
+
+
+def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
+    """Names of images below `home` with their files; None for a link that leads out, or to a folder."""
+    if not home.is_dir():
+        raise DatasetError("there is no such folder.", where=home, cure="Check the path.")
+    waiting = [(home, PurePosixPath())]
+    while waiting:
+        folder, below = waiting.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                name = below / entry.name
+                # A scan knows links without a further question to the disk: 20,000 images take a blink.
+                if entry.is_symlink():
+                    target = Path(entry.path)
+                    if target.is_dir() or (target.suffix.lower() in SUFFIXES and not contains(root, target)):
+                        yield str(name), None
+                        continue
+                if entry.is_dir():
+                    waiting.append((Path(entry.path), name))
+                elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
+                    yield str(name), Path(entry.path)

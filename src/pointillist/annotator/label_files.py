@@ -1,0 +1,343 @@
+"""`points.csv` and `dataset.yaml`, always as the store has them; what others change there is taken in, never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pointillist.annotator.applying import PALETTE
+from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.store import ClassRow, PointRow, Store, Tables
+from pointillist.annotator.writer import Writer
+from pointillist.data.layouts.folder import DatasetFile
+from pointillist.errors import DatasetError, PointillistError
+from pointillist.files import read_text, read_yaml, write_text
+from pointillist.points.formats.native import NativeCsv, write_csv
+from pointillist.points.table import Point, PointTable
+from pointillist.schema import parse
+
+CLIENT = "label-files"
+"""Who made the changes that come from the files."""
+
+PAUSE = 1.0
+"""Least seconds between two writings of points.csv; more where there are so many points that writing takes long."""
+
+BACKUPS = 20
+"""Versions of a file changed by others that are kept."""
+
+_Row = tuple[str, float, float, str, tuple[tuple[str, str], ...]]
+
+
+class LabelFiles:
+    """Keeps both files current, in a thread of its own.
+
+    Args:
+        folder: Where they are.
+        store: What they say.
+        writer: Takes in what others wrote.
+        told: Called after each writing or failure.
+    """
+
+    def __init__(self, folder: DataFolder, store: Store, writer: Writer, told: Callable[[], None]) -> None:
+        self._folder = folder
+        self._store = store
+        self._writer = writer
+        self._told = told
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = False
+        self._written_seq = -1
+        self._thread: threading.Thread | None = None
+        self.problem: PointillistError | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether the files hold all acknowledged operations."""
+        return self.problem is None and self._written_seq == self._store.reading().seq()
+
+    def open(self) -> None:
+        """Take in what the files say, write what the store has, and go on doing so.
+
+        Raises:
+            PointillistError: A file cannot be read or written; nothing was changed.
+        """
+        self._flush()
+        self._thread = threading.Thread(target=self._run, name="annotator-label-files", daemon=True)
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Say that there are new operations."""
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Write both files now.
+
+        Raises:
+            PointillistError: One cannot be written, or was changed by others so that it cannot be read.
+        """
+        try:
+            self._flush()
+        except PointillistError as error:
+            self.problem = error
+            raise
+        finally:
+            self._told()
+
+    def close(self) -> None:
+        """Write what is left, and end.
+
+        Raises:
+            PointillistError: See `flush`.
+        """
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(timeout=5.0)
+            self._wake.clear()
+            if self._closing or self.current:
+                continue
+            started = time.monotonic()
+            try:
+                self.flush()
+            except PointillistError:
+                # Told to the page; the operations are safe in the store, and the next round tries again.
+                self._wake.wait(timeout=PAUSE)
+            # Writing a million points takes seconds; the clicks come first.
+            time.sleep(max(PAUSE, 5 * (time.monotonic() - started)) if not self._closing else 0)
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._take_in_classes()
+            self._take_in_points()
+            tables = self._store.reading()
+            # Whatever comes after this number is written in the next round.
+            tables.sql.execute("BEGIN")
+            try:
+                seq = tables.seq()
+                described = self._render_classes(tables)
+                table = self._table(tables)
+            finally:
+                tables.sql.execute("COMMIT")
+            self._write_points(table)
+            if described is not None:
+                self._write("classes", self._folder.dataset_file, described)
+            self._written_seq = seq
+            self.problem = None
+
+    # points.csv
+
+    def _table(self, tables: Tables) -> PointTable:
+        names = {row.id: row.name for row in tables.classes()}
+        points = (Point(image, x, y, names[c], extra) for image, x, y, c, extra in tables.all_points())
+        return PointTable(points, json.loads(tables.fact("columns") or "[]"))
+
+    def _write_points(self, table: PointTable) -> None:
+        following = self._folder.own / "points.next.csv"
+        write_csv(table, following)
+        self._write("points", self._folder.points_file, following.read_text(encoding="utf-8"))
+        # Only now: what others change is told from what stood in the file before them.
+        following.replace(self._base)
+
+    @property
+    def _base(self) -> Path:
+        return self._folder.own / "points.written.csv"
+
+    def _take_in_points(self) -> None:
+        path = self._folder.points_file
+        if not self._changed_by_others("points", path):
+            return
+        found = NativeCsv().read(path)
+        before = Counter(_rows(NativeCsv().read(self._base))) if self._base.is_file() else Counter()
+        self._back_up(path)
+        digest = _digest(path)
+        self._writer.submit(lambda tables: self._merge(tables, found, before, digest)).result()
+
+    def _merge(self, tables: Tables, found: PointTable, before: Counter[_Row], digest: str) -> None:
+        """Make the changes that lead from what was written to what is found there."""
+        ids = {row.name: row.id for row in tables.classes()}
+        for label in dict.fromkeys(point.label for point in found):
+            if label not in ids:
+                ids[label] = _new_class(tables, label)
+        columns = dict.fromkeys([*json.loads(tables.fact("columns") or "[]"), *found.columns])
+        tables.set_fact("columns", json.dumps(list(columns)))
+        live: dict[_Row, list[str]] = defaultdict(list)
+        names = {row.id: row.name for row in tables.classes()}
+        query = "SELECT id, image, x, y, class, extra FROM points WHERE deleted=0 ORDER BY place, id"
+        for given, image, x, y, label, extra in tables.sql.execute(query):
+            live[_row(image, x, y, names[label], json.loads(extra) if extra else {})].append(given)
+        after = Counter(_rows(found))
+        seq = tables.seq() + 1
+        for row, count in (before - after).items():
+            for given in live[row][:count]:
+                tables.sql.execute("UPDATE points SET deleted=1, version=?, client=? WHERE id=?", (seq, CLIENT, given))
+            live[row] = live[row][count:]
+        for row, count in (after - before).items():
+            # A row that the store has already is no second point.
+            for _ in range(min(count, after[row] - len(live[row]))):
+                image, x, y, label, extra = row
+                point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
+                tables.put_point(point, place=seq, extra=dict(extra))
+        tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
+        tables.set_fact("points written", digest)
+
+    # dataset.yaml
+
+    def _take_in_classes(self) -> None:
+        path = self._folder.dataset_file
+        if not self._changed_by_others("classes", path):
+            return
+        settings = parse(DatasetFile, read_yaml(path, DatasetError), DatasetError, path)
+        self._back_up(path)
+        digest = _digest(path)
+        self._writer.submit(lambda tables: _merge_classes(tables, settings, digest)).result()
+
+    def _render_classes(self, tables: Tables) -> str | None:
+        """The content of dataset.yaml; None while there are too few classes for one."""
+        path = self._folder.dataset_file
+        classes = tables.classes()
+        there = path.is_file()
+        if len(classes) < 2 and not there:
+            return None
+        content: dict[str, Any] = read_yaml(path, DatasetError) if there else {}
+        before = dict(content)
+        entries: list[dict[str, Any]] = [{"name": row.name, "color": row.color} for row in classes]
+        if any(row.values is not None for row in classes):
+            taken = {value for row in classes for value in row.values or ()} | {content.get("ignore_index", 255)}
+            free = (value for value in range(256 + len(taken)) if value not in taken)
+            for entry, row in zip(entries, classes, strict=True):
+                values = row.values or (next(free),)
+                entry["value"] = values[0] if len(values) == 1 else list(values)
+        content["classes"] = entries
+        content["background"] = _background_entry(tables, classes)
+        if not there and self._folder.images_at_root:
+            content["paths"] = {"images": "."}
+        if there and _same_classes(before, content):
+            return read_text(path, DatasetError)  # its owner's own words
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+
+    # Both
+
+    def _changed_by_others(self, kind: str, path: Path) -> bool:
+        if not path.is_file():
+            return False  # a file that was removed is written anew
+        ours = self._store.reading()
+        return _digest(path) not in (ours.fact(f"{kind} written"), ours.fact(f"{kind} writing"))
+
+    def _write(self, kind: str, path: Path, text: str) -> None:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        facts = self._store.reading()
+        if path.is_file() and _digest(path) == digest == facts.fact(f"{kind} written"):
+            return
+        # Kept before the file is: whoever is killed in between knows the file for our own.
+        self._writer.submit(lambda tables: tables.set_fact(f"{kind} writing", digest)).result()
+        write_text(path, text)
+        self._writer.submit(lambda tables: tables.set_fact(f"{kind} written", digest)).result()
+
+    def _back_up(self, path: Path) -> None:
+        folder = self._folder.below("backups")
+        kept = sorted(folder.glob(f"{path.stem}-*{path.suffix}"))
+        number = int(kept[-1].stem.rpartition("-")[2]) + 1 if kept else 1
+        shutil.copyfile(path, folder / f"{path.stem}-{number:06d}{path.suffix}")
+        for old in kept[: max(0, len(kept) + 1 - BACKUPS)]:
+            old.unlink(missing_ok=True)
+
+
+def _rows(points: Iterable[Point]) -> list[_Row]:
+    return [_row(point.image, point.x, point.y, point.label, point.extra) for point in points]
+
+
+def _row(image: str, x: float, y: float, label: str, extra: Any) -> _Row:
+    return image, x, y, label, tuple(sorted((key, value) for key, value in extra.items() if value))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
+    taken = {row.color for row in tables.classes()}
+    background = name.casefold() == "background"
+    palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
+    chosen = color or next((color for color in palette if color not in taken), PALETTE[-1])
+    row = ClassRow(uuid.uuid4().hex, name, chosen.lower(), values)
+    tables.add_class(row)
+    if background and not tables.fact("background"):
+        # A file that names a class so means it.
+        tables.set_fact("background", row.id)
+        tables.set_fact("policy", "points")
+    return row.id
+
+
+def _merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
+    """The file's owner decides on names, order, colours and background; a class that has points stays."""
+    present = {row.name: row for row in tables.classes()}
+    with_points = tables.points_by_class()
+    order: list[str] = []
+    for entry in settings.classes:
+        values = (entry.value,) if isinstance(entry.value, int) else entry.value
+        if entry.name in present:
+            given = present[entry.name].id
+            if entry.color is not None:
+                tables.change_class(given, color=entry.color.lower())
+            tables.change_class(given, mask_values=None if values is None else json.dumps(values))
+        else:
+            given = _new_class(tables, entry.name, entry.color, values)
+        order.append(given)
+    for row in present.values():
+        if row.id not in order:
+            if with_points.get(row.id):
+                order.append(row.id)
+            else:
+                tables.change_class(row.id, removed=1)
+    for place, given in enumerate(order):
+        tables.change_class(given, place=place)
+    long = None if isinstance(settings.background, str) else settings.background
+    policy = settings.background if isinstance(settings.background, str) else settings.background.policy
+    ids = {row.name: row.id for row in tables.classes()}
+    named = ids.get(long.class_) if long is not None and long.class_ is not None else None
+    background = "" if policy == "none" or not order else named or order[0]
+    tables.set_fact("background", background)
+    tables.set_fact("policy", policy if background else "none")
+    seq = tables.seq() + 1
+    tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
+    tables.set_fact("classes written", digest)
+
+
+def _background_entry(tables: Tables, classes: list[ClassRow]) -> Any:
+    """What dataset.yaml says about the background."""
+    policy, background = tables.fact("policy") or "none", tables.fact("background")
+    index = next((i for i, row in enumerate(classes) if row.id == background), None)
+    if index is None:
+        return "none"
+    return policy if index == 0 else {"policy": policy, "class": classes[index].name}
+
+
+def _same_classes(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether a file that others wrote says the same already, in fewer words."""
+
+    def said(content: dict[str, Any]) -> tuple[Any, ...]:
+        try:
+            settings = DatasetFile.model_validate(content)
+            classes = settings.class_set()
+        except (ValueError, PointillistError):
+            return (content,)
+        values = settings.mask_values()
+        return classes.names, classes.colors, classes.policy, classes.background, values
+
+    return said(before) == said(after)

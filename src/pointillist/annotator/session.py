@@ -1,0 +1,241 @@
+"""One folder being annotated: everything the server asks for, without a word of HTTP."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+import pointillist
+from pointillist.annotator.applying import PALETTE, Applied, Applier, cost
+from pointillist.annotator.catalogue import Catalogue
+from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.hub import Hub
+from pointillist.annotator.label_files import LabelFiles
+from pointillist.annotator.operations import LARGEST_BATCH, Batch
+from pointillist.annotator.pyramid import TILE, Pyramids, levels_of
+from pointillist.annotator.store import PointRow, Store, Tables
+from pointillist.annotator.thumbnails import Thumbnails
+from pointillist.annotator.writer import Writer
+from pointillist.errors import PointillistError, RunError
+
+LARGEST_CLASS_NAME = 100
+
+
+class Session:
+    """An opened folder.
+
+    Args:
+        folder: What is annotated.
+
+    Raises:
+        RunError: Another annotator has the folder open.
+        PointillistError: The label files or the store cannot be read or written.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.folder = folder
+        self._guard = _guard(folder)
+        self.store = Store(folder.own / "annotator.sqlite")
+        self.catalogue = Catalogue(folder, self.store.fact("secret"))
+        self.writer = Writer(self.store)
+        self.hub = Hub()
+        self.files = LabelFiles(folder, self.store, self.writer, self._tell_files)
+        self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"))
+        self.thumbnails = Thumbnails(self.catalogue, self.pyramids, folder.below("cache", "thumbnails"))
+        self._applier = Applier(folder, self.catalogue.name, self.catalogue.size, time.time)
+        try:
+            self.files.open()
+        except BaseException:
+            self.writer.close()
+            self.store.close()
+            self._guard.close()
+            raise
+
+    def close(self) -> None:
+        """Write the label files, and let go of the folder.
+
+        Raises:
+            PointillistError: The label files could not be written; the store has everything.
+        """
+        try:
+            self.files.close()
+        finally:
+            self.writer.close()
+            self.store.close()
+            self._guard.close()
+
+    # Operations
+
+    def submit(self, batch: Batch) -> Future[tuple[int, list[Applied]]]:
+        """Have operations applied; the future is done when they are on the disk.
+
+        Returns:
+            The last operation's number, and what became of each.
+        """
+
+        def work(tables: Tables) -> tuple[int, list[Applied]]:
+            outcomes = self._applier.batch(tables, batch.client, batch.ops)
+            return tables.seq(), outcomes
+
+        future = self.writer.submit(work)
+        future.add_done_callback(self._changed)
+        return future
+
+    def _changed(self, future: Future[Any]) -> None:
+        if future.exception() is None:
+            self.changed()
+
+    def changed(self) -> None:
+        """Tell the pages and the label files that there are new operations."""
+        self.files.changed()
+        self.hub.tell()
+
+    def _tell_files(self) -> None:
+        self.hub.tell("csv", self.csv_state())
+
+    # What a page shows
+
+    def csv_state(self) -> dict[str, Any]:
+        """Whether points.csv is current, and if it cannot be, why."""
+        problem = self.files.problem
+        return {"current": self.files.current, "problem": None if problem is None else error_body(problem)}
+
+    def project(self) -> dict[str, Any]:
+        """Classes, counts and costs."""
+        tables = self.store.reading()
+        by_class = tables.points_by_class()
+        background = tables.fact("background")
+        counts = tables.counts()
+        labelled = sum(1 for name in counts if self.catalogue.find_id(name) is not None)
+        strays = sum(count for name, count in counts.items() if self.catalogue.find_id(name) is None)
+        classes = tables.classes()
+        return {
+            "name": self.folder.root.name,
+            "version": pointillist.__version__,
+            "seq": tables.seq(),
+            "classes": [
+                {
+                    "id": row.id,
+                    "name": row.name,
+                    "color": row.color,
+                    "background": row.id == background,
+                    "points": by_class.get(row.id, 0),
+                }
+                for row in classes
+            ],
+            "policy": tables.fact("policy") or "none",
+            "suggested_colors": list(PALETTE[:24]),
+            "images": {
+                "total": len(self.catalogue),
+                "labelled": labelled,
+                "points": sum(counts.values()) - strays,
+                "left_out": self.folder.left_out,
+            },
+            "strays": strays,
+            "cost": cost(tables),
+            "csv": self.csv_state(),
+            "can_train": self._can_train(len(classes), labelled),
+            "limits": {"ops": LARGEST_BATCH, "class_name": LARGEST_CLASS_NAME},
+        }
+
+    @staticmethod
+    def _can_train(classes: int, labelled: int) -> dict[str, Any]:
+        if classes < 2:
+            return {"ok": False, "why": "Training needs at least two classes."}
+        if labelled == 0:
+            return {"ok": False, "why": "Training needs points on at least one image."}
+        return {"ok": True, "why": None}
+
+    def image(self, name: str) -> dict[str, Any]:
+        """Size, levels and points of an image.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        height, width = self.catalogue.size(name)
+        return {
+            "id": self.catalogue.id(name),
+            "name": name,
+            "width": width,
+            "height": height,
+            "stamp": self.catalogue.stamp(name),
+            "tile": TILE,
+            "levels": [
+                {"level": i, "width": s.width, "height": s.height, "columns": s.columns, "rows": s.rows}
+                for i, s in enumerate(levels_of((height, width)))
+            ],
+            **self.points(name),
+        }
+
+    def points(self, name: str) -> dict[str, Any]:
+        """Points of an image, and the number of the last operation they know of."""
+        tables = self.store.reading()
+        seq = tables.seq()
+        return {"seq": seq, "points": [point_body(self.catalogue, row) for row in tables.points_of(name)]}
+
+    def changes(self, after: int, limit: int) -> dict[str, Any]:
+        """Operations after a number, each with the present state of its point."""
+        tables = self.store.reading()
+        found = tables.operations_after(after, limit + 1)
+        entries = []
+        for seq, client, content in found[:limit]:
+            row = tables.point(content["point"]) if "point" in content else None
+            if "image" in content:
+                content["image"] = self.catalogue.find_id(content["image"])
+            if content.get("images") is not None:
+                content["images"] = [self.catalogue.find_id(name) for name in content["images"]]
+            point = None if row is None else point_body(self.catalogue, row, whole=True)
+            entries.append({"seq": seq, "client": client, "op": content, "point": point})
+        return {"seq": tables.seq(), "changes": entries, "more": len(found) > limit}
+
+    def outcome(self, applied: Applied) -> dict[str, Any]:
+        """What became of an operation, as the page reads it."""
+        return {
+            "id": applied.id,
+            "status": applied.status,
+            "seq": applied.seq,
+            "point": None if applied.point is None else point_body(self.catalogue, applied.point, whole=True),
+            "error": None if applied.error is None else error_body(applied.error),
+        }
+
+    def cost(self) -> dict[str, Any]:
+        """What the labels have cost so far."""
+        return cost(self.store.reading())
+
+
+def point_body(catalogue: Catalogue, row: PointRow, *, whole: bool = False) -> dict[str, Any]:
+    """A point as the page reads it; `whole` adds its image and whether it is deleted."""
+    body = {"id": row.id, "x": row.x, "y": row.y, "class": row.label, "version": row.version}
+    return {**body, "image": catalogue.find_id(row.image), "deleted": row.deleted} if whole else body
+
+
+def error_body(error: PointillistError) -> dict[str, Any]:
+    """An error as the page reads it; of a path only the last part, which tells nothing about this machine."""
+    where = None if error.where is None else error.where.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if where is not None and error.line is not None:
+        where = f"{where}, line {error.line}"
+    return {"found": error.found, "where": where, "field": error.field, "cure": error.cure}
+
+
+def _guard(folder: DataFolder) -> sqlite3.Connection:
+    """Hold the folder for this process; the system lets go of it however the process ends.
+
+    Raises:
+        RunError: Another process holds it.
+    """
+    path = folder.own / "open.sqlite"
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        with suppress(sqlite3.Error):
+            connection.close()
+        raise RunError(
+            f"another annotator has this folder open ({error}).",
+            where=folder.root,
+            cure="Use that one (several people and tabs can work in it at once), or end it first.",
+        ) from error
+    return connection

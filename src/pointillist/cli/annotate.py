@@ -1,0 +1,61 @@
+"""`pointillist annotate`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="annotate")(annotate)
+
+
+def annotate(
+    data: Annotated[Path, typer.Argument(help="Folder of images, or of a data set.", show_default=False)],
+    port: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Port of the page; 8765 or a free one if not given.", min=0, max=65535, show_default=False),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine a --token is needed.")] = (
+        "127.0.0.1"
+    ),
+    token: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What others must show: 16 or more letters and digits.", show_default=False),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+) -> None:
+    """Label a folder of images with points in the browser, see what the clicks mean, train, click again.
+
+    Example: **pointillist annotate berries**
+    """
+    from rich.console import Console
+
+    from pointillist.errors import ConfigError
+
+    try:
+        from pointillist.annotator.serving import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("fastapi", "starlette", "uvicorn"):
+            raise
+        raise ConfigError(
+            f"the package '{error.name}' is not installed, which the annotator needs.",
+            cure="pip install 'pointillist[annotate]'.",
+        ) from error
+    console = Console()
+
+    def ready(address: str, images: int) -> None:
+        console.print(f"{images:,} images   page: [bold]{address}[/]   (Ctrl-C ends)", highlight=False, soft_wrap=True)
+        if not no_browser:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    # The server itself ends in good order when it is interrupted, and says so by this exception.
+    with suppress(KeyboardInterrupt):
+        serve(data, host=host, port=port, token=token, ready=ready)
+    console.print("[green]done[/] every point is in points.csv", highlight=False)
