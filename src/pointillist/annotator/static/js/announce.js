@@ -1,0 +1,53 @@
+import { byId, el, icon } from "./dom.js";
+
+/**
+ * Tell a screen reader what happened, without moving the focus.
+ * @param {string} text
+ */
+export function say(text) {
+  const live = byId("live");
+  // The same sentence twice would be read once only; a changed ending makes it news.
+  live.textContent = live.textContent === text ? `${text}\u00a0` : text;
+}
+
+const LASTING = 9000;
+
+/**
+ * Show a message that goes by itself, unless it is an error; those stay until they are closed.
+ * @param {{found: string, cure?: string}} message
+ * @param {"plain" | "bad"} [kind]
+ */
+export function toast(message, kind = "plain") {
+  const box = byId("toasts");
+  for (const old of box.querySelectorAll(".toast")) {
+    if (old.dataset.found === message.found) old.remove();
+  }
+  const node = el(
+    "div",
+    { class: `toast ${kind}`, "data-found": message.found },
+    el("span", { text: message.found }),
+    message.cure ? el("span", { class: "cure", text: message.cure }) : null,
+    el("button", { class: "quiet small", "aria-label": "Close this message", onclick: () => node.remove() }, icon("close")),
+  );
+  box.append(node);
+  while (box.children.length > 3) box.firstElementChild.remove();
+  byId(kind === "bad" ? "alert" : "live").textContent = `${message.found} ${message.cure ?? ""}`;
+  if (kind === "plain") setTimeout(() => node.remove(), LASTING);
+}
+
+/**
+ * Run something that may fail because of the server, and show its error with the cure.
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T | undefined>}
+ */
+export async function orTell(work) {
+  try {
+    return await work();
+  } catch (error) {
+    const { found, cure } = /** @type {any} */ (error);
+    if (found === undefined) throw error;
+    toast({ found, cure }, "bad");
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+import { toast } from "./announce.js";
+import { byId } from "./dom.js";
+
+/**
+ * @import { Queue } from "./queue.js"
+ * @import { Store } from "./store.js"
+ */
+
+const AGAIN = 3000;
+
+/** What the server tells by itself, and whether it is there at all. */
+export class Connection {
+  /** @type {EventSource | null} */ #source = null;
+  #up = true;
+  #server = "";
+  #seq = 0;
+  /** @type {string} The trouble that was last told, so that it is told once */ #told = "";
+  /** @type {(name: string, data: any) => void} */ onEvent = () => {};
+  /** @type {() => void} */ onBack = () => {};
+
+  /**
+   * @param {Store} store
+   * @param {Queue} queue
+   */
+  constructor(store, queue) {
+    this.store = store;
+    this.queue = queue;
+    this.#seq = store.project.seq;
+    queue.onState = () => this.draw();
+    queue.onProblem = (problem) => toast(problem, "bad");
+    window.addEventListener("online", () => queue.retry());
+    this.#listen();
+    this.draw();
+  }
+
+  #listen() {
+    const source = new EventSource(`/api/events?after=${this.#seq}`);
+    this.#source = source;
+    source.addEventListener("open", () => this.#turn(true));
+    source.addEventListener("error", () => {
+      this.#turn(false);
+      // Browsers give up after an answer that is no stream of events, for instance while the server starts.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(), AGAIN);
+    });
+    source.addEventListener("hello", (event) => {
+      const { server } = JSON.parse(event.data);
+      if (this.#server && server !== this.#server) this.onBack();
+      this.#server = server;
+    });
+    source.addEventListener("change", (event) => {
+      const change = JSON.parse(event.data);
+      this.#seq = Math.max(this.#seq, change.seq);
+      this.store.heard(change);
+    });
+    for (const name of ["training", "model", "next", "csv"]) {
+      source.addEventListener(name, (event) => this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data)));
+    }
+    window.addEventListener("pagehide", () => source.close(), { once: true });
+  }
+
+  /** @param {boolean} up */
+  #turn(up) {
+    if (up && !this.#up) this.queue.retry();
+    this.#up = up;
+    this.draw();
+  }
+
+  /** Show how things stand. */
+  draw() {
+    const { queue } = this;
+    const waiting = queue.entries.length;
+    const state = queue.state === "saved" && !this.#up ? "offline" : queue.state;
+    const box = byId("connection");
+    const words = {
+      saved: "Saved",
+      saving: "Saving…",
+      offline: waiting ? `Offline, ${waiting} kept here` : "Offline",
+      refused: waiting ? `Not saved, ${waiting} kept here` : "Not saved",
+    };
+    const text = words[state];
+    if (byId("connection-text").textContent !== text) byId("connection-text").textContent = text;
+    box.dataset.state = state;
+    box.title = queue.problem ? `${queue.problem.found} ${queue.problem.cure}` : "";
+    const trouble = queue.problem?.found ?? "";
+    if (trouble && trouble !== this.#told) toast(/** @type {any} */ (queue.problem), "bad");
+    this.#told = trouble;
+  }
+}

@@ -1,0 +1,90 @@
+import { upload } from "./api.js";
+import { orTell, say } from "./announce.js";
+import { byId, counted, el } from "./dom.js";
+
+/**
+ * @import { Store } from "./store.js"
+ */
+
+/** Labels in from other tools and out to them; points.csv in the folder is always current by itself. */
+export class FilesPanel {
+  /** @type {() => void} */ onImported = () => {};
+
+  /** @param {Store} store */
+  constructor(store) {
+    this.store = store;
+    this.box = byId("panel-files");
+    this.csv = el("div", {});
+    this.reading = el("select", { id: "import-format" });
+    this.file = el("input", { type: "file", id: "import-file", multiple: true, class: "visually-hidden", tabindex: "-1" });
+    this.file.addEventListener("change", () => void this.#import());
+    this.results = el("div", { class: "results", "aria-live": "polite" });
+    this.writing = el("select", { id: "export-format", onchange: () => this.#drawExport() });
+    this.save = el("a", { class: "button wide", id: "export-go", download: "" , text: "Save" });
+    this.exportNote = el("p", { class: "note" });
+    this.box.append(
+      this.csv,
+      el("h3", { text: "Import labels" }),
+      el("div", { class: "field" }, el("label", { for: "import-format", text: "Format" }), this.reading),
+      el("label", { class: "visually-hidden", for: "import-file", text: "Label files" }), this.file,
+      el("button", { class: "wide", id: "import-go", text: "Choose files…", onclick: () => this.file.click() }),
+      this.results,
+      el("h3", { text: "Export labels" }),
+      el("div", { class: "field" }, el("label", { for: "export-format", text: "Format" }), this.writing),
+      this.save, this.exportNote,
+    );
+    store.on("project csv", () => this.draw());
+  }
+
+  /** Show what the project says about its files. */
+  draw() {
+    const { csv, formats, strays, images } = this.store.project;
+    const notes = [];
+    if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.cure}` }));
+    else notes.push(el("p", { class: "note", text: csv.current ? "points.csv in the folder is current." : "points.csv is being written…" }));
+    if (strays) notes.push(el("p", { class: "note warn", text: `${counted(strays, "point")} in points.csv belong to images that are not in the folder. They are kept.` }));
+    if (images.left_out) notes.push(el("p", { class: "note warn", text: `${counted(images.left_out, "image")} left out: links that lead out of the folder.` }));
+    this.csv.replaceChildren(...notes);
+    if (this.reading.options.length) return;
+    const options = (/** @type {any[]} */ some) => some.map((one) => el("option", { value: one.name, text: one.title }));
+    this.reading.append(el("option", { value: "auto", text: "Recognise it" }), ...options(formats.filter((/** @type {any} */ one) => one.reads)));
+    this.writing.append(...options(formats.filter((/** @type {any} */ one) => one.writes)));
+    this.#drawExport();
+  }
+
+  #drawExport() {
+    const chosen = this.store.project.formats.find((/** @type {any} */ one) => one.name === this.writing.value);
+    this.save.href = `/api/export?format=${encodeURIComponent(this.writing.value)}`;
+    this.exportNote.textContent = chosen?.one_per_image ? "One file per image, together in a zip." : "";
+  }
+
+  async #import() {
+    const files = [...this.file.files];
+    this.file.value = "";
+    this.results.replaceChildren();
+    for (const file of files) {
+      const query = new URLSearchParams({ name: file.name, format: this.reading.value, add_classes: "1" });
+      const busy = el("p", { class: "note", text: `Reading ${file.name}…` });
+      this.results.append(busy);
+      const answer = await orTell(() => upload(`/import?${query}`, file));
+      busy.remove();
+      if (answer) this.results.append(this.#result(file.name, answer));
+    }
+    this.onImported();
+  }
+
+  /** @param {string} name @param {any} answer */
+  #result(name, answer) {
+    const lines = [
+      [answer.imported, "imported"], [answer.already_there, "already here"],
+      ...Object.entries(answer.reasons).map(([reason, count]) => [count, `rejected: ${reason}`]),
+    ].filter(([count]) => count);
+    say(`${name}: ${answer.imported} of ${answer.total} points imported, ${answer.rejected} rejected`);
+    return el("div", { class: "result" },
+      el("h4", { text: name }),
+      el("p", { class: "note", text: `${counted(answer.total, "point")} found, read as ${answer.format}.` }),
+      el("ul", {}, ...lines.map(([count, text]) => el("li", {}, el("b", { class: "number", text: String(count) }), ` ${text}`))),
+      answer.added_classes.length ? el("p", { class: "note", text: `New classes: ${answer.added_classes.join(", ")}` }) : null,
+      ...answer.examples.slice(0, 3).map((/** @type {any} */ one) => el("p", { class: "note", text: `${one.found} ${one.cure}` })));
+  }
+}

@@ -1,0 +1,329 @@
+/** Puts the parts together: one page, one folder of images. */
+
+import { get, newId } from "./api.js";
+import { orTell, say, toast } from "./announce.js";
+import { Catalogue } from "./catalogue.js";
+import { ClassesPanel, swatch } from "./classes.js";
+import { Connection } from "./connection.js";
+import { byId, counted, el, icon } from "./dom.js";
+import { FilesPanel } from "./files.js";
+import { Keys } from "./keys.js";
+import { Layer } from "./layer.js";
+import { Lens } from "./lens.js";
+import { NextPanel } from "./next.js";
+import { PointList } from "./pointlist.js";
+import { Queue } from "./queue.js";
+import { Store } from "./store.js";
+import { setUpTabs } from "./tabs.js";
+import { Thumbnails } from "./thumbnails.js";
+import { Tiles } from "./tiles.js";
+import { TrainingPanel } from "./training.js";
+import { grid, Viewer } from "./viewer.js";
+import { Workbench } from "./workbench.js";
+
+const store = new Store(newId());
+const viewer = new Viewer(byId("canvas"));
+const tiles = new Tiles();
+const bench = new Workbench(store, viewer);
+const lens = new Lens(byId("lens"), viewer);
+const layer = new Layer(store);
+const catalogue = new Catalogue();
+const thumbnails = new Thumbnails(byId("thumbnails"), catalogue);
+const classes = new ClassesPanel(store);
+const training = new TrainingPanel(store);
+const next = new NextPanel(store);
+const points = new PointList(store);
+const files = new FilesPanel(store);
+/** Place of the image on show in the list of images. */
+let place = -1;
+
+// The canvas, from below to above
+
+viewer.painters = [tiles.paint, layer.paint, grid(() => viewer.image), bench.paintRegion, bench.paintPoints, bench.paintAids];
+viewer.lensPainters = [tiles.paint];
+tiles.onLoaded = layer.onChange = () => {
+  viewer.redraw();
+  lens.draw();
+};
+bench.onPointer = () => {
+  const at = bench.pointer ?? bench.cursor;
+  lens.look(at);
+  byId("position").textContent = at ? `x ${at.x.toFixed(1)}   y ${at.y.toFixed(1)}` : "";
+};
+bench.onNoClass = () => {
+  toast({ found: "Add a class first: what is it that you click?" });
+  classes.startAdding();
+};
+viewer.watch(() => {
+  const percent = viewer.view.scale * (window.devicePixelRatio || 1) * 100;
+  byId("zoom-text").textContent = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+  lens.draw();
+});
+store.on("points project current selected", () => viewer.redraw());
+
+// Images
+
+/**
+ * Show an image.
+ * @param {string} id
+ * @param {import("./store.js").Region | null} [region]  A place to look at
+ */
+async function open(id, region = null) {
+  bench.region = null;
+  await store.open(id);
+  if (store.image?.id !== id || !region || !viewer.image) return;
+  bench.region = region;
+  viewer.frame(region);
+}
+
+store.on("image", () => {
+  const { image, imageError } = store;
+  tiles.show(image);
+  viewer.show(image);
+  lens.look(null);
+  byId("position").textContent = "";
+  byId("image-name").textContent = image?.name ?? "No image";
+  byId("image-name").title = image?.name ?? "";
+  if (image) {
+    history.replaceState(null, "", `#${image.id}`);
+    place = catalogue.show === "all" ? image.index : catalogue.indexOf(image.id);
+    thumbnails.choose(place);
+    say(`${image.name}, ${counted(store.points.size, "point")}`);
+    void prepareNeighbour();
+  }
+  drawPlace();
+  drawEmpty(imageError);
+});
+store.on("points image", () => {
+  if (!store.image) return;
+  catalogue.count(store.image.id, store.points.size);
+  const { name, width, height } = store.image;
+  byId("canvas").setAttribute("aria-label", `${name}, ${width} by ${height} pixels, ${counted(store.points.size, "point")}`);
+});
+
+function drawPlace() {
+  const outside = place < 0 ? "" : `${(place + 1).toLocaleString("en")} of ${catalogue.total.toLocaleString("en")}`;
+  byId("image-place").textContent = outside;
+  byId("previous").disabled = place <= 0;
+  byId("next").disabled = place + 1 >= catalogue.total;
+}
+
+/** @param {{found: string, cure: string} | null} trouble */
+function drawEmpty(trouble) {
+  const box = byId("stage-empty");
+  const total = store.project?.images.total ?? 0;
+  box.hidden = Boolean(store.image) || (!trouble && total > 0);
+  if (trouble) {
+    box.replaceChildren(el("h2", { text: "This image cannot be shown" }), el("p", { text: trouble.found }), el("p", { text: trouble.cure }));
+  } else if (!total) {
+    box.replaceChildren(
+      el("h2", { text: "No images yet" }),
+      el("p", { text: "Put photographs into this folder, or into its folder images, and reload the page." }),
+      el("button", { class: "primary", text: "Reload", onclick: () => location.reload() }),
+    );
+  }
+}
+
+/** Walk through the list as it is filtered. @param {1 | -1} step */
+async function walk(step) {
+  const item = await orTell(() => catalogue.item(Math.max(-1, place) + step));
+  if (item) await open(item.id);
+  else say(step > 0 ? "This is the last image" : "This is the first image");
+}
+
+/** Have the next image at hand before it is asked for. */
+async function prepareNeighbour() {
+  try {
+    const item = await catalogue.item(place + 1);
+    if (item) tiles.prepare(await get(`/images/${item.id}`));
+  } catch {
+    // An image that cannot be read tells so when it is opened.
+  }
+}
+
+thumbnails.onChoose = async (index) => {
+  const item = await orTell(() => catalogue.item(index));
+  if (!item) return;
+  place = index;
+  await open(item.id);
+};
+byId("previous").addEventListener("click", () => void walk(-1));
+byId("next").addEventListener("click", () => void walk(1));
+byId("filter").addEventListener("change", async () => {
+  await orTell(() => catalogue.reset(byId("filter").value));
+  place = store.image ? (catalogue.show === "all" ? store.image.index : catalogue.indexOf(store.image.id)) : -1;
+  byId("thumbnails").scrollTo(0, 0);
+  thumbnails.choose(place);
+  drawPlace();
+});
+next.onChoose = (suggestion) => void open(suggestion.id, suggestion.region);
+
+// The chosen point
+
+points.onChoose = (id) => {
+  const point = store.points.get(id);
+  if (point) viewer.reveal(point);
+  bench.select(id);
+};
+points.onRemove = (id) => bench.remove(id);
+store.on("selected points current project image", () => {
+  const bar = byId("point-bar");
+  const point = store.selected ? store.points.get(store.selected) : undefined;
+  const one = point && store.classOf(point.class);
+  const current = store.classOf(store.current ?? "");
+  bar.hidden = !point;
+  if (!point) return;
+  bar.replaceChildren(
+    ...(one ? [swatch(one)] : []),
+    el("span", { class: "name", text: one?.name ?? "unknown class" }),
+    el("span", { class: "note number", text: `${point.x.toFixed(1)}, ${point.y.toFixed(1)}` }),
+    ...(current && current.id !== point.class
+      ? [el("button", { class: "small", text: `Make it ${current.name}`, onclick: () => bench.relabelChosen() })] : []),
+    el("button", { class: "quiet", "aria-label": "Remove this point", title: "Remove (Delete)", onclick: () => bench.removeChosen() }, icon("bin")),
+    el("button", { class: "quiet", "aria-label": "Let go of this point", title: "Let go (Escape)", onclick: () => bench.release() }, icon("close")),
+  );
+});
+
+// Undo and redo lead to the image where they act
+
+/** @param {"undo" | "redo"} way */
+async function step(way) {
+  const done = way === "undo" ? store.undo() : store.redo();
+  if (!done) {
+    say(way === "undo" ? "Nothing to undo" : "Nothing to redo");
+    return;
+  }
+  if (done.image && done.image !== store.image?.id) await open(done.image);
+  say(`${way === "undo" ? "Undone" : "Redone"}: ${done.text}. ${counted(store.points.size, "point")}.`);
+}
+
+byId("undo").addEventListener("click", () => void step("undo"));
+byId("redo").addEventListener("click", () => void step("redo"));
+store.on("steps", () => {
+  byId("undo").disabled = !store.undoable;
+  byId("redo").disabled = !store.redoable;
+});
+
+// Progress and cost
+
+store.on("project", () => {
+  const { images, name } = store.project;
+  byId("folder").textContent = name;
+  document.title = `${name} · pointillist`;
+  byId("progress-text").textContent = `${images.labelled.toLocaleString("en")} of ${images.total.toLocaleString("en")} clicked`;
+  byId("progress").value = images.total ? images.labelled / images.total : 0;
+});
+store.on("cost", (cost) => {
+  byId("cost-clicks").textContent = cost.clicks.toLocaleString("en");
+  byId("cost-word").textContent = cost.clicks === 1 ? "click" : "clicks";
+  byId("cost-minutes").textContent = cost.minutes < 10 ? cost.minutes.toFixed(1) : Math.round(cost.minutes).toLocaleString("en");
+});
+let refreshing = 0;
+store.on("elsewhere", () => {
+  clearTimeout(refreshing);
+  refreshing = window.setTimeout(() => void orTell(() => catalogue.refresh()), 800);
+});
+store.on("acknowledged elsewhere model", () => next.refresh());
+store.on("rejected", ({ error }) => toast(error, "bad"));
+store.on("kept", () => toast({ found: "That point was changed in another window, so it was not removed.", cure: "Remove it again if it should go." }));
+
+// View
+
+/** @param {string} id @param {boolean} on */
+const press = (id, on) => byId(id).setAttribute("aria-pressed", String(on));
+const toggleCrosshair = () => {
+  bench.crosshair = !bench.crosshair;
+  press("toggle-cross", bench.crosshair);
+  viewer.redraw();
+};
+const toggleLens = () => {
+  lens.shown = !lens.shown;
+  press("toggle-lens", lens.shown);
+  lens.draw();
+};
+byId("zoom-in").addEventListener("click", () => viewer.zoom(1.5));
+byId("zoom-out").addEventListener("click", () => viewer.zoom(1 / 1.5));
+byId("zoom-actual").addEventListener("click", () => viewer.actualSize());
+byId("zoom-fit").addEventListener("click", () => viewer.fit());
+byId("toggle-cross").addEventListener("click", toggleCrosshair);
+byId("toggle-lens").addEventListener("click", toggleLens);
+setUpTabs(document.querySelector("[role=tablist]"), () => {
+  points.draw();
+  next.refresh();
+});
+
+/** Zoom around what is pointed at. @param {number} factor */
+function zoomHere(factor) {
+  const at = bench.cursor ?? bench.pointer;
+  const { scale, x, y } = viewer.view;
+  viewer.zoom(factor, at ? { x: at.x * scale + x, y: at.y * scale + y } : undefined);
+}
+
+const digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
+const arrows = /** @type {Record<string, [number, number]>} */ ({
+  arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1],
+});
+const keys = new Keys([
+  { group: "Classes and points", keys: digits, shown: ["1", "…", "0"], text: "Choose a class", run: (key) => {
+    const one = store.classes[digits.indexOf(key.slice(-1))];
+    if (one) classes.choose(one.id);
+  } },
+  { group: "Classes and points", keys: ["c"], shown: ["C"], text: "Add a class", run: () => classes.startAdding() },
+  { group: "Classes and points", keys: Object.keys(arrows), shown: ["←", "↑", "↓", "→"], text: "Move the cursor, on the image", canvas: true, run: (key) => bench.moveCursor(...arrows[key], false) },
+  { group: "Classes and points", keys: Object.keys(arrows).map((key) => `shift+${key}`), shown: ["Shift", "+", "→"], text: "Move the cursor by one pixel", canvas: true, run: (key) => bench.moveCursor(...arrows[key.slice(6)], true) },
+  { group: "Classes and points", keys: ["enter", " "], shown: ["Enter"], text: "Place a point at the cursor", canvas: true, run: () => bench.placeAtCursor() },
+  { group: "Classes and points", keys: ["j"], shown: ["J"], text: "Choose the next point", run: () => bench.cycle(1) },
+  { group: "Classes and points", keys: ["k"], shown: ["K"], text: "Choose the point before", run: () => bench.cycle(-1) },
+  { group: "Classes and points", keys: ["m"], shown: ["M"], text: "Move the chosen point to the cursor", run: () => bench.moveChosen() },
+  { group: "Classes and points", keys: ["r"], shown: ["R"], text: "Give the chosen point the current class", run: () => bench.relabelChosen() },
+  { group: "Classes and points", keys: ["delete", "backspace"], shown: ["Delete"], text: "Remove the chosen point, or the one under the pointer", run: () => bench.removeChosen() },
+  { group: "Classes and points", keys: ["escape"], shown: ["Esc"], text: "Let go of point, cursor and marked region", run: () => bench.release() },
+  { group: "Undo", keys: ["ctrl+z"], shown: ["Ctrl", "Z"], text: "Undo, also on other images", run: () => void step("undo") },
+  { group: "Undo", keys: ["ctrl+shift+z", "ctrl+y"], shown: ["Ctrl", "Shift", "Z"], text: "Redo", run: () => void step("redo") },
+  { group: "Images", keys: ["d", "pagedown"], shown: ["D"], text: "Next image", run: () => void walk(1) },
+  { group: "Images", keys: ["a", "pageup"], shown: ["A"], text: "Previous image", run: () => void walk(-1) },
+  { group: "Images", keys: ["n"], shown: ["N"], text: "The image where a click teaches most", run: () => void next.advance() },
+  { group: "View", keys: ["+", "="], shown: ["+"], text: "Zoom in", run: () => zoomHere(1.5) },
+  { group: "View", keys: ["-"], shown: ["−"], text: "Zoom out", run: () => zoomHere(1 / 1.5) },
+  { group: "View", keys: ["f"], shown: ["F"], text: "Whole image", run: () => viewer.fit() },
+  { group: "View", keys: ["z"], shown: ["Z"], text: "One image pixel on one screen pixel", run: () => viewer.actualSize() },
+  { group: "View", keys: ["x"], shown: ["X"], text: "Crosshair", run: toggleCrosshair },
+  { group: "View", keys: ["g"], shown: ["G"], text: "Magnifier", run: toggleLens },
+  { group: "View", keys: ["l"], shown: ["L"], text: "Live layer: what your clicks mean", run: () => layer.toggle() },
+  { group: "View", keys: [","], shown: [","], text: "Layer fainter", run: () => layer.setOpacity(layer.opacity - 0.1) },
+  { group: "View", keys: ["."], shown: ["."], text: "Layer stronger", run: () => layer.setOpacity(layer.opacity + 0.1) },
+  { group: "View", keys: ["?"], shown: ["?"], text: "This page", run: () => keys.help() },
+]);
+byId("help-open").addEventListener("click", () => keys.help());
+
+// Begin
+
+async function begin() {
+  const project = await get("/project");
+  const queue = new Queue(project.id, store.client, project.limits.ops);
+  store.begin(project, queue);
+  const connection = new Connection(store, queue);
+  connection.onEvent = (name, data) => {
+    if (name === "training") training.take(data);
+    else if (name === "csv") store.project.csv = data;
+    else if (name === "model") store.refreshProject();
+    store.tell(name);
+    if (name === "next") next.refresh();
+  };
+  connection.onBack = () => {
+    store.refreshProject();
+    void store.refreshPoints();
+    void orTell(() => catalogue.refresh());
+  };
+  files.onImported = connection.onBack;
+  await queue.flush();
+  await catalogue.reset();
+  const wanted = location.hash.slice(1);
+  if (/^[0-9a-f]{24}$/.test(wanted)) await store.open(wanted);
+  const first = store.image ? undefined : await catalogue.item(0);
+  if (first) await open(first.id);
+  else if (!store.image) drawEmpty(null);
+  if (!store.classes.length) classes.startAdding();
+}
+
+await orTell(begin);

@@ -1,0 +1,295 @@
+/**
+ * What the page knows: the project, the image on show, and the points and classes as they are with every operation of
+ * this person applied, also those still on their way. The server's word and the waiting operations are kept apart and
+ * put together on each change, so nothing has to be taken back when an answer differs from what was hoped for.
+ *
+ * @import { Entry, Operation, Queue, Result } from "./queue.js"
+ * @typedef {{id: string, name: string, color: string, background: boolean, points: number}} Class
+ * @typedef {{id: string, x: number, y: number, class: string, version: number, waiting?: boolean}} Point
+ * @typedef {{x: number, y: number, width: number, height: number, score?: number}} Region
+ * @typedef {{level: number, width: number, height: number, columns: number, rows: number}} Level
+ * @typedef {{id: string, name: string, index: number, width: number, height: number, stamp: string, tile: number, levels: Level[], points: Point[]}} ImageInfo
+ * @typedef {{image: string | null, text: string, redo: Operation[], undo: Operation[]}} Step  A change that can be undone
+ */
+
+import { get, newId } from "./api.js";
+
+export class Store extends EventTarget {
+  /** @type {any} */ project = null;
+  /** @type {ImageInfo | null} */ image = null;
+  /** @type {{found: string, cure: string} | null} */ imageError = null;
+  /** @type {Map<string, Point>} Of the image on show, in the order they were made */ points = new Map();
+  /** @type {Class[]} */ classes = [];
+  /** @type {string | null} Id of the class that a click gets */ current = null;
+  /** @type {string | null} Id of the chosen point */ selected = null;
+  /** @type {Map<string, Point>} As the server has them */ #known = new Map();
+  /** @type {Map<string, Point>} Points that went, in case they are restored */ #gone = new Map();
+  /** @type {Step[]} */ #done = [];
+  /** @type {Step[]} */ #undone = [];
+  /** @type {number} The newest image asked for; answers about older ones are dropped */ #ticket = 0;
+  #refreshing = 0;
+
+  /**
+   * @param {string} client  Id of this tab
+   */
+  constructor(client) {
+    super();
+    this.client = client;
+  }
+
+  /**
+   * Take the project as it is and send operations through a queue from now on.
+   * @param {any} project
+   * @param {Queue} queue
+   */
+  begin(project, queue) {
+    this.queue = queue;
+    queue.onResult = (entry, result) => this.#settled(entry, result);
+    queue.onAnswer = (answer) => this.tell("cost", answer.cost);
+    this.#takeProject(project);
+  }
+
+  /** Ask for the project again, soon; several wishes make one request. */
+  refreshProject() {
+    clearTimeout(this.#refreshing);
+    this.#refreshing = window.setTimeout(async () => {
+      try {
+        this.#takeProject(await get("/project"));
+      } catch {
+        // The connection's own state already shows that the server is away; the next change asks again.
+      }
+    }, 150);
+  }
+
+  /** @param {any} project */
+  #takeProject(project) {
+    this.project = project;
+    this.#derive();
+    this.tell("project");
+    this.tell("cost", project.cost);
+  }
+
+  /**
+   * Tell listeners that something changed.
+   * @param {string} name
+   * @param {any} [detail]
+   */
+  tell(name, detail = null) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /**
+   * Listen to one or more kinds of change.
+   * @param {string} names  Separated by blanks
+   * @param {(detail: any) => void} listener
+   */
+  on(names, listener) {
+    for (const name of names.split(" ")) {
+      this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+    }
+  }
+
+  // Images
+
+  /**
+   * Show an image. The newest wish wins.
+   * @param {string} id
+   */
+  async open(id) {
+    const ticket = ++this.#ticket;
+    let info = null;
+    let trouble = null;
+    try {
+      info = await get(`/images/${id}`);
+    } catch (error) {
+      trouble = error;
+    }
+    if (ticket !== this.#ticket) return;
+    const same = info !== null && this.image?.id === info.id;
+    this.image = info;
+    this.imageError = /** @type {any} */ (trouble);
+    if (!same) this.selected = null;
+    this.#known = new Map((info?.points ?? []).map((/** @type {Point} */ point) => [point.id, point]));
+    if (!same) this.#gone.clear();
+    this.#derive();
+    this.tell(same ? "points" : "image");
+  }
+
+  /** Ask for the points of the image on show again. */
+  async refreshPoints() {
+    const id = this.image?.id;
+    if (!id) return;
+    try {
+      const { points } = await get(`/images/${id}/points`);
+      if (this.image?.id !== id) return;
+      this.#known = new Map(points.map((/** @type {Point} */ point) => [point.id, point]));
+      this.#derive();
+      this.tell("points");
+      this.tell("acknowledged");
+    } catch {
+      // As above: shown elsewhere, asked again with the next connection.
+    }
+  }
+
+  // What a person does
+
+  /**
+   * Do something that can be undone.
+   * @param {Step} step
+   */
+  do(step) {
+    this.#done.push(step);
+    this.#undone = [];
+    this.#apply(step.redo);
+  }
+
+  /** @returns {Step | undefined} */ get undoable() { return this.#done.at(-1); }
+  /** @returns {Step | undefined} */ get redoable() { return this.#undone.at(-1); }
+
+  /** Take the last change back. @returns {Step | undefined} */
+  undo() {
+    const step = this.#done.pop();
+    if (!step) return undefined;
+    this.#undone.push(step);
+    this.#apply(step.undo);
+    return step;
+  }
+
+  /** Make the last change that was taken back again. @returns {Step | undefined} */
+  redo() {
+    const step = this.#undone.pop();
+    if (!step) return undefined;
+    this.#done.push(step);
+    // A point that was added and taken away again comes back as what it was.
+    this.#apply(step.redo.map((op) => (op.kind === "add" ? { ...op, kind: "restore" } : op)));
+    return step;
+  }
+
+  /** Forget what could be undone; after a merge the old steps would speak of a class that is gone. */
+  forgetSteps() {
+    this.#done = [];
+    this.#undone = [];
+    this.tell("steps");
+  }
+
+  /** @param {Operation[]} ops  Templates; each gets an id of its own every time it is applied */
+  #apply(ops) {
+    const fresh = ops.map((op) => {
+      const known = this.#known.get(op.point);
+      const base = known && ["move", "relabel", "delete"].includes(op.kind) ? { base: known.version } : {};
+      return { ...op, ...base, id: newId() };
+    });
+    this.queue?.add(fresh);
+    this.#derive();
+    if (fresh.some((op) => op.point)) this.tell("points");
+    if (fresh.some((op) => !op.point)) this.tell("project");
+    this.tell("steps");
+  }
+
+  // What the server says
+
+  /** @param {Entry} entry @param {Result} result */
+  #settled(entry, result) {
+    const { op } = entry;
+    if (result.point) this.#takePoint(result.point);
+    if (result.status === "rejected") this.tell("rejected", { op, error: result.error });
+    if (result.status === "kept") this.tell("kept", { op, point: result.point });
+    this.refreshProject();
+    this.#derive();
+    this.tell("points");
+    this.tell("acknowledged");
+  }
+
+  /**
+   * A change that somebody made, perhaps this tab itself.
+   * @param {{client: string, op: Operation, point: any}} change
+   */
+  heard(change) {
+    if (change.client === this.client) return;
+    this.refreshProject();
+    if (!change.point) {
+      void this.refreshPoints();
+      return;
+    }
+    this.#takePoint(change.point);
+    this.#derive();
+    this.tell("elsewhere", change.point.image);
+    if (change.point.image !== this.image?.id) return;
+    this.tell("points");
+    this.tell("acknowledged");
+  }
+
+  /** @param {any} point */
+  #takePoint(point) {
+    if (point.image !== this.image?.id) return;
+    const known = this.#known.get(point.id) ?? this.#gone.get(point.id);
+    if (known && known.version > point.version) return;
+    this.#gone.delete(point.id);
+    this.#known.delete(point.id);
+    (point.deleted ? this.#gone : this.#known).set(point.id, point);
+  }
+
+  /** Put the server's word and the waiting operations together. */
+  #derive() {
+    const waiting = this.queue?.entries ?? [];
+    const points = new Map(this.#known);
+    const gone = new Map(this.#gone);
+    for (const { op } of waiting) applyToPoints(points, gone, op, this.image?.id ?? null);
+    // What went is remembered with its last look, so that undoing while offline brings it back at once.
+    for (const [id, point] of gone) if (!this.#known.has(id)) this.#gone.set(id, point);
+    this.points = points;
+    if (this.project) this.classes = applyToClasses(this.project.classes, waiting.map((entry) => entry.op));
+    if (this.selected && !points.has(this.selected)) this.selected = null;
+    if (!this.classes.some((one) => one.id === this.current)) this.current = this.classes[0]?.id ?? null;
+  }
+
+  /** @param {string} id @returns {Class | undefined} */
+  classOf(id) {
+    return this.classes.find((one) => one.id === id);
+  }
+}
+
+/**
+ * @param {Map<string, Point>} points  Changed
+ * @param {Map<string, Point>} gone  Changed
+ * @param {Operation} op
+ * @param {string | null} image
+ */
+function applyToPoints(points, gone, op, image) {
+  const point = points.get(op.point);
+  if (op.kind === "add" && op.image === image) {
+    points.set(op.point, { id: op.point, x: op.x, y: op.y, class: op.class, version: 0, waiting: true });
+  } else if (op.kind === "move" && point) {
+    points.set(op.point, { ...point, x: op.x, y: op.y, waiting: true });
+  } else if (op.kind === "relabel" && point) {
+    points.set(op.point, { ...point, class: op.class, waiting: true });
+  } else if (op.kind === "delete" && point) {
+    points.delete(op.point);
+    gone.set(op.point, point);
+  } else if (op.kind === "restore" && gone.has(op.point)) {
+    points.set(op.point, { .../** @type {Point} */ (gone.get(op.point)), waiting: true });
+  } else if (op.kind === "class-merge") {
+    for (const [id, one] of points) if (one.class === op.class) points.set(id, { ...one, class: op.into });
+  }
+}
+
+/**
+ * @param {Class[]} known
+ * @param {Operation[]} ops
+ * @returns {Class[]}
+ */
+function applyToClasses(known, ops) {
+  let classes = known.map((one) => ({ ...one }));
+  for (const op of ops) {
+    const one = classes.find((other) => other.id === op.class);
+    if (op.kind === "class-add" && !one) {
+      classes.push({ id: op.class, name: op.name, color: op.color, background: Boolean(op.background), points: 0 });
+    } else if (op.kind === "class-rename" && one) one.name = op.name;
+    else if (op.kind === "class-color" && one) one.color = op.color;
+    else if (op.kind === "background") for (const other of classes) other.background = other.id === op.class;
+    else if (op.kind === "class-merge" || op.kind === "class-remove") {
+      classes = classes.filter((other) => other !== one);
+    }
+  }
+  return classes;
+}

@@ -1,0 +1,226 @@
+import { get, post } from "./api.js";
+import { orTell, say, toast } from "./announce.js";
+import { plot } from "./curves.js";
+import { byId, el } from "./dom.js";
+
+/**
+ * @import { Store } from "./store.js"
+ */
+
+const ACTIVE = ["starting", "running", "stopping"];
+const WORDS = /** @type {Record<string, string>} */ ({
+  starting: "Starting…", running: "Training", stopping: "Stopping…", done: "Done", stopped: "Stopped", failed: "Failed",
+});
+/** Longer sides an image is fitted into, from quick to careful. */
+const SIZES = [["128x128", "quick look, 128 px"], ["256x256", "normal, 256 px"], ["512x512", "fine, 512 px"], ["native", "full size, in windows"]];
+
+/** Train from the page: start, watch, stop. */
+export class TrainingPanel {
+  /** @type {any} */ #status = null;
+  #epoch = -1;
+  #panelCount = -1;
+  #log = { text: "", next: 0 };
+
+  /** @param {Store} store */
+  constructor(store) {
+    this.store = store;
+    this.box = byId("panel-train");
+    this.why = el("p", { class: "note", id: "train-why" });
+    this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", value: "60" });
+    this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
+    this.size.value = "256x256";
+    this.method = el("select", { id: "train-method" },
+      el("option", { value: "single-stage", text: "single-stage: clicks and pseudo-masks" }),
+      el("option", { value: "points", text: "points: the clicks alone" }));
+    this.start = el("button", { type: "submit", class: "primary wide", id: "train-start", text: "Train", "aria-describedby": "train-why" });
+    this.form = el("form", { class: "train-form", onsubmit: (/** @type {Event} */ event) => this.#start(event) },
+      el("div", { class: "row" },
+        el("div", { class: "field grow" }, el("label", { for: "train-epochs", text: "Epochs" }), this.epochs),
+        el("div", { class: "field grow" }, el("label", { for: "train-size", text: "Image size" }), this.size)),
+      el("details", {}, el("summary", { text: "More" }),
+        el("div", { class: "field" }, el("label", { for: "train-method", text: "Way to learn" }), this.method)),
+      this.start, this.why);
+    this.stop = el("button", { class: "danger small", id: "train-stop", text: "Stop", onclick: () => this.#stop() });
+    this.word = el("b", { id: "train-state" });
+    this.numbers = el("span", { class: "note number" });
+    this.bar = el("progress", { max: "1", "aria-label": "Progress of the training" });
+    this.trouble = el("div", {});
+    this.curves = el("div", { class: "plots" });
+    this.panels = el("div", { class: "panels" });
+    this.logText = el("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log of the training" });
+    this.logBox = el("details", { id: "train-log", ontoggle: () => this.#loadLog() }, el("summary", { text: "Log" }), this.logText);
+    this.watch = el("div", { class: "watch", hidden: true },
+      el("div", { class: "row" }, el("div", { class: "grow stack" }, this.word, this.numbers), this.stop),
+      this.bar, this.trouble, this.curves, this.panels, this.logBox);
+    this.model = el("p", { class: "note" });
+    this.box.append(this.form, this.watch, this.model);
+    store.on("project", () => {
+      this.take(store.project.training);
+      this.#drawForm();
+    });
+  }
+
+  /**
+   * Show a status of the training.
+   * @param {any} status
+   */
+  take(status) {
+    const before = this.#status?.state;
+    this.#status = status;
+    const active = ACTIVE.includes(status.state);
+    this.watch.hidden = status.state === "idle";
+    this.stop.hidden = !active;
+    this.stop.disabled = status.state === "stopping";
+    this.word.textContent = WORDS[status.state] ?? "";
+    this.bar.hidden = !active;
+    if (status.state === "starting") this.bar.removeAttribute("value");
+    else this.bar.value = status.progress;
+    this.numbers.textContent = describe(status);
+    this.trouble.replaceChildren(...(status.error
+      ? [el("p", { class: "note bad", text: `${status.error.found} ${status.error.cure}` })] : []));
+    if (before === undefined || before !== status.state) this.#turned(before, status);
+    this.#drawForm();
+    if (status.state !== "idle" && status.epoch !== this.#epoch) {
+      this.#epoch = status.epoch;
+      void this.#loadCurves();
+      if (this.logBox.open) void this.#loadLog();
+    }
+    if (status.panels !== this.#panelCount) {
+      this.#panelCount = status.panels;
+      void this.#loadPanels();
+    }
+  }
+
+  /** @param {string | undefined} before @param {any} status */
+  #turned(before, status) {
+    if (before === undefined) return;
+    if (status.state === "running") say("Training runs");
+    if (status.state === "done") toast({ found: "Training is done.", cure: "The layer now shows the model, and Next knows where it is unsure." });
+    if (status.state === "stopped") say("Training stopped");
+    if (status.state === "failed" && status.error) toast(status.error, "bad");
+    if (status.state === "starting") {
+      this.#epoch = -1;
+      this.#log = { text: "", next: 0 };
+      this.logText.textContent = "";
+      this.curves.replaceChildren();
+    }
+    if (!ACTIVE.includes(status.state)) this.store.refreshProject();
+  }
+
+  #drawForm() {
+    const { project } = this.store;
+    if (!project) return;
+    const active = ACTIVE.includes(this.#status?.state ?? "idle");
+    this.form.hidden = active;
+    this.start.disabled = !project.can_train.ok;
+    this.why.textContent = project.can_train.ok ? "" : project.can_train.why ?? "";
+    this.start.textContent = project.model ? "Train again" : "Train";
+    const model = project.model;
+    this.model.hidden = !model;
+    this.model.className = model?.stale ? "note warn" : "note";
+    this.model.textContent = !model ? ""
+      : model.stale ? "The classes have changed since the model was trained. Train again to use it."
+      : `The layer uses the model ${model.run}.`;
+  }
+
+  /** @param {Event} event */
+  async #start(event) {
+    event.preventDefault();
+    this.start.disabled = true;
+    const wishes = { epochs: Number(this.epochs.value), size: this.size.value, method: this.method.value };
+    const status = await orTell(() => post("/training/start", wishes));
+    if (status) {
+      this.take(status);
+      this.stop.focus();
+    }
+    this.#drawForm();
+  }
+
+  async #stop() {
+    this.stop.disabled = true;
+    const status = await orTell(() => post("/training/stop", {}));
+    if (status) this.take(status);
+  }
+
+  async #loadCurves() {
+    let table;
+    try {
+      table = await get("/training/curves");
+    } catch {
+      return; // before the first epoch there are none; the next epoch asks again
+    }
+    const { columns, rows } = table;
+    const series = (/** @type {string} */ column, /** @type {string} */ name, /** @type {string} */ color, /** @type {string} */ dash = "") => {
+      const [epoch, value] = [columns.indexOf("epoch"), columns.indexOf(column)];
+      const points = rows.filter((/** @type {any[]} */ row) => value >= 0 && row[value] !== null)
+        .map((/** @type {any[]} */ row) => [row[epoch], row[value]]);
+      return points.length ? [{ name, color, dash: dash || undefined, points }] : [];
+    };
+    const loss = [...series("loss", "loss", "var(--line-1)")];
+    const shares = [
+      ...series("val_miou", "mIoU", "var(--line-1)"),
+      ...series("coverage", "coverage", "var(--line-2)", "5 3"),
+      ...series("agreement", "agreement", "var(--line-3)", "2 2"),
+    ];
+    this.curves.replaceChildren(
+      ...(loss.length ? [plot("Loss", loss, false)] : []),
+      ...(shares.length ? [plot("Shares", shares, true)] : []),
+    );
+  }
+
+  async #loadPanels() {
+    if (!this.#panelCount) {
+      this.panels.replaceChildren();
+      return;
+    }
+    const answer = await orTell(() => get("/training/panels"));
+    const panels = answer?.panels ?? [];
+    if (!panels.length) return;
+    const last = panels.length - 1;
+    const picture = el("img", { class: "panel-picture" });
+    const link = el("a", { target: "_blank", rel: "noopener", title: "Open in its own window" }, picture);
+    const label = el("span", { class: "note number" });
+    const run = encodeURIComponent(this.#status?.run ?? "");
+    const show = (/** @type {number} */ index) => {
+      const address = `/api/training/panels/${panels[index].index}?run=${run}&epoch=${panels[index].epoch}`;
+      picture.src = address;
+      picture.alt = `Training images with clicks, pseudo-masks and predictions after epoch ${panels[index].epoch}`;
+      link.href = address;
+      label.textContent = `epoch ${panels[index].epoch}`;
+    };
+    const slider = el("input", {
+      type: "range", min: "0", max: String(last), value: String(last), "aria-label": "Moment of the training",
+      oninput: () => show(Number(slider.value)),
+    });
+    slider.hidden = last === 0;
+    show(last);
+    this.panels.replaceChildren(el("h3", { text: "How it learns" }), el("div", { class: "row" }, el("div", { class: "grow" }, slider), label), link);
+  }
+
+  async #loadLog() {
+    if (!this.logBox.open) return;
+    const answer = await orTell(() => get(`/training/log?after=${this.#log.next}`));
+    if (!answer) return;
+    this.#log = { text: this.#log.text + answer.text, next: answer.next };
+    this.logText.textContent = this.#log.text;
+    this.logText.scrollTop = this.logText.scrollHeight;
+    if (answer.next < answer.size && answer.text) void this.#loadLog();
+  }
+}
+
+/** @param {any} status */
+function describe(status) {
+  const parts = [];
+  if (status.epochs) parts.push(`epoch ${status.epoch} of ${status.epochs}`);
+  else if (status.epoch) parts.push(`epoch ${status.epoch}`);
+  if (ACTIVE.includes(status.state) && status.eta !== null) parts.push(`${duration(status.eta)} left`);
+  else if (status.seconds >= 1) parts.push(duration(status.seconds));
+  return parts.join(" · ");
+}
+
+/** @param {number} seconds */
+function duration(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
