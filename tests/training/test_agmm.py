@@ -106,7 +106,7 @@ def test_loss_and_gradients_equal_the_formulas(policy: str, stride: int) -> None
     exact = [logits.detach().double().requires_grad_(), features.detach().double().requires_grad_()]
     expected = literal_loss(*exact, batch, classes, stride)
     wanted = torch.autograd.grad(expected, exact)
-    assert float(outcome.loss) == pytest.approx(float(expected), rel=1e-5)
+    assert float(outcome.loss.detach()) == pytest.approx(float(expected), rel=1e-5)
     for mine, reference in zip(got, wanted, strict=True):
         assert torch.allclose(mine.double(), reference, rtol=1e-3, atol=1e-5)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
 from pointillist.errors import ConfigError, DatasetError
+from pointillist.training.config import describe_settings
 from pointillist.training.methods import Method, Prediction, Step, get_method, methods
 
 CLASSES = ClassSet.create(["ground", "square", "disc"])
@@ -60,7 +62,7 @@ def test_loss_is_finite_and_reaches_the_logits(name: str, progress: float) -> No
 def test_a_point_method_needs_no_mask_and_ignores_one(name: str) -> None:
     logits = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1))
     losses = {
-        float(build(name).loss(make_step(logits, make_batch(mask))).loss)
+        float(build(name).loss(make_step(logits, make_batch(mask))).loss.detach())
         for mask in (None, torch.zeros(2, 24, 32, dtype=torch.long), torch.ones(2, 24, 32, dtype=torch.long))
     }
     assert len(losses) == 1
@@ -77,6 +79,20 @@ def test_no_click_in_the_window_is_no_loss_on_clicks(name: str) -> None:
     outcome.loss.backward()
     assert outcome.loss.isfinite()
     assert logits.grad.isfinite().all()
+
+
+def test_the_page_lists_every_option_of_the_peers() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    sections = dict(part.split("\n", 1) for part in page.split("\n## "))
+    assert set(re.findall(r"^\| `([\w-]+)` \|", page.split("\n## ")[0], re.MULTILINE)) == set(methods())
+    for name in ("refine-only", "gated-crf", "tree-energy", "agmm"):
+        options = {setting.name: setting.default for setting in describe_settings(name)}
+        listed = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", sections[name], re.MULTILINE)
+        assert {f"method.{option}": default for option, default in listed} == {
+            option: default
+            for option, default in options.items()
+            if option.startswith("method.") and option != "method.name"
+        }
 
 
 def test_full_says_when_there_is_no_mask() -> None:

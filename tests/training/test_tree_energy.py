@@ -81,7 +81,7 @@ def random_maps(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize(("batch", "height", "width"), [(1, 1, 1), (1, 1, 7), (1, 7, 1), (2, 5, 6), (3, 7, 4)])
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 1, 7), (1, 7, 1), (2, 5, 6), (3, 7, 4)])
 def test_filter_and_gradients_equal_the_formula(batch: int, height: int, width: int) -> None:
     p, maps = random_maps(batch, 2, height, width).requires_grad_(), random_maps(batch, 3, height, width, seed=1)
     maps.requires_grad_()
@@ -91,8 +91,6 @@ def test_filter_and_gradients_equal_the_formula(batch: int, height: int, width: 
     got = tree_filter(p, grid_distances(maps) / 0.5, valid)
     wanted = torch.stack([literal_filter(p[i], maps[i], valid[i], 0.5) for i in range(batch)])
     assert torch.allclose(got, wanted, rtol=1e-12)
-    if height * width == 1:
-        return
     weights = random_maps(*got.shape, seed=2) - 0.5
     mine = torch.autograd.grad((weights * got).sum(), [p, maps])
     reference = torch.autograd.grad((weights * wanted).sum(), [p, maps])

@@ -113,8 +113,6 @@ def tree_filter(maps: Tensor, distances: Tensor, valid: Tensor) -> Tensor:
     Returns:
         B×K×h×w.
     """
-    if distances.numel() == 0:
-        return maps  # A grid of one cell has no edge.
     tree = spanning_trees(distances.detach(), valid)
     affinities = torch.exp(-distances[tree.edges]) * tree.linked
     rows = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
