@@ -172,7 +172,7 @@ class LabelFiles:
         ids = {row.name: row.id for row in tables.classes()}
         for label in dict.fromkeys(point.label for point in found):
             if label not in ids:
-                ids[label] = _new_class(tables, label)
+                ids[label] = new_class(tables, label)
         columns = dict.fromkeys([*json.loads(tables.fact("columns") or "[]"), *found.columns])
         tables.set_fact("columns", json.dumps(list(columns)))
         live: dict[_Row, list[str]] = defaultdict(list)
@@ -270,7 +270,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
+def new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
+    """Add a class that a file names, and give its id; a colour that is free is chosen where it has none."""
     taken = {row.color for row in tables.classes()}
     background = name.casefold() == "background"
     palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
@@ -297,7 +298,7 @@ def _merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
                 tables.change_class(given, color=entry.color.lower())
             tables.change_class(given, mask_values=None if values is None else json.dumps(values))
         else:
-            given = _new_class(tables, entry.name, entry.color, values)
+            given = new_class(tables, entry.name, entry.color, values)
         order.append(given)
     for row in present.values():
         if row.id not in order:

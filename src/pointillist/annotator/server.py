@@ -10,15 +10,17 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from pointillist.annotator import routes_images, routes_labels
-from pointillist.annotator.next_images import NextImages
+from pointillist.annotator import routes_images, routes_labels, routes_training, routes_transfer
 from pointillist.annotator.security import Security
 from pointillist.annotator.session import Session, error_body
+from pointillist.annotator.transfer import Transfer
+from pointillist.annotator.work import Work
 from pointillist.errors import PointillistError, RunError, SaveError
 
 STATIC = Path(__file__).parent / "static"
@@ -39,19 +41,24 @@ def make_app(session: Session, *, port: int, hosts: Iterable[str] = (), token: s
         token: What users must show; None where only this machine is served.
     """
 
+    work = Work(session)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(work.start)
         yield
-        session.close()
+        await run_in_threadpool(work.close)
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    following = NextImages(session)
     app.include_router(routes_labels.make(session))
-    app.include_router(routes_images.make(session, following))
+    app.include_router(routes_images.make(session, work.following))
+    app.include_router(routes_training.make(session, work.live, work.trainer))
+    app.include_router(routes_transfer.make(Transfer(session)))
 
     @app.get("/api/project")
     def project() -> dict[str, Any]:
-        return session.project()
+        work.engine.start()  # somebody is looking: the first click will want a layer
+        return work.project()
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
@@ -59,7 +66,7 @@ def make_app(session: Session, *, port: int, hosts: Iterable[str] = (), token: s
 
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False))
     _answer_errors(app)
-    return Security(app, port=port, hosts=hosts, token=token, file_paths=("/api/import",))
+    return Security(app, port=port, hosts=hosts, token=token, file_paths=(routes_transfer.IMPORT,))
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -45,6 +46,7 @@ class Session:
         self.files = LabelFiles(folder, self.store, self.writer, self._tell_files)
         self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"))
         self.thumbnails = Thumbnails(self.catalogue, self.pyramids, folder.below("cache", "thumbnails"))
+        self.after_change: Callable[[], None] = lambda: None
         self._applier = Applier(folder, self.catalogue.name, self.catalogue.size, time.time)
         try:
             self.files.open()
@@ -92,6 +94,7 @@ class Session:
         """Tell the pages and the label files that there are new operations."""
         self.files.changed()
         self.hub.tell()
+        self.after_change()
 
     def _tell_files(self) -> None:
         self.hub.tell("csv", self.csv_state())

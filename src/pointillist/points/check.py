@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from pointillist.classes import ClassSet
 from pointillist.errors import PointsError, nearest
 from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy
@@ -27,6 +26,16 @@ class Reason(StrEnum):
     OUTSIDE = "outside image"
     CONFLICTING = "conflicting"
     DUPLICATE = "duplicate"
+
+
+class ClassNames(Protocol):
+    """Whatever knows the class names: a `ClassSet`, or the names of a data set that has none yet."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+
+    def __contains__(self, name: object) -> bool: ...
 
 
 _FIELDS = {
@@ -128,7 +137,7 @@ def check_points(
     table: PointTable,
     *,
     names: ImageNames,
-    classes: ClassSet,
+    classes: ClassNames,
     images_by: NamedBy = "path",
     size_of: Callable[[str], Size],
     rename: Mapping[str, str] | None = None,

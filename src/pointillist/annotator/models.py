@@ -1,0 +1,74 @@
+"""The trained model of the folder, as the layer and where-next ask it; lives in the engine's process."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pointillist.annotator.layer import Knowledge
+from pointillist.annotator.pyramid import Pixels
+from pointillist.inference.predictor import Predictor
+from pointillist.training.methods.single_stage import SingleStageOptions
+from pointillist.training.run_directory import RunDirectory
+
+KEPT = 64 * 2**20
+"""Bytes of predictions that are kept for the next click on the same image."""
+
+
+class Model:
+    """A trained model; its predictions of the last images are kept.
+
+    Args:
+        run: A run directory.
+
+    Raises:
+        RunError: It holds no model, or a damaged one.
+        ConfigError: Its settings are damaged.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._predictor = Predictor(run)
+        method = RunDirectory.open(run).read()[0].method
+        self._options = method if isinstance(method, SingleStageOptions) else SingleStageOptions()
+        size = self._predictor.model.size
+        self._scale = None if size is None else math.sqrt(size[0] * size[1])
+        self._kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
+
+    def knowledge(self, key: tuple[str, ...], pixels: Pixels, outputs: Sequence[Sequence[int]]) -> Knowledge:
+        """What the model says about an image.
+
+        Args:
+            key: Which image this is, and which version of it.
+            pixels: H×W×3 uint8.
+            outputs: For each present class, the model's outputs that mean it; none for a class it does not know.
+        """
+        shares = self._probabilities(key, pixels)
+        height, width = pixels.shape[:2]
+        planes = [shares[list(indices)].sum(0) for indices in outputs]
+        # Colours weigh as much against the image's size as they did in training.
+        zoom = 1.0 if self._scale is None else math.sqrt(height * width) / self._scale
+        return Knowledge(torch.stack(planes), self._options, self._options.gamma * zoom)
+
+    def uncertainty(self, pixels: Pixels) -> Tensor:
+        """H×W in [0, 1]: entropy of the classes divided by its largest value."""
+        prediction = self._predictor.predict(pixels, uncertainty=True)
+        assert prediction.uncertainty is not None
+        return torch.from_numpy(prediction.uncertainty)
+
+    def _probabilities(self, key: tuple[str, ...], pixels: Pixels) -> Tensor:
+        whole = (*key, *pixels.shape[:2])
+        found = self._kept.get(whole)
+        if found is None:
+            found = torch.cat([strip for _, strip in self._predictor.probability_strips(pixels)], dim=1)
+            if found.nbytes <= KEPT:
+                self._kept[whole] = found
+        # Two threads ask here; each step alone is safe, and a prediction made twice is no harm.
+        while sum(kept.nbytes for kept in list(self._kept.values())) > KEPT:
+            self._kept.popitem(last=False)
+        return found
