@@ -36,6 +36,8 @@ const points = new PointList(store);
 const files = new FilesPanel(store);
 /** Place of the image on show in the list of images. */
 let place = -1;
+/** Name of the image that was asked for last, in case it cannot be shown. */
+let wanted = "";
 
 // The canvas, from below to above
 
@@ -65,15 +67,15 @@ store.on("points project current selected", () => viewer.redraw());
 
 /**
  * Show an image.
- * @param {string} id
- * @param {import("./store.js").Region | null} [region]  A place to look at
+ * @param {{id: string, name: string, region?: import("./store.js").Region | null}} item  With a place to look at
  */
-async function open(id, region = null) {
-  bench.region = null;
+async function open({ id, name, region = null }) {
+  wanted = name;
   await store.open(id);
-  if (store.image?.id !== id || !region || !viewer.image) return;
-  bench.region = region;
+  if (store.image?.id !== id || !region) return;
+  bench.mark(region);
   viewer.frame(region);
+  say(`${name}. The model is unsure in the marked region.`);
 }
 
 store.on("image", () => {
@@ -82,11 +84,10 @@ store.on("image", () => {
   viewer.show(image);
   lens.look(null);
   byId("position").textContent = "";
-  byId("image-name").textContent = image?.name ?? "No image";
-  byId("image-name").title = image?.name ?? "";
+  byId("image-name").textContent = byId("image-name").title = image?.name ?? (wanted || "No image");
   if (image) {
     history.replaceState(null, "", `#${image.id}`);
-    place = catalogue.show === "all" ? image.index : catalogue.indexOf(image.id);
+    place = catalogue.show === "all" ? (image.index ?? catalogue.indexOf(image.id)) : catalogue.indexOf(image.id);
     thumbnails.choose(place);
     say(`${image.name}, ${counted(store.points.size, "point")}`);
     void prepareNeighbour();
@@ -126,9 +127,21 @@ function drawEmpty(trouble) {
 
 /** Walk through the list as it is filtered. @param {1 | -1} step */
 async function walk(step) {
-  const item = await orTell(() => catalogue.item(Math.max(-1, place) + step));
-  if (item) await open(item.id);
+  const index = Math.max(-1, place) + step;
+  const item = await orTell(() => catalogue.item(index));
+  if (item) await openAt(index, item);
   else say(step > 0 ? "This is the last image" : "This is the first image");
+}
+
+/**
+ * Show the image at a place of the list, which stays the place also when it cannot be shown.
+ * @param {number} index
+ * @param {import("./catalogue.js").Item} item
+ */
+async function openAt(index, item) {
+  place = index;
+  thumbnails.choose(index);
+  await open({ id: item.id, name: item.name });
 }
 
 /** Have the next image at hand before it is asked for. */
@@ -143,9 +156,7 @@ async function prepareNeighbour() {
 
 thumbnails.onChoose = async (index) => {
   const item = await orTell(() => catalogue.item(index));
-  if (!item) return;
-  place = index;
-  await open(item.id);
+  if (item) await openAt(index, item);
 };
 byId("previous").addEventListener("click", () => void walk(-1));
 byId("next").addEventListener("click", () => void walk(1));
@@ -156,7 +167,7 @@ byId("filter").addEventListener("change", async () => {
   thumbnails.choose(place);
   drawPlace();
 });
-next.onChoose = (suggestion) => void open(suggestion.id, suggestion.region);
+next.onChoose = (suggestion) => void open(suggestion);
 
 // The chosen point
 
@@ -193,7 +204,7 @@ async function step(way) {
     say(way === "undo" ? "Nothing to undo" : "Nothing to redo");
     return;
   }
-  if (done.image && done.image !== store.image?.id) await open(done.image);
+  if (done.image && done.image !== store.image?.id) await open({ id: done.image, name: "" });
   say(`${way === "undo" ? "Undone" : "Redone"}: ${done.text}. ${counted(store.points.size, "point")}.`);
 }
 
@@ -318,10 +329,10 @@ async function begin() {
   files.onImported = connection.onBack;
   await queue.flush();
   await catalogue.reset();
-  const wanted = location.hash.slice(1);
-  if (/^[0-9a-f]{24}$/.test(wanted)) await store.open(wanted);
+  const last = location.hash.slice(1);
+  if (/^[0-9a-f]{24}$/.test(last)) await store.open(last);
   const first = store.image ? undefined : await catalogue.item(0);
-  if (first) await open(first.id);
+  if (first) await openAt(0, first);
   else if (!store.image) drawEmpty(null);
   if (!store.classes.length) classes.startAdding();
 }

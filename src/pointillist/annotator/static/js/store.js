@@ -14,6 +14,9 @@
 
 import { get, newId } from "./api.js";
 
+/** More operations than this are never under way at a time. */
+const REMEMBERED = 1000;
+
 export class Store extends EventTarget {
   /** @type {any} */ project = null;
   /** @type {ImageInfo | null} */ image = null;
@@ -27,6 +30,7 @@ export class Store extends EventTarget {
   /** @type {Step[]} */ #done = [];
   /** @type {Step[]} */ #undone = [];
   /** @type {number} The newest image asked for; answers about older ones are dropped */ #ticket = 0;
+  /** @type {{seq: number, point: any}[]} What was heard last, in case an answer on its way is older than that */ #recent = [];
   #refreshing = 0;
 
   /**
@@ -109,9 +113,8 @@ export class Store extends EventTarget {
     this.image = info;
     this.imageError = /** @type {any} */ (trouble);
     if (!same) this.selected = null;
-    this.#known = new Map((info?.points ?? []).map((/** @type {Point} */ point) => [point.id, point]));
     if (!same) this.#gone.clear();
-    this.#derive();
+    this.#takePoints(info?.points ?? [], info?.seq ?? 0);
     this.tell(same ? "points" : "image");
   }
 
@@ -120,10 +123,9 @@ export class Store extends EventTarget {
     const id = this.image?.id;
     if (!id) return;
     try {
-      const { points } = await get(`/images/${id}/points`);
+      const { points, seq } = await get(`/images/${id}/points`);
       if (this.image?.id !== id) return;
-      this.#known = new Map(points.map((/** @type {Point} */ point) => [point.id, point]));
-      this.#derive();
+      this.#takePoints(points, seq);
       this.tell("points");
       this.tell("acknowledged");
     } catch {
@@ -161,7 +163,7 @@ export class Store extends EventTarget {
     if (!step) return undefined;
     this.#done.push(step);
     // A point that was added and taken away again comes back as what it was.
-    this.#apply(step.redo.map((op) => (op.kind === "add" ? { ...op, kind: "restore" } : op)));
+    this.#apply(step.redo.map((op) => (op.kind === "add" ? { id: "", kind: "restore", point: op.point } : op)));
     return step;
   }
 
@@ -191,9 +193,14 @@ export class Store extends EventTarget {
   /** @param {Entry} entry @param {Result} result */
   #settled(entry, result) {
     const { op } = entry;
-    if (result.point) this.#takePoint(result.point);
+    if (result.point) this.#hear(result.seq ?? 0, result.point);
     if (result.status === "rejected") this.tell("rejected", { op, error: result.error });
     if (result.status === "kept") this.tell("kept", { op, point: result.point });
+    if (!op.point && result.status !== "rejected") {
+      // Until the project is asked again, what was hoped for is what is true.
+      this.project.classes = applyToClasses(this.project.classes, [op]);
+      applyToPoints(this.#known, this.#gone, op, this.image?.id ?? null);
+    }
     this.refreshProject();
     this.#derive();
     this.tell("points");
@@ -202,21 +209,38 @@ export class Store extends EventTarget {
 
   /**
    * A change that somebody made, perhaps this tab itself.
-   * @param {{client: string, op: Operation, point: any}} change
+   * @param {{seq: number, client: string, op: Operation, point: any}} change
    */
   heard(change) {
     if (change.client === this.client) return;
     this.refreshProject();
+    this.tell("elsewhere");
     if (!change.point) {
       void this.refreshPoints();
       return;
     }
-    this.#takePoint(change.point);
-    this.#derive();
-    this.tell("elsewhere", change.point.image);
+    this.#hear(change.seq, change.point);
     if (change.point.image !== this.image?.id) return;
+    this.#derive();
     this.tell("points");
     this.tell("acknowledged");
+  }
+
+  /**
+   * The points of the image on show as they were at some moment, and what was heard of them since.
+   * @param {Point[]} points @param {number} seq
+   */
+  #takePoints(points, seq) {
+    this.#known = new Map(points.map((point) => [point.id, point]));
+    for (const news of this.#recent) if (news.seq > seq) this.#takePoint(news.point);
+    this.#derive();
+  }
+
+  /** @param {number} seq @param {any} point */
+  #hear(seq, point) {
+    this.#recent.push({ seq, point });
+    if (this.#recent.length > REMEMBERED) this.#recent.shift();
+    this.#takePoint(point);
   }
 
   /** @param {any} point */

@@ -45,6 +45,7 @@ export class Workbench {
     gestures.positionOf = (point) => store.points.get(point) ?? { x: 0, y: 0 };
     store.on("image", () => {
       this.cursor = this.pointer = this.#hovered = this.#dragged = null;
+      this.mark(null);
     });
   }
 
@@ -74,7 +75,7 @@ export class Workbench {
     store.tell("selected");
     const { region } = this;
     if (region && at.x >= region.x && at.y >= region.y && at.x < region.x + region.width && at.y < region.y + region.height) {
-      this.region = null;
+      this.mark(null);
     }
     say(`${store.classOf(current)?.name} at ${place.x.toFixed(0)}, ${place.y.toFixed(0)}. ${counted(store.points.size, "point")}.`);
   }
@@ -250,11 +251,21 @@ export class Workbench {
 
   /** Let go of what is chosen and marked. */
   release() {
-    this.region = null;
+    this.mark(null);
     this.cursor = null;
     if (this.store.selected) this.select(null);
     this.viewer.redraw();
     this.onPointer();
+  }
+
+  /**
+   * Mark a region of the image; null marks nothing.
+   * @param {Region | null} region
+   */
+  mark(region) {
+    this.region = region;
+    this.viewer.canvas.dataset.region = region ? "shown" : "";
+    this.viewer.redraw();
   }
 
   // Drawing
