@@ -7,12 +7,14 @@ READY := $(VENV)/.ready
 # Two workers fill two cores when each computes with one thread.
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint format bench docs lock clean
+.PHONY: help setup demo test lint format bench browser screenshots docs lock clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
 	@echo "make test    set up, then run the tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   speed benchmarks, written to benchmarks/speed/results/"
+	@echo "make browser finds or installs a Chromium for the tests of the annotator's page"
+	@echo "make screenshots  the pictures of the annotator in docs/images/"
 	@echo "make docs    the pages that are made from code and from benchmark results"
 	@echo "make lock    pin the newest dependencies that pyproject.toml admits"
 
@@ -46,6 +48,12 @@ format: setup
 bench: setup
 	$(BIN)/python benchmarks/speed/run.py
 	$(BIN)/python benchmarks/speed/loading.py
+
+browser: setup
+	@$(BIN)/python -m tests.browser.setup
+
+screenshots: browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.browser.screenshots
 
 docs: setup
 	$(BIN)/python docs/make.py
