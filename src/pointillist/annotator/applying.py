@@ -128,7 +128,7 @@ class Applier:
         self._check_position(image, operation.x, operation.y)
         label = _revived(tables, _known_class(tables, operation.class_))
         row = PointRow(operation.point, image, operation.x, operation.y, label, seq, client, False)
-        tables.put_point(row, place=seq)
+        tables.put_point(row)
         return "done", row
 
     def _change(

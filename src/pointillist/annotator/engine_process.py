@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pointillist.annotator.jobs import DROP, STOP, Clicks, Failure, LayerJob, LookJob, Region
+from pointillist.annotator.jobs import DROP, Clicks, Failure, LayerJob, LookJob, Region
 from pointillist.annotator.layer import layer_labels, layer_png
 from pointillist.annotator.models import Model
 from pointillist.annotator.regions import unsure_region
@@ -40,8 +40,6 @@ class Engine:
             try:
                 number, job = self._connection.recv()
             except (EOFError, OSError):
-                return
-            if job == STOP:
                 return
             if job == DROP:
                 self._dropped.add(number)

@@ -16,9 +16,6 @@ Lane = Literal["fast", "full", "look"]
 DROP = "drop"
 """In place of a job: it is not wanted any more."""
 
-STOP = "stop"
-"""In place of a job: the process ends."""
-
 
 @dataclass(frozen=True)
 class Clicks:

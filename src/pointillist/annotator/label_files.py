@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class LabelFiles:
         self._told = told
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._written_seq = -1
         self._thread: threading.Thread | None = None
         self.problem: PointillistError | None = None
@@ -99,26 +100,24 @@ class LabelFiles:
         Raises:
             PointillistError: See `flush`.
         """
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
         self.flush()
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.wait(timeout=5.0)
             self._wake.clear()
-            if self._closing or self.current:
+            if self._closing.is_set() or self.current:
                 continue
             started = time.monotonic()
-            try:
+            # A failure is told to the page; the operations are safe in the store, and the next round tries again.
+            with suppress(PointillistError):
                 self.flush()
-            except PointillistError:
-                # Told to the page; the operations are safe in the store, and the next round tries again.
-                self._wake.wait(timeout=PAUSE)
             # Writing a million points takes seconds; the clicks come first.
-            time.sleep(max(PAUSE, 5 * (time.monotonic() - started)) if not self._closing else 0)
+            self._closing.wait(max(PAUSE, 5 * (time.monotonic() - started)))
 
     def _flush(self) -> None:
         with self._lock:
@@ -162,7 +161,9 @@ class LabelFiles:
         if not self._changed_by_others("points", path):
             return
         found = NativeCsv().read(path)
-        before = Counter(_rows(NativeCsv().read(self._base))) if self._base.is_file() else Counter()
+        # What stood there before, if this very store wrote it; without it nothing counts as removed by hand.
+        ours = self._base.is_file() and _digest(self._base) == self._store.fact("points written")
+        before = Counter(_rows(NativeCsv().read(self._base))) if ours else Counter()
         self._back_up(path)
         digest = _digest(path)
         self._writer.submit(lambda tables: self._merge(tables, found, before, digest)).result()
@@ -186,12 +187,14 @@ class LabelFiles:
             for given in live[row][:count]:
                 tables.sql.execute("UPDATE points SET deleted=1, version=?, client=? WHERE id=?", (seq, CLIENT, given))
             live[row] = live[row][count:]
-        for row, count in (after - before).items():
-            # A row that the store has already is no second point.
-            for _ in range(min(count, after[row] - len(live[row]))):
+        # A row that the store has already is no second point.
+        needed = Counter({row: min(n, after[row] - len(live[row])) for row, n in (after - before).items()})
+        for number, row in enumerate(_rows(found)):
+            if needed[row] > 0:
+                needed[row] -= 1
                 image, x, y, label, extra = row
                 point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
-                tables.put_point(point, place=seq, extra=dict(extra))
+                tables.put_point(point, number=number, extra=dict(extra))
         tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
         tables.set_fact("points written", digest)
 

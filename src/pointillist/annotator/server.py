@@ -31,7 +31,9 @@ _STATUS: tuple[tuple[type[PointillistError], int], ...] = ((SaveError, 507), (Ru
 log = logging.getLogger("pointillist.annotator")
 
 
-def make_app(session: Session, *, port: int, hosts: Iterable[str] = (), token: str | None = None) -> ASGIApp:
+def make_app(
+    session: Session, *, port: int, hosts: Iterable[str] = (), token: str | None = None, warm: bool = True
+) -> ASGIApp:
     """The whole application for an opened folder; it closes the folder when it ends.
 
     Args:
@@ -39,6 +41,7 @@ def make_app(session: Session, *, port: int, hosts: Iterable[str] = (), token: s
         port: Port that is served, which requests must name.
         hosts: Names this server goes by, besides those of this machine.
         token: What users must show; None where only this machine is served.
+        warm: Start the engine when a page is opened, not at its first layer.
     """
 
     work = Work(session)
@@ -57,7 +60,8 @@ def make_app(session: Session, *, port: int, hosts: Iterable[str] = (), token: s
 
     @app.get("/api/project")
     def project() -> dict[str, Any]:
-        work.engine.start()  # somebody is looking: the first click will want a layer
+        if warm:
+            work.engine.start()
         return work.project()
 
     @app.get("/", include_in_schema=False)

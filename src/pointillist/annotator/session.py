@@ -38,6 +38,7 @@ class Session:
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
+        self._closed = False
         self._guard = _guard(folder)
         self.store = Store(folder.own / "annotator.sqlite")
         self.catalogue = Catalogue(folder, self.store.fact("secret"))
@@ -57,11 +58,14 @@ class Session:
             raise
 
     def close(self) -> None:
-        """Write the label files, and let go of the folder.
+        """Write the label files, and let go of the folder; a second time does nothing.
 
         Raises:
             PointillistError: The label files could not be written; the store has everything.
         """
+        if self._closed:
+            return
+        self._closed = True
         try:
             self.files.close()
         finally:

@@ -64,6 +64,9 @@ class PointRow:
     deleted: bool
 
 
+_WITH_ONE = 2**23
+"""More points than any operation brings."""
+
 _POINT = "id, image, x, y, class, version, client, deleted"
 
 
@@ -243,14 +246,13 @@ class Tables:
         """Number of points of each image that has some."""
         return dict(self.sql.execute("SELECT image, count(*) FROM points WHERE deleted=0 GROUP BY image"))
 
-    def put_point(self, row: PointRow, *, place: int, extra: Mapping[str, str] | None = None) -> None:
-        """Add a point."""
+    def put_point(self, row: PointRow, *, number: int = 0, extra: Mapping[str, str] | None = None) -> None:
+        """Add a point, after all others; `number` counts those that come with the same operation."""
+        place = row.version * _WITH_ONE + number
+        more = json.dumps(extra) if extra else None
         self.sql.execute(
             f"INSERT INTO points({_POINT}, place, extra) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(row.id, row.image, row.x, row.y, row.label, row.version, row.client, int(row.deleted), place),
-                json.dumps(extra) if extra else None,
-            ),
+            (row.id, row.image, row.x, row.y, row.label, row.version, row.client, int(row.deleted), place, more),
         )
 
     def change_point(self, row: PointRow) -> None:

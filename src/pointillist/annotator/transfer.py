@@ -202,7 +202,7 @@ def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
         if (int(point.x), int(point.y), label) in there[point.image]:
             continue
         row = PointRow(uuid.uuid4().hex, point.image, point.x, point.y, label, seq, CLIENT, False)
-        tables.put_point(row, place=seq)
+        tables.put_point(row, number=count)
         images[point.image] = None
         count += 1
     if not count and not added:
