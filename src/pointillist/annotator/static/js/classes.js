@@ -146,7 +146,7 @@ export class ClassesPanel {
         el("kbd", { text: key, "aria-hidden": "true" }),
         swatch(one),
         el("span", { class: "class-name", text: one.name, title: one.name }),
-        one.background && one.name.toLowerCase() !== "background" ? el("span", { class: "note", text: "background" }) : null,
+        one.background && one.name.toLowerCase() !== "background" ? el("span", { class: "note class-tag", text: "background" }) : null,
         el("span", { class: "class-count number soft", text: one.points.toLocaleString("en"), title: counted(one.points, "click") }),
       ),
       el("button", { class: "quiet", "aria-label": `Change ${one.name}`, title: "Rename, recolour, merge", onclick: () => this.#edit(one) }, icon("edit")),

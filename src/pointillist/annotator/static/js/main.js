@@ -93,7 +93,7 @@ store.on("image", () => {
     void prepareNeighbour();
   }
   drawPlace();
-  drawEmpty(imageError);
+  drawTrouble(imageError);
 });
 store.on("points image", () => {
   if (!store.image) return;
@@ -110,19 +110,11 @@ function drawPlace() {
 }
 
 /** @param {{found: string, cure: string} | null} trouble */
-function drawEmpty(trouble) {
+function drawTrouble(trouble) {
   const box = byId("stage-empty");
-  const total = store.project?.images.total ?? 0;
-  box.hidden = Boolean(store.image) || (!trouble && total > 0);
-  if (trouble) {
-    box.replaceChildren(el("h2", { text: "This image cannot be shown" }), el("p", { text: trouble.found }), el("p", { text: trouble.cure }));
-  } else if (!total) {
-    box.replaceChildren(
-      el("h2", { text: "No images yet" }),
-      el("p", { text: "Put photographs into this folder, or into its folder images, and reload the page." }),
-      el("button", { class: "primary", text: "Reload", onclick: () => location.reload() }),
-    );
-  }
+  box.hidden = !trouble;
+  if (!trouble) return;
+  box.replaceChildren(el("h2", { text: "This image cannot be shown" }), el("p", { text: trouble.found }), el("p", { text: trouble.cure }));
 }
 
 /** Walk through the list as it is filtered. @param {1 | -1} step */
@@ -333,7 +325,6 @@ async function begin() {
   if (/^[0-9a-f]{24}$/.test(last)) await store.open(last);
   const first = store.image ? undefined : await catalogue.item(0);
   if (first) await openAt(0, first);
-  else if (!store.image) drawEmpty(null);
   if (!store.classes.length) classes.startAdding();
 }
 

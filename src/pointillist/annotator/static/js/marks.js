@@ -8,7 +8,7 @@ import { toScreen } from "./view.js";
  * @typedef {{color: string, background: boolean, selected?: boolean, hovered?: boolean, waiting?: boolean}} Look
  */
 
-const RADIUS = 7.5;
+const RADIUS = 8;
 
 /**
  * @param {CanvasRenderingContext2D} context
@@ -37,10 +37,10 @@ export function drawMark(context, at, look) {
     context.strokeStyle = style;
     context.stroke();
   };
-  stroke("rgb(0 0 0 / 0.65)", look.selected ? 8 : 6);
-  stroke("#ffffff", look.selected ? 6.5 : 4.5);
+  stroke("rgb(0 0 0 / 0.65)", look.selected ? 8.5 : 7);
+  stroke("#ffffff", look.selected ? 7 : 5.5);
   context.setLineDash(look.waiting ? [3, 2] : []);
-  stroke(look.color, look.selected ? 3.5 : 2.5);
+  stroke(look.color, look.selected ? 4 : 3);
   context.setLineDash([]);
 }
 

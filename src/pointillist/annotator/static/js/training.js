@@ -164,7 +164,7 @@ export class TrainingPanel {
     ];
     this.curves.replaceChildren(
       ...(loss.length ? [plot("Loss", loss, false)] : []),
-      ...(shares.length ? [plot("Shares", shares, true)] : []),
+      ...(shares.length ? [plot("Quality", shares, true)] : []),
     );
   }
 

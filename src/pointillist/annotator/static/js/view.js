@@ -86,3 +86,18 @@ export function showing(view, at, screen, margin = 40) {
     Math.max(0, Math.min(margin, room / 2) - where) - Math.max(0, where - (room - Math.min(margin, room / 2)));
   return { scale: view.scale, x: view.x + shift(seen.x, screen.width), y: view.y + shift(seen.y, screen.height) };
 }
+
+/**
+ * The same view, shifted so that the image leaves no more of the screen empty than it must.
+ * @param {View} view @param {Size} image @param {Size} screen
+ * @returns {View}
+ */
+export function filled(view, image, screen) {
+  const hold = (/** @type {number} */ shift, /** @type {number} */ length, /** @type {number} */ room) =>
+    length <= room ? (room - length) / 2 : Math.min(0, Math.max(room - length, shift));
+  return {
+    scale: view.scale,
+    x: hold(view.x, image.width * view.scale, screen.width),
+    y: hold(view.y, image.height * view.scale, screen.height),
+  };
+}

@@ -1,5 +1,5 @@
 import { oncePerFrame } from "./dom.js";
-import { centred, fit, kept, showing, toImage, zoom } from "./view.js";
+import { centred, filled, fit, kept, showing, toImage, zoom } from "./view.js";
 
 /** @import { Position, Size, View } from "./view.js" */
 
@@ -88,16 +88,16 @@ export class Viewer {
   }
 
   /**
-   * Put a box of the image in the middle, zoomed so that it fills about half of the screen.
+   * Put a box of the image in the middle, so that it and its surroundings can be judged.
    * @param {{x: number, y: number, width: number, height: number}} box
    */
   frame(box) {
     if (!this.image) return;
     const { width, height } = this.screen;
     const whole = fit(this.image, this.screen).scale;
-    const scale = Math.max(whole, Math.min(16, (0.5 * width) / box.width, (0.5 * height) / box.height));
+    const scale = Math.max(whole, Math.min(8, (0.35 * width) / box.width, (0.35 * height) / box.height));
     const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-    this.#set(kept(centred(scale, middle, this.screen), this.image, this.screen), scale === whole);
+    this.#set(filled(centred(scale, middle, this.screen), this.image, this.screen), scale === whole);
   }
 
   /** @param {{clientX: number, clientY: number}} event @returns {Position} CSS pixels on the canvas */
