@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,16 +13,20 @@ from PIL import Image
 from torch import Tensor
 
 from pointillist.annotator.jobs import Clicks
+from pointillist.classes import ClassSet
 from pointillist.points.border import border_points
 from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
 from pointillist.pseudomask.reliability import IGNORE
-from pointillist.training.methods.single_stage import SingleStageOptions
+from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
 
 GAMMA = 2.0
 """Price of colour without a model: so many image scales √(H·W) for the way from black to white in one channel."""
 
 SPREAD = 0.1
 """Without a model, a class loses the factor e of its share with so much more distance, in image scales."""
+
+PLAIN = PseudoMaskGenerator(background=None, sigma_start=0.2, sigma_end=1.0, low=0.1, cut=0.4, cut_background=0.4)
+"""The generator without a model."""
 
 PROGRESS = 0.75
 """Without a model, how far the fields have expanded; with one, they have wholly, as at the end of its training."""
@@ -75,13 +79,13 @@ def layer_labels(
     points = torch.from_numpy(table).float()
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].float() / 255
     scale = (height * width) ** 0.5
-    options = SingleStageOptions() if knowledge is None else knowledge.options
     gamma = GAMMA * scale if knowledge is None else knowledge.gamma
     fields = distance_fields([points], (height, width), len(present), metric="geodesic", image=image, gamma=gamma)
     if not still_wanted():
         return None
     probabilities = shares_of(fields, scale) if knowledge is None else knowledge.probabilities[present][None]
-    generator = make_generator(options, None if clicks.background is None else present.index(clicks.background))
+    base = PLAIN if knowledge is None else generator_of(knowledge.options)
+    generator = replace(base, background=None if clicks.background is None else present.index(clicks.background))
     progress = PROGRESS if knowledge is None else 1.0
     labels = generator(image, probabilities, [points], progress=progress, fields=fields).labels[0].numpy()
     back = np.full(256, IGNORE, np.uint8)
@@ -95,21 +99,10 @@ def shares_of(fields: Tensor, scale: float) -> Tensor:
     return torch.where(fields.isfinite(), shares, 0.0)
 
 
-def make_generator(options: SingleStageOptions, background: int | None) -> PseudoMaskGenerator:
-    """The generator of the method `single-stage`."""
-    return PseudoMaskGenerator(
-        background=background,
-        presence=True,
-        dilations=options.dilations,
-        iterations=options.iterations,
-        metric="geodesic",
-        sigma_start=options.sigma_start,
-        sigma_end=options.sigma_end,
-        reliability=options.reliability,
-        low=options.low,
-        cut=options.cut,
-        cut_background=options.cut_background,
-    )
+def generator_of(options: SingleStageOptions) -> PseudoMaskGenerator:
+    """The generator that a training with these options uses, but for its background."""
+    anything = ClassSet.create(("a", "b"), policy="none")
+    return SingleStage(options, anything, 1).generator
 
 
 def layer_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:

@@ -27,11 +27,7 @@ def make(transfer: Transfer) -> APIRouter:
         format: Annotated[str, Query(max_length=50)] = "auto",
         add_classes: bool = False,
     ) -> dict[str, Any]:
-        options = {
-            key.removeprefix("option."): value
-            for key, value in request.query_params.items()
-            if key.startswith("option.")
-        }
+        options = _options(request)
         kept = check_upload_name(name)
         home = await run_in_threadpool(transfer.temporary)
         try:
@@ -43,13 +39,20 @@ def make(transfer: Transfer) -> APIRouter:
             await run_in_threadpool(lambda: shutil.rmtree(home, ignore_errors=True))
 
     @routes.get("/api/export")
-    def give_out(format: Annotated[str, Query(max_length=50)]) -> Response:
-        name, content = transfer.give_out(format)
+    def give_out(request: Request, format: Annotated[str, Query(max_length=50)]) -> Response:
+        name, content = transfer.give_out(format, _options(request))
         # Never shown, always kept: whatever a label file holds, no browser takes it for a page.
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     return routes
+
+
+def _options(request: Request) -> dict[str, str]:
+    """What the query says about a format: `option.order=xy`."""
+    return {
+        key.removeprefix("option."): value for key, value in request.query_params.items() if key.startswith("option.")
+    }
 
 
 async def _receive(request: Request, file: Path) -> None:

@@ -55,6 +55,7 @@ def describe_formats() -> list[dict[str, Any]]:
             "reads": True,
             "writes": True,
             "one_per_image": kind.one_per_image,
+            "options": [option for option in kind.Options.model_fields if option != "origin"],
         }
         for name, kind in formats().items()
     ]
@@ -143,16 +144,20 @@ class Transfer:
             "examples": [{"found": r.found, "cure": r.cure} for r in checked.rejections[:EXAMPLES]],
         }
 
-    def give_out(self, format_name: str) -> tuple[str, bytes]:
+    def give_out(self, format_name: str, options: Mapping[str, str]) -> tuple[str, bytes]:
         """All points as a label file; a zip of them where the format has one per image.
+
+        Args:
+            format_name: The format.
+            options: What the user wants of it.
 
         Returns:
             A name for the file, and its content.
 
         Raises:
-            PointsError: There is no such format, or it cannot hold these points.
+            PointsError: There is no such format or option, or it cannot hold these points.
         """
-        kind = get_format(format_name)
+        kind = get_format(format_name, options)
         session = self._session
         tables = session.store.reading()
         classes = {row.id: row.name for row in tables.classes()}
@@ -202,11 +207,13 @@ def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
         if (int(point.x), int(point.y), label) in there[point.image]:
             continue
         row = PointRow(uuid.uuid4().hex, point.image, point.x, point.y, label, seq, CLIENT, False)
-        tables.put_point(row, number=count)
+        tables.put_point(row, number=count, extra=point.extra)
         images[point.image] = None
         count += 1
     if not count and not added:
         return tables.seq(), 0, []
+    columns = dict.fromkeys([*json.loads(tables.fact("columns") or "[]"), *checked.points.columns])
+    tables.set_fact("columns", json.dumps(list(columns)))
     told = list(images) if len(images) <= MANY else None
     tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "import", "images": told}, time.time())
     return seq, count, added

@@ -1,0 +1,309 @@
+"""The live layer is the generator's own result; the newest request wins."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pointillist.annotator import live as live_module
+from pointillist.annotator.engine import EngineClient
+from pointillist.annotator.engine_process import Engine
+from pointillist.annotator.jobs import Clicks, LayerJob, LookJob
+from pointillist.annotator.layer import GAMMA, PLAIN, PROGRESS, SPREAD, Knowledge, layer_labels, layer_png
+from pointillist.annotator.layer_queue import LayerQueue
+from pointillist.annotator.live import Live
+from pointillist.annotator.regions import unsure_region
+from pointillist.annotator.session import Session
+from pointillist.classes import ClassSet
+from pointillist.errors import RunError
+from pointillist.pseudomask import distance_fields
+from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
+from tests.annotator.conftest import Hand, Serve
+from tests.conftest import CLASSES, draw_tiny, write_tiny
+
+CLASS_SET = ClassSet.create(["a", "b", "c", "d", "e"], background="b")
+
+
+def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """An image and clicks of the classes 1 (background), 2 and 4 of five."""
+    image, _, clicks = draw_tiny(seed)
+    return image, np.array([(x, y, {0: 1, 1: 2, 2: 4}[c]) for x, y, c in clicks])
+
+
+def tensors(image: np.ndarray, points: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(image.transpose(2, 0, 1).copy())[None].float() / 255, torch.from_numpy(points).float()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_a_model_the_layer_is_the_generators_result(seed: int) -> None:
+    """All five classes at once, as in training; the layer computes only those that are present."""
+    image, points = scene(seed)
+    pixels, clicks = tensors(image, points)
+    scale = (48 * 64) ** 0.5
+    fields = distance_fields([clicks], (48, 64), 5, metric="geodesic", image=pixels, gamma=GAMMA * scale)
+    shares = torch.where(fields.isfinite(), torch.softmax(-fields / (SPREAD * scale), dim=1), 0.0)
+    generator = replace(PLAIN, background=1)
+    expected = generator(pixels, shares, [clicks], progress=PROGRESS, fields=fields).labels[0].numpy()
+    found = layer_labels(image, Clicks(points, 5, background=1), (48, 64))
+    assert found is not None
+    assert np.array_equal(found, expected)
+    assert set(np.unique(found)) <= {1, 2, 4, 255}
+    assert {1, 2, 4} <= set(np.unique(found))
+
+
+@pytest.mark.parametrize("background", [None, 1, 3])
+def test_with_a_model_the_layer_is_the_generators_result(background: int | None) -> None:
+    """Also where the background was never clicked (3), and where there is none."""
+    image, points = scene()
+    pixels, clicks = tensors(image, points)
+    options = SingleStageOptions(gamma=80.0, low=0.05, iterations=4)
+    probabilities = torch.rand(5, 48, 64, generator=torch.Generator().manual_seed(1)).softmax(0)
+    classes = ClassSet.create(list(CLASS_SET), background="abcde"[background]) if background is not None else None
+    policy = classes or ClassSet.create(list(CLASS_SET), policy="none")
+    generator = SingleStage(options, policy, 1).generator
+    expected = generator(pixels, probabilities[None], [clicks], progress=1.0).labels[0].numpy()
+    knowledge = Knowledge(probabilities, options, gamma=80.0)
+    found = layer_labels(image, Clicks(points, 5, background), (48, 64), knowledge)
+    assert found is not None
+    assert np.array_equal(found, expected)
+
+
+def test_a_smaller_layer_moves_the_clicks_with_the_image() -> None:
+    image, points = scene()
+    half = np.asarray(Image.fromarray(image).resize((32, 24)))
+    found = layer_labels(half, Clicks(points, 5, 1), (48, 64))
+    assert found is not None
+    assert found.shape == (24, 32)
+    for x, y, c in points:
+        assert found[int(y / 2), int(x / 2)] == c
+
+
+def test_the_border_policy_clicks_the_border() -> None:
+    image, points = scene()
+    points = points[points[:, 2] != 1]
+    without = layer_labels(image, Clicks(points, 5, 1), (48, 64))
+    with_border = layer_labels(image, Clicks(points, 5, 1, border=True), (48, 64))
+    assert without is not None
+    assert with_border is not None
+    assert 1 not in without
+    assert with_border[0, 0] == 1
+
+
+def test_what_is_not_wanted_any_more_is_not_finished() -> None:
+    image, points = scene()
+    assert layer_labels(image, Clicks(points, 5, 1), (48, 64), still_wanted=lambda: False) is None
+
+
+def test_the_picture_holds_classes_as_colours_and_nothing_where_undecided() -> None:
+    labels = np.array([[0, 1], [255, 1]], np.uint8)
+    picture = Image.open(io.BytesIO(layer_png(labels, ["#102030", "#ff0080"])))
+    assert picture.mode == "P"
+    rgba = np.asarray(picture.convert("RGBA"))
+    assert rgba[0, 0].tolist() == [16, 32, 48, 255]
+    assert rgba[0, 1].tolist() == rgba[1, 1].tolist() == [255, 0, 128, 255]
+    assert rgba[1, 0, 3] == 0
+
+
+# The queue
+
+
+def test_the_newest_request_of_a_tab_wins() -> None:
+    queue: LayerQueue[str] = LayerQueue()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(wanted: Callable[[], bool]) -> str | None:
+        begun.set()
+        go_on.wait(30)
+        return "slow" if wanted() else None
+
+    def quick(_wanted: Callable[[], bool]) -> str:
+        return "quick"
+
+    running = queue.submit("tab-one", "fast", slow)
+    begun.wait(30)
+    waiting = queue.submit("tab-one", "fast", quick)
+    other = queue.submit("tab-two", "fast", quick)
+    full = queue.submit("tab-one", "full", quick)
+    newest = queue.submit("tab-one", "fast", quick)
+    assert waiting.result(30) is None
+    go_on.set()
+    assert running.result(30) is None
+    assert newest.result(30) == other.result(30) == "quick"
+    assert full.result(30) in ("quick", None)
+    queue.close()
+
+
+def test_a_full_layer_keeps_no_quick_one_waiting() -> None:
+    queue: LayerQueue[str] = LayerQueue()
+    go_on = threading.Event()
+    full = queue.submit("tab-one", "full", lambda _wanted: (go_on.wait(30) and "full") or None)
+    quick = queue.submit("tab-two", "fast", lambda _wanted: "quick")
+    assert quick.result(30) == "quick"
+    assert not full.done()
+    go_on.set()
+    assert full.result(30) == "full"
+    queue.close()
+
+
+def test_a_failure_reaches_who_asked() -> None:
+    queue: LayerQueue[str] = LayerQueue()
+
+    def fail(_wanted: Callable[[], bool]) -> str:
+        raise RunError("no.", cure="Try again.")
+
+    with pytest.raises(RunError):
+        queue.submit("tab-one", "fast", fail).result(30)
+    assert queue.submit("tab-one", "fast", lambda _wanted: "next").result(30) == "next"
+    queue.close()
+
+
+# The engine's process, and the way there
+
+
+class Here(EngineClient):
+    """An engine in this process: what is asked, without the seconds that another process takes to start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: list[LayerJob | LookJob] = []
+        self._engine = Engine(None)  # type: ignore[arg-type]
+
+    def run(self, job: LayerJob | LookJob, wanted: Callable[[], bool] = lambda: True) -> object:
+        self.jobs.append(job)
+        return self._engine._layer(1, job) if isinstance(job, LayerJob) else self._engine._look(job)
+
+
+def test_a_layer_of_the_acknowledged_points(hand: Hand) -> None:
+    engine = Here()
+    live = Live(hand.session, engine)
+    hand.add("point-01", 3.5, 4.5, "soil")
+    hand.add("point-02", 20.5, 10.5, "berry")
+    layer = live.layer("i0.png", "tab-one-0", "full").result(60)
+    assert layer is not None
+    assert (layer.size, layer.exact, layer.seq, layer.source) == ((24, 32), True, 4, "points")
+    rgba = np.asarray(Image.open(io.BytesIO(layer.png)).convert("RGBA"))
+    colors = {row.name: row.color for row in hand.session.store.reading().classes()}
+    assert "#" + rgba[4, 3, :3].tobytes().hex() == colors["soil"]
+    assert "#" + rgba[10, 20, :3].tobytes().hex() == colors["berry"]
+    live.queue.close()
+
+
+def test_too_large_images_get_the_largest_layer_that_is_affordable(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "FAST", 100)
+    monkeypatch.setattr(live_module, "FULL_PLANES", 400)
+    live = Live(hand.session, Here())
+    hand.add("point-01", 3.5, 4.5, "berry")
+    quick = live.layer("i0.png", "tab-one-0", "fast").result(60)
+    full = live.layer("i0.png", "tab-one-0", "full").result(60)
+    assert quick is not None
+    assert full is not None
+    assert quick.size[0] * quick.size[1] <= 100
+    # Two classes are computed: the clicked one and the background.
+    assert 150 < full.size[0] * full.size[1] <= 200
+    assert not full.exact
+    live.queue.close()
+
+
+def test_over_the_wire(data: Path, serve: Serve) -> None:
+    """The real process behind the real server; its death is survived."""
+    live = serve(data)
+    image = live.client.get("/api/images").json()["images"][0]["id"]
+    request = {"client": "tab-one-0", "request": 1, "quality": "fast"}
+    empty = live.client.post(f"/api/images/{image}/layer", json=request)
+    assert (empty.status_code, empty.headers["x-layer"]) == (204, "empty")
+    live.client.post(
+        "/api/ops",
+        json={
+            "client": "tab-one-0",
+            "ops": [
+                {"id": "op-00001", "kind": "class-add", "class": "class-01", "name": "berry"},
+                {
+                    "id": "op-00002",
+                    "kind": "add",
+                    "point": "point-01",
+                    "image": image,
+                    "x": 3,
+                    "y": 3,
+                    "class": "class-01",
+                },
+            ],
+        },
+    )
+    answer = live.client.post(f"/api/images/{image}/layer", json=request)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.headers["x-layer-source"] == "points"
+    assert Image.open(io.BytesIO(answer.content)).size == (32, 24)
+    import multiprocessing
+
+    for child in multiprocessing.active_children():
+        if child.name == "annotator-engine":
+            child.kill()
+            child.join()
+    again = live.client.post(f"/api/images/{image}/layer", json=request)
+    assert again.status_code == 200
+    assert again.content == answer.content
+
+
+# Where the model is unsure
+
+
+def test_the_region_is_where_uncertainty_is_and_clicks_are_not() -> None:
+    uncertainty = np.zeros((50, 100), np.float32)
+    uncertainty[10:20, 60:80] = 0.9
+    uncertainty[30:40, 20:40] = 1.0
+    nothing = np.zeros((0, 2))
+    region = unsure_region(uncertainty, nothing, (500, 1000))
+    assert (region.x, region.y, region.width, region.height) == (200, 300, 200, 100)
+    assert region.score == pytest.approx(1.0)
+    # A click there: now the other one teaches more.
+    clicked = np.array([(x * 10.0, y * 10.0) for x in range(20, 40, 4) for y in range(30, 40, 4)])
+    region = unsure_region(uncertainty, clicked, (500, 1000))
+    assert (region.x, region.y) == (600, 100)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (7, 11)])
+def test_regions_of_small_images_lie_inside(size: tuple[int, int]) -> None:
+    uncertainty = np.random.default_rng(0).random(size).astype(np.float32)
+    region = unsure_region(uncertainty, np.array([[0.5, 0.5]]), size)
+    assert region.x >= 0
+    assert region.y >= 0
+    assert region.x + region.width <= size[1]
+    assert region.y + region.height <= size[0]
+
+
+def test_the_engine_reports_what_it_cannot_do(tmp_path: Path) -> None:
+    sent: list[tuple[int, object]] = []
+
+    class Wire:
+        def send(self, answer: tuple[int, object]) -> None:
+            sent.append(answer)
+
+    engine = Engine(Wire())  # type: ignore[arg-type]
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    engine._answer(7, LookJob("look", pixels, np.zeros((0, 2)), (4, 4), tmp_path / "none"))
+    number, failure = sent[0]
+    assert number == 7
+    assert "no such run" in failure.found  # type: ignore[attr-defined]
+
+
+def test_a_session_of_a_data_set_shows_its_layer(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
+    """The layer of a labelled data set agrees with its masks far better than chance."""
+    data = write_tiny(tmp_path / "tiny")
+    live = Live(opened(data), Here())
+    layer = live.layer("tiny_0.png", "tab-one-0", "full").result(60)
+    assert layer is not None
+    labels = np.asarray(Image.open(io.BytesIO(layer.png)))
+    _, mask, _ = draw_tiny(0)
+    decided = labels != 255
+    assert decided.mean() > 0.1
+    assert (labels[decided] == mask[decided]).mean() > 0.8
+    assert len(CLASSES) == 3
+    live.queue.close()

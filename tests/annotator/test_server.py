@@ -1,0 +1,188 @@
+"""The server from a page's point of view."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pointillist.annotator.applying import Applier
+from pointillist.annotator.store import Store, Tables
+from pointillist.errors import SaveError
+from tests.annotator.conftest import Live, Serve
+from tests.conftest import Cli
+
+
+def ops(live: Live, *operations: dict[str, Any], client: str = "tab-one-0") -> httpx.Response:
+    return live.client.post("/api/ops", json={"client": client, "ops": list(operations)})
+
+
+def first_image(live: Live) -> str:
+    return str(live.client.get("/api/images").json()["images"][0]["id"])
+
+
+SOIL = {"id": "op-soil-0", "kind": "class-add", "class": "class-soil", "name": "soil", "background": True}
+BERRY = {"id": "op-berry-0", "kind": "class-add", "class": "class-berry", "name": "berry"}
+
+
+def click(live: Live, number: int, **values: Any) -> dict[str, Any]:
+    point = {"id": f"op-{number:06}", "kind": "add", "point": f"point-{number:06}", "x": 1.5, "y": 2.5}
+    return {**point, "image": live.session.catalogue.id("i0.png"), "class": "class-soil", **values}
+
+
+def test_the_page_and_its_parts(live: Live) -> None:
+    page = live.client.get("/")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_from_nothing_to_points(live: Live) -> None:
+    project = live.client.get("/api/project").json()
+    assert project["classes"] == []
+    assert project["can_train"]["ok"] is False
+    assert project["training"]["state"] == "idle"
+    assert project["model"] is None
+    assert {f["name"] for f in project["formats"]} >= {"csv", "labelme", "coco"}
+    answer = ops(live, SOIL, BERRY, click(live, 1)).json()
+    assert [result["status"] for result in answer["results"]] == ["done"] * 3
+    assert answer["cost"]["clicks"] == 1
+    project = live.client.get("/api/project").json()
+    assert [(c["name"], c["background"], c["points"]) for c in project["classes"]] == [
+        ("soil", True, 1),
+        ("berry", False, 0),
+    ]
+    assert project["images"] == {"total": 3, "labelled": 1, "points": 1, "left_out": 0}
+    assert project["can_train"]["ok"] is True
+
+
+def test_lists_of_images(live: Live) -> None:
+    ops(live, SOIL, click(live, 1))
+
+    def names(**query: Any) -> list[str]:
+        return [e["name"] for e in live.client.get("/api/images", params=query).json()["images"]]
+
+    assert names() == ["i0.png", "i1.png", "i2.png"]
+    assert names(offset=1, limit=1) == ["i1.png"]
+    assert names(show="labelled") == ["i0.png"]
+    assert names(show="unlabelled") == ["i1.png", "i2.png"]
+    assert names(order="next") == ["i1.png", "i2.png", "i0.png"]
+    assert names(search="I2") == ["i2.png"]
+    following = live.client.get("/api/next").json()
+    assert (following["image"]["name"], following["reason"]) == ("i1.png", "no-points")
+    after = live.client.get("/api/next", params={"after": following["image"]["id"]}).json()
+    assert after["image"]["name"] == "i2.png"
+
+
+def test_a_rejected_operation_says_what_to_do(live: Live) -> None:
+    results = ops(live, SOIL, click(live, 1, x=99), click(live, 2)).json()["results"]
+    assert [result["status"] for result in results] == ["done", "rejected", "done"]
+    error = results[1]["error"]
+    assert (error["field"], error["cure"]) == ("x, y", "Click inside the image.")
+    assert results[1]["seq"] is None
+
+
+def listen(live: Live, query: str, changes: int, headers: dict[str, str] | None = None) -> list[tuple[str, Any]]:
+    """What a stream says first, up to and with so many changes."""
+    found: list[tuple[str, Any]] = []
+    with live.client.stream("GET", f"/api/events{query}", headers=headers) as stream:
+        kind = ""
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ")
+            if line.startswith("data: "):
+                found.append((kind, json.loads(line.removeprefix("data: "))))
+                if sum(kind == "change" for kind, _ in found) == changes:
+                    break
+    return found
+
+
+def seqs(found: list[tuple[str, Any]]) -> list[int]:
+    return [value["seq"] for kind, value in found if kind == "change"]
+
+
+def test_a_stream_begins_where_a_page_stands(live: Live) -> None:
+    ops(live, SOIL, BERRY, click(live, 1))
+    assert seqs(listen(live, "?after=0", 3)) == [1, 2, 3]
+    assert seqs(listen(live, "?after=2", 1)) == [3]
+    # After a lost connection the browser says by itself what it had last.
+    assert seqs(listen(live, "?after=0", 1, {"Last-Event-ID": "2"})) == [3]
+    assert listen(live, "", 0)[0][1]["seq"] == 3
+
+
+def test_a_stream_tells_what_others_do(live: Live) -> None:
+    ops(live, SOIL)
+    found: list[tuple[str, Any]] = []
+    listening = threading.Thread(target=lambda: found.extend(listen(live, "?after=1", 2)))
+    listening.start()
+    ops(live, click(live, 1), click(live, 2), client="tab-two-0")
+    listening.join(30)
+    told = [value for kind, value in found if kind == "change"]
+    assert [(change["seq"], change["client"]) for change in told] == [(2, "tab-two-0"), (3, "tab-two-0")]
+    assert [change["point"]["id"] for change in told] == ["point-000001", "point-000002"]
+
+
+def test_a_full_disk_keeps_nothing_and_says_so(live: Live) -> None:
+    ops(live, SOIL)
+    # SQLite itself refuses to grow, as on a full disk; pages that are there could still be filled.
+    live.session.store._writer.execute("PRAGMA max_page_count=1")
+    many = [click(live, i) for i in range(500)]
+    refused = [
+        ops(live, *[{**op, "id": f"{op['id']}-{n}", "point": f"{op['point']}-{n}"} for op in many]) for n in range(5)
+    ]
+    assert refused[-1].status_code == 507
+    assert "acknowledged" in refused[-1].json()["error"]["cure"]
+    acknowledged = sum(500 for answer in refused if answer.status_code == 200)
+    assert live.client.get("/api/project").json()["images"]["points"] == acknowledged
+    # Room again: the same request goes through, once.
+    live.session.store._writer.execute("PRAGMA max_page_count=4294967294")
+    last = [{**op, "id": f"{op['id']}-4", "point": f"{op['point']}-4"} for op in many]
+    assert {r["status"] for r in ops(live, *last).json()["results"]} == {"done"}
+    assert {r["status"] for r in ops(live, *last).json()["results"]} == {"repeated"}
+
+
+def test_what_fails_for_one_leaves_the_others_of_its_group(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    ops(live, SOIL)
+    image = first_image(live)
+    real = Applier.one
+
+    def sometimes(self: Applier, tables: Tables, client: str, operation: Any) -> Any:
+        outcome = real(self, tables, client, operation)
+        if operation.id == "op-000002":
+            raise RuntimeError("a fault of ours, after the point was written")
+        return outcome
+
+    monkeypatch.setattr(Applier, "one", sometimes)
+    answers = [ops(live, click(live, number)) for number in (1, 2, 3)]
+    assert [answer.status_code for answer in answers] == [200, 500, 200]
+    points = live.client.get(f"/api/images/{image}/points").json()["points"]
+    assert [point["id"] for point in points] == ["point-000001", "point-000003"]
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.sqlite")
+    store._writer.execute("PRAGMA user_version=99")
+    store.close()
+    with pytest.raises(SaveError, match="format 99"):
+        Store(tmp_path / "a.sqlite")
+
+
+def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").write_text("no database, but long enough to be taken for one" * 100)
+    with pytest.raises(SaveError, match="not a database"):
+        Store(tmp_path / "a.sqlite")
+
+
+def test_the_command_says_what_it_needs(cli: Cli, data: Path) -> None:
+    refused = cli("annotate", data, "--host", "0.0.0.0", "--no-browser")
+    assert (refused.code, "--token" in refused.err) == (2, True)
+    refused = cli("annotate", data / "nowhere", "--no-browser")
+    assert (refused.code, "no such folder" in refused.err) == (2, True)
+
+
+@pytest.fixture
+def live(serve: Serve, data: Path) -> Live:
+    return serve(data)
