@@ -13,14 +13,19 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from pointillist.data.dataset import Dataset
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent.parent / "src" / "pointillist"
@@ -36,49 +41,51 @@ def source_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def run_one(protocol: dict[str, Any], dataset: str, method: str, seed: int, folder: Path) -> dict[str, Any]:
+def variants(protocol: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is compared: methods by name, or, in a study, a name for each choice of method, settings and clicks."""
+    methods = protocol["methods"]
+    return methods if isinstance(methods, dict) else {name: {"method": name} for name in methods}
+
+
+def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     """Train and score once; gives the content of the run's JSON."""
     import torch
+    from measures import PseudoMaskQuality, count_error
 
-    from pointillist.api import evaluate, load, train_config
-    from pointillist.data.simulated import simulate_dataset
-    from pointillist.data.synthetic import parameters_hash, write_dataset
-    from pointillist.points.formats.native import write_csv
-    from pointillist.training.callbacks import read_metrics
+    from pointillist.api import evaluate
+    from pointillist.data.synthetic import parameters_hash
     from pointillist.training.config import make_config
+    from pointillist.training.run import fit
 
-    entry = protocol["datasets"][dataset]
-    if "draw" in entry:
-        root = folder / "data"
-        write_dataset(root, seed=entry["draw"])
-    else:
-        root = real_data() / entry["path"]
-    if "points" in entry:
-        points = real_data() / entry["points"]
-        source = f"human clicks of {points.name}"
-    else:
-        points = folder / "points.csv"
-        write_csv(simulate_dataset(load(root), split="train", seed=seed), points)
-        source = f"simulated, one per component of at least 50 px, seed {seed}"
-    data = load(root, points=points)
-    settings = {**protocol["settings"], **entry.get("settings", {}), "trainer.panels": 0, "trainer.validations": 0}
-    config = make_config(None, {**settings, "method": method, "trainer.seed": seed})
-    started = time.monotonic()
-    run = train_config(config, data, folder / "run")
-    seconds = time.monotonic() - started
+    entry, chosen = protocol["datasets"][dataset], variants(protocol)[variant]
+    data, points_source = open_data(entry, chosen.get("points", {}), seed, folder)
+    settings = {
+        **protocol["settings"],
+        **entry.get("settings", {}),
+        "method": chosen["method"],
+        **chosen.get("settings", {}),
+        "trainer.seed": seed,
+        "trainer.validations": 0,
+    }
+    config = make_config(None, settings)
+    quality = PseudoMaskQuality(data.classes.names)
+    started, cpu = time.monotonic(), time.process_time()
+    run = fit(config, data, folder / "run", callbacks=[quality])
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     result = evaluate(run, data)
-    last = read_metrics(run)[-1]
     return {
         **result.to_dict(),
         "dataset": dataset,
+        "variant": variant,
         "seed": seed,
-        "clicks": 0 if method == "full" else result.protocol["clicks"],
-        "coverage": float(last["coverage"]) if last["coverage"] else None,
-        "agreement": float(last["agreement"]) if last["agreement"] else None,
+        "clicks": 0 if chosen["method"] == "full" else result.protocol["clicks"],
+        "pseudo_mask": quality.result,
+        **({"count_mae": count_error(run, data, entry["count"])} if "count" in entry else {}),
         "training_seconds": round(seconds, 1),
+        "cpu_seconds_per_step": round(cpu_seconds / result.protocol["steps"], 4),
         "protocol": {
             "name": protocol["name"],
-            "points_source": source,
+            "points_source": points_source,
             **({"scene_parameters": parameters_hash()} if "draw" in entry else {}),
             **result.protocol,
         },
@@ -91,6 +98,40 @@ def run_one(protocol: dict[str, Any], dataset: str, method: str, seed: int, fold
             "python": platform.python_version(),
         },
     }
+
+
+def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: Path) -> tuple[Dataset, str]:
+    """The data set of a protocol's entry with its clicks, and where those come from.
+
+    Args:
+        entry: `draw` (seed of the embedded data set), `path` (below the real data), or `folder` (beside this file, a
+            data set whose dataset.yaml names the real data as $DATA); `points`: a label file below the real data.
+        points: Options of `draw_points`.
+        seed: Seed of simulated clicks.
+        folder: For what has to be written.
+    """
+    from draws import draw_points
+
+    from pointillist.api import load
+    from pointillist.data.synthetic import write_dataset
+    from pointillist.points.formats.native import write_csv
+
+    if "draw" in entry:
+        root = folder / "data"
+        write_dataset(root, seed=entry["draw"])
+    elif "folder" in entry:
+        root = folder / "data"
+        shutil.copytree(HERE / "datasets" / entry["folder"], root)
+        described = (root / "dataset.yaml").read_text(encoding="utf-8")
+        (root / "dataset.yaml").write_text(described.replace("$DATA", str(real_data())), encoding="utf-8")
+    else:
+        root = real_data() / entry["path"]
+    if "points" in entry:
+        file = real_data() / entry["points"]
+        return load(root, points=file), f"human clicks of {file.name}"
+    table, source = draw_points(load(root), seed, **points)
+    write_csv(table, folder / "points.csv")
+    return load(root, points=folder / "points.csv"), source
 
 
 def real_data() -> Path:
@@ -110,40 +151,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocol", type=Path)
     parser.add_argument("--only", nargs="*", default=[], help="names of data sets or methods")
-    parser.add_argument("--one", nargs=3, metavar=("DATASET", "METHOD", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--one", nargs=3, metavar=("DATASET", "VARIANT", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     protocol = yaml.safe_load(arguments.protocol.read_text(encoding="utf-8"))
     if arguments.one:
-        dataset, method, seed = arguments.one
+        dataset, variant, seed = arguments.one
         with tempfile.TemporaryDirectory() as folder:
-            result = run_one(protocol, dataset, method, int(seed), Path(folder))
+            result = run_one(protocol, dataset, variant, int(seed), Path(folder))
         result["peak_memory_mb"] = peak_memory_mb()
         print("RESULT " + json.dumps(result))
         return
-    for seed in protocol["seeds"]:
-        for dataset in protocol["datasets"]:
-            for method in protocol["methods"]:
-                chosen = {
-                    name for name in arguments.only if name in protocol["datasets"] or name in protocol["methods"]
-                }
-                if not chosen <= {dataset, method}:
-                    continue
-                file = RESULTS / protocol["name"] / f"{dataset}-{method}-{seed}.json"
-                if file.exists() and json.loads(file.read_text())["source"] == source_hash():
-                    print(f"{file.name} is there")
-                    continue
-                command = [sys.executable, __file__, str(arguments.protocol), "--one", dataset, method, str(seed)]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-                if done.returncode or not lines:
-                    print(done.stdout, done.stderr, file=sys.stderr)
-                    sys.exit(f"{dataset} {method} {seed} failed")
-                result = json.loads(lines[-1].removeprefix("RESULT "))
-                file.parent.mkdir(parents=True, exist_ok=True)
-                temporary = file.with_suffix(".new")
-                temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-                temporary.replace(file)
-                print(f"{file.name}: mIoU {result['miou']:.4f}, {result['training_seconds']:.0f} s", flush=True)
+    jobs = [
+        (dataset, variant, seed)
+        for seed in protocol["seeds"]
+        for dataset, entry in protocol["datasets"].items()
+        for variant in entry.get("methods", variants(protocol))
+        if all(
+            not only or name in only for name, only in zip((dataset, variant), chosen(arguments, protocol), strict=True)
+        )
+    ]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for failure in pool.map(lambda job: run_missing(arguments.protocol, protocol["name"], *job), jobs):
+            if failure:
+                sys.exit(failure)
+
+
+def chosen(arguments: argparse.Namespace, protocol: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """Data sets and variants named on the command line; an empty set stands for all of them."""
+    only = set(arguments.only)
+    datasets, methods = only & set(protocol["datasets"]), only & set(variants(protocol))
+    if unknown := only - datasets - methods:
+        sys.exit(f"neither data set nor method of {protocol['name']}: {', '.join(sorted(unknown))}")
+    return datasets, methods
+
+
+def run_missing(protocol_file: Path, name: str, dataset: str, variant: str, seed: int) -> str | None:
+    """Run in a process of its own unless the result is there; gives what went wrong."""
+    file = RESULTS / name / f"{dataset}-{variant}-{seed}.json"
+    if file.exists() and json.loads(file.read_text())["source"] == source_hash():
+        print(f"{file.name} is there")
+        return None
+    command = [sys.executable, __file__, str(protocol_file), "--one", dataset, variant, str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or not lines:
+        return f"{dataset} {variant} {seed} failed\n{done.stdout}\n{done.stderr}"
+    result = json.loads(lines[-1].removeprefix("RESULT "))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(".new")
+    temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(file)
+    print(f"{file.name}: mIoU {result['miou']:.4f}, {result['training_seconds']:.0f} s", flush=True)
+    return None
 
 
 def peak_memory_mb() -> int | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pointillist.errors import ConfigError, TensorError
-from pointillist.pseudomask import distance_fields, expanding_filter
+from pointillist.pseudomask import competing_filter, distance_fields, expanding_filter
 from pointillist.pseudomask.fields import class_fields
 
 SIZE = (23, 31)
@@ -199,6 +199,16 @@ def test_filter_keeps_the_dtype(dtype: torch.dtype) -> None:
 def test_filter_gradient() -> None:
     fields = (10 * noise(1, 1, 3, 3)).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda d: expanding_filter(d, 0.5, sigma_start=2.0, sigma_end=8.0), (fields,))
+
+
+def test_competition_is_about_ratios_of_distances() -> None:
+    fields = torch.tensor([0.0, 9.0, 99.0, math.inf]).view(1, 4, 1, 1)
+    belief = competing_filter(fields, exponent=1.5).flatten()
+    assert torch.allclose(belief, torch.tensor([1.0, 10**-1.5, 100**-1.5, 0.0]))
+    assert competing_filter(fields, exponent=0.0).flatten().tolist() == [1, 1, 1, 0]
+    for exponent in (-0.1, math.inf, math.nan):
+        with pytest.raises(ConfigError, match="exponent"):
+            competing_filter(fields, exponent=exponent)
 
 
 def test_inside_a_compiled_function() -> None:

@@ -14,6 +14,7 @@ from pointillist.errors import ConfigError, PointillistError, TensorError
 from pointillist.pseudomask import (
     PseudoMaskGenerator,
     Rule,
+    competing_filter,
     distance_fields,
     expanding_filter,
     presence,
@@ -63,6 +64,47 @@ def test_is_the_composition_of_the_public_functions(metric: str, background: int
     for b, row, column, c in clicked(points):
         expected[b, row, column] = c
     assert torch.equal(generator(image, probabilities, points, progress=0.4).labels, expected)
+
+
+@pytest.mark.parametrize("background", [None, 0])
+def test_competition_shift_and_shares_of_evidence(background: int | None) -> None:
+    """The other filter and the other rule, again without any gathering of planes."""
+    image, probabilities, points = batch()
+    taught = torch.tensor([0.3, 0.05, 0.1, 0.2, 0.15, 0.1, 0.1])
+    generator = PseudoMaskGenerator(background=background, exponent=2.0, reach=0.7, confidence=0.6)
+    refined = refine(image, presence(probabilities / taught[:, None, None], points, background=background))
+    fields = distance_fields(points, SIZE, 7, metric="geodesic", image=image, gamma=generator.gamma)
+    belief = competing_filter(fields, exponent=2.0)
+    if background is not None:
+        belief[:, 0] = torch.maximum(belief[:, 0], 0.7 * belief.amax(dim=1))
+    evidence = refined * belief
+    share, expected = (evidence / evidence.sum(dim=1, keepdim=True)).max(dim=1)
+    expected[share <= 0.6] = 255
+    for b, row, column, c in clicked(points):
+        expected[b, row, column] = c
+    labels = generator(image, probabilities, points, progress=0.4, expected=taught).labels
+    # Shares are compared by a product here and by a quotient there.
+    assert (labels != expected)[(share - 0.6).abs() > 1e-5].sum() == 0
+    assert 0.05 < (labels != 255).float().mean() < 0.99
+    if background is not None:
+        assert (labels == background).any(), "the background was not clicked, but it may reach everywhere"
+
+
+def test_a_class_is_not_believed_for_being_taught_often() -> None:
+    image, probabilities = torch.zeros(1, 3, *SIZE), torch.tensor([0.8, 0.2])[None, :, None, None].repeat(1, 1, *SIZE)
+    points = [torch.tensor([[4.5, 4.5, 0.0], [20.5, 4.5, 1.0]])]
+    generator = PseudoMaskGenerator(background=None, metric=None, confidence=0.5)
+    plain = generator(image, probabilities, points, progress=0.5).labels
+    shifted = generator(image, probabilities, points, progress=0.5, expected=torch.tensor([0.95, 0.05])).labels
+    assert plain[0, 10, 10] == 0
+    assert shifted[0, 10, 10] == 1
+
+
+@pytest.mark.parametrize("expected", [torch.ones(6), torch.tensor([1.0, 0, 1, 1, 1, 1, 1])])
+def test_shares_that_cannot_be(expected: Tensor) -> None:
+    image, probabilities, points = batch(1)
+    with pytest.raises(TensorError, match="expected"):
+        PseudoMaskGenerator(background=0)(image, probabilities, points, progress=0.5, expected=expected)
 
 
 def test_fields_made_elsewhere_give_the_same() -> None:
@@ -313,6 +355,7 @@ def test_public_names_are_frozen() -> None:
         "PseudoMaskGenerator",
         "Rule",
         "Trace",
+        "competing_filter",
         "distance_fields",
         "expanding_filter",
         "presence",

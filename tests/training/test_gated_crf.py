@@ -29,7 +29,7 @@ def make_step(logits: torch.Tensor, batch: Batch) -> Step:
 
 def build(**options: object) -> Method:
     kind = get_method("gated-crf")
-    return kind(kind.Options(**options), CLASSES, 3)
+    return kind(kind.Options(**{"balance": 0.0, **options}), CLASSES, 3)
 
 
 def literal_energy(

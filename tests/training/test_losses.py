@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pointillist.training.losses import click_labels, masked_cross_entropy, masked_mean
+from pointillist.training.losses import LEAST_SHARE, MOMENTUM, BalancedCrossEntropy, click_labels, masked_mean
+
+
+def masked_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Without any balance."""
+    loss: torch.Tensor = BalancedCrossEntropy(logits.shape[1], 0.0)(logits, labels)
+    return loss
 
 
 def test_nothing_labelled_is_zero_with_zero_gradient() -> None:
@@ -39,12 +45,48 @@ def test_an_unlabelled_image_in_a_batch_gives_no_nan() -> None:
     assert logits.grad[1].abs().sum() == 0
 
 
-def test_class_weights_weigh_pixels() -> None:
+def test_rare_classes_weigh_more_and_the_mean_weight_stays_one() -> None:
     torch.manual_seed(0)
-    logits, labels = torch.randn(1, 3, 5, 5), torch.randint(0, 3, (1, 5, 5))
-    weights = torch.tensor([1.0, 2.0, 0.5])
-    expected = F.cross_entropy(logits, labels, weight=weights)
-    assert torch.allclose(masked_cross_entropy(logits, labels, weights), expected)
+    logits, labels = torch.randn(1, 3, 4, 5), torch.zeros(1, 4, 5, dtype=torch.long)
+    labels[0, 0, :4] = 1
+    labels[0, 3] = 255
+    balanced = BalancedCrossEntropy(3, 0.5)
+    loss = balanced(logits, labels)
+    shares = torch.tensor([11 / 15, 4 / 15, 0.0])
+    assert torch.allclose(balanced.shares, shares)
+    raw = shares.clamp(min=LEAST_SHARE) ** -0.5
+    weights = raw / (raw * shares).sum()
+    assert weights[1] / weights[0] == pytest.approx((11 / 4) ** 0.5)
+    known = labels[0] != 255
+    each = F.cross_entropy(logits[0].permute(1, 2, 0)[known], labels[0][known], reduction="none")
+    assert torch.allclose(loss, (each * weights[labels[0][known]]).mean())
+    assert balanced.taught.sum() == pytest.approx(1)
+    assert balanced.taught[1] / balanced.taught[0] == pytest.approx((4 / 11) ** 0.5)
+
+
+def test_full_balance_teaches_every_class_alike() -> None:
+    balanced = BalancedCrossEntropy(3, 1.0)
+    balanced(torch.zeros(1, 3, 1, 6), torch.tensor([[[0, 0, 0, 1, 1, 2]]]))
+    assert torch.allclose(balanced.taught, torch.full((3,), 1 / 3))
+
+
+def test_shares_are_a_plain_mean_at_first_and_a_moving_one_later() -> None:
+    balanced, logits = BalancedCrossEntropy(2, 0.5), torch.zeros(1, 2, 1, 1)
+    for _ in range(2):
+        balanced(logits, torch.tensor([[[0]]]))
+    balanced(logits, torch.tensor([[[1]]]))
+    assert torch.allclose(balanced.shares, torch.tensor([2 / 3, 1 / 3]))
+    balanced.batches.fill_(10_000)
+    balanced(logits, torch.tensor([[[1]]]))
+    assert balanced.shares[1] == pytest.approx(1 / 3 + MOMENTUM * 2 / 3)
+
+
+def test_looking_on_counts_nothing() -> None:
+    balanced = BalancedCrossEntropy(2, 0.5).eval()
+    balanced(torch.zeros(1, 2, 1, 1), torch.tensor([[[0]]]))
+    balanced.train()(torch.zeros(1, 2, 1, 1), torch.tensor([[[255]]]))
+    assert balanced.batches == 0
+    assert balanced.shares.tolist() == [0.5, 0.5]
 
 
 def test_half_precision_logits_do_not_overflow() -> None:

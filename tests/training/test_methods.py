@@ -91,7 +91,7 @@ def test_the_page_lists_every_option_of_the_peers() -> None:
         assert {f"method.{option}": default for option, default in listed} == {
             option: default
             for option, default in options.items()
-            if option.startswith("method.") and option != "method.name"
+            if option.startswith("method.") and option not in ("method.name", "method.balance")
         }
 
 
@@ -102,7 +102,7 @@ def test_full_says_when_there_is_no_mask() -> None:
 
 def test_the_pseudo_mask_follows_the_prediction() -> None:
     """Only the logits change, and the pseudo-mask changes with them: it is made inside the step."""
-    method = build("single-stage", warmup=0.0)
+    method = build("single-stage", warmup=0.0).eval()  # in training, what was taught before counts as well
     generator = torch.Generator().manual_seed(3)
     first, second = (
         method.loss(make_step(4 * torch.randn(2, 3, 24, 32, generator=generator), make_batch(), 0.9)).labels
@@ -113,6 +113,18 @@ def test_the_pseudo_mask_follows_the_prediction() -> None:
         make_step(4 * torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(3)), make_batch(), 0.9)
     )
     assert torch.equal(first, again.labels)
+
+
+def test_what_was_taught_is_taken_out_of_the_prediction() -> None:
+    method = build("single-stage", warmup=0.0, metric=None, iterations=0, shift=1.0)
+    logits = torch.zeros(2, 3, 24, 32)
+    for _ in range(200):
+        method.on_clicks(logits, torch.zeros(2, 24, 32, dtype=torch.long))  # class 0 and nothing else
+        method.on_pseudo_masks(logits, torch.zeros(2, 24, 32, dtype=torch.long))
+    labels = method.eval().loss(make_step(logits, make_batch(), 0.9)).labels
+    assert (labels == 0).sum() <= 2, "undecided pixels must not go to the class that was taught most"
+    method.options = method.options.model_copy(update={"shift": 0.0})
+    assert method.expected() is None
 
 
 def test_the_warm_up_learns_from_clicks_alone() -> None:

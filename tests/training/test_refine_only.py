@@ -33,7 +33,7 @@ def make_step(logits: torch.Tensor, batch: Batch, progress: float = 0.5) -> Step
 def build(classes: ClassSet, **options: object) -> torch.nn.Module:
     kind = get_method("refine-only")
     settings = {"warmup": 0.0, "dilations": DILATIONS, "iterations": ITERATIONS, **options}
-    return kind(kind.Options(**settings), classes, 3)
+    return kind(kind.Options(**{"balance": 0.0, **settings}), classes, 3)
 
 
 def literal_labels(image: np.ndarray, p: np.ndarray, points: np.ndarray, background: int | None) -> np.ndarray:
@@ -116,6 +116,6 @@ def test_the_warm_up_learns_from_clicks_alone() -> None:
     step = make_step(torch.randn(2, 3, 8, 9), make_batch(), 0.1)
     outcome = build(ClassSet.create(["ground", "square", "disc"]), warmup=0.2).loss(step)
     points = get_method("points")
-    alone = points(points.Options(), ClassSet.create(["ground", "square", "disc"]), 3).loss(step)
+    alone = points(points.Options(balance=0.0), ClassSet.create(["ground", "square", "disc"]), 3).loss(step)
     assert outcome.labels is None
     assert torch.equal(outcome.loss, alone.loss)

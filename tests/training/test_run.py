@@ -21,11 +21,13 @@ from pointillist.errors import DatasetError, PointsError, RunError, SaveError
 from pointillist.training import callbacks
 from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
+from pointillist.training.losses import BalancedCrossEntropy
+from pointillist.training.methods import methods
 from pointillist.training.run import fit, remarks, training_items
 from pointillist.training.run_directory import RunDirectory, load_model
 from tests.conftest import TINY, TINY_FLAGS
 
-POINT_METHODS = ("points", "single-stage")
+POINT_METHODS = tuple(name for name, method in methods().items() if method.supervision == "points")
 
 
 def tiny_config(method: str = "single-stage", **changes: Any) -> Config:
@@ -267,9 +269,7 @@ class TestFailingSaves:
 def test_a_loss_that_explodes_is_a_named_error(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pointillist.training.methods import points
-
-    monkeypatch.setattr(points, "masked_cross_entropy", lambda logits, _: logits.sum() * float("nan"))
+    monkeypatch.setattr(BalancedCrossEntropy, "forward", lambda _, logits, __: logits.sum() * float("nan"))
     with pytest.raises(RunError, match="loss became nan"):
         fit(tiny_config("points"), load_dataset(tiny_data), tmp_path / "run")
 

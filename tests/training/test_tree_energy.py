@@ -31,7 +31,7 @@ def make_step(logits: torch.Tensor, features: torch.Tensor, batch: Batch) -> Ste
 def build(**options: object) -> Method:
     torch.manual_seed(7)
     kind = get_method("tree-energy")
-    return kind(kind.Options(**options), CLASSES, 5)
+    return kind(kind.Options(**{"balance": 0.0, **options}), CLASSES, 5)
 
 
 def kruskal(maps: torch.Tensor, valid: torch.Tensor) -> list[tuple[Cell, Cell]]:

@@ -1,10 +1,10 @@
 """The pseudo-mask engine: tensors in, label maps out.
 
-Each stage can be used alone (`presence`, `refine`, `distance_fields` with `expanding_filter`, `reliability`), and
-`PseudoMaskGenerator` composes them. It knows no data set, no network and no trainer.
+Each stage can be used alone (`presence`, `refine`, `distance_fields` with `competing_filter` or `expanding_filter`,
+`reliability`), and `PseudoMaskGenerator` composes them. It knows no data set, no network and no trainer.
 """
 
-from pointillist.pseudomask.fields import Metric, distance_fields, expanding_filter
+from pointillist.pseudomask.fields import Metric, competing_filter, distance_fields, expanding_filter
 from pointillist.pseudomask.generator import PseudoMaskGenerator
 from pointillist.pseudomask.presence import presence, present_classes
 from pointillist.pseudomask.refine import refine
@@ -17,6 +17,7 @@ __all__ = [
     "PseudoMaskGenerator",
     "Rule",
     "Trace",
+    "competing_filter",
     "distance_fields",
     "expanding_filter",
     "presence",

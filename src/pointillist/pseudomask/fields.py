@@ -122,6 +122,28 @@ def expanding_filter(fields: Tensor, progress: float, *, sigma_start: float, sig
     return expansion.to(fields.dtype)
 
 
+def competing_filter(fields: Tensor, *, exponent: float) -> Tensor:
+    """How much each class is believed by distance alone where classes compete: E_c = (1 + D_c)^−β.
+
+    It has no width: what counts is the ratio of the distances to the nearest clicks of two classes, near and far alike.
+
+    Args:
+        fields: B×C×H×W distances in pixels, +inf for classes without clicks.
+        exponent: β, ≥ 0.
+
+    Returns:
+        B×C×H×W float32 in [0, 1]; 0 where the distance is +inf.
+
+    Raises:
+        TensorError: For a wrong rank or dtype.
+        ConfigError: For an exponent that is negative or not finite.
+    """
+    check_maps(fields, "fields")
+    check_exponent(exponent)
+    belief = torch.log1p(fields.float()).mul_(-exponent).exp_()
+    return belief if exponent > 0 else belief.masked_fill_(fields.isinf(), 0.0)
+
+
 def _euclidean(
     points: Sequence[Tensor], size: tuple[int, int], num_classes: int, device: torch.device, owners: bool
 ) -> tuple[Tensor, Tensor | None]:
@@ -222,6 +244,15 @@ def check_progress(progress: float) -> None:
         ConfigError: With the value.
     """
     check_setting(0.0 <= progress <= 1.0, "progress", progress, "Pass the share of training done, from 0 to 1.")
+
+
+def check_exponent(exponent: float) -> None:
+    """Refuse an exponent that is negative or not finite.
+
+    Raises:
+        ConfigError: With the value.
+    """
+    check_setting(math.isfinite(exponent) and exponent >= 0, "exponent", exponent, "Use a finite number, 0 or more.")
 
 
 def check_sigmas(sigma_start: float, sigma_end: float) -> None:

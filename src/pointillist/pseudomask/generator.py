@@ -9,21 +9,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointillist.pseudomask.checks import check_maps, check_points, check_setting
+from pointillist.errors import TensorError
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
 from pointillist.pseudomask.compiled import eager
 from pointillist.pseudomask.fields import (
     GAMMA,
     Metric,
+    check_exponent,
     check_metric,
     check_progress,
     check_sigmas,
     class_fields,
+    competing_filter,
     expanding_filter,
 )
 from pointillist.pseudomask.planes import gather_planes, plane_classes
 from pointillist.pseudomask.presence import check_background, present_classes, renormalise
 from pointillist.pseudomask.refine import DILATIONS, check_refinement, refine_planes
-from pointillist.pseudomask.reliability import IGNORE, Rule, argmax, check_bars, check_valid, decide
+from pointillist.pseudomask.reliability import IGNORE, Rule, argmax, check_bars, check_valid, decide, decide_by_share
 from pointillist.pseudomask.trace import PseudoMask, Stages, make_trace
 
 
@@ -47,7 +50,13 @@ class PseudoMaskGenerator:
         sigma_start: σ(0) of the expanding filter as a fraction of the image's scale √(H·W).
         sigma_end: σ(1), likewise.
         unclicked: Value of the filter for a present class without a click in the image.
+        exponent: β of `competing_filter`, which then takes the place of the expanding one; `None` keeps that.
+        reach: Least value of the filter for the background, as a fraction of the largest at the pixel. The background
+            is what lies between objects, often in many pieces of which few are clicked, so its distance may count
+            against it only up to a point.
         reliability: Drop doubtful pixels; off, each pixel gets its argmax class.
+        confidence: Least share of all evidence at a pixel that its class must have to be kept; it takes the place of
+            the three bars below. `None` keeps those.
         low: Lowest bar of any class.
         cut: Bar of a class as a fraction of its largest value in the image.
         cut_background: The same for the background.
@@ -62,7 +71,10 @@ class PseudoMaskGenerator:
     sigma_start: float = 0.05
     sigma_end: float = 1.0
     unclicked: float = 0.0
+    exponent: float | None = None
+    reach: float = 0.0
     reliability: bool = True
+    confidence: float | None = None
     low: float = 0.2
     cut: float = 0.75
     cut_background: float = 0.8
@@ -72,7 +84,9 @@ class PseudoMaskGenerator:
         check_metric(self.metric or "euclidean", self.gamma)
         check_sigmas(self.sigma_start, self.sigma_end)
         check_bars(self.low, self.cut, self.cut_background)
-        check_setting(0.0 <= self.unclicked <= 1.0, "unclicked", self.unclicked, "Use a number from 0 to 1.")
+        check_exponent(self.exponent or 0.0)
+        for name, value in (("unclicked", self.unclicked), ("reach", self.reach), ("confidence", self.confidence or 0)):
+            check_setting(0.0 <= value <= 1.0, name, value, "Use a number from 0 to 1.")
 
     @eager
     @torch.no_grad()
@@ -83,6 +97,7 @@ class PseudoMaskGenerator:
         points: Sequence[Tensor],
         *,
         progress: float,
+        expected: Tensor | None = None,
         fields: Tensor | None = None,
         valid: Tensor | None = None,
         trace: bool = False,
@@ -95,6 +110,9 @@ class PseudoMaskGenerator:
             points: One N_i×3 tensor per image (x, y, class) with **all** clicks of the whole image; those outside the
                 crop keep coordinates below 0 or beyond W, H. Pixel centres are at +0.5.
             progress: Share of training that is done, in [0, 1].
+            expected: C shares, above 0: how often the network was taught each class. Probabilities are divided by them
+                before presence, so that a class is not believed for being clicked often (label shift, Saerens 2002);
+                left as they are when `None`.
             fields: B×C×H×W distances in pixels made elsewhere, for instance geodesic ones of the whole image that were
                 cropped and flipped with it; computed from `image` and `points` when `None`.
             valid: B×H×W booleans, false on padding.
@@ -123,7 +141,10 @@ class PseudoMaskGenerator:
         present = present_classes(clicks, num_classes, background=self.background)
         classes = plane_classes(present if self.presence else torch.ones_like(present))
         shares = gather_planes(probabilities, classes).float()
-        if self.presence:
+        if expected is not None:
+            check_expected(expected, num_classes)
+            shares /= gather_planes(expected.to(shares.device).expand(len(shares), -1)[..., None, None], classes, 1.0)
+        if self.presence or expected is not None:
             shares = renormalise(shares, classes >= 0)
 
         # 2. Refine.
@@ -132,7 +153,7 @@ class PseudoMaskGenerator:
 
         # 3. Spatial filter.
         distances = self._distances(image, clicks, classes, fields)
-        expansion = self._expansion(distances, progress)
+        expansion = self._expansion(distances, classes, progress)
         evidence = refined if expansion is None else refined * expansion
 
         # 4. Reliability.
@@ -156,20 +177,31 @@ class PseudoMaskGenerator:
         rows = _rows_of_planes(clicks, classes)
         return class_fields(rows, size, classes.shape[1], self.metric, image, self.gamma, image.device)[0]
 
-    def _expansion(self, distances: Tensor | None, progress: float) -> Tensor | None:
+    def _expansion(self, distances: Tensor | None, classes: Tensor, progress: float) -> Tensor | None:
         if distances is None:
             return None
-        scale = math.sqrt(distances.shape[2] * distances.shape[3])
-        expansion = expanding_filter(
-            distances, progress, sigma_start=self.sigma_start * scale, sigma_end=self.sigma_end * scale
-        )
-        return expansion if self.unclicked == 0.0 else torch.where(distances.isinf(), self.unclicked, expansion)
+        if self.exponent is None:
+            scale = math.sqrt(distances.shape[2] * distances.shape[3])
+            expansion = expanding_filter(
+                distances, progress, sigma_start=self.sigma_start * scale, sigma_end=self.sigma_end * scale
+            )
+        else:
+            expansion = competing_filter(distances, exponent=self.exponent)
+        if self.unclicked > 0:
+            expansion = torch.where(distances.isinf(), self.unclicked, expansion)
+        if self.reach > 0 and self.background is not None:
+            least = self.reach * expansion.amax(dim=1, keepdim=True)
+            is_background = (classes == self.background).to(expansion.device)[:, :, None, None]
+            expansion = torch.where(is_background, torch.maximum(expansion, least), expansion)
+        return expansion
 
     def _decide(
         self, evidence: Tensor, distances: Tensor | None, classes: Tensor, valid: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         if not self.reliability:
             return argmax(evidence, distances, valid)
+        if self.confidence is not None:
+            return decide_by_share(evidence, self.confidence, valid)
         cuts = torch.full(classes.shape, self.cut)
         if self.background is not None:
             cuts[classes == self.background] = self.cut_background
@@ -184,6 +216,20 @@ def _rows_of_planes(clicks: list[Tensor], classes: Tensor) -> list[Tensor]:
         table[:, 2] = (table[:, 2:].long() == image[None]).int().argmax(dim=1).to(table.dtype)
         rows.append(table)
     return rows
+
+
+def check_expected(expected: Tensor, num_classes: int) -> None:
+    """Refuse anything but one positive share per class.
+
+    Raises:
+        TensorError: With what was found.
+    """
+    if expected.shape != (num_classes,) or not bool((expected > 0).all()):
+        raise TensorError(
+            f"Got {shape_of(expected)} with a least value of {float(expected.min()):g}.",
+            field="expected",
+            cure=f"Pass {num_classes} shares above 0.",
+        )
 
 
 def _labels(planes: Tensor, classes: Tensor) -> Tensor:

@@ -243,7 +243,9 @@ def describe_settings(method: str = "single-stage") -> list[Setting]:
     }
     found = []
     for section, model in sections.items():
-        texts = _argument_texts(model.__doc__ or "")
+        texts: dict[str, str] = {}
+        for part in reversed(model.__mro__):  # a method's options are its own and those all methods share
+            texts |= _argument_texts(part.__doc__ or "")
         for key, value in model().model_dump(mode="json").items():
             default = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
             found.append(Setting(f"{section}.{key}", default, texts.get(key, "")))

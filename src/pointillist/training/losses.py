@@ -9,28 +9,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointillist.classes import IGNORE
 
+MOMENTUM = 0.02
+"""Weight of a batch in the moving average of class shares."""
 
-def masked_cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy over labelled pixels: mean per image, then over the batch.
+LEAST_SHARE = 0.002
+"""A class that is hardly ever labelled counts as if it had this share."""
+
+
+class BalancedCrossEntropy(nn.Module):
+    """Cross-entropy whose labels count the less, the more frequent their class is among the labels so far.
+
+    A label of class c has the weight share_c^(−balance), scaled to a mean of 1 over all labels; the shares are a moving
+    average over batches, kept with the checkpoint.
 
     Args:
-        logits: B×C×H×W.
-        labels: B×H×W class indices, 255 = ignore.
-        class_weights: C; each pixel counts with the weight of its label.
-
-    Returns:
-        Scalar; 0 (with zero gradient) when no pixel is labelled.
+        num_classes: C.
+        balance: 0 counts every label the same, 1 every class.
     """
-    loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="none")
-    weights = (labels != IGNORE).to(loss.dtype)
-    if class_weights is not None:
-        weights = weights * class_weights[labels.clamp(max=len(class_weights) - 1)]
-    return masked_mean(loss, weights)
+
+    shares: Tensor
+    batches: Tensor
+
+    def __init__(self, num_classes: int, balance: float) -> None:
+        super().__init__()
+        self.balance = balance
+        self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
+        self.register_buffer("batches", torch.zeros(()))
+
+    @property
+    def weights(self) -> Tensor:
+        """Weight of a label by its class (C)."""
+        raw = self.shares.clamp(min=LEAST_SHARE) ** -self.balance
+        return raw / (raw * self.shares).sum()
+
+    @property
+    def taught(self) -> Tensor:
+        """Share of each class in what the loss teaches (C): what a network expects that has learnt it."""
+        return self.shares * self.weights
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of B×C×H×W logits and B×H×W labels (255 = ignore): mean per image, then over the batch."""
+        self._count(labels)
+        loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="none")
+        labelled = labels != IGNORE
+        weights = self.weights[labels.masked_fill(~labelled, 0)]
+        total = (loss * weights * labelled).flatten(1).sum(1)
+        return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
+
+    def _count(self, labels: Tensor) -> None:
+        if not self.training:
+            return
+        counts = torch.bincount(labels[labels != IGNORE], minlength=len(self.shares)).float()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(counts)
+        if counts.sum() > 0:
+            self.batches += 1
+            # A plain mean at first, so that the start does not depend on a guess.
+            self.shares.lerp_(counts / counts.sum(), max(MOMENTUM, 1 / float(self.batches)))
 
 
 def masked_mean(values: Tensor, weights: Tensor) -> Tensor:

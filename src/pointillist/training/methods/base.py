@@ -7,18 +7,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch, FieldsOf
 from pointillist.schema import Strict
-from pointillist.training.losses import click_labels, masked_cross_entropy
+from pointillist.training.losses import BalancedCrossEntropy, click_labels
 
 
 class MethodOptions(Strict):
-    """Base of a method's options; the name is one of them, so that a saved config is complete."""
+    """Base of a method's options; the name is one of them, so that a saved config is complete.
+
+    Args:
+        balance: Class balance of every cross-entropy, see `BalancedCrossEntropy`: 0 counts every label the same, 1
+            every class.
+    """
 
     name: str
+    balance: float = Field(default=0.5, ge=0, le=1)
 
 
 class Prediction(NamedTuple):
@@ -89,6 +96,7 @@ class Method(nn.Module, ABC):
     def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__()
         self.classes = classes
+        self.on_clicks = BalancedCrossEntropy(len(classes), options.balance)
 
     def fields_of(self) -> FieldsOf | None:
         """Distance fields to be made once on each whole image, or None when the method needs none."""
@@ -98,7 +106,8 @@ class Method(nn.Module, ABC):
         """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
         logits = step.prediction.logits
         labels = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
-        return masked_cross_entropy(logits, labels)
+        loss: Tensor = self.on_clicks(logits, labels)
+        return loss
 
     @abstractmethod
     def loss(self, step: Step) -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pointillist.classes import ClassSet
 from pointillist.errors import DatasetError
-from pointillist.training.losses import masked_cross_entropy
+from pointillist.training.losses import BalancedCrossEntropy
 from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
 
 
@@ -23,6 +24,10 @@ class Full(Method):
     supervision: ClassVar[Literal["points", "masks"]] = "masks"
     Options: ClassVar[type[MethodOptions]] = FullOptions
 
+    def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
+        super().__init__(options, classes, feature_channels)
+        self.on_masks = BalancedCrossEntropy(len(classes), options.balance)
+
     def loss(self, step: Step) -> Outcome:
         """See `Method.loss`."""
         if step.batch.mask is None:
@@ -31,4 +36,4 @@ class Full(Method):
                 field="masks",
                 cure="Add masks, or choose a method that learns from points.",
             )
-        return Outcome(masked_cross_entropy(step.prediction.logits, step.batch.mask))
+        return Outcome(self.on_masks(step.prediction.logits, step.batch.mask))

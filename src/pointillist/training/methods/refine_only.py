@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.pseudomask import PseudoMaskGenerator
-from pointillist.training.losses import masked_cross_entropy
+from pointillist.training.losses import BalancedCrossEntropy
 from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
 
 
@@ -49,6 +49,7 @@ class RefineOnly(Method):
     def __init__(self, options: RefineOnlyOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__(options, classes, feature_channels)
         self.options = options
+        self.on_pseudo_masks = BalancedCrossEntropy(len(classes), options.balance)
         self.generator = PseudoMaskGenerator(
             background=classes.background,
             dilations=options.dilations,
@@ -71,7 +72,7 @@ class RefineOnly(Method):
         for plane, clicks in zip(labels, batch.points, strict=True):
             if len(clicks) == 0:
                 plane.fill_(IGNORE)  # Only the background is present then, and would claim the whole image unasked.
-        on_pseudo_mask = masked_cross_entropy(step.prediction.logits, labels)
+        on_pseudo_mask = self.on_pseudo_masks(step.prediction.logits, labels)
         return Outcome(
             on_clicks + self.options.weight * on_pseudo_mask,
             labels,

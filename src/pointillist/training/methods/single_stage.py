@@ -6,7 +6,7 @@ refined and filtered features"; the stages, their order and all default values a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from pointillist.classes import ClassSet
 from pointillist.data.samples import FieldsOf
 from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
-from pointillist.training.losses import masked_cross_entropy
+from pointillist.training.losses import LEAST_SHARE, BalancedCrossEntropy
 from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
 
 
@@ -26,33 +26,48 @@ class SingleStageOptions(MethodOptions):
     Args:
         warmup: Share of the training that learns from clicks alone.
         weight: Weight of the pseudo-mask loss after the warm-up.
+        shift: How far the shares of the classes in what was taught are taken out of the prediction before it makes
+            pseudo-masks: 0 not at all, 1 wholly.
         presence: Keep only classes clicked in the image.
         dilations: Neighbour distances of the refinement, in pixels.
         iterations: Refinement steps; 0 leaves the prediction as it is.
         metric: Distance from the clicks; None switches the spatial filter off.
         gamma: Pixels per unit of colour in the geodesic distance.
-        sigma_start: Width of the spatial filter at the start, in units of the image's scale √(H·W).
+        exponent: How strongly the ratio of the distances to the clicks of two classes decides between them; None
+            filters with a Gaussian that expands from `sigma_start` to `sigma_end` instead.
+        reach: Least weight of the background in the spatial filter, as a fraction of the nearest class's.
+        sigma_start: Width of the expanding Gaussian at the start, in units of the image's scale √(H·W).
         sigma_end: Width at the end.
-        low: Least evidence that is kept.
-        cut: Evidence kept, relative to the class's best pixel.
-        cut_background: The same for the background.
         reliability: Whether doubtful pixels are left out.
+        confidence: Least share of the evidence at a pixel that its class must have; None judges by the three bars.
+        low: Bar on evidence: the least that is kept.
+        cut: Bar relative to the class's best pixel.
+        cut_background: The same for the background.
     """
 
     name: Literal["single-stage"] = "single-stage"
     warmup: float = Field(default=0.1, ge=0, le=1)
     weight: float = Field(default=1.0, ge=0)
+    shift: float = Field(default=1.0, ge=0, le=1)
     presence: bool = True
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
     iterations: int = Field(default=10, ge=0, le=1000)
     metric: Literal["euclidean", "geodesic"] | None = "geodesic"
-    gamma: float = Field(default=30.0, ge=0)
+    gamma: float = Field(default=300.0, ge=0)
+    exponent: float | None = Field(default=1.5, ge=0)
+    reach: float = Field(default=0.6, ge=0, le=1)
     sigma_start: float = Field(default=0.2, gt=0)
     sigma_end: float = Field(default=1.0, gt=0)
+    reliability: bool = True
+    confidence: float | None = Field(default=0.5, ge=0, le=1)
     low: float = Field(default=0.1, ge=0, le=1)
     cut: float = Field(default=0.4, ge=0, le=1)
     cut_background: float = Field(default=0.4, ge=0, le=1)
-    reliability: bool = True
+
+    def generator(self, background: int | None) -> PseudoMaskGenerator:
+        """The generator of these settings."""
+        names = {field.name for field in fields(PseudoMaskGenerator)} - {"background"}
+        return PseudoMaskGenerator(background=background, **self.model_dump(include=names))
 
 
 class SingleStage(Method):
@@ -65,20 +80,8 @@ class SingleStage(Method):
     def __init__(self, options: SingleStageOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__(options, classes, feature_channels)
         self.options = options
-        self.generator = PseudoMaskGenerator(
-            background=classes.background,
-            presence=options.presence,
-            dilations=options.dilations,
-            iterations=options.iterations,
-            metric=options.metric,
-            gamma=options.gamma,
-            sigma_start=options.sigma_start,
-            sigma_end=options.sigma_end,
-            reliability=options.reliability,
-            low=options.low,
-            cut=options.cut,
-            cut_background=options.cut_background,
-        )
+        self.generator = options.generator(classes.background)
+        self.on_pseudo_masks = BalancedCrossEntropy(len(classes), options.balance)
 
     def fields_of(self) -> FieldsOf | None:
         """Geodesic fields are made on the whole image, so that a crop does not lose an object's click."""
@@ -96,15 +99,25 @@ class SingleStage(Method):
             step.guide(),
             step.batch.points,
             progress=(step.progress - self.options.warmup) / max(1 - self.options.warmup, 1e-9),
+            expected=self.expected(),
             fields=step.batch.fields,
             valid=step.batch.valid,
         ).labels
-        on_pseudo_mask = masked_cross_entropy(step.prediction.logits, labels)
+        on_pseudo_mask = self.on_pseudo_masks(step.prediction.logits, labels)
         return Outcome(
             on_clicks + self.options.weight * on_pseudo_mask,
             labels,
             {"loss_clicks": on_clicks.detach(), "loss_pseudo": on_pseudo_mask.detach()},
         )
+
+    def expected(self) -> Tensor | None:
+        """Share of each class (C) in what the network was taught so far, to the power `shift`."""
+        if self.options.shift == 0:
+            return None
+        taught = self.on_clicks.taught
+        if self.on_pseudo_masks.batches > 0:
+            taught = taught + self.options.weight * self.on_pseudo_masks.taught
+        return (taught / taught.sum()).clamp(min=LEAST_SHARE) ** self.options.shift
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,7 @@ class GeodesicFields:
         """(image 3×H×W, points N×3) → (fields P×H×W, their classes P)."""
         size = (image.shape[-2], image.shape[-1])
         classes = torch.unique(points[:, 2]).long()
-        fields = distance_fields(
+        planes = distance_fields(
             [points], size, self.num_classes, metric="geodesic", image=image[None], gamma=self.gamma
         )
-        return fields[0, classes], classes
+        return planes[0, classes], classes

@@ -1,0 +1,54 @@
+"""Clicks for the studies: one per object, fewer, more, or sloppy ones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pointillist.data.dataset import Dataset
+from pointillist.data.simulated import simulate_dataset
+from pointillist.points.simulate import rng_for
+from pointillist.points.table import Point, PointTable
+
+
+def draw_points(
+    dataset: Dataset,
+    seed: int,
+    *,
+    per_object: int = 1,
+    per_class: int = 0,
+    jitter: float = 0.0,
+    wrong: float = 0.0,
+    missed: float = 0.0,
+) -> tuple[PointTable, str]:
+    """Simulate clicks on the training images, and what to say about them.
+
+    Args:
+        dataset: A data set with masks.
+        seed: Seed of the draw.
+        per_object: Clicks on each connected component of at least 50 px.
+        per_class: Of those, keep at most this many of each class in each image; 0 keeps all.
+        jitter: Standard deviation of the position, in pixels of the image.
+        wrong: Share of clicks that get another class, drawn evenly.
+        missed: Share of objects that are overlooked.
+    """
+    table = simulate_dataset(dataset, split="train", seed=seed, per_object=per_object, jitter=jitter)
+    names = dataset.classes.names
+    points: list[Point] = []
+    for item in dataset.split("train"):
+        rng = rng_for(seed, f"study {item.name}")
+        drawn = list(table.of(item.name))
+        kept = [point for point in drawn if rng.random() >= missed]
+        if per_class:
+            shuffled = [kept[index] for index in rng.permutation(len(kept))]
+            kept = [point for name in names for point in [p for p in shuffled if p.label == name][:per_class]]
+        for point in kept:
+            if rng.random() < wrong:
+                others = [name for name in names if name != point.label]
+                point = dataclasses.replace(point, label=others[int(rng.integers(len(others)))])
+            points.append(point)
+    source = f"simulated, {per_object} per component of at least 50 px, seed {seed}"
+    if per_class:
+        source = f"simulated, at most {per_class} per class and image, seed {seed}"
+    errors = {"px of jitter": jitter, "wrong class": wrong, "missed": missed}
+    said = "; ".join(f"{value:g} {name}" for name, value in errors.items() if value)
+    return PointTable(points), f"{source}; {said}" if said else source
