@@ -7,10 +7,11 @@ READY := $(VENV)/.ready
 # Two workers fill two cores when each computes with one thread.
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint format bench browser screenshots docs lock clean
+.PHONY: help setup demo test test-all lint format bench browser screenshots docs lock clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
-	@echo "make test    set up, then run the tests"
+	@echo "make test    set up, then run the tests but the long ones"
+	@echo "make test-all  all of them: also killed servers, fuzz, the browser"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   speed benchmarks, written to benchmarks/speed/results/"
 	@echo "make browser finds or installs a Chromium for the tests of the annotator's page"
@@ -35,6 +36,10 @@ demo: setup
 test: setup
 	@echo "== tests (real data: $(or $(POINTILLIST_REAL_DATA),none; set POINTILLIST_REAL_DATA to a folder that has some))"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-all: setup
+	@echo "== all tests (real data: $(or $(POINTILLIST_REAL_DATA),none; set POINTILLIST_REAL_DATA to a folder that has some))"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long or not long"
 
 lint: setup
 	$(BIN)/ruff check .

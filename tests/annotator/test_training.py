@@ -1,0 +1,212 @@
+"""Training from the page, in a process of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointillist.annotator.session import Session
+from pointillist.annotator.work import Work
+from pointillist.errors import ConfigError
+from tests.annotator.conftest import Live, Serve
+from tests.conftest import TINY, write_tiny
+
+SETTINGS: dict[str, Any] = {"settings": {k: v for k, v in TINY.items() if k not in ("data.size", "trainer.epochs")}}
+
+
+def wait(live: Live, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The status, as soon as it is as wanted; a training that never comes there runs into the test's time limit."""
+    while True:
+        status: dict[str, Any] = live.client.get("/api/training").json()
+        if wanted(status):
+            return status
+        assert status["state"] not in ("failed", "done", "stopped"), status
+        time.sleep(0.1)
+
+
+def start(live: Live, epochs: int, **more: Any) -> dict[str, Any]:
+    answer = live.client.post("/api/training/start", json={**SETTINGS, "epochs": epochs, "size": "48x64", **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def click(live: Live, name: str, number: int) -> int:
+    """A click while something else goes on; gives the status code."""
+    live.session.catalogue.id(name)
+    label = live.client.get("/api/project").json()["classes"][0]["id"]
+    place = {"image": live.session.catalogue.id(name), "x": 1.5, "y": 1.5 + number, "class": label}
+    op = {"id": f"op-train-{number}", "kind": "add", "point": f"point-train-{number}", **place}
+    answer = live.client.post("/api/ops", json={"client": "tab-one-0", "ops": [op]})
+    assert answer.json()["results"][0]["status"] == "done"
+    return answer.status_code
+
+
+@pytest.mark.slow
+def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve) -> None:
+    data = write_tiny(tmp_path / "tiny")
+    (data / "splits" / "val.txt").unlink()
+    live = serve(data)
+    images = {e["name"]: e["id"] for e in live.client.get("/api/images").json()["images"]}
+    begun = start(live, 3)
+    assert begun["state"] in ("starting", "running")
+    refused = live.client.post("/api/training/start", json={})
+    assert (refused.status_code, "already" in refused.json()["error"]["found"]) == (409, True)
+    assert click(live, "tiny_0.png", 1) == 200
+    done = wait(live, lambda status: status["state"] == "done")
+    assert (done["epoch"], done["epochs"], done["progress"], done["error"]) == (3, 3, 1.0, None)
+    assert done["latest"]["loss"] > 0
+
+    curves = live.client.get("/api/training/curves").json()
+    assert [row[curves["columns"].index("epoch")] for row in curves["rows"]] == [1, 2, 3]
+    panels = live.client.get("/api/training/panels").json()["panels"]
+    assert [panel["epoch"] for panel in panels] == [3]
+    assert Image.open(io.BytesIO(live.client.get("/api/training/panels/0").content)).format == "PNG"
+    assert live.client.get("/api/training/panels/1").status_code == 404
+    log = live.client.get("/api/training/log").json()
+    assert "epoch 3/3" in log["text"]
+    assert str(data) not in log["text"]
+    assert live.client.get("/api/training/log", params={"after": log["next"]}).json()["text"] == ""
+
+    # The model is there by itself: in the layer, and in the order of the images.
+    project = live.client.get("/api/project").json()
+    assert project["model"] == {"run": "0001", "classes": ["ground", "square", "disc"], "stale": False}
+    request = {"client": "tab-one-0", "request": 1, "quality": "full"}
+    layer = live.client.post(f"/api/images/{images['tiny_1.png']}/layer", json=request)
+    assert layer.headers["x-layer-source"] == "model"
+    while live.client.get("/api/next").json()["ready"] < 6:
+        time.sleep(0.1)
+    following = live.client.get("/api/images", params={"order": "next"}).json()["images"]
+    scores = [entry["region"]["score"] for entry in following]
+    assert scores == sorted(scores, reverse=True)
+    for entry in following:
+        region = entry["region"]
+        assert 0 <= region["x"] < region["cx"] < region["x"] + region["width"] <= 64
+        assert 0 <= region["y"] < region["cy"] < region["y"] + region["height"] <= 48
+    assert live.client.get("/api/next").json()["reason"] == "uncertain"
+
+    # Renamed and merged classes keep their outputs; a class it never saw is left to the clicks.
+    ids = {c["name"]: c["id"] for c in project["classes"]}
+    changes = [
+        {"id": "op-classes-1", "kind": "class-rename", "class": ids["disc"], "name": "plate"},
+        {"id": "op-classes-2", "kind": "class-add", "class": "class-new", "name": "new"},
+    ]
+    live.client.post("/api/ops", json={"client": "tab-one-0", "ops": changes})
+    assert live.client.get("/api/project").json()["model"] == {
+        "run": "0001",
+        "classes": ["ground", "square", "plate"],
+        "stale": True,
+    }
+    layer = live.client.post(f"/api/images/{images['tiny_1.png']}/layer", json=request)
+    assert layer.headers["x-layer-source"] == "model"
+    place = {"image": images["tiny_1.png"], "x": 2.5, "y": 40.5, "class": "class-new"}
+    new = [{"id": "op-classes-3", "kind": "add", "point": "point-new", **place}]
+    live.client.post("/api/ops", json={"client": "tab-one-0", "ops": new})
+    layer = live.client.post(f"/api/images/{images['tiny_1.png']}/layer", json=request)
+    assert layer.headers["x-layer-source"] == "points"
+
+
+def test_what_a_training_needs_is_said_before_it_begins(data: Path, serve: Serve) -> None:
+    live = serve(data)
+    answer = live.client.post("/api/training/start", json={"epochs": 1})
+    assert (answer.status_code, "two classes" in answer.json()["error"]["found"]) == (422, True)
+    assert live.client.post("/api/training/start", json={"epochs": 0}).status_code == 400
+    assert live.client.post("/api/training/start", json={"out": "/tmp/x"}).status_code == 400
+    assert live.client.get("/api/training").json()["state"] == "idle"
+    assert live.client.get("/api/training/curves").json() == {"columns": [], "rows": []}
+    assert live.client.get("/api/training/log").json() == {"text": "", "next": 0, "size": 0}
+    assert not list((data / ".pointillist").glob("runs/*.log"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["setting", "killed", "stopped"])
+def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve, how: str) -> None:
+    live = serve(write_tiny(tmp_path / "tiny"))
+    before = live.client.get("/api/project").json()["images"]["points"]
+    if how == "setting":
+        start(live, 1, settings={"data.nothing": 1})
+    else:
+        start(live, 100_000)
+        wait(live, lambda status: status["epoch"] >= 2)
+    if how == "stopped":
+        assert live.client.post("/api/training/stop", json={}).json()["state"] == "stopping"
+    if how == "killed":
+        process = next(t for t in _children() if "training_process" in t[1])
+        os.kill(process[0], signal.SIGKILL)
+    ended = ("failed", "stopped")
+    while (status := live.client.get("/api/training").json())["state"] not in ended:
+        time.sleep(0.1)
+    if how == "stopped":
+        assert (status["state"], status["error"]) == ("stopped", None)
+        # Begun on the page, continued on the command line: the checkpoint is there.
+        assert list((tmp_path / "tiny" / ".pointillist" / "runs" / "0001" / "checkpoints").iterdir())
+    else:
+        assert status["state"] == "failed"
+        assert ("nothing" if how == "setting" else "signal 9") in str(status["error"])
+    assert click(live, "tiny_0.png", 1) == 200
+    assert live.client.get("/api/project").json()["images"]["points"] == before + 1
+    assert live.client.get("/api/project").json()["model"] is None
+
+
+def _children() -> list[tuple[int, str]]:
+    """Processes that this one started, with their command lines."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                line = (entry / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+            if parent == os.getpid():
+                found.append((int(entry.name), line))
+    return found
+
+
+def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
+    """A training that ended with its annotator is told as stopped, and its number is not used again."""
+    data = write_tiny(tmp_path / "tiny")
+    first = Work(opened(data))
+    run = first.session.folder.below("runs")
+    (run / "0004.json").write_text(
+        '{"number": 4, "started": 1.0, "class_ids": ["x"], "settings": {}, "state": "running", "error": null, '
+        '"seconds": null}'
+    )
+    first.engine.close()
+    first.live.queue.close()
+    second = Work(first.session)
+    assert second.trainer.status()["state"] == "stopped"
+    assert second.trainer.status()["run"] == "0004"
+    with pytest.raises(ConfigError):
+        second.trainer.start({"network.weights": "x"})
+    second.engine.close()
+    second.live.queue.close()
+
+
+def test_scores_order_images_and_clicks_reorder_them(data: Path, opened: Callable[[Path], Session]) -> None:
+    from pointillist.annotator.jobs import Region
+    from tests.annotator.conftest import Hand
+
+    work = Work(opened(data))
+    hand = Hand(work.session)
+    hand.classes("soil", "berry")
+    order = work.following
+    assert order.ordered() == ["i0.png", "i1.png", "i2.png"]
+    for number, name in enumerate(("i0.png", "i0.png", "i1.png", "i2.png")):
+        hand.add(f"point-0{number}", number + 1.0, 1, image=name)
+    assert order.ordered() == ["i1.png", "i2.png", "i0.png"]
+    assert order.next(None)["reason"] == "fewest-points"
+    order._regions = {"i0.png": Region(0.2, 0, 0, 4, 4), "i2.png": Region(0.9, 1, 2, 4, 4)}
+    assert order.ordered() == ["i2.png", "i0.png", "i1.png"]
+    following = order.next("i2.png")
+    assert (following["image"]["name"], following["reason"]) == ("i0.png", "uncertain")
+    assert np.isclose(order.next(None)["image"]["region"]["cx"], 3.0)
+    work.live.queue.close()
