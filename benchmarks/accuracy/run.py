@@ -9,6 +9,7 @@ and a crash loses one run. A seed fixes the draw of the clicks, the initial weig
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -105,7 +106,8 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
 
     Args:
         entry: `draw` (seed of the embedded data set), `path` (below the real data), or `folder` (beside this file, a
-            data set whose dataset.yaml names the real data as $DATA); `points`: a label file below the real data.
+            data set whose dataset.yaml names the real data as $DATA); `points`: a label file below the real data;
+            `held_out: 4`: every fourth training image is scored in place of `val`, which stays unseen.
         points: Options of `draw_points`.
         seed: Seed of simulated clicks.
         folder: For what has to be written.
@@ -131,7 +133,13 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
         return load(root, points=file), f"human clicks of {file.name}"
     table, source = draw_points(load(root), seed, **points)
     write_csv(table, folder / "points.csv")
-    return load(root, points=folder / "points.csv"), source
+    data = load(root, points=folder / "points.csv")
+    if "held_out" in entry:
+        names = [item.name for item in data.split("train")]
+        held = names[1 :: entry["held_out"]]
+        splits = {"train": tuple(name for name in names if name not in held), "val": tuple(held)}
+        data = dataclasses.replace(data, splits=splits)
+    return data, source
 
 
 def real_data() -> Path:
