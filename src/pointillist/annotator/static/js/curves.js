@@ -56,7 +56,7 @@ export function plot(title, series, share) {
 /** The next round number. @param {number} value */
 function nice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return (/** @type {number} */ ([1, 2, 5, 10].find((step) => step * power >= value))) * power;
+  return (/** @type {number} */ ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value))) * power;
 }
 
 /** @param {number} value */

@@ -1,4 +1,4 @@
-import { upload } from "./api.js";
+import { request, upload } from "./api.js";
 import { orTell, say } from "./announce.js";
 import { byId, counted, el } from "./dom.js";
 
@@ -15,22 +15,24 @@ export class FilesPanel {
     this.store = store;
     this.box = byId("panel-files");
     this.csv = el("div", {});
-    this.reading = el("select", { id: "import-format" });
+    this.reading = el("select", { id: "import-format", onchange: () => this.#drawOptions(this.reading, this.readOptions) });
+    this.readOptions = el("div", { class: "options" });
     this.file = el("input", { type: "file", id: "import-file", multiple: true, class: "visually-hidden", tabindex: "-1" });
     this.file.addEventListener("change", () => void this.#import());
     this.results = el("div", { class: "results", "aria-live": "polite" });
     this.writing = el("select", { id: "export-format", onchange: () => this.#drawExport() });
-    this.save = el("a", { class: "button wide", id: "export-go", download: "" , text: "Save" });
+    this.writeOptions = el("div", { class: "options" });
+    this.save = el("button", { class: "wide", id: "export-go", text: "Save", onclick: () => void orTell(() => this.#export()) });
     this.exportNote = el("p", { class: "note" });
     this.box.append(
       this.csv,
       el("h3", { text: "Import labels" }),
-      el("div", { class: "field" }, el("label", { for: "import-format", text: "Format" }), this.reading),
+      el("div", { class: "field" }, el("label", { for: "import-format", text: "Format" }), this.reading), this.readOptions,
       el("label", { class: "visually-hidden", for: "import-file", text: "Label files" }), this.file,
       el("button", { class: "wide", id: "import-go", text: "Choose files…", onclick: () => this.file.click() }),
       this.results,
       el("h3", { text: "Export labels" }),
-      el("div", { class: "field" }, el("label", { for: "export-format", text: "Format" }), this.writing),
+      el("div", { class: "field" }, el("label", { for: "export-format", text: "Format" }), this.writing), this.writeOptions,
       this.save, this.exportNote,
     );
     store.on("project csv", () => this.draw());
@@ -49,13 +51,48 @@ export class FilesPanel {
     const options = (/** @type {any[]} */ some) => some.map((one) => el("option", { value: one.name, text: one.title }));
     this.reading.append(el("option", { value: "auto", text: "Recognise it" }), ...options(formats.filter((/** @type {any} */ one) => one.reads)));
     this.writing.append(...options(formats.filter((/** @type {any} */ one) => one.writes)));
+    this.writing.value = "csv";
     this.#drawExport();
   }
 
+  /** @param {HTMLSelectElement} select */
+  #format(select) {
+    return this.store.project.formats.find((/** @type {any} */ one) => one.name === select.value);
+  }
+
+  /**
+   * A field for each option of the chosen format; most can stay empty.
+   * @param {HTMLSelectElement} select @param {HTMLElement} box
+   */
+  #drawOptions(select, box) {
+    box.replaceChildren(...(this.#format(select)?.options ?? []).map((/** @type {string} */ name) =>
+      el("div", { class: "field" },
+        el("label", { for: `${select.id}-${name}`, text: `${name}, if needed` }),
+        el("input", { type: "text", id: `${select.id}-${name}`, "data-option": name, autocomplete: "off" }))));
+  }
+
+  /** @param {HTMLElement} box @returns {Record<string, string>} */
+  #options(box) {
+    const fields = /** @type {HTMLInputElement[]} */ ([...box.querySelectorAll("input")]);
+    return Object.fromEntries(fields.filter((field) => field.value.trim())
+      .map((field) => [`option.${field.dataset.option}`, field.value.trim()]));
+  }
+
   #drawExport() {
-    const chosen = this.store.project.formats.find((/** @type {any} */ one) => one.name === this.writing.value);
-    this.save.href = `/api/export?format=${encodeURIComponent(this.writing.value)}`;
-    this.exportNote.textContent = chosen?.one_per_image ? "One file per image, together in a zip." : "";
+    this.#drawOptions(this.writing, this.writeOptions);
+    this.exportNote.textContent = this.#format(this.writing)?.one_per_image ? "One file per image, together in a zip." : "";
+  }
+
+  async #export() {
+    // Fetched first, so that a missing option is told on the page and not saved as a file.
+    const query = new URLSearchParams({ format: this.writing.value, ...this.#options(this.writeOptions) });
+    const answer = await request(`/export?${query}`);
+    const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "labels";
+    const address = URL.createObjectURL(await answer.blob());
+    el("a", { href: address, download: name }).click();
+    // The browser has the bytes once it began to save them.
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    say(`Saved ${name}`);
   }
 
   async #import() {
@@ -63,7 +100,7 @@ export class FilesPanel {
     this.file.value = "";
     this.results.replaceChildren();
     for (const file of files) {
-      const query = new URLSearchParams({ name: file.name, format: this.reading.value, add_classes: "1" });
+      const query = new URLSearchParams({ name: file.name, format: this.reading.value, add_classes: "1", ...this.#options(this.readOptions) });
       const busy = el("p", { class: "note", text: `Reading ${file.name}…` });
       this.results.append(busy);
       const answer = await orTell(() => upload(`/import?${query}`, file));
