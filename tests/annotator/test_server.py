@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from pointillist.annotator.applying import Applier
+from pointillist.annotator.server import STATIC
 from pointillist.annotator.store import Store, Tables
 from pointillist.errors import SaveError
-from tests.annotator.conftest import Live, Serve
+from tests.annotator.conftest import Live, Serve, write_images
 from tests.conftest import Cli
 
 
@@ -38,6 +39,25 @@ def test_the_page_and_its_parts(live: Live) -> None:
     page = live.client.get("/")
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
+    parts = sorted(path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".svg"))
+    assert len(parts) >= 3
+    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    for path in parts:
+        answer = live.client.get(f"/static/{path.relative_to(STATIC).as_posix()}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kinds[path.suffix])
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.text == path.read_text(encoding="utf-8")
+
+
+def test_folders_and_places_are_known_again(live: Live, tmp_path: Path, serve: Serve) -> None:
+    other = serve(write_images(tmp_path / "other"))
+    ids = {server.client.get("/api/project").json()["id"] for server in (live, other, live)}
+    assert len(ids) == 2
+    images = live.client.get("/api/images").json()["images"]
+    assert [entry["index"] for entry in images] == [0, 1, 2]
+    about = live.client.get(f"/api/images/{images[1]['id']}").json()
+    assert (about["index"], about["region"]) == (1, None)
 
 
 def test_from_nothing_to_points(live: Live) -> None:

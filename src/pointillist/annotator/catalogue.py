@@ -27,6 +27,9 @@ class Catalogue:
     Args:
         folder: The images.
         secret: Of this folder; ids tell nothing about names without it, and stay the same over restarts.
+
+    Attributes:
+        folder_id: Tells this folder from others, also over restarts.
     """
 
     def __init__(self, folder: DataFolder, secret: str) -> None:
@@ -36,6 +39,8 @@ class Catalogue:
             name: hmac.digest(key, name.encode(errors="replace"), "sha256").hex()[:24] for name in folder.images
         }
         self._names = {given: name for name, given in self._ids.items()}
+        self._places = {name: place for place, name in enumerate(self._ids)}
+        self.folder_id = hmac.digest(key, b"", "sha256").hex()[:24]
         self._sizes: dict[str, tuple[str, tuple[int, int]]] = {}
 
     def __len__(self) -> int:
@@ -49,6 +54,10 @@ class Catalogue:
     def id(self, name: str) -> str:
         """Id of an image that is there."""
         return self._ids[name]
+
+    def index(self, name: str) -> int:
+        """Place of an image in the order of the names, from 0."""
+        return self._places[name]
 
     def find_id(self, name: str) -> str | None:
         """Id of an image, None for one that is not there."""

@@ -13,11 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from pointillist.annotator.jobs import Clicks
-from pointillist.classes import ClassSet
 from pointillist.points.border import border_points
 from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
 from pointillist.pseudomask.reliability import IGNORE
-from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
+from pointillist.training.methods.single_stage import SingleStageOptions
 
 GAMMA = 2.0
 """Price of colour without a model: so many image scales √(H·W) for the way from black to white in one channel."""
@@ -84,8 +83,8 @@ def layer_labels(
     if not still_wanted():
         return None
     probabilities = shares_of(fields, scale) if knowledge is None else knowledge.probabilities[present][None]
-    base = PLAIN if knowledge is None else generator_of(knowledge.options)
-    generator = replace(base, background=None if clicks.background is None else present.index(clicks.background))
+    background = None if clicks.background is None else present.index(clicks.background)
+    generator = replace(PLAIN, background=background) if knowledge is None else knowledge.options.generator(background)
     progress = PROGRESS if knowledge is None else 1.0
     labels = generator(image, probabilities, [points], progress=progress, fields=fields).labels[0].numpy()
     back = np.full(256, IGNORE, np.uint8)
@@ -97,12 +96,6 @@ def shares_of(fields: Tensor, scale: float) -> Tensor:
     """Shares of the classes by distance alone: B×C×H×W that sum to 1, 0 for a class without clicks."""
     shares = torch.softmax(-fields / (SPREAD * scale), dim=1)
     return torch.where(fields.isfinite(), shares, 0.0)
-
-
-def generator_of(options: SingleStageOptions) -> PseudoMaskGenerator:
-    """The generator that a training with these options uses, but for its background."""
-    anything = ClassSet.create(("a", "b"), policy="none")
-    return SingleStage(options, anything, 1).generator
 
 
 def layer_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:

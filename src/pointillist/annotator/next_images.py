@@ -98,6 +98,7 @@ class NextImages:
         return {
             "id": self._session.catalogue.id(name),
             "name": name,
+            "index": self._session.catalogue.index(name),
             "points": points,
             "region": self.region(name),
         }

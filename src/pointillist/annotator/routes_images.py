@@ -63,7 +63,8 @@ def make(session: Session, following: NextImages) -> APIRouter:
     @routes.get("/images/{image}")
     async def one(image: str) -> dict[str, Any]:
         name = named(image)
-        return await decoded(lambda: session.image(name))
+        about = await decoded(lambda: session.image(name))
+        return {**about, "region": following.region(name)}
 
     @routes.get("/images/{image}/points")
     def points(image: str) -> dict[str, Any]:

@@ -68,9 +68,19 @@ def make_app(
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False))
+    app.mount("/static", _Static(directory=STATIC))
     _answer_errors(app)
     return Security(app, port=port, hosts=hosts, token=token, file_paths=(routes_transfer.IMPORT,))
+
+
+class _Static(StaticFiles):
+    """The parts of the page; asked for again each time, so that a newer package shows its newer page."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A file, or that it has not changed."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["cache-control"] = "no-cache"
+        return answer
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -120,6 +120,7 @@ class Session:
         strays = sum(count for name, count in counts.items() if self.catalogue.find_id(name) is None)
         classes = tables.classes()
         return {
+            "id": self.catalogue.folder_id,
             "name": self.folder.root.name,
             "version": pointillist.__version__,
             "seq": tables.seq(),
@@ -166,6 +167,7 @@ class Session:
         return {
             "id": self.catalogue.id(name),
             "name": name,
+            "index": self.catalogue.index(name),
             "width": width,
             "height": height,
             "stamp": self.catalogue.stamp(name),
