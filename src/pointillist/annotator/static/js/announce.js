@@ -27,7 +27,11 @@ export function toast(message, kind = "plain") {
     { class: `toast ${kind}`, "data-found": message.found },
     el("span", { text: message.found }),
     message.cure ? el("span", { class: "cure", text: message.cure }) : null,
-    el("button", { class: "quiet small", "aria-label": "Close this message", onclick: () => node.remove() }, icon("close")),
+    el(
+      "button",
+      { class: "quiet small", "aria-label": "Close this message", onclick: () => node.remove() },
+      icon("close"),
+    ),
   );
   box.append(node);
   while (box.children.length > 3) box.firstElementChild.remove();

@@ -1,6 +1,6 @@
 import { say, toast } from "./announce.js";
-import { openDialog } from "./dialog.js";
-import { byId, counted, el, icon } from "./dom.js";
+import { editClass } from "./classdialog.js";
+import { byId, counted, el, icon, refill } from "./dom.js";
 import { newId } from "./api.js";
 
 /**
@@ -15,7 +15,12 @@ export class ClassesPanel {
     this.box = byId("classes");
     this.list = el("div", { class: "class-list", role: "radiogroup", "aria-labelledby": "classes-title" });
     this.input = el("input", {
-      type: "text", id: "class-name", autocomplete: "off", placeholder: "Name", maxlength: "100", "aria-label": "Name of the new class",
+      type: "text",
+      id: "class-name",
+      autocomplete: "off",
+      placeholder: "Name",
+      maxlength: "100",
+      "aria-label": "Name of the new class",
     });
     this.form = el(
       "form",
@@ -98,10 +103,7 @@ export class ClassesPanel {
   /** Show the classes as they are now. */
   draw() {
     const { store } = this;
-    // A press on a label must not lose the row it is on, so rows stay and only their content changes.
-    const focused = document.activeElement?.id ?? "";
-    this.list.replaceChildren(...store.classes.map((one, index) => this.#row(one, index)));
-    if (focused.startsWith("class-") && this.list.querySelector(`#${focused}`)) byId(focused).focus();
+    refill(this.list, [store.classes, store.current], () => store.classes.map((one, index) => this.#row(one, index)));
     const none = store.classes.length === 0;
     if (none) {
       this.form.hidden = false;
@@ -122,7 +124,11 @@ export class ClassesPanel {
     } else if (!store.classes.some((one) => one.background)) {
       this.hint.replaceChildren(
         el("p", { class: "note", text: "Is there anything else in the images? Then they need a background class." }),
-        el("button", { class: "small", text: "Add background", onclick: () => this.add(freeName(store, "background"), true) }),
+        el("button", {
+          class: "small",
+          text: "Add background",
+          onclick: () => this.add(freeName(store, "background"), true),
+        }),
       );
     } else this.hint.replaceChildren();
   }
@@ -132,7 +138,10 @@ export class ClassesPanel {
     const chosen = one.id === this.store.current;
     const key = index < 10 ? String((index + 1) % 10) : "";
     const radio = el("input", {
-      type: "radio", name: "class", class: "visually-hidden", id: `class-${one.id}`,
+      type: "radio",
+      name: "class",
+      class: "visually-hidden",
+      id: `class-${one.id}`,
       onchange: () => this.choose(one.id),
     });
     radio.checked = chosen;
@@ -146,96 +155,27 @@ export class ClassesPanel {
         el("kbd", { text: key, "aria-hidden": "true" }),
         swatch(one),
         el("span", { class: "class-name", text: one.name, title: one.name }),
-        one.background && one.name.toLowerCase() !== "background" ? el("span", { class: "note class-tag", text: "background" }) : null,
-        el("span", { class: "class-count number soft", text: one.points.toLocaleString("en"), title: counted(one.points, "click") }),
+        one.background && one.name.toLowerCase() !== "background"
+          ? el("span", { class: "note class-tag", text: "background" })
+          : null,
+        el("span", {
+          class: "class-count number soft",
+          text: one.points.toLocaleString("en"),
+          title: counted(one.points, "click"),
+        }),
       ),
-      el("button", { class: "quiet", "aria-label": `Change ${one.name}`, title: "Rename, recolour, merge", onclick: () => this.#edit(one) }, icon("edit")),
+      el(
+        "button",
+        {
+          class: "quiet",
+          id: `edit-${one.id}`,
+          "aria-label": `Change ${one.name}`,
+          title: "Rename, recolour, merge",
+          onclick: () => editClass(this.store, one),
+        },
+        icon("edit"),
+      ),
     );
-  }
-
-  /** @param {Class} one */
-  #edit(one) {
-    const { store } = this;
-    const name = el("input", { type: "text", id: "edit-name", value: one.name, maxlength: "100" });
-    const color = el("input", { type: "color", id: "edit-color", value: one.color });
-    const palette = el("div", { class: "palette" }, ...store.project.suggested_colors.slice(0, 12).map((/** @type {string} */ value) =>
-      el("button", {
-        type: "button", class: "color", title: value, "aria-label": `Colour ${value}`, style: { "--swatch": value },
-        onclick: () => { color.value = value; },
-      })));
-    const background = el("input", { type: "checkbox", id: "edit-background" });
-    background.checked = one.background;
-    const others = store.classes.filter((other) => other.id !== one.id);
-    const into = el("select", { id: "edit-into" }, el("option", { value: "", text: "Choose a class…" }),
-      ...others.map((other) => el("option", { value: other.id, text: other.name })));
-    const merge = el("button", { type: "button", class: "danger", disabled: true, text: "Merge", onclick: () => this.#merge(one, into.value, dialog) });
-    into.addEventListener("change", () => { merge.disabled = !into.value; });
-    const dialog = openDialog(`Class ${one.name}`, [
-      el("div", { class: "field" }, el("label", { for: "edit-name", text: "Name, everywhere" }), name),
-      el("div", { class: "field" }, el("label", { for: "edit-color", text: "Colour" }), el("div", { class: "row" }, color, palette)),
-      el("label", { class: "check" }, background, el("span", { text: "This is the background: everything that is no object" })),
-      others.length ? el("div", { class: "field" },
-        el("label", { for: "edit-into", text: "Merge: its clicks become another class. This cannot be undone." }),
-        el("div", { class: "row" }, el("div", { class: "grow" }, into), merge)) : null,
-    ], [
-      el("button", {
-        class: "danger", text: "Remove class", disabled: one.points > 0,
-        title: one.points > 0 ? "It has clicks; merge it into another class instead." : "",
-        onclick: () => { this.#remove(one); dialog.close(); },
-      }),
-      el("button", { class: "primary", text: "Done", type: "submit" }),
-    ], () => this.#change(one, name.value.trim(), color.value, background.checked), "narrow");
-  }
-
-  /** @param {Class} one @param {string} name @param {string} color @param {boolean} background */
-  #change(one, name, color, background) {
-    const { store } = this;
-    const redo = [];
-    const undo = [];
-    if (name && name !== one.name) {
-      if (store.classes.some((other) => other.id !== one.id && other.name === name)) {
-        toast({ found: `There is a class ${name} already.`, cure: "Choose another name, or merge the two." }, "bad");
-        return false;
-      }
-      redo.push({ id: "", kind: "class-rename", class: one.id, name });
-      undo.push({ id: "", kind: "class-rename", class: one.id, name: one.name });
-    }
-    if (color.toLowerCase() !== one.color.toLowerCase()) {
-      redo.push({ id: "", kind: "class-color", class: one.id, color });
-      undo.push({ id: "", kind: "class-color", class: one.id, color: one.color });
-    }
-    if (background !== one.background) {
-      const before = store.classes.find((other) => other.background)?.id ?? null;
-      redo.push({ id: "", kind: "background", class: background ? one.id : null });
-      undo.push({ id: "", kind: "background", class: before });
-    }
-    if (redo.length) {
-      store.do({ image: null, text: `change of ${one.name}`, redo, undo });
-      say(`Class ${name || one.name} changed`);
-    }
-    return true;
-  }
-
-  /** @param {Class} one @param {string} into @param {HTMLDialogElement} dialog */
-  #merge(one, into, dialog) {
-    const target = this.store.classOf(into);
-    if (!target) return;
-    this.store.do({ image: null, text: "", redo: [{ id: "", kind: "class-merge", class: one.id, into }], undo: [] });
-    this.store.forgetSteps();
-    dialog.close();
-    toast({ found: `${one.name} is now part of ${target.name}.` });
-  }
-
-  /** @param {Class} one */
-  #remove(one) {
-    const { id, name, color, background } = one;
-    this.store.do({
-      image: null,
-      text: `class ${name}`,
-      redo: [{ id: "", kind: "class-remove", class: id }],
-      undo: [{ id: "", kind: "class-add", class: id, name, color, background }],
-    });
-    say(`Class ${name} removed`);
   }
 }
 
@@ -244,7 +184,11 @@ export class ClassesPanel {
  * @param {Class} one
  */
 export function swatch(one) {
-  return el("i", { class: `swatch${one.background ? " background" : ""}`, style: { "--swatch": one.color }, "aria-hidden": "true" });
+  return el("i", {
+    class: `swatch${one.background ? " background" : ""}`,
+    style: { "--swatch": one.color },
+    "aria-hidden": "true",
+  });
 }
 
 /** @param {Store} store @param {boolean} background */

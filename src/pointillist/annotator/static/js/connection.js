@@ -10,7 +10,6 @@ const AGAIN = 3000;
 
 /** What the server tells by itself, and whether it is there at all. */
 export class Connection {
-  /** @type {EventSource | null} */ #source = null;
   #up = true;
   #server = "";
   #seq = 0;
@@ -35,7 +34,6 @@ export class Connection {
 
   #listen() {
     const source = new EventSource(`/api/events?after=${this.#seq}`);
-    this.#source = source;
     source.addEventListener("open", () => this.#turn(true));
     source.addEventListener("error", () => {
       this.#turn(false);
@@ -53,7 +51,9 @@ export class Connection {
       this.store.heard(change);
     });
     for (const name of ["training", "model", "next", "csv"]) {
-      source.addEventListener(name, (event) => this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data)));
+      source.addEventListener(name, (event) =>
+        this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data)),
+      );
     }
     window.addEventListener("pagehide", () => source.close(), { once: true });
   }

@@ -32,7 +32,11 @@ export function plot(title, series, share) {
     return [
       svg("polyline", {
         points: one.points.map(([epoch, value]) => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`).join(" "),
-        fill: "none", stroke: one.color, "stroke-width": 2, "stroke-dasharray": one.dash ?? null, "stroke-linejoin": "round",
+        fill: "none",
+        stroke: one.color,
+        "stroke-width": 2,
+        "stroke-dasharray": one.dash ?? null,
+        "stroke-linejoin": "round",
       }),
       svg("circle", { cx: x(lastX), cy: y(lastY), r: 3, fill: one.color }),
     ];
@@ -41,22 +45,50 @@ export function plot(title, series, share) {
   return el(
     "figure",
     { class: "plot" },
-    el("figcaption", {}, el("h3", { text: title }), el("span", { class: "legend" }, ...series.map((one) =>
-      el("span", {}, svg("svg", { class: "line", viewBox: "0 0 18 4", "aria-hidden": "true" },
-        svg("line", { x1: 0, x2: 18, y1: 2, y2: 2, stroke: one.color, "stroke-width": 3, "stroke-dasharray": one.dash ?? null })),
-      `${one.name} ${short(one.points[one.points.length - 1][1])}`)))),
-    svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title} after epoch ${epochs}: ${told}` },
+    el(
+      "figcaption",
+      {},
+      el("h3", { text: title }),
+      el(
+        "span",
+        { class: "legend" },
+        ...series.map((one) =>
+          el(
+            "span",
+            {},
+            svg(
+              "svg",
+              { class: "line", viewBox: "0 0 18 4", "aria-hidden": "true" },
+              svg("line", {
+                x1: 0,
+                x2: 18,
+                y1: 2,
+                y2: 2,
+                stroke: one.color,
+                "stroke-width": 3,
+                "stroke-dasharray": one.dash ?? null,
+              }),
+            ),
+            `${one.name} ${short(one.points[one.points.length - 1][1])}`,
+          ),
+        ),
+      ),
+    ),
+    svg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title} after epoch ${epochs}: ${told}` },
       ...ticks,
       svg("text", { x: x(1), y: HEIGHT - 5 }, "1"),
       svg("text", { x: x(epochs), y: HEIGHT - 5, "text-anchor": "end" }, `epoch ${epochs}`),
-      ...lines),
+      ...lines,
+    ),
   );
 }
 
 /** The next round number. @param {number} value */
 function nice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return (/** @type {number} */ ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value))) * power;
+  return /** @type {number} */ ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value)) * power;
 }
 
 /** @param {number} value */

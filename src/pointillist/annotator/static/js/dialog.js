@@ -19,7 +19,11 @@ export function openDialog(title, content, foot, onSubmit, kind = "") {
       "div",
       { class: "dialog-head" },
       el("h2", { id: "dialog-title", text: title }),
-      el("button", { class: "quiet", type: "button", "aria-label": "Close", onclick: () => dialog.close() }, icon("close")),
+      el(
+        "button",
+        { class: "quiet", type: "button", "aria-label": "Close", onclick: () => dialog.close() },
+        icon("close"),
+      ),
     ),
     el(
       "form",

@@ -68,6 +68,25 @@ export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
+/** @type {WeakMap<Element, string>} What each box shows */
+const shown = new WeakMap();
+
+/**
+ * Fill a box, but only if what it shows has changed: a press that falls between two drawings must not lose its button.
+ * The focus stays on the element of the same id.
+ * @param {Element} box
+ * @param {unknown} content  What the box shows, as data
+ * @param {() => Node[]} make
+ */
+export function refill(box, content, make) {
+  const text = JSON.stringify(content);
+  if (shown.get(box) === text) return;
+  shown.set(box, text);
+  const focused = box.contains(document.activeElement) ? document.activeElement?.id : "";
+  box.replaceChildren(...make());
+  if (focused) document.getElementById(focused)?.focus();
+}
+
 /**
  * Call at most once per frame, with the newest arguments.
  * @template {any[]} A

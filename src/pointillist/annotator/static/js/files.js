@@ -15,25 +15,43 @@ export class FilesPanel {
     this.store = store;
     this.box = byId("panel-files");
     this.csv = el("div", {});
-    this.reading = el("select", { id: "import-format", onchange: () => this.#drawOptions(this.reading, this.readOptions) });
+    this.reading = el("select", {
+      id: "import-format",
+      onchange: () => this.#drawOptions(this.reading, this.readOptions),
+    });
     this.readOptions = el("div", { class: "options" });
-    this.file = el("input", { type: "file", id: "import-file", multiple: true, class: "visually-hidden", tabindex: "-1" });
+    this.file = el("input", {
+      type: "file",
+      id: "import-file",
+      multiple: true,
+      class: "visually-hidden",
+      tabindex: "-1",
+    });
     this.file.addEventListener("change", () => void this.#import());
     this.results = el("div", { class: "results", "aria-live": "polite" });
     this.writing = el("select", { id: "export-format", onchange: () => this.#drawExport() });
     this.writeOptions = el("div", { class: "options" });
-    this.save = el("button", { class: "wide", id: "export-go", text: "Save", onclick: () => void orTell(() => this.#export()) });
+    this.save = el("button", {
+      class: "wide",
+      id: "export-go",
+      text: "Save",
+      onclick: () => void orTell(() => this.#export()),
+    });
     this.exportNote = el("p", { class: "note" });
     this.box.append(
       this.csv,
       el("h3", { text: "Import labels" }),
-      el("div", { class: "field" }, el("label", { for: "import-format", text: "Format" }), this.reading), this.readOptions,
-      el("label", { class: "visually-hidden", for: "import-file", text: "Label files" }), this.file,
+      el("div", { class: "field" }, el("label", { for: "import-format", text: "Format" }), this.reading),
+      this.readOptions,
+      el("label", { class: "visually-hidden", for: "import-file", text: "Label files" }),
+      this.file,
       el("button", { class: "wide", id: "import-go", text: "Choose files…", onclick: () => this.file.click() }),
       this.results,
       el("h3", { text: "Export labels" }),
-      el("div", { class: "field" }, el("label", { for: "export-format", text: "Format" }), this.writing), this.writeOptions,
-      this.save, this.exportNote,
+      el("div", { class: "field" }, el("label", { for: "export-format", text: "Format" }), this.writing),
+      this.writeOptions,
+      this.save,
+      this.exportNote,
     );
     store.on("project csv", () => this.draw());
   }
@@ -43,13 +61,35 @@ export class FilesPanel {
     const { csv, formats, strays, images } = this.store.project;
     const notes = [];
     if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.cure}` }));
-    else notes.push(el("p", { class: "note", text: csv.current ? "points.csv in the folder is current." : "points.csv is being written…" }));
-    if (strays) notes.push(el("p", { class: "note warn", text: `${counted(strays, "point")} in points.csv belong to images that are not in the folder. They are kept.` }));
-    if (images.left_out) notes.push(el("p", { class: "note warn", text: `${counted(images.left_out, "image")} left out: links that lead out of the folder.` }));
+    else
+      notes.push(
+        el("p", {
+          class: "note",
+          text: csv.current ? "points.csv in the folder is current." : "points.csv is being written…",
+        }),
+      );
+    if (strays)
+      notes.push(
+        el("p", {
+          class: "note warn",
+          text: `${counted(strays, "point")} in points.csv belong to images that are not in the folder. They are kept.`,
+        }),
+      );
+    if (images.left_out)
+      notes.push(
+        el("p", {
+          class: "note warn",
+          text: `${counted(images.left_out, "image")} left out: links that lead out of the folder.`,
+        }),
+      );
     this.csv.replaceChildren(...notes);
     if (this.reading.options.length) return;
-    const options = (/** @type {any[]} */ some) => some.map((one) => el("option", { value: one.name, text: one.title }));
-    this.reading.append(el("option", { value: "auto", text: "Recognise it" }), ...options(formats.filter((/** @type {any} */ one) => one.reads)));
+    const options = (/** @type {any[]} */ some) =>
+      some.map((one) => el("option", { value: one.name, text: one.title }));
+    this.reading.append(
+      el("option", { value: "auto", text: "Recognise it" }),
+      ...options(formats.filter((/** @type {any} */ one) => one.reads)),
+    );
     this.writing.append(...options(formats.filter((/** @type {any} */ one) => one.writes)));
     this.writing.value = "csv";
     this.#drawExport();
@@ -65,22 +105,33 @@ export class FilesPanel {
    * @param {HTMLSelectElement} select @param {HTMLElement} box
    */
   #drawOptions(select, box) {
-    box.replaceChildren(...(this.#format(select)?.options ?? []).map((/** @type {string} */ name) =>
-      el("div", { class: "field" },
-        el("label", { for: `${select.id}-${name}`, text: `${name}, if needed` }),
-        el("input", { type: "text", id: `${select.id}-${name}`, "data-option": name, autocomplete: "off" }))));
+    box.replaceChildren(
+      ...(this.#format(select)?.options ?? []).map((/** @type {string} */ name) =>
+        el(
+          "div",
+          { class: "field" },
+          el("label", { for: `${select.id}-${name}`, text: `${name}, if needed` }),
+          el("input", { type: "text", id: `${select.id}-${name}`, "data-option": name, autocomplete: "off" }),
+        ),
+      ),
+    );
   }
 
   /** @param {HTMLElement} box @returns {Record<string, string>} */
   #options(box) {
     const fields = /** @type {HTMLInputElement[]} */ ([...box.querySelectorAll("input")]);
-    return Object.fromEntries(fields.filter((field) => field.value.trim())
-      .map((field) => [`option.${field.dataset.option}`, field.value.trim()]));
+    return Object.fromEntries(
+      fields
+        .filter((field) => field.value.trim())
+        .map((field) => [`option.${field.dataset.option}`, field.value.trim()]),
+    );
   }
 
   #drawExport() {
     this.#drawOptions(this.writing, this.writeOptions);
-    this.exportNote.textContent = this.#format(this.writing)?.one_per_image ? "One file per image, together in a zip." : "";
+    this.exportNote.textContent = this.#format(this.writing)?.one_per_image
+      ? "One file per image, together in a zip."
+      : "";
   }
 
   async #export() {
@@ -100,7 +151,12 @@ export class FilesPanel {
     this.file.value = "";
     this.results.replaceChildren();
     for (const file of files) {
-      const query = new URLSearchParams({ name: file.name, format: this.reading.value, add_classes: "1", ...this.#options(this.readOptions) });
+      const query = new URLSearchParams({
+        name: file.name,
+        format: this.reading.value,
+        add_classes: "1",
+        ...this.#options(this.readOptions),
+      });
       const busy = el("p", { class: "note", text: `Reading ${file.name}…` });
       this.results.append(busy);
       const answer = await orTell(() => upload(`/import?${query}`, file));
@@ -113,15 +169,27 @@ export class FilesPanel {
   /** @param {string} name @param {any} answer */
   #result(name, answer) {
     const lines = [
-      [answer.imported, "imported"], [answer.already_there, "already here"],
+      [answer.imported, "imported"],
+      [answer.already_there, "already here"],
       ...Object.entries(answer.reasons).map(([reason, count]) => [count, `rejected: ${reason}`]),
     ].filter(([count]) => count);
     say(`${name}: ${answer.imported} of ${answer.total} points imported, ${answer.rejected} rejected`);
-    return el("div", { class: "result" },
+    return el(
+      "div",
+      { class: "result" },
       el("h4", { text: name }),
       el("p", { class: "note", text: `${counted(answer.total, "point")} found, read as ${answer.format}.` }),
-      el("ul", {}, ...lines.map(([count, text]) => el("li", {}, el("b", { class: "number", text: String(count) }), ` ${text}`))),
-      answer.added_classes.length ? el("p", { class: "note", text: `New classes: ${answer.added_classes.join(", ")}` }) : null,
-      ...answer.examples.slice(0, 3).map((/** @type {any} */ one) => el("p", { class: "note", text: `${one.found} ${one.cure}` })));
+      el(
+        "ul",
+        {},
+        ...lines.map(([count, text]) => el("li", {}, el("b", { class: "number", text: String(count) }), ` ${text}`)),
+      ),
+      answer.added_classes.length
+        ? el("p", { class: "note", text: `New classes: ${answer.added_classes.join(", ")}` })
+        : null,
+      ...answer.examples
+        .slice(0, 3)
+        .map((/** @type {any} */ one) => el("p", { class: "note", text: `${one.found} ${one.cure}` })),
+    );
   }
 }

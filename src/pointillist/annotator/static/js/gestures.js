@@ -78,7 +78,13 @@ export class Gestures {
       offset = { x: own.x - where.x, y: own.y - where.y };
     }
     this.#press = {
-      id: event.pointerId, from: at, point: taken, offset, moved: event.button === 1, kind, force: event.shiftKey,
+      id: event.pointerId,
+      from: at,
+      point: taken,
+      offset,
+      moved: event.button === 1,
+      kind,
+      force: event.shiftKey,
     };
     actions.hover(viewer.imageAt(event), point);
   }

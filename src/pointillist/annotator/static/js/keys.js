@@ -28,7 +28,8 @@ export class Keys {
     const name = `${control ? "ctrl+" : ""}${event.shiftKey ? "shift+" : ""}${letter}`;
     const matches = (/** @type {Command} */ command) =>
       // Shift is part of how some signs are typed, so a sign is also found without it.
-      command.keys.includes(name) || (letter.length === 1 && !/[a-z]/.test(letter) && !control && command.keys.includes(letter));
+      command.keys.includes(name) ||
+      (letter.length === 1 && !/[a-z]/.test(letter) && !control && command.keys.includes(letter));
     const command = this.commands.find((one) => matches(one) && (!one.canvas || onCanvas));
     if (!command) return;
     if (!this.single && letter.length === 1 && !control && !onCanvas) return;
@@ -47,15 +48,44 @@ export class Keys {
       },
     });
     box.checked = this.single;
-    openDialog("Keys and hands", [
-      el("p", { class: "note", text: "Click what you see; one click per object is enough to begin with. Drag a point to move it, right-click it to remove it. Drag elsewhere to pan, turn the wheel or pinch to zoom." }),
-      el("div", { class: "key-groups" }, ...groups.map((group) =>
-        el("section", {}, el("h3", { text: group }),
-          el("dl", { class: "keys" }, ...this.commands.filter((one) => one.group === group && one.shown.length).flatMap((one) => [
-            el("dt", {}, ...one.shown.map((key) => el("kbd", { text: key }))),
-            el("dd", { text: one.text }),
-          ]))))),
-      el("label", { class: "check" }, box, el("span", { text: "Single keys work everywhere, not only on the image" })),
-    ], [el("button", { class: "primary", type: "submit", text: "Close" })], () => true, "help");
+    openDialog(
+      "Keys and hands",
+      [
+        el("p", {
+          class: "note",
+          text: "Click what you see; one click per object is enough to begin with. Drag a point to move it, right-click it to remove it. Drag elsewhere to pan, turn the wheel or pinch to zoom.",
+        }),
+        el(
+          "div",
+          { class: "key-groups" },
+          ...groups.map((group) =>
+            el(
+              "section",
+              {},
+              el("h3", { text: group }),
+              el(
+                "dl",
+                { class: "keys" },
+                ...this.commands
+                  .filter((one) => one.group === group && one.shown.length)
+                  .flatMap((one) => [
+                    el("dt", {}, ...one.shown.map((key) => el("kbd", { text: key }))),
+                    el("dd", { text: one.text }),
+                  ]),
+              ),
+            ),
+          ),
+        ),
+        el(
+          "label",
+          { class: "check" },
+          box,
+          el("span", { text: "Single keys work everywhere, not only on the image" }),
+        ),
+      ],
+      [el("button", { class: "primary", type: "submit", text: "Close" })],
+      () => true,
+      "help",
+    );
   }
 }

@@ -25,14 +25,22 @@ export class Layer {
     this.toggleBox = el("input", { type: "checkbox", id: "layer-shown", onchange: () => this.toggle() });
     this.toggleBox.checked = true;
     this.slider = el("input", {
-      type: "range", id: "layer-opacity", min: "0", max: "100", value: "45", "aria-label": "Strength of the layer",
+      type: "range",
+      id: "layer-opacity",
+      min: "0",
+      max: "100",
+      value: "45",
+      "aria-label": "Strength of the layer",
       oninput: () => this.setOpacity(Number(this.slider.value) / 100),
     });
     this.note = el("p", { class: "note" });
     byId("layer").append(
-      el("div", { class: "row" },
+      el(
+        "div",
+        { class: "row" },
         el("label", { class: "check" }, this.toggleBox, el("span", { text: "Show" })),
-        el("div", { class: "grow" }, this.slider)),
+        el("div", { class: "grow" }, this.slider),
+      ),
       this.note,
     );
     this.badge = byId("layer-state");
@@ -102,7 +110,10 @@ export class Layer {
       this.#picture?.close();
       this.#picture = picture;
       const exact = answer.headers.get("X-Layer-Exact") === "1";
-      this.#tell(quality === "fast" ? "preview" : exact ? "full size" : "largest size", answer.headers.get("X-Layer-Source"));
+      this.#tell(
+        quality === "fast" ? "preview" : exact ? "full size" : "largest size",
+        answer.headers.get("X-Layer-Source"),
+      );
       this.onChange();
     } catch (error) {
       const { status, found, cure } = /** @type {any} */ (error);
@@ -119,7 +130,8 @@ export class Layer {
     if (trouble) this.note.textContent = trouble;
     else if (source === "model") this.note.textContent = "From the model's prediction, filtered by your clicks.";
     else if (source) this.note.textContent = "From your clicks alone. Clear parts are undecided.";
-    else if (!this.store.points.size) this.note.textContent = "Click something, and the region that your click means appears on the image.";
+    else if (!this.store.points.size)
+      this.note.textContent = "Click something, and the region that your click means appears on the image.";
   }
 
   /** @type {Painter} */

@@ -4,8 +4,9 @@ import { get, newId } from "./api.js";
 import { orTell, say, toast } from "./announce.js";
 import { Catalogue } from "./catalogue.js";
 import { ClassesPanel, swatch } from "./classes.js";
+import { commands } from "./commands.js";
 import { Connection } from "./connection.js";
-import { byId, counted, el, icon } from "./dom.js";
+import { byId, counted, el, icon, refill } from "./dom.js";
 import { FilesPanel } from "./files.js";
 import { Keys } from "./keys.js";
 import { Layer } from "./layer.js";
@@ -41,7 +42,14 @@ let wanted = "";
 
 // The canvas, from below to above
 
-viewer.painters = [tiles.paint, layer.paint, grid(() => viewer.image), bench.paintRegion, bench.paintPoints, bench.paintAids];
+viewer.painters = [
+  tiles.paint,
+  layer.paint,
+  grid(() => viewer.image),
+  bench.paintRegion,
+  bench.paintPoints,
+  bench.paintAids,
+];
 viewer.lensPainters = [tiles.paint];
 tiles.onLoaded = layer.onChange = () => {
   viewer.redraw();
@@ -99,7 +107,10 @@ store.on("points image", () => {
   if (!store.image) return;
   catalogue.count(store.image.id, store.points.size);
   const { name, width, height } = store.image;
-  byId("canvas").setAttribute("aria-label", `${name}, ${width} by ${height} pixels, ${counted(store.points.size, "point")}`);
+  byId("canvas").setAttribute(
+    "aria-label",
+    `${name}, ${width} by ${height} pixels, ${counted(store.points.size, "point")}`,
+  );
 });
 
 function drawPlace() {
@@ -114,7 +125,11 @@ function drawTrouble(trouble) {
   const box = byId("stage-empty");
   box.hidden = !trouble;
   if (!trouble) return;
-  box.replaceChildren(el("h2", { text: "This image cannot be shown" }), el("p", { text: trouble.found }), el("p", { text: trouble.cure }));
+  box.replaceChildren(
+    el("h2", { text: "This image cannot be shown" }),
+    el("p", { text: trouble.found }),
+    el("p", { text: trouble.cure }),
+  );
 }
 
 /** Walk through the list as it is filtered. @param {1 | -1} step */
@@ -176,15 +191,34 @@ store.on("selected points current project image", () => {
   const current = store.classOf(store.current ?? "");
   bar.hidden = !point;
   if (!point) return;
-  bar.replaceChildren(
+  refill(bar, [point, one, current], () => [
     ...(one ? [swatch(one)] : []),
     el("span", { class: "name", text: one?.name ?? "unknown class" }),
     el("span", { class: "note number", text: `${point.x.toFixed(1)}, ${point.y.toFixed(1)}` }),
     ...(current && current.id !== point.class
-      ? [el("button", { class: "small", text: `Make it ${current.name}`, onclick: () => bench.relabelChosen() })] : []),
-    el("button", { class: "quiet", "aria-label": "Remove this point", title: "Remove (Delete)", onclick: () => bench.removeChosen() }, icon("bin")),
-    el("button", { class: "quiet", "aria-label": "Let go of this point", title: "Let go (Escape)", onclick: () => bench.release() }, icon("close")),
-  );
+      ? [el("button", { class: "small", text: `Make it ${current.name}`, onclick: () => bench.relabelChosen() })]
+      : []),
+    el(
+      "button",
+      {
+        class: "quiet",
+        "aria-label": "Remove this point",
+        title: "Remove (Delete)",
+        onclick: () => bench.removeChosen(),
+      },
+      icon("bin"),
+    ),
+    el(
+      "button",
+      {
+        class: "quiet",
+        "aria-label": "Let go of this point",
+        title: "Let go (Escape)",
+        onclick: () => bench.release(),
+      },
+      icon("close"),
+    ),
+  ]);
 });
 
 // Undo and redo lead to the image where they act
@@ -213,13 +247,15 @@ store.on("project", () => {
   const { images, name } = store.project;
   byId("folder").textContent = name;
   document.title = `${name} · pointillist`;
-  byId("progress-text").textContent = `${images.labelled.toLocaleString("en")} of ${images.total.toLocaleString("en")} clicked`;
+  byId("progress-text").textContent =
+    `${images.labelled.toLocaleString("en")} of ${images.total.toLocaleString("en")} clicked`;
   byId("progress").value = images.total ? images.labelled / images.total : 0;
 });
 store.on("cost", (cost) => {
   byId("cost-clicks").textContent = cost.clicks.toLocaleString("en");
   byId("cost-word").textContent = cost.clicks === 1 ? "click" : "clicks";
-  byId("cost-minutes").textContent = cost.minutes < 10 ? cost.minutes.toFixed(1) : Math.round(cost.minutes).toLocaleString("en");
+  byId("cost-minutes").textContent =
+    cost.minutes < 10 ? cost.minutes.toFixed(1) : Math.round(cost.minutes).toLocaleString("en");
 });
 let refreshing = 0;
 store.on("elsewhere", () => {
@@ -228,7 +264,12 @@ store.on("elsewhere", () => {
 });
 store.on("acknowledged elsewhere model", () => next.refresh());
 store.on("rejected", ({ error }) => toast(error, "bad"));
-store.on("kept", () => toast({ found: "That point was changed in another window, so it was not removed.", cure: "Remove it again if it should go." }));
+store.on("kept", () =>
+  toast({
+    found: "That point was changed in another window, so it was not removed.",
+    cure: "Remove it again if it should go.",
+  }),
+);
 
 // View
 
@@ -250,7 +291,7 @@ byId("zoom-actual").addEventListener("click", () => viewer.actualSize());
 byId("zoom-fit").addEventListener("click", () => viewer.fit());
 byId("toggle-cross").addEventListener("click", toggleCrosshair);
 byId("toggle-lens").addEventListener("click", toggleLens);
-setUpTabs(document.querySelector("[role=tablist]"), () => {
+setUpTabs(byId("tabs"), () => {
   points.draw();
   next.refresh();
 });
@@ -262,42 +303,15 @@ function zoomHere(factor) {
   viewer.zoom(factor, at ? { x: at.x * scale + x, y: at.y * scale + y } : undefined);
 }
 
-const digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
-const arrows = /** @type {Record<string, [number, number]>} */ ({
-  arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1],
-});
-const keys = new Keys([
-  { group: "Classes and points", keys: digits, shown: ["1", "…", "0"], text: "Choose a class", run: (key) => {
-    const one = store.classes[digits.indexOf(key.slice(-1))];
-    if (one) classes.choose(one.id);
-  } },
-  { group: "Classes and points", keys: ["c"], shown: ["C"], text: "Add a class", run: () => classes.startAdding() },
-  { group: "Classes and points", keys: Object.keys(arrows), shown: ["←", "↑", "↓", "→"], text: "Move the cursor, on the image", canvas: true, run: (key) => bench.moveCursor(...arrows[key], false) },
-  { group: "Classes and points", keys: Object.keys(arrows).map((key) => `shift+${key}`), shown: ["Shift", "+", "→"], text: "Move the cursor by one pixel", canvas: true, run: (key) => bench.moveCursor(...arrows[key.slice(6)], true) },
-  { group: "Classes and points", keys: ["enter", " "], shown: ["Enter"], text: "Place a point at the cursor", canvas: true, run: () => bench.placeAtCursor() },
-  { group: "Classes and points", keys: ["j"], shown: ["J"], text: "Choose the next point", run: () => bench.cycle(1) },
-  { group: "Classes and points", keys: ["k"], shown: ["K"], text: "Choose the point before", run: () => bench.cycle(-1) },
-  { group: "Classes and points", keys: ["m"], shown: ["M"], text: "Move the chosen point to the cursor", run: () => bench.moveChosen() },
-  { group: "Classes and points", keys: ["r"], shown: ["R"], text: "Give the chosen point the current class", run: () => bench.relabelChosen() },
-  { group: "Classes and points", keys: ["delete", "backspace"], shown: ["Delete"], text: "Remove the chosen point, or the one under the pointer", run: () => bench.removeChosen() },
-  { group: "Classes and points", keys: ["escape"], shown: ["Esc"], text: "Let go of point, cursor and marked region", run: () => bench.release() },
-  { group: "Undo", keys: ["ctrl+z"], shown: ["Ctrl", "Z"], text: "Undo, also on other images", run: () => void step("undo") },
-  { group: "Undo", keys: ["ctrl+shift+z", "ctrl+y"], shown: ["Ctrl", "Y"], text: "Redo", run: () => void step("redo") },
-  { group: "Images", keys: ["d", "pagedown"], shown: ["D"], text: "Next image", run: () => void walk(1) },
-  { group: "Images", keys: ["a", "pageup"], shown: ["A"], text: "Previous image", run: () => void walk(-1) },
-  { group: "Images", keys: ["n"], shown: ["N"], text: "The image where a click teaches most", run: () => void next.advance() },
-  { group: "View", keys: ["+", "="], shown: ["+"], text: "Zoom in", run: () => zoomHere(1.5) },
-  { group: "View", keys: ["-"], shown: ["−"], text: "Zoom out", run: () => zoomHere(1 / 1.5) },
-  { group: "View", keys: ["f"], shown: ["F"], text: "Whole image", run: () => viewer.fit() },
-  { group: "View", keys: ["z"], shown: ["Z"], text: "One image pixel on one screen pixel", run: () => viewer.actualSize() },
-  { group: "View", keys: ["x"], shown: ["X"], text: "Crosshair", run: toggleCrosshair },
-  { group: "View", keys: ["g"], shown: ["G"], text: "Magnifier", run: toggleLens },
-  { group: "View", keys: ["l"], shown: ["L"], text: "Live layer: what your clicks mean", run: () => layer.toggle() },
-  { group: "View", keys: [","], shown: [","], text: "Layer fainter", run: () => layer.setOpacity(layer.opacity - 0.1) },
-  { group: "View", keys: ["."], shown: ["."], text: "Layer stronger", run: () => layer.setOpacity(layer.opacity + 0.1) },
-  { group: "View", keys: ["?"], shown: ["?"], text: "This page", run: () => keys.help() },
-]);
-byId("help-open").addEventListener("click", () => keys.help());
+const keys = new Keys(
+  commands({ store, viewer, bench, layer, classes, next, walk, step, zoomHere, toggleCrosshair, toggleLens, help }),
+);
+
+function help() {
+  keys.help();
+}
+
+byId("help-open").addEventListener("click", help);
 
 // Begin
 

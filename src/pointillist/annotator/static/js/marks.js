@@ -88,7 +88,12 @@ export function drawCursor(context, at, color) {
     [color, 1.5],
   ])) {
     context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    for (const [dx, dy] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
       context.moveTo(at.x + dx * 5, at.y + dy * 5);
       context.lineTo(at.x + dx * 16, at.y + dy * 16);
     }

@@ -1,6 +1,6 @@
 import { get } from "./api.js";
 import { orTell, say } from "./announce.js";
-import { byId, counted, el } from "./dom.js";
+import { byId, counted, el, refill } from "./dom.js";
 
 /**
  * @import { Region, Store } from "./store.js"
@@ -20,7 +20,12 @@ export class NextPanel {
     this.store = store;
     this.box = byId("panel-next");
     this.lead = el("p", { class: "note" });
-    this.go = el("button", { class: "primary wide", id: "next-go", text: "Go to the next image", onclick: () => this.advance() });
+    this.go = el("button", {
+      class: "primary wide",
+      id: "next-go",
+      text: "Go to the next image",
+      onclick: () => this.advance(),
+    });
     this.list = el("ul", { class: "next-list", "aria-label": "Where a click would teach the most" });
     this.box.append(this.go, this.lead, this.list);
     store.on("image", () => this.refresh());
@@ -56,25 +61,41 @@ export class NextPanel {
     }
     this.#loaded = true;
     const { total, labelled } = this.store.project.images;
-    this.lead.textContent = !total ? ""
-      : labelled < total ? `${counted(total - labelled, "image")} without clicks. They come first.`
-      : this.store.project.model ? "Every image has clicks. The dashed box shows where the model is most unsure."
-      : "Every image has clicks. Train, and this list knows where the model is unsure.";
+    this.lead.textContent = !total
+      ? ""
+      : labelled < total
+        ? `${counted(total - labelled, "image")} without clicks. They come first.`
+        : this.store.project.model
+          ? "Every image has clicks. The dashed box shows where the model is most unsure."
+          : "Every image has clicks. Train, and this list knows where the model is unsure.";
     this.go.disabled = !total;
-    const focused = document.activeElement?.closest?.(".next-list") ? document.activeElement?.id : "";
-    this.list.replaceChildren(...answer.images.map((/** @type {Suggestion} */ one) => this.#row(one)));
-    if (focused) document.getElementById(focused)?.focus();
+    refill(this.list, [answer.images, this.store.image?.id], () =>
+      answer.images.map((/** @type {Suggestion} */ one) => this.#row(one)),
+    );
   }
 
   /** @param {Suggestion} one */
   #row(one) {
     const why = !one.points ? "no clicks yet" : one.region ? "unsure here" : counted(one.points, "click");
-    return el("li", {},
-      el("button", {
-        class: "next-row", id: `next-${one.id}`, "aria-current": one.id === this.store.image?.id ? "true" : null,
-        onclick: () => this.onChoose(one),
-      },
-      el("img", { src: `/api/images/${one.id}/thumbnail`, alt: "", loading: "lazy" }),
-      el("span", { class: "grow" }, el("span", { class: "name", text: one.name }), el("span", { class: "note", text: why }))));
+    return el(
+      "li",
+      {},
+      el(
+        "button",
+        {
+          class: "next-row",
+          id: `next-${one.id}`,
+          "aria-current": one.id === this.store.image?.id ? "true" : null,
+          onclick: () => this.onChoose(one),
+        },
+        el("img", { src: `/api/images/${one.id}/thumbnail`, alt: "", loading: "lazy" }),
+        el(
+          "span",
+          { class: "grow" },
+          el("span", { class: "name", text: one.name }),
+          el("span", { class: "note", text: why }),
+        ),
+      ),
+    );
   }
 }

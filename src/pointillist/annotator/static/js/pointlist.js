@@ -1,5 +1,5 @@
 import { swatch } from "./classes.js";
-import { byId, counted, el, icon, oncePerFrame } from "./dom.js";
+import { byId, counted, el, icon, oncePerFrame, refill } from "./dom.js";
 
 /**
  * @import { Point, Store } from "./store.js"
@@ -28,13 +28,16 @@ export class PointList {
     const { store } = this;
     if (this.box.hidden) return;
     const points = [...store.points.values()];
-    this.lead.textContent = !store.image ? "No image is open."
-      : !points.length ? "No points on this image yet. Click what you see."
-      : points.length > LISTED ? `${counted(points.length, "point")}; the newest ${LISTED} are listed.`
-      : `${counted(points.length, "point")} on this image.`;
-    const focused = document.activeElement?.closest?.(".point-list") ? document.activeElement?.id : "";
-    this.list.replaceChildren(...points.slice(-LISTED).reverse().map((point) => this.#row(point)));
-    if (focused) document.getElementById(focused)?.focus();
+    this.lead.textContent = !store.image
+      ? "No image is open."
+      : !points.length
+        ? "No points on this image yet. Click what you see."
+        : points.length > LISTED
+          ? `${counted(points.length, "point")}; the newest ${LISTED} are listed.`
+          : `${counted(points.length, "point")} on this image.`;
+    const listed = points.slice(-LISTED).reverse();
+    const content = listed.map(({ id, x, y, class: label }) => [id, x, y, store.classOf(label), id === store.selected]);
+    refill(this.list, content, () => listed.map((point) => this.#row(point)));
   }
 
   /** @param {Point} point */
@@ -42,11 +45,21 @@ export class PointList {
     const one = this.store.classOf(point.class);
     const name = one?.name ?? "unknown class";
     const place = `${point.x.toFixed(1)}, ${point.y.toFixed(1)}`;
-    return el("li", { class: `row${point.id === this.store.selected ? " chosen" : ""}` },
-      el("button", { class: "point-row grow", id: `point-${point.id}`, onclick: () => this.onChoose(point.id) },
+    return el(
+      "li",
+      { class: `row${point.id === this.store.selected ? " chosen" : ""}` },
+      el(
+        "button",
+        { class: "point-row grow", id: `point-${point.id}`, onclick: () => this.onChoose(point.id) },
         one ? swatch(one) : null,
         el("span", { class: "grow name", text: name }),
-        el("span", { class: "note number", text: place })),
-      el("button", { class: "quiet", "aria-label": `Remove ${name} at ${place}`, onclick: () => this.onRemove(point.id) }, icon("bin")));
+        el("span", { class: "note number", text: place }),
+      ),
+      el(
+        "button",
+        { class: "quiet", "aria-label": `Remove ${name} at ${place}`, onclick: () => this.onRemove(point.id) },
+        icon("bin"),
+      ),
+    );
   }
 }

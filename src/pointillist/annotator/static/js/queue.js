@@ -115,7 +115,13 @@ export class Queue {
         return;
       }
       const { found, cure } = error;
-      this.#settle(batch[0], { id: batch[0].op.id, status: "rejected", seq: null, point: null, error: { found, cure } });
+      this.#settle(batch[0], {
+        id: batch[0].op.id,
+        status: "rejected",
+        seq: null,
+        point: null,
+        error: { found, cure },
+      });
     }
   }
 

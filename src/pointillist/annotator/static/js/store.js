@@ -13,6 +13,7 @@
  */
 
 import { get, newId } from "./api.js";
+import { applyToClasses, applyToPoints } from "./applying.js";
 
 /** More operations than this are never under way at a time. */
 const REMEMBERED = 1000;
@@ -30,7 +31,8 @@ export class Store extends EventTarget {
   /** @type {Step[]} */ #done = [];
   /** @type {Step[]} */ #undone = [];
   /** @type {number} The newest image asked for; answers about older ones are dropped */ #ticket = 0;
-  /** @type {{seq: number, point: any}[]} What was heard last, in case an answer on its way is older than that */ #recent = [];
+  /** @type {{seq: number, point: any}[]} What was heard last, in case an answer on its way is older than that */ #recent =
+    [];
   #refreshing = 0;
 
   /**
@@ -145,8 +147,12 @@ export class Store extends EventTarget {
     this.#apply(step.redo);
   }
 
-  /** @returns {Step | undefined} */ get undoable() { return this.#done.at(-1); }
-  /** @returns {Step | undefined} */ get redoable() { return this.#undone.at(-1); }
+  /** @returns {Step | undefined} */ get undoable() {
+    return this.#done.at(-1);
+  }
+  /** @returns {Step | undefined} */ get redoable() {
+    return this.#undone.at(-1);
+  }
 
   /** Take the last change back. @returns {Step | undefined} */
   undo() {
@@ -176,6 +182,7 @@ export class Store extends EventTarget {
 
   /** @param {Operation[]} ops  Templates; each gets an id of its own every time it is applied */
   #apply(ops) {
+    /** @type {Operation[]} */
     const fresh = ops.map((op) => {
       const known = this.#known.get(op.point);
       const base = known && ["move", "relabel", "delete"].includes(op.kind) ? { base: known.version } : {};
@@ -262,7 +269,11 @@ export class Store extends EventTarget {
     // What went is remembered with its last look, so that undoing while offline brings it back at once.
     for (const [id, point] of gone) if (!this.#known.has(id)) this.#gone.set(id, point);
     this.points = points;
-    if (this.project) this.classes = applyToClasses(this.project.classes, waiting.map((entry) => entry.op));
+    if (this.project)
+      this.classes = applyToClasses(
+        this.project.classes,
+        waiting.map((entry) => entry.op),
+      );
     if (this.selected && !points.has(this.selected)) this.selected = null;
     if (!this.classes.some((one) => one.id === this.current)) this.current = this.classes[0]?.id ?? null;
   }
@@ -271,49 +282,4 @@ export class Store extends EventTarget {
   classOf(id) {
     return this.classes.find((one) => one.id === id);
   }
-}
-
-/**
- * @param {Map<string, Point>} points  Changed
- * @param {Map<string, Point>} gone  Changed
- * @param {Operation} op
- * @param {string | null} image
- */
-function applyToPoints(points, gone, op, image) {
-  const point = points.get(op.point);
-  if (op.kind === "add" && op.image === image) {
-    points.set(op.point, { id: op.point, x: op.x, y: op.y, class: op.class, version: 0, waiting: true });
-  } else if (op.kind === "move" && point) {
-    points.set(op.point, { ...point, x: op.x, y: op.y, waiting: true });
-  } else if (op.kind === "relabel" && point) {
-    points.set(op.point, { ...point, class: op.class, waiting: true });
-  } else if (op.kind === "delete" && point) {
-    points.delete(op.point);
-    gone.set(op.point, point);
-  } else if (op.kind === "restore" && gone.has(op.point)) {
-    points.set(op.point, { .../** @type {Point} */ (gone.get(op.point)), waiting: true });
-  } else if (op.kind === "class-merge") {
-    for (const [id, one] of points) if (one.class === op.class) points.set(id, { ...one, class: op.into });
-  }
-}
-
-/**
- * @param {Class[]} known
- * @param {Operation[]} ops
- * @returns {Class[]}
- */
-function applyToClasses(known, ops) {
-  let classes = known.map((one) => ({ ...one }));
-  for (const op of ops) {
-    const one = classes.find((other) => other.id === op.class);
-    if (op.kind === "class-add" && !one) {
-      classes.push({ id: op.class, name: op.name, color: op.color, background: Boolean(op.background), points: 0 });
-    } else if (op.kind === "class-rename" && one) one.name = op.name;
-    else if (op.kind === "class-color" && one) one.color = op.color;
-    else if (op.kind === "background") for (const other of classes) other.background = other.id === op.class;
-    else if (op.kind === "class-merge" || op.kind === "class-remove") {
-      classes = classes.filter((other) => other !== one);
-    }
-  }
-  return classes;
 }

@@ -5,11 +5,14 @@ import { counted, el, oncePerFrame } from "./dom.js";
  */
 
 const EXTRA = 3;
+/** How long the list must not move before it asks for pictures, in ms. */
+const REST = 90;
 
 /** The list of images: only what can be seen stands in the document. It runs down, or sideways where it is wide. */
 export class Thumbnails {
   /** @type {Map<number, any>} Buttons by place */ #shown = new Map();
   #current = -1;
+  #scrolling = 0;
   /** @type {(index: number) => void} */ onChoose = () => {};
 
   /**
@@ -22,10 +25,20 @@ export class Thumbnails {
     this.list = el("div", { class: "thumbnail-list", role: "listbox", "aria-label": "Images", tabindex: "0" });
     box.append(this.list);
     this.draw = oncePerFrame(() => this.#draw());
-    box.addEventListener("scroll", () => this.draw(), { passive: true });
+    box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(box);
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
     catalogue.onChange = () => this.draw();
+  }
+
+  #scrolled() {
+    // Pictures are asked for when the list rests: flying over 20,000 images must not ask for all of them.
+    clearTimeout(this.#scrolling);
+    this.#scrolling = window.setTimeout(() => {
+      this.#scrolling = 0;
+      this.draw();
+    }, REST);
+    this.draw();
   }
 
   get #sideways() {
@@ -108,6 +121,8 @@ export class Thumbnails {
     if (!item) return;
     node.setAttribute("aria-selected", String(index === this.#current));
     node.setAttribute("aria-label", `${item.name}, ${item.points ? counted(item.points, "click") : "no clicks"}`);
+    const picture = node.querySelector("img");
+    if (!this.#scrolling && !picture.src) picture.src = `/api/images/${item.id}/thumbnail`;
     const badge = node.querySelector(".count");
     badge.textContent = item.points ? String(item.points) : "";
     badge.hidden = !item.points;
@@ -119,12 +134,17 @@ export class Thumbnails {
     return el(
       "div",
       {
-        class: "thumbnail", role: "option", id: `thumbnail-${index}`, "data-id": item?.id ?? "",
-        "aria-setsize": String(this.catalogue.total), "aria-posinset": String(index + 1), "aria-label": "Loading",
+        class: "thumbnail",
+        role: "option",
+        id: `thumbnail-${index}`,
+        "data-id": item?.id ?? "",
+        "aria-setsize": String(this.catalogue.total),
+        "aria-posinset": String(index + 1),
+        "aria-label": "Loading",
         style: this.#sideways ? { left: at } : { top: at },
         onclick: () => this.onChoose(index),
       },
-      item ? el("img", { src: `/api/images/${item.id}/thumbnail`, alt: "", draggable: "false", decoding: "async" }) : null,
+      el("img", { alt: "", draggable: "false", decoding: "async" }),
       el("span", { class: "caption", text: item?.name ?? "" }),
       el("span", { class: "count", hidden: true }),
     );
@@ -133,7 +153,12 @@ export class Thumbnails {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const steps = /** @type {Record<string, number>} */ ({
-      ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -Infinity, End: Infinity,
+      ArrowDown: 1,
+      ArrowRight: 1,
+      ArrowUp: -1,
+      ArrowLeft: -1,
+      Home: -Infinity,
+      End: Infinity,
     });
     const step = steps[event.key];
     if (step === undefined) return;

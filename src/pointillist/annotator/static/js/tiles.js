@@ -74,8 +74,12 @@ export class Tiles {
     const stepX = image.tile * factorX * view.scale;
     const stepY = image.tile * factorY * view.scale;
     const first = (/** @type {number} */ shift, /** @type {number} */ step) => Math.max(0, Math.floor(-shift / step));
-    const last = (/** @type {number} */ shift, /** @type {number} */ step, /** @type {number} */ room, /** @type {number} */ count) =>
-      Math.min(count - 1, Math.floor((room - shift) / step));
+    const last = (
+      /** @type {number} */ shift,
+      /** @type {number} */ step,
+      /** @type {number} */ room,
+      /** @type {number} */ count,
+    ) => Math.min(count - 1, Math.floor((room - shift) / step));
     for (let row = first(view.y, stepY); row <= last(view.y, stepY, screen.height, level.rows); row++) {
       for (let column = first(view.x, stepX); column <= last(view.x, stepX, screen.width, level.columns); column++) {
         const address = this.#address(image, level.level, column, row);

@@ -9,10 +9,20 @@ import { byId, el } from "./dom.js";
 
 const ACTIVE = ["starting", "running", "stopping"];
 const WORDS = /** @type {Record<string, string>} */ ({
-  starting: "Starting…", running: "Training", stopping: "Stopping…", done: "Done", stopped: "Stopped", failed: "Failed",
+  starting: "Starting…",
+  running: "Training",
+  stopping: "Stopping…",
+  done: "Done",
+  stopped: "Stopped",
+  failed: "Failed",
 });
 /** Longer sides an image is fitted into, from quick to careful. */
-const SIZES = [["128x128", "quick look, 128 px"], ["256x256", "normal, 256 px"], ["512x512", "fine, 512 px"], ["native", "full size, in windows"]];
+const SIZES = [
+  ["128x128", "quick look, 128 px"],
+  ["256x256", "normal, 256 px"],
+  ["512x512", "fine, 512 px"],
+  ["native", "full size, in windows"],
+];
 
 /** Train from the page: start, watch, stop. */
 export class TrainingPanel {
@@ -29,17 +39,37 @@ export class TrainingPanel {
     this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", value: "60" });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
     this.size.value = "256x256";
-    this.method = el("select", { id: "train-method" },
+    this.method = el(
+      "select",
+      { id: "train-method" },
       el("option", { value: "single-stage", text: "single-stage: clicks and pseudo-masks" }),
-      el("option", { value: "points", text: "points: the clicks alone" }));
-    this.start = el("button", { type: "submit", class: "primary wide", id: "train-start", text: "Train", "aria-describedby": "train-why" });
-    this.form = el("form", { class: "train-form", onsubmit: (/** @type {Event} */ event) => this.#start(event) },
-      el("div", { class: "row" },
+      el("option", { value: "points", text: "points: the clicks alone" }),
+    );
+    this.start = el("button", {
+      type: "submit",
+      class: "primary wide",
+      id: "train-start",
+      text: "Train",
+      "aria-describedby": "train-why",
+    });
+    this.form = el(
+      "form",
+      { class: "train-form", onsubmit: (/** @type {Event} */ event) => this.#start(event) },
+      el(
+        "div",
+        { class: "row" },
         el("div", { class: "field grow" }, el("label", { for: "train-epochs", text: "Epochs" }), this.epochs),
-        el("div", { class: "field grow" }, el("label", { for: "train-size", text: "Image size" }), this.size)),
-      el("details", {}, el("summary", { text: "More" }),
-        el("div", { class: "field" }, el("label", { for: "train-method", text: "Way to learn" }), this.method)),
-      this.start, this.why);
+        el("div", { class: "field grow" }, el("label", { for: "train-size", text: "Image size" }), this.size),
+      ),
+      el(
+        "details",
+        {},
+        el("summary", { text: "More" }),
+        el("div", { class: "field" }, el("label", { for: "train-method", text: "Way to learn" }), this.method),
+      ),
+      this.start,
+      this.why,
+    );
     this.stop = el("button", { class: "danger small", id: "train-stop", text: "Stop", onclick: () => this.#stop() });
     this.word = el("b", { id: "train-state" });
     this.numbers = el("span", { class: "note number" });
@@ -48,10 +78,22 @@ export class TrainingPanel {
     this.curves = el("div", { class: "plots" });
     this.panels = el("div", { class: "panels" });
     this.logText = el("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log of the training" });
-    this.logBox = el("details", { id: "train-log", ontoggle: () => this.#loadLog() }, el("summary", { text: "Log" }), this.logText);
-    this.watch = el("div", { class: "watch", hidden: true },
+    this.logBox = el(
+      "details",
+      { id: "train-log", ontoggle: () => this.#loadLog() },
+      el("summary", { text: "Log" }),
+      this.logText,
+    );
+    this.watch = el(
+      "div",
+      { class: "watch", hidden: true },
       el("div", { class: "row" }, el("div", { class: "grow stack" }, this.word, this.numbers), this.stop),
-      this.bar, this.trouble, this.curves, this.panels, this.logBox);
+      this.bar,
+      this.trouble,
+      this.curves,
+      this.panels,
+      this.logBox,
+    );
     this.model = el("p", { class: "note" });
     this.box.append(this.form, this.watch, this.model);
     store.on("project", () => {
@@ -76,8 +118,9 @@ export class TrainingPanel {
     if (status.state === "starting") this.bar.removeAttribute("value");
     else this.bar.value = status.progress;
     this.numbers.textContent = describe(status);
-    this.trouble.replaceChildren(...(status.error
-      ? [el("p", { class: "note bad", text: `${status.error.found} ${status.error.cure}` })] : []));
+    this.trouble.replaceChildren(
+      ...(status.error ? [el("p", { class: "note bad", text: `${status.error.found} ${status.error.cure}` })] : []),
+    );
     if (before === undefined || before !== status.state) this.#turned(before, status);
     this.#drawForm();
     if (status.state !== "idle" && status.epoch !== this.#epoch) {
@@ -95,7 +138,8 @@ export class TrainingPanel {
   #turned(before, status) {
     if (before === undefined) return;
     if (status.state === "running") say("Training runs");
-    if (status.state === "done") toast({ found: "Training is done.", cure: "The layer now shows the model, and Next knows where it is unsure." });
+    if (status.state === "done")
+      toast({ found: "Training is done.", cure: "The layer now shows the model, and Next knows where it is unsure." });
     if (status.state === "stopped") say("Training stopped");
     if (status.state === "failed" && status.error) toast(status.error, "bad");
     if (status.state === "starting") {
@@ -113,14 +157,16 @@ export class TrainingPanel {
     const active = ACTIVE.includes(this.#status?.state ?? "idle");
     this.form.hidden = active;
     this.start.disabled = !project.can_train.ok;
-    this.why.textContent = project.can_train.ok ? "" : project.can_train.why ?? "";
+    this.why.textContent = project.can_train.ok ? "" : (project.can_train.why ?? "");
     this.start.textContent = project.model ? "Train again" : "Train";
     const model = project.model;
     this.model.hidden = !model;
     this.model.className = model?.stale ? "note warn" : "note";
-    this.model.textContent = !model ? ""
-      : model.stale ? "The classes have changed since the model was trained. Train again to use it."
-      : `The layer uses the model ${model.run}.`;
+    this.model.textContent = !model
+      ? ""
+      : model.stale
+        ? "The classes have changed since the model was trained. Train again to use it."
+        : `The layer uses the model ${model.run}.`;
   }
 
   /** @param {Event} event */
@@ -150,9 +196,15 @@ export class TrainingPanel {
       return; // before the first epoch there are none; the next epoch asks again
     }
     const { columns, rows } = table;
-    const series = (/** @type {string} */ column, /** @type {string} */ name, /** @type {string} */ color, /** @type {string} */ dash = "") => {
+    const series = (
+      /** @type {string} */ column,
+      /** @type {string} */ name,
+      /** @type {string} */ color,
+      /** @type {string} */ dash = "",
+    ) => {
       const [epoch, value] = [columns.indexOf("epoch"), columns.indexOf(column)];
-      const points = rows.filter((/** @type {any[]} */ row) => value >= 0 && row[value] !== null)
+      const points = rows
+        .filter((/** @type {any[]} */ row) => value >= 0 && row[value] !== null)
         .map((/** @type {any[]} */ row) => [row[epoch], row[value]]);
       return points.length ? [{ name, color, dash: dash || undefined, points }] : [];
     };
@@ -189,12 +241,20 @@ export class TrainingPanel {
       label.textContent = `epoch ${panels[index].epoch}`;
     };
     const slider = el("input", {
-      type: "range", min: "0", max: String(last), value: String(last), "aria-label": "Moment of the training",
+      type: "range",
+      min: "0",
+      max: String(last),
+      value: String(last),
+      "aria-label": "Moment of the training",
       oninput: () => show(Number(slider.value)),
     });
     slider.hidden = last === 0;
     show(last);
-    this.panels.replaceChildren(el("h3", { text: "How it learns" }), el("div", { class: "row" }, el("div", { class: "grow" }, slider), label), link);
+    this.panels.replaceChildren(
+      el("h3", { text: "How it learns" }),
+      el("div", { class: "row" }, el("div", { class: "grow" }, slider), label),
+      link,
+    );
   }
 
   async #loadLog() {

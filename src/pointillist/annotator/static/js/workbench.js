@@ -7,17 +7,20 @@ import { inside, toImage, toScreen } from "./view.js";
 
 /**
  * @import { Point, Region, Store } from "./store.js"
- * @import { Position, View } from "./view.js"
+ * @import { Position } from "./view.js"
  * @import { Painter, Viewer } from "./viewer.js"
  */
 
 /** An arrow key moves the keyboard's cursor by this many CSS pixels, but never by less than one pixel of the image. */
 const STRIDE = 12;
+/** The cursor's place is told when it rests this long, in ms. */
+const QUIET = 600;
 
 /** Points under the hand: placing, moving, removing and choosing them, with pointer or keys, and how they are drawn. */
 export class Workbench {
   /** @type {{point: string, at: Position} | null} */ #dragged = null;
   /** @type {string | null} */ #hovered = null;
+  #telling = 0;
   /** @type {Position | null} */ pointer = null;
   /** @type {Position | null} Where a key would place a point */ cursor = null;
   /** @type {Region | null} */ region = null;
@@ -63,6 +66,7 @@ export class Workbench {
       this.onNoClass();
       return;
     }
+    clearTimeout(this.#telling);
     const place = this.#held(at);
     const point = newId();
     store.selected = null;
@@ -74,10 +78,18 @@ export class Workbench {
     });
     store.tell("selected");
     const { region } = this;
-    if (region && at.x >= region.x && at.y >= region.y && at.x < region.x + region.width && at.y < region.y + region.height) {
+    if (
+      region &&
+      at.x >= region.x &&
+      at.y >= region.y &&
+      at.x < region.x + region.width &&
+      at.y < region.y + region.height
+    ) {
       this.mark(null);
     }
-    say(`${store.classOf(current)?.name} at ${place.x.toFixed(0)}, ${place.y.toFixed(0)}. ${counted(store.points.size, "point")}.`);
+    say(
+      `${store.classOf(current)?.name} at ${place.x.toFixed(0)}, ${place.y.toFixed(0)}. ${counted(store.points.size, "point")}.`,
+    );
   }
 
   /** @param {string} id */
@@ -121,7 +133,8 @@ export class Workbench {
     store.selected = id;
     store.tell("selected");
     const point = id ? store.points.get(id) : undefined;
-    if (point) say(`${store.classOf(point.class)?.name ?? "Point"} at ${point.x.toFixed(0)}, ${point.y.toFixed(0)} chosen`);
+    if (point)
+      say(`${store.classOf(point.class)?.name ?? "Point"} at ${point.x.toFixed(0)}, ${point.y.toFixed(0)} chosen`);
   }
 
   /**
@@ -214,6 +227,7 @@ export class Workbench {
   moveCursor(dx, dy, fine) {
     const { image } = this.store;
     if (!image) return;
+    clearTimeout(this.#telling);
     if (!this.cursor) {
       const { width, height } = this.viewer.screen;
       const middle = this.pointer ?? toImage(this.viewer.view, { x: width / 2, y: height / 2 });
@@ -223,6 +237,8 @@ export class Workbench {
       this.cursor = this.#centre({ x: this.cursor.x + dx * step, y: this.cursor.y + dy * step });
     }
     this.pointer = null;
+    const { x, y } = this.cursor;
+    this.#telling = window.setTimeout(() => say(`Cursor at ${x.toFixed(0)}, ${y.toFixed(0)}`), QUIET);
     this.viewer.reveal(this.cursor);
     this.viewer.redraw();
     this.onPointer();
@@ -299,6 +315,11 @@ export class Workbench {
     const { image } = this.store;
     if (!image) return;
     if (this.crosshair && this.pointer && !this.#dragged) drawCrosshair(context, toScreen(view, this.pointer), screen);
-    if (this.cursor) drawCursor(context, toScreen(view, this.cursor), this.store.classOf(this.store.current ?? "")?.color ?? "#ffffff");
+    if (this.cursor)
+      drawCursor(
+        context,
+        toScreen(view, this.cursor),
+        this.store.classOf(this.store.current ?? "")?.color ?? "#ffffff",
+      );
   };
 }
