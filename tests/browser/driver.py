@@ -68,12 +68,10 @@ def until(page: Page, script: str, patience: int = PATIENCE) -> None:
 class Server:
     """`pointillist annotate` on a folder, which can be killed and started again at the same address."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
-        self.log = log
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.log = folder.parent / f"{folder.name}.log"
+        self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -118,10 +116,16 @@ class Server:
         raise AssertionError(f"points.csv has {len(lines)} points, not {count}")
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def served(folder: Path) -> Iterator[Server]:
+def served(folder: Path, port: int | None = None) -> Iterator[Server]:
     """A running server of a folder."""
-    server = Server(folder, folder.parent / f"{folder.name}.log")
+    server = Server(folder, port)
     server.start()
     try:
         yield server

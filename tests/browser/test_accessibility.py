@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, ViewportSize, expect
 
 from tests.browser.driver import DESKTOP, TABLET, Annotator, Server, annotator
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 
 def check(person: Annotator, state: str) -> None:

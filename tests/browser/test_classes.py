@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.driver import Annotator, annotator, served
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 ATTACK = "<img src=x onerror=\"document.title='owned'\">"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.driver import Annotator, Server, annotator
+from tests.browser.driver import Annotator, Server, annotator, served, write_village
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 
 def test_clicks_outlive_a_killed_server_and_a_closed_page(browser: Browser, server: Server) -> None:
@@ -54,12 +56,38 @@ def test_the_page_finds_back_by_itself(browser: Browser, server: Server) -> None
         expect(person.page.locator("#connection")).to_have_attribute("data-state", "offline")
         server.start()
         person.expect_saved()
+        expect(person.page.locator(".toast")).to_have_text("The server is back, and everything is saved.")
         server.points(2)
         # And it hears of others again.
         with annotator(browser, server) as other:
             other.open().expect_points(2)
             other.click(0.3, 0.3)
             person.expect_points(3)
+
+
+def test_another_folder_at_the_same_address_gets_nothing(browser: Browser, server: Server, tmp_path: Path) -> None:
+    other_folder = write_village(tmp_path / "other", 1)
+    with annotator(browser, server) as person:
+        person.open()
+        person.add_classes("road")
+        person.expect_saved()
+        server.kill()
+        person.click(0.5, 0.5)
+        person.expect_points(1)
+        person.page.close()
+        with served(other_folder, server.port) as other:
+            page = Annotator(person.page.context.new_page(), other)
+            page.page.goto(other.url)
+            expect(page.page.get_by_text("Add your first class")).to_be_visible()
+            page.expect_points(0)
+            page.expect_saved()
+            page.expect_no_fault()
+            page.page.close()
+        server.start()
+        back = Annotator(person.page.context.new_page(), server).open()
+        back.expect_points(1)
+        back.expect_saved()
+        server.points(1)
 
 
 def test_two_windows_see_each_other_and_lose_nothing(browser: Browser, server: Server) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.driver import TABLET, Annotator, Server, annotator
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 
 def test_click_drag_delete_undo_redo(person: Annotator) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.driver import Server, annotator, served
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 TRAINING = 300_000
 """Milliseconds that a training of two epochs may take, start and all."""

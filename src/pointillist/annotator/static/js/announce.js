@@ -19,9 +19,7 @@ const LASTING = 9000;
  */
 export function toast(message, kind = "plain") {
   const box = byId("toasts");
-  for (const old of box.querySelectorAll(".toast")) {
-    if (old.dataset.found === message.found) old.remove();
-  }
+  takeBack(message.found);
   const node = el(
     "div",
     { class: `toast ${kind}`, "data-found": message.found },
@@ -37,6 +35,14 @@ export function toast(message, kind = "plain") {
   while (box.children.length > 3) box.firstElementChild.remove();
   byId(kind === "bad" ? "alert" : "live").textContent = `${message.found} ${message.cure ?? ""}`;
   if (kind === "plain") setTimeout(() => node.remove(), LASTING);
+}
+
+/**
+ * Put a message away, because it is no longer true or comes again.
+ * @param {string} found
+ */
+export function takeBack(found) {
+  for (const node of byId("toasts").querySelectorAll(".toast")) if (node.dataset.found === found) node.remove();
 }
 
 /**

@@ -1,4 +1,4 @@
-import { toast } from "./announce.js";
+import { takeBack, toast } from "./announce.js";
 import { byId } from "./dom.js";
 
 /**
@@ -83,6 +83,11 @@ export class Connection {
     box.title = queue.problem ? `${queue.problem.found} ${queue.problem.cure}` : "";
     const trouble = queue.problem?.found ?? "";
     if (trouble && trouble !== this.#told) toast(/** @type {any} */ (queue.problem), "bad");
-    this.#told = trouble;
+    if (trouble) this.#told = trouble;
+    else if (this.#told && state === "saved") {
+      takeBack(this.#told);
+      toast({ found: "The server is back, and everything is saved." });
+      this.#told = "";
+    }
   }
 }

@@ -95,7 +95,7 @@ store.on("image", () => {
   byId("image-name").textContent = byId("image-name").title = image?.name ?? (wanted || "No image");
   if (image) {
     history.replaceState(null, "", `#${image.id}`);
-    place = catalogue.show === "all" ? (image.index ?? catalogue.indexOf(image.id)) : catalogue.indexOf(image.id);
+    place = catalogue.show === "all" ? image.index : catalogue.indexOf(image.id);
     thumbnails.choose(place);
     say(`${image.name}, ${counted(store.points.size, "point")}`);
     void prepareNeighbour();
