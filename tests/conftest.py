@@ -24,7 +24,7 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("pointillist", deadline=None)
 hypothesis.settings.load_profile("pointillist")
 
-TINY_NETWORK = "network.options={channels: [8, 8, 8, 8], stem_width: 8, decoder_channels: [8, 8, 8, 8, 8]}"
+TINY_NETWORK = "network.options={channels: [8, 8, 8, 8], stem_width: 8, decoder_pyramid_channels: 32, decoder_segmentation_channels: 32}"
 """A network of a few thousand weights, for whole trainings in a second."""
 
 TINY = {
@@ -35,7 +35,12 @@ TINY = {
     "trainer.panels": 1,
     "trainer.validations": 1,
     "trainer.checkpoint_seconds": 0,
-    "network.options": {"channels": [8] * 4, "stem_width": 8, "decoder_channels": [8] * 5},
+    "network.options": {
+        "channels": [8] * 4,
+        "stem_width": 8,
+        "decoder_pyramid_channels": 32,
+        "decoder_segmentation_channels": 32,
+    },
 }
 """Settings of a whole training in a second."""
 

@@ -11,7 +11,7 @@ from pointillist.errors import ConfigError
 from pointillist.training.config import NetworkSettings
 from pointillist.training.networks import build_network, load_encoder
 
-SLIM = {"channels": [8] * 4, "stem_width": 8, "decoder_channels": [8] * 5}
+SLIM = {"channels": [8] * 4, "stem_width": 8, "decoder_pyramid_channels": 32, "decoder_segmentation_channels": 32}
 
 
 def slim(**changes: object) -> NetworkSettings:
@@ -55,7 +55,7 @@ def test_weights_come_from_the_random_state_alone() -> None:
 
 def test_feature_channels() -> None:
     network = build_network(slim(), 3)
-    assert network(torch.rand(1, 3, 32, 32)).features.shape[1] == network.feature_channels == 8
+    assert network(torch.rand(1, 3, 32, 32)).features.shape[1] == network.feature_channels == 32
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_feature_channels() -> None:
         ({"architecture": "unett"}, "network.architecture", "'unet'"),
         ({"encoder": "resnet81"}, "network.encoder", "'resnet18'"),
         ({"encoder": "smal"}, "network.encoder", "'small'"),
-        ({"encoder": "resnet18", "options": {"decoder_chanels": [8]}}, "network.options", "'decoder_channels'"),
+        ({"encoder": "resnet18", "options": {"decoder_dropot": 0.1}}, "network.options", "'decoder_dropout'"),
         ({"encoder": "tu-resnet18", "options": {"colour": 1}}, "network", "options"),
     ],
 )

@@ -22,7 +22,7 @@ COLUMNS = (
     *("epoch", "step", "seconds", "lr", "loss", "loss_clicks", "loss_pseudo", "coverage", "agreement"),
     *("val_miou", "val_accuracy"),
 )
-"""Columns of `metrics.csv`; what a method does not have stays empty."""
+"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow."""
 
 
 class Checkpoint(L.Callback):
@@ -126,10 +126,12 @@ class MetricsTable(L.Callback):
         }
         measured = trainer.callback_metrics
         fresh = set(measured) if _validated(trainer) else {name for name in measured if not name.startswith("val_")}
-        row.update({name: f"{float(measured[name]):.6g}" for name in COLUMNS if name in fresh})
+        parts = sorted(name for name in fresh if name.startswith("loss_") and name not in COLUMNS)
+        row.update({name: f"{float(measured[name]):.6g}" for name in (*COLUMNS, *parts) if name in fresh})
         self._rows.append(row)
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        further = sorted({name for row in self._rows for name in row} - set(COLUMNS))
+        writer = csv.DictWriter(text, (*COLUMNS, *further), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
         write_text(self.run.metrics_file, text.getvalue())

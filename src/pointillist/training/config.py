@@ -73,15 +73,15 @@ class NetworkSettings(Strict):
     """Which network.
 
     Args:
-        architecture: A decoder of segmentation_models_pytorch: unet, fpn, deeplabv3plus, segformer, …
-        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a 1.3 M-parameter ResNet
+        architecture: A decoder of segmentation_models_pytorch: fpn, unet, deeplabv3plus, segformer, …
+        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a 1.1 M-parameter ResNet
             for training from scratch on little data.
         normalization: `group` survives small batches; `batch` is what pre-trained weights come with.
         weights: File with encoder weights (safetensors or a state dict); None starts from scratch.
-        options: Further arguments of the architecture, for example {decoder_channels: [64, 48, 32, 24, 16]}.
+        options: Further arguments of the architecture, for example {decoder_dropout: 0.1}.
     """
 
-    architecture: str = "unet"
+    architecture: str = "fpn"
     encoder: str = "small"
     normalization: Literal["group", "batch"] = "group"
     weights: Path | None = None
@@ -100,7 +100,7 @@ class OptimizerSettings(Strict):
             end. 0 turns it off.
     """
 
-    lr: float = Field(default=2e-3, gt=0, lt=10)
+    lr: float = Field(default=3e-3, gt=0, lt=10)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     gradient_clip: float = Field(default=1.0, gt=0)
@@ -127,7 +127,7 @@ class TrainerSettings(Strict):
 
     epochs: int = Field(default=100, ge=1)
     steps: int | None = Field(default=None, ge=1)
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=4, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(default=1, ge=1)

@@ -22,11 +22,18 @@ from pointillist.training.methods import Prediction
 SMALL = {
     "encoder_name": "tu-resnet18",
     "channels": (24, 48, 96, 128),
-    "stem_width": 24,
+    "stem_type": "deep",
+    "stem_width": 16,
 }
-"""The encoder called `small`: ResNet-18 with a third of its width, 1.3 M parameters with its U-Net decoder."""
+"""The encoder called `small`: ResNet-18 with a third of its width and three small convolutions in place of the large
+first one; 1.1 M parameters with its FPN decoder."""
 
-SMALL_DECODER = (64, 48, 32, 24, 16)
+SMALL_DECODERS: dict[str, dict[str, Any]] = {
+    "fpn": {"decoder_pyramid_channels": 64, "decoder_segmentation_channels": 32, "decoder_dropout": 0.0},
+    **{name: {"decoder_channels": (64, 48, 32, 24, 16)} for name in ("unet", "unetplusplus", "manet")},
+}
+"""Decoders of the same size, without dropout: pseudo-masks are made from the prediction of the training step. Those of
+other architectures are as they come."""
 
 
 class Network(nn.Module):
@@ -93,9 +100,7 @@ def _create(settings: NetworkSettings, num_classes: int) -> Any:
         )
     options: dict[str, Any] = {"encoder_name": settings.encoder}
     if settings.encoder == "small":
-        options = dict(SMALL)
-        if settings.architecture in ("unet", "unetplusplus", "manet"):
-            options["decoder_channels"] = SMALL_DECODER
+        options = {**SMALL, **SMALL_DECODERS.get(settings.architecture, {})}
     _check_options(settings, inspect.signature(architectures[settings.architecture]))
     options.update(settings.options)
     try:

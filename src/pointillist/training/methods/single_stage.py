@@ -47,7 +47,7 @@ class SingleStageOptions(MethodOptions):
 
     name: Literal["single-stage"] = "single-stage"
     warmup: float = Field(default=0.1, ge=0, le=1)
-    weight: float = Field(default=1.0, ge=0)
+    weight: float = Field(default=3.0, ge=0)
     shift: float = Field(default=1.0, ge=0, le=1)
     presence: bool = True
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
@@ -55,7 +55,7 @@ class SingleStageOptions(MethodOptions):
     metric: Literal["euclidean", "geodesic"] | None = "geodesic"
     gamma: float = Field(default=300.0, ge=0)
     exponent: float | None = Field(default=1.5, ge=0)
-    reach: float = Field(default=0.6, ge=0, le=1)
+    reach: float = Field(default=0.8, ge=0, le=1)
     sigma_start: float = Field(default=0.2, gt=0)
     sigma_end: float = Field(default=1.0, gt=0)
     reliability: bool = True
