@@ -13,7 +13,7 @@ help:
 	@echo "make test    set up, then run the tests but the long ones"
 	@echo "make test-all  all of them: also killed servers, fuzz, the browser"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   speed benchmarks, written to benchmarks/speed/results/"
+	@echo "make bench   speed benchmarks, written to benchmarks/speed/results/ and benchmarks/annotator/results/"
 	@echo "make browser finds or installs a Chromium for the tests of the annotator's page"
 	@echo "make screenshots  the pictures of the annotator in docs/images/"
 	@echo "make docs    the pages that are made from code and from benchmark results"
@@ -53,6 +53,7 @@ format: setup
 bench: setup
 	$(BIN)/python benchmarks/speed/run.py
 	$(BIN)/python benchmarks/speed/loading.py
+	$(BIN)/python benchmarks/annotator/run.py
 
 browser: setup
 	@$(BIN)/python -m tests.browser.setup

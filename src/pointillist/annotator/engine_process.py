@@ -9,14 +9,17 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pointillist.annotator.jobs import DROP, Clicks, Failure, LayerJob, LookJob, Region
 from pointillist.annotator.layer import layer_labels, layer_png
-from pointillist.annotator.models import Model
 from pointillist.annotator.regions import unsure_region
 from pointillist.errors import PointillistError
+
+if TYPE_CHECKING:
+    from pointillist.annotator.models import Model
 
 
 class Engine:
@@ -78,6 +81,9 @@ class Engine:
     def _model(self, run: Path) -> Model:
         with self._loading:
             if run not in self._models:
+                # Imported with the first model: networks take seconds and memory that clicks alone do not need.
+                from pointillist.annotator.models import Model
+
                 self._models.clear()  # only the present one is ever asked
                 self._models[run] = Model(run)
             return self._models[run]

@@ -18,8 +18,11 @@ from pointillist.annotator.store import ClassRow, Tables
 FAST = 60_000
 """Pixels of the quick layer: small enough for an answer while the hand still moves."""
 
-FULL_PLANES = 16_000_000
-"""Pixels times classes of the largest full layer; beyond them it is made as large as they allow."""
+FULL = 2_100_000
+"""Pixels of the largest full layer (1920×1080 and a little); larger images get one of this size."""
+
+FULL_PLANES = 12_000_000
+"""The same, times the classes in the image: what many classes need in memory and time."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Live:
         clicks = Clicks(table, len(classes), background, tables.fact("policy") == "border")
         present = {places[point.label] for point in points} | ({background} if background is not None else set())
         size = catalogue.size(name)
-        goal = fitted_size(size, FAST if quality == "fast" else FULL_PLANES // max(1, len(present)))
+        goal = fitted_size(size, FAST if quality == "fast" else min(FULL, FULL_PLANES // max(1, len(present))))
         outputs = self.outputs(tables, classes)
         # A class that was never trained could never win against those that were.
         knows = self.model is not None and all(outputs[index] for index in present)

@@ -136,11 +136,14 @@ class NextImages:
     # Looking
 
     def _run(self) -> None:
+        failed: set[str] = set()
         while not self._closed:
             self._wake.wait()
             self._wake.clear()
-            failed: set[str] = set()
-            while not self._closed and (name := self._due(failed)) is not None:
+            for name in self._due(failed):
+                # Points or the model have changed: what is most urgent may have, too.
+                if self._closed or self._wake.is_set():
+                    break
                 try:
                     self._look(name)
                 except PointillistError:
@@ -149,21 +152,20 @@ class NextImages:
                 time.sleep(PAUSE)
             self._session.hub.tell("next", self.progress())
 
-    def _due(self, failed: set[str]) -> str | None:
-        """An image the model has not seen, or not since its points changed; unlabelled ones first."""
+    def _due(self, failed: set[str]) -> list[str]:
+        """Images the model has not seen, unlabelled ones first; then those whose points have changed since."""
         with self._lock:
             if self._model is None:
-                return None
+                return []
             seen = dict(self._seen)
-        versions = dict(
-            self._session.store.reading().sql.execute("SELECT image, max(version) FROM points GROUP BY image")
-        )
+        rows = self._session.store.reading().sql.execute("SELECT image, max(version) FROM points GROUP BY image")
+        versions = dict(rows)
         due = [
             name
             for name in self._session.catalogue.names
             if name not in failed and seen.get(name, -1) < versions.get(name, 0)
         ]
-        return min(due, key=lambda name: (name in seen, name in versions), default=None)
+        return sorted(due, key=lambda name: (name in seen, name in versions))
 
     def _look(self, name: str) -> None:
         with self._lock:

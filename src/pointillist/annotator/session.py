@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -40,6 +41,8 @@ class Session:
         self.folder = folder
         self._closed = False
         self._guard = _guard(folder)
+        # What a killed server left of uploads is nobody's.
+        shutil.rmtree(folder.own / "transfer", ignore_errors=True)
         self.store = Store(folder.own / "annotator.sqlite")
         self.catalogue = Catalogue(folder, self.store.fact("secret"))
         self.writer = Writer(self.store)

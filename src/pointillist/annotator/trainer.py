@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -120,7 +119,9 @@ class Trainer:
             process = self._process
             if process is not None and self._run is not None and self._run.state != "stopping":
                 self._run = replace(self._run, state="stopping")
-                process.send_signal(signal.SIGINT)
+                # It ends when nobody is left to talk to; signals would not reach it on every system.
+                if process.stdin is not None:
+                    process.stdin.close()
                 patience = threading.Timer(PATIENCE, process.kill)  # does nothing to one that has ended
                 patience.daemon = True
                 patience.start()
@@ -156,7 +157,7 @@ class Trainer:
         except SaveError as problem:
             self._run = replace(ended, error=error_body(problem))
         if process.stdin is not None:
-            process.stdin.close()
+            process.stdin.close()  # a second time does nothing
         self._told(self.status())
         if state == "done":
             self._finished(ended)
