@@ -104,16 +104,17 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def points(self, count: int) -> list[str]:
-        """Lines of points.csv without its head, once there are so many: it follows the clicks within moments."""
+    def expect_labels(self, *labels: str) -> None:
+        """Wait until points.csv has the points of these classes; it follows the clicks within moments."""
         file = self.folder / "points.csv"
-        lines: list[str] = []
+        found: list[str] = []
         for _ in range(PATIENCE // 100):
             lines = file.read_text(encoding="utf-8").splitlines()[1:] if file.is_file() else []
-            if len(lines) == count:
-                return lines
+            found = [line.split(",")[3] for line in lines]
+            if sorted(found) == sorted(labels):
+                return
             time.sleep(0.1)
-        raise AssertionError(f"points.csv has {len(lines)} points, not {count}")
+        raise AssertionError(f"points.csv has points of {found}, not of {labels}")
 
 
 def _free_port() -> int:

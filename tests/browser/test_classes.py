@@ -32,8 +32,7 @@ def test_rename_recolour_merge_and_undo(person: Annotator) -> None:
     page.get_by_role("button", name="Done").click()
     expect(person.class_row("street")).to_be_visible()
     person.expect_saved()
-    names = [row.split(",")[3] for row in person.server.points(4)]
-    assert names == ["street", "path", "roof", "background"]
+    person.server.expect_labels("street", "path", "roof", "background")
 
     page.get_by_role("button", name="Undo").click()
     expect(person.class_row("road")).to_be_visible()

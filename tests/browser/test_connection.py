@@ -40,7 +40,7 @@ def test_clicks_outlive_a_killed_server_and_a_closed_page(browser: Browser, serv
         again = Annotator(page.context.new_page(), server).open()
         again.expect_points(4)
         again.expect_saved()
-        server.points(4)
+        server.expect_labels(*["roof"] * 4)
         again.expect_no_fault()
 
 
@@ -57,7 +57,7 @@ def test_the_page_finds_back_by_itself(browser: Browser, server: Server) -> None
         server.start()
         person.expect_saved()
         expect(person.page.locator(".toast")).to_have_text("The server is back, and everything is saved.")
-        server.points(2)
+        server.expect_labels("road", "road")
         # And it hears of others again.
         with annotator(browser, server) as other:
             other.open().expect_points(2)
@@ -87,7 +87,7 @@ def test_another_folder_at_the_same_address_gets_nothing(browser: Browser, serve
         back = Annotator(person.page.context.new_page(), server).open()
         back.expect_points(1)
         back.expect_saved()
-        server.points(1)
+        server.expect_labels("road")
 
 
 def test_two_windows_see_each_other_and_lose_nothing(browser: Browser, server: Server) -> None:
@@ -119,6 +119,6 @@ def test_two_windows_see_each_other_and_lose_nothing(browser: Browser, server: S
         one.expect_points(13)
         one.expect_saved()
         two.expect_saved()
-        server.points(13)
+        server.expect_labels(*["street"] * 13)
         one.expect_no_fault()
         two.expect_no_fault()

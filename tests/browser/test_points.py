@@ -57,7 +57,7 @@ def test_click_drag_delete_undo_redo(person: Annotator) -> None:
     page.get_by_role("button", name="Undo").click()
     person.expect_points(1)
     person.expect_saved()
-    person.server.points(1)
+    person.server.expect_labels("roof")
 
 
 def test_undo_leads_across_images(person: Annotator) -> None:
@@ -187,6 +187,32 @@ def test_fingers_place_move_pan_and_pinch(browser: Browser, server: Server) -> N
         page.get_by_role("button", name="Remove this point").tap()
         person.expect_points(0)
         person.expect_no_fault()
+
+
+def test_a_pen_places_and_moves(person: Annotator) -> None:
+    person.add_classes("road")
+    pen = person.page.context.new_cdp_session(person.page)
+
+    def move(kind: str, place: tuple[float, float], pressed: bool) -> None:
+        x, y = person.screen(*place)
+        button = (
+            {"button": "left", "buttons": 1 if pressed else 0, "clickCount": 1}
+            if kind != "mouseMoved" or pressed
+            else {}
+        )
+        pen.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "pointerType": "pen", **button})
+
+    move("mousePressed", (0.3, 0.3), True)
+    move("mouseReleased", (0.3, 0.3), False)
+    person.expect_points(1)
+    move("mousePressed", (0.3, 0.3), True)
+    for step in range(1, 5):
+        move("mouseMoved", (0.3 + 0.1 * step, 0.3), True)
+    move("mouseReleased", (0.7, 0.3), False)
+    person.expect_points(1)
+    width, height = person.size
+    expect(person.page.locator("#live")).to_contain_text("Moved to")
+    assert person.listed()[0][1:] == pytest.approx((0.7 * width, 0.3 * height), abs=1.5)
 
 
 def test_zoom_to_the_pixel_and_back(person: Annotator) -> None:

@@ -58,7 +58,7 @@ def test_from_an_empty_folder_to_a_trained_layer(browser: Browser, server: Serve
             person.expect_saved()
         expect(page.locator("#progress-text")).to_have_text("4 of 4 clicked")
         expect(page.locator("#cost-clicks")).to_have_text("16")
-        server.points(16)
+        server.expect_labels(*["building", "road", "tree", "background"] * 4)
 
         # Train, watch, and see the model's own layer.
         page.locator("#tab-train").click()
@@ -124,7 +124,7 @@ def test_a_training_can_be_stopped(browser: Browser, server: Server) -> None:
         page.get_by_role("button", name="Stop").click()
         expect(page.locator("#train-state")).to_have_text("Stopped", timeout=TRAINING)
         person.expect_points(2)
-        server.points(2)
+        server.expect_labels("road", "roof")
         person.expect_no_fault()
 
 
