@@ -1,6 +1,6 @@
 """Run a protocol: every data set × method × seed, one JSON per run, continuing where it stopped.
 
-    python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/village.yaml
+    python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/cpu-small.yaml
 
 Real data are found through POINTILLIST_REAL_DATA. Each run has a process of its own, so that its peak memory is its own
 and a crash loses one run. A seed fixes the draw of the clicks, the initial weights and the order of the batches.
