@@ -70,3 +70,18 @@ def annotator(data: Path, *, file_bytes: int | None = None) -> Iterator[Annotato
     finally:
         if running.process.poll() is None:
             running.kill()
+
+
+def children(pid: int) -> list[tuple[int, str]]:
+    """Processes that a process started, with their command lines."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                line = (entry / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+            if parent == pid:
+                found.append((int(entry.name), line))
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pointillist.annotator import label_files
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.session import Session
 from pointillist.data.layouts import load_dataset
@@ -122,6 +125,18 @@ def test_other_hands_edits_are_taken_in(hand: Hand, data: Path, opened: Open, ru
     assert set(rows(data)) == live(session)
     # What was there before stays at hand.
     assert len(list((data / ".pointillist" / "backups").glob("points-*.csv"))) == 1
+
+
+def test_an_edit_is_seen_without_a_click(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_files, "LOOK", 0.05)
+    hand.add("point-01", 1, 1)
+    hand.session.files.flush()
+    with (data / "points.csv").open("a") as stream:
+        stream.write("i2.png,9.0,9.0,leaf\n")
+    hand.session.files.changed()  # the round that still waits for the old time ends
+    while len(live(hand.session)) < 2:
+        hand.session.files._thread.join(0.05)  # type: ignore[union-attr]
+    assert live(hand.session) == {("i0.png", 1, 1, "soil"), ("i2.png", 9, 9, "leaf")}
 
 
 def test_the_same_click_twice_stays_twice(data: Path, opened: Open) -> None:
@@ -265,6 +280,13 @@ def test_dataset_files_that_are_refused(data: Path, described: str, found: str) 
     (data / "dataset.yaml").write_text(described)
     with pytest.raises(DatasetError, match=found):
         open_folder(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes exist on Linux")
+def test_names_that_are_no_text_are_left_out_and_counted(data: Path, opened: Open) -> None:
+    content = (data / "images" / "i0.png").read_bytes()
+    Path(os.fsdecode(os.fsencode(data / "images") + b"/\xff\xfe.png")).write_bytes(content)
+    assert opened(data).project()["images"] == {"total": 3, "labelled": 0, "points": 0, "left_out": 1}
 
 
 def test_no_image_no_annotator(tmp_path: Path) -> None:

@@ -20,9 +20,13 @@ from PIL import Image
 
 from pointillist.points.formats.native import NativeCsv
 from tests.annotator.conftest import HEIGHT, WIDTH
-from tests.annotator.processes import Annotator, annotator
+from tests.annotator.processes import Annotator, annotator, children
+from tests.conftest import TINY, write_tiny
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked at through /proc"),
+]
 
 CLASSES = ("class-soil", "class-berry")
 
@@ -147,6 +151,25 @@ def test_a_killed_server_loses_nothing_that_was_acknowledged(data: Path) -> None
         assert points_of(client, images) == expected
         server.end()
     assert csv_rows(data) == sorted((names[image], x, y, label) for image, x, y, label in expected.values())
+
+
+def test_a_training_does_not_outlive_its_server(tmp_path: Path) -> None:
+    data = write_tiny(tmp_path / "tiny")
+    small = {key: value for key, value in TINY.items() if key not in ("data.size", "trainer.epochs")}
+    with annotator(data) as server, server.client() as client:
+        begun = {"epochs": 100_000, "size": "48x64", "settings": small}
+        assert client.post("/api/training/start", json=begun).status_code == 200
+        while client.get("/api/training").json()["epoch"] < 2:
+            time.sleep(0.1)
+        training = next(pid for pid, line in children(server.process.pid) if "training_process" in line)
+        server.kill()
+    # It is asked to stop, writes its checkpoint, and is gone.
+    while (Path("/proc") / str(training)).exists():
+        time.sleep(0.1)
+    with annotator(data) as server, server.client() as client:
+        assert client.get("/api/training").json()["state"] == "stopped"
+        assert client.get("/api/project").json()["images"]["points"] == 18
+    assert (data / ".pointillist" / "runs" / "0001" / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(data: Path) -> None:

@@ -18,6 +18,7 @@ from pointillist.annotator.session import Session
 from pointillist.annotator.work import Work
 from pointillist.errors import ConfigError
 from tests.annotator.conftest import Live, Serve
+from tests.annotator.processes import children
 from tests.conftest import TINY, write_tiny
 
 SETTINGS: dict[str, Any] = {"settings": {k: v for k, v in TINY.items() if k not in ("data.size", "trainer.epochs")}}
@@ -127,6 +128,7 @@ def test_what_a_training_needs_is_said_before_it_begins(data: Path, serve: Serve
 
 
 @pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked at through /proc")
 @pytest.mark.parametrize("how", ["setting", "killed", "stopped"])
 def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve, how: str) -> None:
     live = serve(write_tiny(tmp_path / "tiny"))
@@ -139,7 +141,7 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
     if how == "stopped":
         assert live.client.post("/api/training/stop", json={}).json()["state"] == "stopping"
     if how == "killed":
-        process = next(t for t in _children() if "training_process" in t[1])
+        process = next(t for t in children(os.getpid()) if "training_process" in t[1])
         os.kill(process[0], signal.SIGKILL)
     ended = ("failed", "stopped")
     while (status := live.client.get("/api/training").json())["state"] not in ended:
@@ -154,21 +156,6 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
     assert click(live, "tiny_0.png", 1) == 200
     assert live.client.get("/api/project").json()["images"]["points"] == before + 1
     assert live.client.get("/api/project").json()["model"] is None
-
-
-def _children() -> list[tuple[int, str]]:
-    """Processes that this one started, with their command lines."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                line = (entry / "cmdline").read_text().replace("\0", " ")
-            except OSError:
-                continue
-            if parent == os.getpid():
-                found.append((int(entry.name), line))
-    return found
 
 
 def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Path], Session]) -> None:

@@ -31,7 +31,7 @@ class DataFolder:
         points_file: Its `points.csv`, whether it is there yet or not.
         images: Image files by their name: the path below the image folder, with `/`.
         images_at_root: Whether the images lie in the folder itself, not in `images/`.
-        left_out: Links that lead out of the folder; they are not followed.
+        left_out: Links that lead out of the folder or to a folder, which are not followed, and names that are no text.
         masks: How the masks name classes; None where there are no masks.
     """
 
@@ -162,7 +162,7 @@ def _inside(root: Path, path: Path, where: Path, field: str | None = None) -> No
 
 
 def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
-    """Names of images below `home` with their files; None for a link that leads out, or to a folder."""
+    """Names of images below `home` with their files; None for what is left out, see `DataFolder`."""
     if not home.is_dir():
         raise DatasetError("there is no such folder.", where=home, cure="Check the path.")
     waiting = [(home, PurePosixPath())]
@@ -173,6 +173,9 @@ def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
                 if entry.name.startswith("."):
                     continue
                 name = below / entry.name
+                if not _is_text(entry.name):
+                    yield str(name), None
+                    continue
                 # A scan knows links without a further question to the disk: 20,000 images take a blink.
                 if entry.is_symlink():
                     target = Path(entry.path)
@@ -183,3 +186,12 @@ def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
                     waiting.append((Path(entry.path), name))
                 elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
                     yield str(name), Path(entry.path)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written down; on some systems it may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

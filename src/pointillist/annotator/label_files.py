@@ -33,6 +33,9 @@ CLIENT = "label-files"
 PAUSE = 1.0
 """Least seconds between two writings of points.csv; more where there are so many points that writing takes long."""
 
+LOOK = 3.0
+"""Seconds between two looks at whether others have changed the files."""
+
 BACKUPS = 20
 """Versions of a file changed by others that are kept."""
 
@@ -58,6 +61,7 @@ class LabelFiles:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._written_seq = -1
+        self._seen: list[tuple[int, int] | None] = []
         self._thread: threading.Thread | None = None
         self.problem: PointillistError | None = None
 
@@ -108,9 +112,9 @@ class LabelFiles:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait(timeout=5.0)
+            self._wake.wait(timeout=LOOK)
             self._wake.clear()
-            if self._closing.is_set() or self.current:
+            if self._closing.is_set() or (self.current and self._seen == self._look()):
                 continue
             started = time.monotonic()
             # A failure is told to the page; the operations are safe in the store, and the next round tries again.
@@ -136,7 +140,20 @@ class LabelFiles:
             if described is not None:
                 self._write("classes", self._folder.dataset_file, described)
             self._written_seq = seq
+            self._seen = self._look()
             self.problem = None
+
+    def _look(self) -> list[tuple[int, int] | None]:
+        """When the files were last changed, and their sizes: enough to see that somebody else wrote them."""
+        found: list[tuple[int, int] | None] = []
+        for path in (self._folder.points_file, self._folder.dataset_file):
+            try:
+                status = path.stat()
+            except OSError:
+                found.append(None)
+            else:
+                found.append((status.st_mtime_ns, status.st_size))
+        return found
 
     # points.csv
 

@@ -51,7 +51,7 @@ def serve(
     try:
         session = Session(open_folder(data))
         number = listener.getsockname()[1]
-        app = make_app(session, port=number, hosts=() if host in ("0.0.0.0", "::") else (host,), token=token)
+        app = make_app(session, port=number, hosts=(host, socket.gethostname()), token=token)
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -105,6 +105,7 @@ class Session:
 
     def _tell_files(self) -> None:
         self.hub.tell("csv", self.csv_state())
+        self.hub.tell()  # others' edits of the files are changes, too
 
     # What a page shows
 
