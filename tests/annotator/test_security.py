@@ -358,6 +358,18 @@ def test_a_batch_has_an_end(live: Live) -> None:
     assert live.client.get("/api/project").json()["seq"] == 0
 
 
+@pytest.mark.parametrize("depth", [1_000, 400_000])
+def test_a_deep_body_is_refused(live: Live, depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    for path in ("/api/ops", "/api/training/start"):
+        answer = live.client.post(path, content=nested, headers={"content-type": "application/json"})
+        assert answer.status_code == 400
+    settings = b'{"settings": {"network.options": ' + nested + b"}}"
+    answer = live.client.post("/api/training/start", content=settings, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert live.client.get("/api/training").json()["state"] == "idle"
+
+
 # Bombs
 
 

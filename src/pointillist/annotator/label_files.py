@@ -7,18 +7,17 @@ import json
 import shutil
 import threading
 import time
-import uuid
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pointillist.annotator.applying import PALETTE
 from pointillist.annotator.folder import DataFolder
-from pointillist.annotator.store import ClassRow, PointRow, Store, Tables
+from pointillist.annotator.merging import merge_classes, merge_points, rows_of
+from pointillist.annotator.store import ClassRow, Store, Tables
 from pointillist.annotator.writer import Writer
 from pointillist.data.layouts.folder import DatasetFile
 from pointillist.errors import DatasetError, PointillistError
@@ -26,9 +25,6 @@ from pointillist.files import read_text, read_yaml, write_text
 from pointillist.points.formats.native import NativeCsv, write_csv
 from pointillist.points.table import Point, PointTable
 from pointillist.schema import parse
-
-CLIENT = "label-files"
-"""Who made the changes that come from the files."""
 
 PAUSE = 1.0
 """Least seconds between two writings of points.csv; more where there are so many points that writing takes long."""
@@ -38,8 +34,6 @@ LOOK = 3.0
 
 BACKUPS = 20
 """Versions of a file changed by others that are kept."""
-
-_Row = tuple[str, float, float, str, tuple[tuple[str, str], ...]]
 
 
 class LabelFiles:
@@ -180,40 +174,10 @@ class LabelFiles:
         found = NativeCsv().read(path)
         # What stood there before, if this very store wrote it; without it nothing counts as removed by hand.
         ours = self._base.is_file() and _digest(self._base) == self._store.fact("points written")
-        before = Counter(_rows(NativeCsv().read(self._base))) if ours else Counter()
+        before = Counter(rows_of(NativeCsv().read(self._base))) if ours else Counter()
         self._back_up(path)
         digest = _digest(path)
-        self._writer.submit(lambda tables: self._merge(tables, found, before, digest)).result()
-
-    def _merge(self, tables: Tables, found: PointTable, before: Counter[_Row], digest: str) -> None:
-        """Make the changes that lead from what was written to what is found there."""
-        ids = {row.name: row.id for row in tables.classes()}
-        for label in dict.fromkeys(point.label for point in found):
-            if label not in ids:
-                ids[label] = new_class(tables, label)
-        columns = dict.fromkeys([*json.loads(tables.fact("columns") or "[]"), *found.columns])
-        tables.set_fact("columns", json.dumps(list(columns)))
-        live: dict[_Row, list[str]] = defaultdict(list)
-        names = {row.id: row.name for row in tables.classes()}
-        query = "SELECT id, image, x, y, class, extra FROM points WHERE deleted=0 ORDER BY place, id"
-        for given, image, x, y, label, extra in tables.sql.execute(query):
-            live[_row(image, x, y, names[label], json.loads(extra) if extra else {})].append(given)
-        after = Counter(_rows(found))
-        seq = tables.seq() + 1
-        for row, count in (before - after).items():
-            for given in live[row][:count]:
-                tables.sql.execute("UPDATE points SET deleted=1, version=?, client=? WHERE id=?", (seq, CLIENT, given))
-            live[row] = live[row][count:]
-        # A row that the store has already is no second point.
-        needed = Counter({row: min(n, after[row] - len(live[row])) for row, n in (after - before).items()})
-        for number, row in enumerate(_rows(found)):
-            if needed[row] > 0:
-                needed[row] -= 1
-                image, x, y, label, extra = row
-                point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
-                tables.put_point(point, number=number, extra=dict(extra))
-        tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
-        tables.set_fact("points written", digest)
+        self._writer.submit(lambda tables: merge_points(tables, found, before, digest)).result()
 
     # dataset.yaml
 
@@ -224,7 +188,7 @@ class LabelFiles:
         settings = parse(DatasetFile, read_yaml(path, DatasetError), DatasetError, path)
         self._back_up(path)
         digest = _digest(path)
-        self._writer.submit(lambda tables: _merge_classes(tables, settings, digest)).result()
+        self._writer.submit(lambda tables: merge_classes(tables, settings, digest)).result()
 
     def _render_classes(self, tables: Tables) -> str | None:
         """The content of dataset.yaml; None while there are too few classes for one."""
@@ -277,67 +241,9 @@ class LabelFiles:
             old.unlink(missing_ok=True)
 
 
-def _rows(points: Iterable[Point]) -> list[_Row]:
-    return [_row(point.image, point.x, point.y, point.label, point.extra) for point in points]
-
-
-def _row(image: str, x: float, y: float, label: str, extra: Any) -> _Row:
-    return image, x, y, label, tuple(sorted((key, value) for key, value in extra.items() if value))
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
-    """Add a class that a file names, and give its id; a colour that is free is chosen where it has none."""
-    taken = {row.color for row in tables.classes()}
-    background = name.casefold() == "background"
-    palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
-    chosen = color or next((color for color in palette if color not in taken), PALETTE[-1])
-    row = ClassRow(uuid.uuid4().hex, name, chosen.lower(), values)
-    tables.add_class(row)
-    if background and not tables.fact("background"):
-        # A file that names a class so means it.
-        tables.set_fact("background", row.id)
-        tables.set_fact("policy", "points")
-    return row.id
-
-
-def _merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
-    """The file's owner decides on names, order, colours and background; a class that has points stays."""
-    present = {row.name: row for row in tables.classes()}
-    with_points = tables.points_by_class()
-    order: list[str] = []
-    for entry in settings.classes:
-        values = (entry.value,) if isinstance(entry.value, int) else entry.value
-        if entry.name in present:
-            given = present[entry.name].id
-            if entry.color is not None:
-                tables.change_class(given, color=entry.color.lower())
-            tables.change_class(given, mask_values=None if values is None else json.dumps(values))
-        else:
-            given = new_class(tables, entry.name, entry.color, values)
-        order.append(given)
-    for row in present.values():
-        if row.id not in order:
-            if with_points.get(row.id):
-                order.append(row.id)
-            else:
-                tables.change_class(row.id, removed=1)
-    for place, given in enumerate(order):
-        tables.change_class(given, place=place)
-    long = None if isinstance(settings.background, str) else settings.background
-    policy = settings.background if isinstance(settings.background, str) else settings.background.policy
-    ids = {row.name: row.id for row in tables.classes()}
-    named = ids.get(long.class_) if long is not None and long.class_ is not None else None
-    background = "" if policy == "none" or not order else named or order[0]
-    tables.set_fact("background", background)
-    tables.set_fact("policy", policy if background else "none")
-    seq = tables.seq() + 1
-    tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
-    tables.set_fact("classes written", digest)
 
 
 def _background_entry(tables: Tables, classes: list[ClassRow]) -> Any:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointillist.annotator.label_files import new_class
+from pointillist.annotator.merging import new_class
 from pointillist.annotator.operations import class_name_problem
 from pointillist.annotator.session import Session
 from pointillist.annotator.store import PointRow, Tables
