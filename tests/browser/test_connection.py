@@ -53,6 +53,11 @@ def test_the_page_finds_back_by_itself(browser: Browser, server: Server) -> None
         person.click(0.5, 0.5)
         person.click(0.7, 0.7)
         person.expect_points(2)
+        # An image that cannot be fetched now does not take the one on show away.
+        person.page.get_by_role("button", name="Next image", exact=True).click()
+        expect(person.page.locator(".toast.bad")).to_be_visible()
+        expect(person.page.locator("#image-place")).to_have_text("1 of 4")
+        person.expect_points(2)
         expect(person.page.locator("#connection")).to_have_attribute("data-state", "offline")
         server.start()
         person.expect_saved()

@@ -28,6 +28,8 @@ export class Connection {
     queue.onState = () => this.draw();
     queue.onProblem = (problem) => toast(problem, "bad");
     window.addEventListener("online", () => queue.retry());
+    // A page that the browser had put aside and shows again has missed what happened meanwhile.
+    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
     this.#listen();
     this.draw();
   }

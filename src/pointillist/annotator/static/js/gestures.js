@@ -57,7 +57,8 @@ export class Gestures {
     const at = viewer.locate(event);
     const kind = this.#kind(event);
     const point = actions.hit(at, REACH[kind]);
-    if (event.button === 2) {
+    // The right button, or the eraser of a pen.
+    if (event.button === 2 || event.button === 5) {
       if (point !== null) actions.remove(point);
       return;
     }

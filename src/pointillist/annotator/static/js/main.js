@@ -79,7 +79,7 @@ store.on("points project current selected", () => viewer.redraw());
  */
 async function open({ id, name, region = null }) {
   wanted = name;
-  await store.open(id);
+  await orTell(() => store.open(id));
   if (store.image?.id !== id || !region) return;
   bench.mark(region);
   viewer.frame(region);
@@ -95,8 +95,7 @@ store.on("image", () => {
   byId("image-name").textContent = byId("image-name").title = image?.name ?? (wanted || "No image");
   if (image) {
     history.replaceState(null, "", `#${image.id}`);
-    place = catalogue.show === "all" ? image.index : catalogue.indexOf(image.id);
-    thumbnails.choose(place);
+    showPlace();
     say(`${image.name}, ${counted(store.points.size, "point")}`);
     void prepareNeighbour();
   }
@@ -112,6 +111,14 @@ store.on("points image", () => {
     `${name}, ${width} by ${height} pixels, ${counted(store.points.size, "point")}`,
   );
 });
+
+/** Find the image on show in the list. */
+function showPlace() {
+  const { image } = store;
+  place = !image ? -1 : catalogue.show === "all" ? image.index : catalogue.indexOf(image.id);
+  thumbnails.choose(place);
+  drawPlace();
+}
 
 function drawPlace() {
   const outside = place < 0 ? "" : `${(place + 1).toLocaleString("en")} of ${catalogue.total.toLocaleString("en")}`;
@@ -149,6 +156,7 @@ async function openAt(index, item) {
   place = index;
   thumbnails.choose(index);
   await open({ id: item.id, name: item.name });
+  if (store.image && store.image.id !== item.id) showPlace();
 }
 
 /** Have the next image at hand before it is asked for. */
@@ -169,10 +177,8 @@ byId("previous").addEventListener("click", () => void walk(-1));
 byId("next").addEventListener("click", () => void walk(1));
 byId("filter").addEventListener("change", async () => {
   await orTell(() => catalogue.reset(byId("filter").value));
-  place = store.image ? (catalogue.show === "all" ? store.image.index : catalogue.indexOf(store.image.id)) : -1;
   byId("thumbnails").scrollTo(0, 0);
-  thumbnails.choose(place);
-  drawPlace();
+  showPlace();
 });
 next.onChoose = (suggestion) => void open(suggestion);
 

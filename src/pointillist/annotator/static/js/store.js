@@ -12,7 +12,7 @@
  * @typedef {{image: string | null, text: string, redo: Operation[], undo: Operation[]}} Step  A change that can be undone
  */
 
-import { get, newId } from "./api.js";
+import { ApiError, get, newId } from "./api.js";
 import { applyToClasses, applyToPoints } from "./applying.js";
 
 /** More operations than this are never under way at a time. */
@@ -98,22 +98,24 @@ export class Store extends EventTarget {
   // Images
 
   /**
-   * Show an image. The newest wish wins.
+   * Show an image. The newest wish wins; without a connection the image on show stays.
    * @param {string} id
    */
   async open(id) {
     const ticket = ++this.#ticket;
     let info = null;
+    /** @type {ApiError | null} */
     let trouble = null;
     try {
       info = await get(`/images/${id}`);
     } catch (error) {
+      if (!(error instanceof ApiError) || error.passing) throw error;
       trouble = error;
     }
     if (ticket !== this.#ticket) return;
     const same = info !== null && this.image?.id === info.id;
     this.image = info;
-    this.imageError = /** @type {any} */ (trouble);
+    this.imageError = trouble;
     if (!same) this.selected = null;
     if (!same) this.#gone.clear();
     this.#takePoints(info?.points ?? [], info?.seq ?? 0);
