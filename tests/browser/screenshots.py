@@ -36,7 +36,11 @@ PICTURES = Path(__file__).parents[2] / "docs" / "images"
 IMAGES, CLICKED, SCALE = 12, 9, 4
 CLASSES = ClassSet.create(("ground", "road", "building", "tree", "water", "car"))
 TRAINING = 900_000
-LOADED = "[...document.images].every((image) => image.complete)"
+LOADED = """[...document.images].every((image) => {
+    const { top, bottom, height } = image.getBoundingClientRect();
+    return image.complete || height === 0 || bottom < 0 || top > innerHeight;
+})"""
+"""Pictures that can be seen are there; those out of sight are not even asked for."""
 
 
 def main() -> None:
