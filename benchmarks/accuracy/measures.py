@@ -42,7 +42,7 @@ class PseudoMaskQuality(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Judge."""
-        if not isinstance(module, TrainingModule):
+        if not isinstance(module, TrainingModule) or module.method.supervision == "masks":
             return
         loader: Any = trainer.train_dataloader
         samples: TrainingSamples = loader.dataset

@@ -115,7 +115,7 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
     from draws import draw_points
 
     from pointillist.api import load
-    from pointillist.data.synthetic import write_dataset
+    from pointillist.data.synthetic import parameters_hash, write_dataset
     from pointillist.points.formats.native import write_csv
 
     if "draw" in entry:
@@ -131,15 +131,30 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
     if "points" in entry:
         file = real_data() / entry["points"]
         return load(root, points=file), f"human clicks of {file.name}"
-    table, source = draw_points(load(root), seed, **points)
-    write_csv(table, folder / "points.csv")
-    data = load(root, points=folder / "points.csv")
+    # Drawing takes as long as a quarter of a short training, so a draw is kept for the other methods.
+    key = json.dumps([entry, points, seed, parameters_hash(), points_hash()], sort_keys=True)
+    drawn = Path(tempfile.gettempdir()) / "pointillist-draws" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    if not (drawn / "source.txt").is_file():
+        drawn.mkdir(parents=True, exist_ok=True)
+        table, source = draw_points(load(root), seed, **points)
+        write_csv(table, drawn / f"points.{os.getpid()}.csv")
+        (drawn / f"points.{os.getpid()}.csv").replace(drawn / "points.csv")
+        (drawn / f"source.{os.getpid()}.txt").write_text(source, encoding="utf-8")
+        (drawn / f"source.{os.getpid()}.txt").replace(drawn / "source.txt")
+    source = (drawn / "source.txt").read_text(encoding="utf-8")
+    data = load(root, points=drawn / "points.csv")
     if "held_out" in entry:
         names = [item.name for item in data.split("train")]
         held = names[1 :: entry["held_out"]]
         splits = {"train": tuple(name for name in names if name not in held), "val": tuple(held)}
         data = dataclasses.replace(data, splits=splits)
     return data, source
+
+
+def points_hash() -> str:
+    """Hash over the code that draws clicks."""
+    files = (HERE / "draws.py", SOURCE / "points" / "simulate.py", SOURCE / "data" / "simulated.py")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def real_data() -> Path:

@@ -48,7 +48,7 @@ class SingleStageOptions(MethodOptions):
     name: Literal["single-stage"] = "single-stage"
     warmup: float = Field(default=0.1, ge=0, le=1)
     weight: float = Field(default=3.0, ge=0)
-    shift: float = Field(default=1.0, ge=0, le=1)
+    shift: float = Field(default=0.6, ge=0, le=1)
     presence: bool = True
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
     iterations: int = Field(default=10, ge=0, le=1000)
@@ -59,7 +59,7 @@ class SingleStageOptions(MethodOptions):
     sigma_start: float = Field(default=0.2, gt=0)
     sigma_end: float = Field(default=1.0, gt=0)
     reliability: bool = True
-    confidence: float | None = Field(default=0.5, ge=0, le=1)
+    confidence: float | None = Field(default=0.7, ge=0, le=1)
     low: float = Field(default=0.1, ge=0, le=1)
     cut: float = Field(default=0.4, ge=0, le=1)
     cut_background: float = Field(default=0.4, ge=0, le=1)
