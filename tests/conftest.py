@@ -24,7 +24,10 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("pointillist", deadline=None)
 hypothesis.settings.load_profile("pointillist")
 
-TINY_NETWORK = "network.options={channels: [8, 8, 8, 8], stem_width: 8, decoder_pyramid_channels: 32, decoder_segmentation_channels: 32}"
+TINY_NETWORK = (
+    "network.options={channels: [8, 8, 8, 8], stem_width: 8, "
+    "decoder_pyramid_channels: 32, decoder_segmentation_channels: 32}"
+)
 """A network of a few thousand weights, for whole trainings in a second."""
 
 TINY = {

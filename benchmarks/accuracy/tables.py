@@ -40,7 +40,7 @@ def read_results() -> dict[str, list[Run]]:
         SystemExit: They do not.
     """
     found: dict[str, list[Run]] = defaultdict(list)
-    for path in sorted((HERE / "results").rglob("*.json")):
+    for path in sorted((HERE / "results").glob("*/*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
         found[run["protocol"]["name"]].append(run)
     for name, runs in found.items():
@@ -335,6 +335,29 @@ def sloppy_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     return lines
 
 
+def filters_study() -> list[str]:
+    """Quality of pseudo-masks of one fixed network; nothing when that was not measured."""
+    path = HERE / "results" / "filters.json"
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    sets = found["sets"]
+    lines = ["## Settings of the engine, with one fixed network", ""]
+    lines += ["| | " + " | ".join(sets) + " |", "|---|" + "---:|" * len(sets)]
+    for name in next(iter(sets.values())):
+        rows = [sets[dataset][name] for dataset in sets]
+        cells = [f"{row['miou']:.3f} · {100 * row['agreement']:.0f} / {100 * row['coverage']:.0f}" for row in rows]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [
+        *lines,
+        "",
+        "mIoU of the labels everywhere · agreement / coverage in percent where a class has 0.7 of the evidence, on "
+        f"{found['images']} training images, for a network that learnt {found['steps']} steps from clicks alone; one "
+        f"seed; `python benchmarks/accuracy/filters.py`, source {found['source']}.",
+        "",
+    ]
+
+
 def section(title: str, results: dict[str, list[Run]], name: str, body: Callable[[list[Run]], list[str]]) -> list[str]:
     """A part of the page, or nothing when its runs are not there."""
     if name not in results:
@@ -375,9 +398,15 @@ def main() -> None:
             [*({**run, "variant": f"{run['variant']}, 2 ×"} for run in runs), *same_seeds(small, runs)]
         ),
     )
+    page += filters_study()
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
     page += section("Sloppy clicks", results, "sloppy", lambda runs: sloppy_study(runs, small))
-    page += section("Screening of loss weights", results, "screening", variants_table)
+    for name, title in (
+        ("screening", "Screening of loss weights"),
+        ("levers-camvid", "Screening of levers on CamVid"),
+        ("levers-small", "Screening of levers on the other sets"),
+    ):
+        page += section(f"{title}, on images held out of the training split", results, name, variants_table)
     if counted := counts(small):
         page += ["## Counting", "", "8-connected components of at least 50 px, as users of CRAID count berries.", ""]
         page += [*counted, ""]

@@ -27,7 +27,7 @@ METHODS = ("points", "single-stage", "full")
 SETTINGS: dict[str, Any] = {
     "data.size": "128x160",
     "data.vertical_flip": True,
-    "trainer.steps": 320,
+    "trainer.steps": 700,
     "trainer.device": "cpu",
     "trainer.validations": 2,
 }
