@@ -117,6 +117,7 @@ def at_work(person: Annotator) -> None:
     expect(unsure).to_be_visible(timeout=TRAINING)
     unsure.click()
     expect(page.locator("#canvas")).to_have_attribute("data-region", "shown")
+    page.locator(".side").evaluate("(side) => side.scrollTo(0, 0)")
     settle(page)
     save(page, "next")
 
@@ -157,7 +158,7 @@ def _palette(picture: Image.Image) -> np.ndarray:
     """256×3: the picture's own colours, and those of classes and page, which are too few pixels to be found there."""
     fixed = [
         *CLASSES.colors,
-        *(parse_color(color) for color in ("#ffffff", "#f6f7f9", "#2a62a4", "#e8f0fa", "#1b2028")),
+        *(parse_color(color) for color in ("#ffffff", "#f6f7f9", "#2a62a4", "#e8f0fa", "#1b2028", "#1c7c54")),
     ]
     own = picture.quantize(256 - len(fixed), dither=Image.Dither.NONE).getpalette() or []
     return np.concatenate([np.reshape(own, (-1, 3)), np.array(fixed)]).astype(np.float64)
