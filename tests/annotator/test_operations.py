@@ -138,6 +138,14 @@ def test_classes_get_colours_of_their_own(hand: Hand) -> None:
     assert len({row.color for row in rows}) == 4
 
 
+def test_a_colour_that_was_taken_meanwhile_gives_way(hand: Hand) -> None:
+    for name in ("leaf", "stone"):
+        hand.do("class-add", class_=f"class-{name}", name=name, color="#F0E442")
+    colors = {row.name: row.color for row in hand.session.store.reading().classes()}
+    assert colors["leaf"] == "#f0e442"
+    assert len(set(colors.values())) == 4
+
+
 @pytest.mark.parametrize("name", [" berry", "berry ", "a\nb", "\u202eevil", "\x00"])
 def test_unusable_class_names_are_rejected(hand: Hand, name: str) -> None:
     assert hand.do("class-add", class_="class-new", name=name).status == "rejected"

@@ -190,8 +190,11 @@ class Applier:
             taken = {row.color for row in classes}
             # The first colour of the palette is a dark grey, made for the background.
             palette = PALETTE if operation.background else (*PALETTE[1:], PALETTE[0])
-            color = operation.color or next(color for color in palette if color not in taken)
-            tables.add_class(ClassRow(operation.class_, operation.name, color.lower()))
+            # A page may not know yet that somebody, or its own last click, took the colour it wishes for.
+            wished = (operation.color or "").lower()
+            free = next(color for color in palette if color not in taken)
+            color = free if wished in taken or not wished else wished
+            tables.add_class(ClassRow(operation.class_, operation.name, color))
         if operation.background:
             tables.set_fact("background", same.id if same else operation.class_)
             tables.set_fact("policy", "points")
