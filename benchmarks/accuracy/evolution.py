@@ -1,0 +1,94 @@
+"""Draw how pseudo-masks and predictions evolve during one training on the embedded data set: docs/images/evolution.png.
+
+python benchmarks/accuracy/evolution.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+import yaml
+from run import HERE, open_data
+
+from pointillist.classes import ClassSet
+from pointillist.data.samples import Collate, TrainingSamples
+from pointillist.data.transforms import Geometry
+from pointillist.report.pictures import Picture, draw_points, grid, picture_of_image, picture_of_labels
+from pointillist.training.config import make_config
+from pointillist.training.methods import Step
+from pointillist.training.module import TrainingModule
+from pointillist.training.run import fit
+
+PICTURE = HERE.parent.parent / "docs" / "images" / "evolution.png"
+SHOWN = (3, 11)
+MOMENTS = (0.12, 0.2, 0.4, 1.0)
+HEIGHT = 150
+
+
+class Evolution(L.Callback):
+    """Collects pseudo-mask and prediction of a few whole training images when a share of the training is done."""
+
+    def __init__(self, classes: ClassSet) -> None:
+        self.classes = classes
+        self.rows: list[list[Picture]] = [[] for _ in SHOWN]
+        self.titles: list[str] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Look on when it is time."""
+        left = MOMENTS[len(self.titles) // 2 :] if self.titles else MOMENTS
+        if not isinstance(module, TrainingModule) or not left or module.progress < left[0] - 1e-6:
+            return
+        loader: Any = trainer.train_dataloader
+        samples: TrainingSamples = loader.dataset
+        self.titles += [f"pseudo-mask, {left[0]:.0%}", "prediction"]
+        module.eval()
+        with torch.no_grad():
+            for row, index in zip(self.rows, SHOWN, strict=True):
+                sample = samples.whole(index)
+                batch = Collate(len(self.classes))([(sample, sample.image)])
+                prediction = module.network(batch.view)
+                step = Step(prediction, batch.without_masks(), module.progress, module.guide(prediction, batch))
+                labels = module.method.loss(step).labels
+                for plane in (labels, prediction.logits.argmax(1)):
+                    picture = (
+                        np.full(sample.size, 255, np.uint8) if plane is None else plane[0].numpy().astype(np.uint8)
+                    )
+                    row.append(picture_of_labels(picture, self.classes, HEIGHT))
+        module.train()
+
+    def draw(self, samples: TrainingSamples) -> Picture:
+        """The whole picture: clicks first, the real mask last."""
+        rows = []
+        for row, index in zip(self.rows, SHOWN, strict=True):
+            sample = samples.whole(index)
+            pixels = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
+            clicks = draw_points(picture_of_image(pixels, HEIGHT), sample.points.numpy(), sample.size, self.classes)
+            mask = picture_of_labels(sample.mask.numpy().astype(np.uint8), self.classes, HEIGHT)
+            rows.append([clicks, *row, mask])
+        return grid(rows, ["image and clicks", *self.titles, "real mask"])
+
+
+def main() -> None:
+    """Train, draw."""
+    protocol = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
+    entry = protocol["datasets"]["village"]
+    with tempfile.TemporaryDirectory() as folder:
+        data, _ = open_data(entry, {}, 0, Path(folder))
+        settings = {**protocol["settings"], **entry["settings"], "method": "single-stage", "trainer.validations": 0}
+        evolution = Evolution(data.classes)
+        config = make_config(None, settings)
+        fit(config, data, Path(folder) / "run", callbacks=[evolution])
+        samples = TrainingSamples(
+            data, data.split("train"), size=config.data.size, geometry=Geometry((96, 128)), with_masks=True
+        )
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        evolution.draw(samples).quantize(64).save(PICTURE, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
