@@ -158,12 +158,13 @@ def test_killed_interrupted_and_resumed_equals_uninterrupted(tiny_data: Path, tm
 def test_two_processes_equal_one(tiny_data: Path, tmp_path: Path) -> None:
     for devices in (1, 2):
         flags = [*TINY_FLAGS, "--devices", str(devices), "--out", tmp_path / str(devices), "--set", "trainer.threads=1"]
+        flags += ["--lr", "1e-4"]
         done = subprocess.run(command("train", tiny_data, *flags), env=environment(), capture_output=True, timeout=300)
         assert done.returncode == 0, done.stderr.decode()
     one, two = (weights(RunDirectory(tmp_path / name)) for name in ("1", "2"))
-    assert (
-        max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
-    )  # AdamW divides rounding errors by small numbers
+    apart = torch.cat([(one[name] - two[name]).abs().flatten() for name in one])
+    # Four steps move a weight by about 4e-4. A few have no gradient but rounding errors, which AdamW makes full steps.
+    assert float(apart.sort().values[int(0.999 * len(apart))]) < 4e-6
     tables = [read_metrics(RunDirectory(tmp_path / name)) for name in ("1", "2")]
     for first, second in zip(*tables, strict=True):
         assert float(first["loss"]) == pytest.approx(float(second["loss"]), rel=1e-4)

@@ -26,7 +26,9 @@ def train(
             help="Folder of a data set, or a dataset.yaml anywhere; not needed with --resume.", show_default=False
         ),
     ] = None,
-    method: Annotated[_Str, typer.Option(help="single-stage, points or full.  [default: single-stage]")] = None,
+    method: Annotated[
+        _Str, typer.Option(help="single-stage, points, full, or a peer (docs/methods.md).  [default: single-stage]")
+    ] = None,
     points: Points = None,
     layout: Layout = None,
     epochs: Annotated[_Int, typer.Option(help="Passes over the training images.", show_default=False)] = None,
