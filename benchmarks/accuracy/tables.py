@@ -180,8 +180,8 @@ def in_short(runs: list[Run]) -> str:
         lead = statistics.mean(differences(runs, "points", [dataset]))
         parts.append(f"{share:.0f} % of `full` and {lead:+.1f} points against `points` on {dataset}")
     return (
-        f"So `{OURS}` reaches {', '.join(parts)}: after some ten minutes on one core, from scratch. That is less than this "
-        "project wants; [every claim with what was reached](docs/results.md), [why, and what was tried]"
+        f"So `{OURS}` reaches {', '.join(parts)}: from scratch, one to two minutes on one core. That is less than "
+        "this project wants; [every claim with what was reached](docs/results.md), [why, and what was tried]"
         "(docs/experiments.md)."
     )
 
