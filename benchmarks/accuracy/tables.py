@@ -423,6 +423,17 @@ def main() -> None:
         ("levers-small", "Screening of levers on the other sets"),
     ):
         page += section(f"{title}, on images held out of the training split", results, name, variants_table)
+    if (IMAGES / "evolution.png").is_file():
+        page += [
+            "## How pseudo-masks evolve",
+            "",
+            "![Pseudo-masks and predictions over one training](images/evolution.png)",
+        ]
+        page += [
+            "",
+            "The embedded data set under `cpu-small`; pale pixels are not kept. `benchmarks/accuracy/evolution.py`.",
+            "",
+        ]
     if counted := counts(small):
         page += ["## Counting", "", "8-connected components of at least 50 px, as users of CRAID count berries.", ""]
         page += [*counted, ""]
