@@ -68,7 +68,8 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
         "trainer.seed": seed,
         "trainer.validations": 0,
     }
-    config = make_config(None, settings)
+    # For `make_config` a None means "as it was"; here it is a value, for example fields that are switched off.
+    config = make_config(None, settings, [f"{name}=null" for name, value in settings.items() if value is None])
     quality = PseudoMaskQuality(data.classes.names)
     started, cpu = time.monotonic(), time.process_time()
     run = fit(config, data, folder / "run", callbacks=[quality])
