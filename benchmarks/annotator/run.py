@@ -4,7 +4,7 @@
     python benchmarks/annotator/run.py --only clicks    50 clicks a second from 8 clients for a minute
     python benchmarks/annotator/run.py --only open      a folder of 20,000 images
     python benchmarks/annotator/run.py --only layer     from a click to its first layer
-    python benchmarks/annotator/run.py --seconds 5 --images 500 --out /tmp/x.json    a quick look
+    python benchmarks/annotator/run.py --seconds 5 --images 500 --out quick.json    a quick look
 
 A click's latency runs to the answer, which is given when it is on the disk. Clients send at fixed times, and a late
 answer counts from the time its click was due, so that a server that stands still is seen. Memory is the most that the

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pointillist.annotator.layer import Knowledge
 from pointillist.annotator.pyramid import Pixels
+from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.training.methods.single_stage import SingleStageOptions
 from pointillist.training.run_directory import RunDirectory
@@ -58,7 +59,8 @@ class Model:
     def uncertainty(self, pixels: Pixels) -> Tensor:
         """H×W in [0, 1]: entropy of the classes divided by its largest value."""
         prediction = self._predictor.predict(pixels, uncertainty=True)
-        assert prediction.uncertainty is not None
+        if prediction.uncertainty is None:
+            raise RunError("the model gave no uncertainty map.", cure="Report this; the labels are safe.")
         return torch.from_numpy(prediction.uncertainty)
 
     def _probabilities(self, key: tuple[str, ...], pixels: Pixels) -> Tensor:

@@ -87,21 +87,18 @@ def _answer_errors(app: FastAPI) -> None:
     """Every error becomes one shape of JSON; what nobody foresaw is logged here and says nothing there."""
 
     @app.exception_handler(PointillistError)
-    async def known(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, PointillistError)
+    async def known(_request: Request, error: PointillistError) -> Response:
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         return JSONResponse({"error": error_body(error)}, status)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:])
         return _error(400, f"{first['msg']}.", place or None, "Correct the request.")
 
     @app.exception_handler(StarletteHTTPException)
-    async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, StarletteHTTPException)
+    async def refused(_request: Request, error: StarletteHTTPException) -> Response:
         found = error.detail if isinstance(error, HTTPException) else "there is nothing here."
         return _error(error.status_code, found, None, "Load the page again.")
 

@@ -108,7 +108,9 @@ class Trainer:
                     cure="Free memory or disk space and try again.",
                 ) from error
             self._run = run
-            self._watcher = threading.Thread(target=self._watch, name="annotator-trainer", daemon=True)
+            self._watcher = threading.Thread(
+                target=self._watch, args=(self._process, run), name="annotator-trainer", daemon=True
+            )
             self._watcher.start()
         self._told(self.status())
         return self.status()
@@ -134,9 +136,7 @@ class Trainer:
         if self._watcher is not None:
             self._watcher.join(PATIENCE + 5)
 
-    def _watch(self) -> None:
-        process = self._process
-        assert process is not None
+    def _watch(self, process: subprocess.Popen[bytes], run: Run) -> None:
         while True:
             try:
                 code = process.wait(INTERVAL)
@@ -145,9 +145,8 @@ class Trainer:
                 continue
             break
         with self._lock:
-            assert self._run is not None
-            run = self._run
-            state: State = "done" if code == 0 else "stopped" if run.state == "stopping" else "failed"
+            stopping = self._run is not None and self._run.state == "stopping"
+            state: State = "done" if code == 0 else "stopped" if stopping else "failed"
             error = None if state != "failed" else _failure(run, code)
             self._run = replace(run, state=state, error=error, seconds=time.time() - run.started)
             self._process = None
