@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 from pointillist.training.config import describe_settings
@@ -24,7 +25,7 @@ def main() -> None:
         "",
     ]
     (HERE / "settings.md").write_text("\n".join(lines), encoding="utf-8")
-    runpy.run_path(str(HERE.parent / "benchmarks" / "accuracy" / "tables.py"), run_name="__main__")
+    subprocess.run([sys.executable, HERE.parent / "benchmarks" / "accuracy" / "tables.py"], check=True)
 
 
 if __name__ == "__main__":
