@@ -108,7 +108,8 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
     Args:
         entry: `draw` (seed of the embedded data set), `path` (below the real data), or `folder` (beside this file, a
             data set whose dataset.yaml names the real data as $DATA); `points`: a label file below the real data;
-            `held_out: 4`: every fourth training image is scored in place of `val`, which stays unseen.
+            `held_out: [18, 27]`: training images 18 to 26, for instance a whole sequence or tile, are scored in place
+            of `val`, which stays unseen; `held_out: 4` takes every fourth.
         points: Options of `draw_points`.
         seed: Seed of simulated clicks.
         folder: For what has to be written.
@@ -146,7 +147,8 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
     data = load(root, points=drawn / "points.csv")
     if "held_out" in entry:
         names = [item.name for item in data.split("train")]
-        held = names[1 :: entry["held_out"]]
+        which = entry["held_out"]
+        held = names[slice(*which)] if isinstance(which, list) else names[1::which]
         splits = {"train": tuple(name for name in names if name not in held), "val": tuple(held)}
         data = dataclasses.replace(data, splits=splits)
     return data, source

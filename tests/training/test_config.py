@@ -78,3 +78,19 @@ def test_the_page_of_settings_is_up_to_date() -> None:
     page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
     for name, default, text in describe_settings():
         assert f"| `{name}` | `{default}` | {text} |" in page, "run: make docs"
+
+
+@pytest.mark.parametrize(
+    ("given", "images", "epochs"),
+    [
+        ({}, 8, 500),  # 1,000 steps at least
+        ({}, 400, 100),
+        ({}, 4_000, 20),  # 20,000 steps at most
+        ({"trainer.epochs": 7}, 8, 7),
+        ({"trainer.steps": 601}, 80, 31),
+    ],
+)
+def test_a_run_is_sized_to_its_data(given: dict[str, int], images: int, epochs: int) -> None:
+    config = make_config(None, given).sized_to(images)
+    assert config.trainer.epochs == epochs
+    assert config.sized_to(images) == config

@@ -67,6 +67,9 @@ def test_a_run_leaves_what_it_promises(tiny_data: Path, tmp_path: Path) -> None:
     assert run.checkpoint.is_file()
     assert any((run.root / "tensorboard").iterdir())
     model = load_model(run.model)
+    assert model.expected is not None
+    assert len(model.expected) == len(model.classes)
+    assert min(model.expected) > 0
     assert model.classes.names == ("ground", "square", "disc")
     assert model.protocol["clicks"] == 12
 

@@ -39,6 +39,8 @@ class Model:
         self._options = method if isinstance(method, SingleStageOptions) else SingleStageOptions()
         size = self._predictor.model.size
         self._scale = None if size is None else math.sqrt(size[0] * size[1])
+        expected = self._predictor.model.expected
+        self._expected = None if expected is None else torch.tensor(expected)[:, None, None]
         self._kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
 
     def knowledge(self, key: tuple[str, ...], pixels: Pixels, outputs: Sequence[Sequence[int]]) -> Knowledge:
@@ -51,6 +53,8 @@ class Model:
         """
         shares = self._probabilities(key, pixels)
         height, width = pixels.shape[:2]
+        if self._expected is not None:
+            shares = shares / self._expected  # as in the training step; the generator makes shares of them again
         planes = [shares[list(indices)].sum(0) for indices in outputs]
         # Colours weigh as much against the image's size as they did in training.
         zoom = 1.0 if self._scale is None else math.sqrt(height * width) / self._scale

@@ -233,12 +233,7 @@ def _epochs(run: Run) -> int | None:
     path = run.folder / "config.yaml"
     if not path.is_file():
         return None
-    content = read_yaml(path, RunError)
-    planned = content["trainer"]
-    if planned["steps"] is None:
-        return int(planned["epochs"])
-    per_epoch = max(1, round(content["dataset"]["images"] / planned["batch_size"]))
-    return int(-(-planned["steps"] // per_epoch))
+    return int(read_yaml(path, RunError)["trainer"]["epochs"])
 
 
 def _failure(run: Run, code: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from pointillist.classes import BackgroundPolicy
+from pointillist.data.samples import steps_per_epoch
 from pointillist.errors import ConfigError
 from pointillist.files import read_yaml
 from pointillist.schema import Strict, parse
@@ -74,7 +75,7 @@ class NetworkSettings(Strict):
 
     Args:
         architecture: A decoder of segmentation_models_pytorch: fpn, unet, deeplabv3plus, segformer, …
-        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a 1.1 M-parameter ResNet
+        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a 1.2 M-parameter ResNet
             for training from scratch on little data.
         normalization: `group` survives small batches; `batch` is what pre-trained weights come with.
         weights: File with encoder weights (safetensors or a state dict); None starts from scratch.
@@ -100,18 +101,24 @@ class OptimizerSettings(Strict):
             end. 0 turns it off.
     """
 
-    lr: float = Field(default=3e-3, gt=0, lt=10)
+    lr: float = Field(default=6e-3, gt=0, lt=10)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     gradient_clip: float = Field(default=1.0, gt=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
 
 
+PASSES, LEAST_STEPS, MOST_STEPS = 100, 1_000, 20_000
+"""Length of a run that nobody gave a length: passes over the images, within these numbers of steps. Fewer leave even
+small data sets far from their end (docs/results.md, "Twice the steps")."""
+
+
 class TrainerSettings(Strict):
     """How long, where, and how often to look.
 
     Args:
-        epochs: Passes over the training images.
+        epochs: Passes over the training images; None sizes the run to the data set: 100 passes, but at least
+            1,000 steps and at most 20,000.
         steps: Number of steps in place of `epochs`, rounded up to whole epochs.
         batch_size: Images per step over all devices together.
         seed: Seed of weights, order and augmentation.
@@ -125,7 +132,7 @@ class TrainerSettings(Strict):
         checkpoint_seconds: Least time between two checkpoints; the end of the run always writes one.
     """
 
-    epochs: int = Field(default=100, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
     steps: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=4, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -137,6 +144,14 @@ class TrainerSettings(Strict):
     validations: int = Field(default=5, ge=0)
     panels: int = Field(default=6, ge=0)
     checkpoint_seconds: float = Field(default=20.0, ge=0)
+
+    def epochs_for(self, images: int) -> int:
+        """Passes over so many training images."""
+        if self.steps is None and self.epochs is not None:
+            return self.epochs
+        per_epoch = steps_per_epoch(images, self.batch_size)
+        steps = self.steps or min(max(PASSES * per_epoch, LEAST_STEPS), MOST_STEPS)
+        return -(-steps // per_epoch)
 
 
 RECORD_KEYS = ("format", "pointillist", "dataset")
@@ -161,6 +176,11 @@ class Config(Strict):
                 f"{max(1, self.trainer.batch_size // processes) * processes} can"
             )
         return self
+
+    def sized_to(self, images: int) -> Config:
+        """The same with the number of epochs that so many training images get."""
+        epochs = self.trainer.epochs_for(images)
+        return self.model_copy(update={"trainer": self.trainer.model_copy(update={"epochs": epochs})})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `config.yaml` holds them."""

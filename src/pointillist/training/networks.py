@@ -26,10 +26,10 @@ SMALL = {
     "stem_width": 16,
 }
 """The encoder called `small`: ResNet-18 with a third of its width and three small convolutions in place of the large
-first one; 1.1 M parameters with its FPN decoder."""
+first one; 1.2 M parameters with its FPN decoder."""
 
 SMALL_DECODERS: dict[str, dict[str, Any]] = {
-    "fpn": {"decoder_pyramid_channels": 64, "decoder_segmentation_channels": 32, "decoder_dropout": 0.0},
+    "fpn": {"decoder_pyramid_channels": 64, "decoder_segmentation_channels": 64, "decoder_dropout": 0.0},
     **{name: {"decoder_channels": (64, 48, 32, 24, 16)} for name in ("unet", "unetplusplus", "manet")},
 }
 """Decoders of the same size, without dropout: pseudo-masks are made from the prediction of the training step. Those of

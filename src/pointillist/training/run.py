@@ -63,12 +63,10 @@ def fit(
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     L.seed_everything(config.trainer.seed, verbose=False)
-    per_epoch = steps_per_epoch(len(items), config.trainer.batch_size)
-    epochs = config.trainer.epochs
-    if config.trainer.steps is not None:
-        epochs = -(-config.trainer.steps // per_epoch)
+    config = config.sized_to(len(items))
+    epochs = config.trainer.epochs_for(len(items))
     # Whatever can be wrong with the settings shows here, before anything is written.
-    module = TrainingModule(config, dataset.classes, epochs * per_epoch)
+    module = TrainingModule(config, dataset.classes, epochs * steps_per_epoch(len(items), config.trainer.batch_size))
 
     run = RunDirectory(out)
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
@@ -104,7 +102,7 @@ def fit(
             raise KeyboardInterrupt from stop
     if trainer.is_global_zero:
         protocol = describe_protocol(config, record, dataset.classes, module.total_steps)
-        run.save_model(module.final_network, config, dataset.classes, protocol)
+        run.save_model(module.final_network, config, dataset.classes, protocol, module.method.expected())
     trainer.strategy.barrier()
     return run
 

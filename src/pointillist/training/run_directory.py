@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 import pointillist
 from pointillist.classes import ClassSet
@@ -161,7 +162,9 @@ class RunDirectory:
         settings = {key: value for key, value in content.items() if key not in RECORD_KEYS}
         return config_from(settings, self.config_file), record
 
-    def save_model(self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any]) -> None:
+    def save_model(
+        self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any], expected: Tensor | None
+    ) -> None:
         """Write `model/`: weights as safetensors and everything needed to use them as JSON."""
         make_folder(self.model)
         weights = self.model / "model.safetensors"
@@ -176,6 +179,7 @@ class RunDirectory:
             "network": config.network.model_copy(update={"weights": None}).model_dump(mode="json"),
             "size": config.data.size,
             "protocol": protocol,
+            "expected": None if expected is None else expected.tolist(),
             # safetensors notices a truncated file, but not a flipped bit.
             "sha256": sha256(weights),
         }
@@ -191,6 +195,7 @@ class Model:
         classes: Its classes, in the order of its logits.
         size: Scale of training; images are fitted into it before prediction.
         protocol: How it was trained.
+        expected: What its probabilities are divided by before they make pseudo-masks (C); None: nothing.
         sha256: Hash of its weights.
     """
 
@@ -198,6 +203,7 @@ class Model:
     classes: ClassSet
     size: tuple[int, int] | None
     protocol: dict[str, Any]
+    expected: tuple[float, ...] | None
     sha256: str
 
 
@@ -215,17 +221,19 @@ def load_model(folder: Path) -> Model:
         names = [entry["name"] for entry in content["classes"]]
         colors = [tuple(entry["color"]) for entry in content["classes"]]
         classes = ClassSet(tuple(names), tuple(colors), content["background_policy"], content["background"])
-        version, expected = content["format"], content["sha256"]
+        version, checksum = content["format"], content["sha256"]
         size = None if content["size"] is None else (int(content["size"][0]), int(content["size"][1]))
         protocol = dict(content["protocol"])
-    except (json.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+        shares = content.get("expected")  # models of the first versions have none
+        expected = None if shares is None else tuple(float(share) for share in shares)
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise RunError(f"is damaged ({error}).", where=file, cure="Train again, or restore the file.") from error
     if not isinstance(version, int) or version > FORMAT:
         raise RunError(
             f"has format {version!r}; this version reads up to {FORMAT}.", where=file, cure="Update pointillist."
         )
     found = sha256(weights) if weights.is_file() else "no file"
-    if found != expected:
+    if found != checksum:
         raise RunError(
             "the weights are not those the model was saved with.",
             where=weights,
@@ -237,7 +245,7 @@ def load_model(folder: Path) -> Model:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
         raise RunError(f"cannot be loaded: {error}", where=weights, cure="Train again.") from error
-    return Model(network.eval(), classes, size, protocol, expected)
+    return Model(network.eval(), classes, size, protocol, expected, checksum)
 
 
 def sha256(path: Path) -> str:

@@ -109,6 +109,10 @@ class Method(nn.Module, ABC):
         loss: Tensor = self.on_clicks(logits, labels)
         return loss
 
+    def expected(self) -> Tensor | None:
+        """What probabilities are divided by before they make pseudo-masks (C), None where nothing is."""
+        return None
+
     @abstractmethod
     def loss(self, step: Step) -> Outcome:
         """The loss of one batch; finite, and 0 where nothing is labelled."""
