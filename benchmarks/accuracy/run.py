@@ -51,6 +51,7 @@ def variants(protocol: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     """Train and score once; gives the content of the run's JSON."""
     import torch
+    from ceilings import tell
     from measures import PseudoMaskQuality, count_error
 
     from pointillist.api import evaluate
@@ -59,6 +60,8 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
     from pointillist.training.run import fit
 
     entry, chosen = protocol["datasets"][dataset], variants(protocol)[variant]
+    if "told" in chosen:
+        tell(chosen["told"])
     data, points_source = open_data(entry, chosen.get("points", {}), seed, folder)
     settings = {
         **protocol["settings"],

@@ -59,7 +59,7 @@ def names(runs: list[Run], key: str, order: Iterable[str] = ()) -> list[str]:
     return [name for name in order if name in there] + [name for name in there if name not in tuple(order)]
 
 
-def same_seeds(runs: list[Run], like: list[Run]) -> list[Run]:
-    """Those runs that share data set, method and seed with others."""
-    wanted = {(run["dataset"], run["variant"], run["seed"]) for run in like}
-    return [run for run in runs if (run["dataset"], run["variant"], run["seed"]) in wanted]
+def same_seeds(runs: list[Run], like: list[Run], variants: Iterable[str]) -> list[Run]:
+    """Those runs of some variants that share data set and seed with others."""
+    wanted = {(run["dataset"], run["seed"]) for run in like}
+    return [run for run in runs if run["variant"] in variants and (run["dataset"], run["seed"]) in wanted]

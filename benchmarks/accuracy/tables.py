@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from comparison import claims, counts, in_short, main_table, per_class, protocol_line, voc_line
-from runs import Run, read_results, same_seeds
+from runs import OURS, Run, read_results, same_seeds
 from studies import IMAGES, clicks_study, filters_study, sloppy_study, variants_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -53,9 +53,19 @@ def main() -> None:
         results,
         "longer",
         lambda runs: variants_table(
-            [*({**run, "variant": f"{run['variant']}, 2 ×"} for run in runs), *same_seeds(small, runs)]
+            [
+                *({**run, "variant": f"{run['variant']}, 2 ×"} for run in runs),
+                *same_seeds(small, runs, (OURS, "full")),
+            ]
         ),
     )
+    page += section(
+        "With the wrong pixels of the pseudo-masks dropped, or put right",
+        results,
+        "ceilings",
+        lambda runs: variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS),
+    )
+    page += section("The learning rate", results, "rates", variants_table)
     page += filters_study()
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
     page += section("Sloppy clicks", results, "sloppy", lambda runs: sloppy_study(runs, small))
