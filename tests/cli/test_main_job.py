@@ -245,6 +245,7 @@ def test_wrong_usage_is_exit_code_2(cli: Cli, tmp_path: Path) -> None:
     assert cli("train").code == 2
     assert cli("fly").code == 2
     assert cli("train", "--out", tmp_path / "run").code == 2
+    assert "--out" in cli("train", "--resume").err
     assert cli("init", tmp_path, "--classes", "a,b").code == 2
     (tmp_path / "images").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
@@ -253,6 +254,17 @@ def test_wrong_usage_is_exit_code_2(cli: Cli, tmp_path: Path) -> None:
     assert cli("init", tmp_path, "--classes", "a,b", "--background", "maybe").code == 2
     assert cli("init", tmp_path, "--classes", "a,b").code == 0
     assert cli("init", tmp_path, "--classes", "a,b").code == 2
+
+
+def test_a_run_without_a_name_is_named_after_its_data(
+    cli: Cli, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("train", tiny_data / "dataset.yaml", *TINY_FLAGS).code == 0
+    assert (tmp_path / "runs" / tiny_data.name / "model" / "model.json").is_file()
+    again = cli("train", tiny_data, *TINY_FLAGS)
+    assert again.code == 2
+    assert "--overwrite" in again.err
 
 
 def test_a_run_of_other_data_is_refused(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:

@@ -19,12 +19,15 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="Run directory to be made.", show_default=False)],
     data: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Argument(
             help="Folder of a data set, or a dataset.yaml anywhere; not needed with --resume.", show_default=False
         ),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Run directory to be made.  [default: runs/ and the name of the data]", show_default=False),
     ] = None,
     method: Annotated[
         _Str, typer.Option(help="single-stage, points, full, or a peer (docs/methods.md).  [default: single-stage]")
@@ -64,7 +67,9 @@ def train(
 ) -> None:
     """Train a network from clicks.
 
-    Example: **pointillist train berries --out runs/berries --size 256x256 --epochs 50**
+    Example: **pointillist train berries**
+
+    Without a flag the recipe that measured best is taken, as long as the number of images asks for.
     """
     from rich.console import Console
 
@@ -92,13 +97,18 @@ def train(
         "trainer.precision": precision,
     }
     if resume:
+        if out is None:
+            raise ConfigError("no run is named.", field="--out", cure="pointillist train --resume --out RUN.")
         _, record = RunDirectory.open(out).read()
         config = config or RunDirectory(out).config_file
         if data is None:
             data, layout = Path(record.path), layout or record.layout
             points = points or (None if record.points is None else Path(record.points))
     if data is None:
-        raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA --out RUN.")
+        raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA.")
+    if out is None:
+        named = data.parent if data.suffix in (".yaml", ".yml") else data
+        out = Path("runs") / named.resolve().name
     chosen = make_config(config, settings, set_ or ())
     dataset = load_dataset(data, layout=layout, points=points)
     try:
