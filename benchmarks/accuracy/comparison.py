@@ -112,17 +112,22 @@ def claims(runs: list[Run]) -> list[str]:
 
 def in_short(runs: list[Run]) -> str:
     """The claims in a sentence, for readers in a hurry."""
-    parts = []
+    parts, minutes = [], []
     for dataset in HEADLINE:
-        full = chosen(runs, dataset, "full")
-        ours = chosen(runs, dataset, OURS)
-        share = statistics.mean(100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full)
-        lead = statistics.mean(differences(runs, "points", [dataset]))
-        parts.append(f"{share:.0f} % of `full` and {lead:+.1f} points against `points` on {dataset}")
+        full, ours = chosen(runs, dataset, "full"), chosen(runs, dataset, OURS)
+        shares = [100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full]
+        leads = differences(runs, "points", [dataset])
+        if not shares or not leads:
+            continue
+        parts.append(
+            f"{statistics.mean(shares):.0f} % of `full` and {statistics.mean(leads):+.1f} points against `points` on "
+            f"{dataset}"
+        )
+        minutes += [run["training_seconds"] / 60 for run in ours.values()]
     return (
-        f"So `{OURS}` reaches {', '.join(parts)}: from scratch, one to two minutes on one core. That is less than "
-        "this project wants; [every claim with what was reached](docs/results.md), [why, and what was tried]"
-        "(docs/experiments.md)."
+        f"So `{OURS}` reaches {', '.join(parts)}: from scratch, in {min(minutes):.1f} to {max(minutes):.1f} minutes of "
+        "one core. [What was to be reached, and what was](docs/results.md#what-was-to-be-reached); [why, and what was "
+        "tried](docs/experiments.md)."
     )
 
 
@@ -134,12 +139,13 @@ def protocol_line(runs: list[Run]) -> str:
     steps = sorted({run["protocol"]["steps"] for run in runs})
     sources = sorted({run["protocol"]["points_source"].split(", seed")[0] for run in runs})
     seeds = sorted({run["seed"] for run in runs})
+    rates = ", ".join(f"{rate:g}" for rate in sorted({run["protocol"]["lr"] for run in runs}))
     return (
         f"Protocol `{protocol['name']}`: clicks {'; '.join(sources)}; background policy "
         f"{', '.join(sorted({run['protocol']['background'] for run in runs}))}; {protocol['network']} with "
         f"{protocol['normalization']} normalisation, {protocol['initialisation']} initialisation; images fitted into "
         f"{', '.join(sizes)}; {'–'.join(map(str, dict.fromkeys((steps[0], steps[-1]))))} steps of "
-        f"{protocol['batch_size']}, AdamW at {protocol['lr']:g}; seeds {', '.join(map(str, seeds))}; last checkpoint, "
+        f"{protocol['batch_size']}, AdamW at {rates}; seeds {', '.join(map(str, seeds))}; last checkpoint, "
         f"no test-time extras; {protocol['metric']}. Source {first['source']}, {machine['device']}, "
         f"{machine['threads']} thread(s), torch {machine['torch']}."
     )

@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy/filters.py
 
-For each data set a network learns from clicks alone, as `points` does in the screening protocol; then pseudo-masks of
+For each data set a network learns from clicks alone, as `points` does under `cpu-small`, but shorter; then pseudo-masks of
 twelve training images are made with different settings and compared with the masks. Cheap enough to compare many
 settings; training has the last word (`protocols/levers-*.yaml`). Writes results/filters.json.
 """
@@ -24,6 +24,7 @@ from pointillist.data.samples import read_sample
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
 from pointillist.training.config import make_config
+from pointillist.training.losses import LEAST_SHARE
 from pointillist.training.run import fit
 
 SHIFTED: dict[str, Any] = {"shift": 1.0, "exponent": 1.5, "reach": 0.8}
@@ -68,7 +69,7 @@ def judge(entry: dict[str, Any], settings: dict[str, Any], folder: Path, images:
     """How good labels are, by setting; and, with the default, by class and distance.
 
     Returns:
-        By setting: mIoU and accuracy of labels everywhere, and agreement and coverage where 0.7 of the evidence agrees.
+        By setting: mIoU of labels everywhere, and agreement and coverage where 0.7 of the evidence agrees.
         By class: (kept, right) pixels between the `EDGES` of the distance to the nearest click of that class.
     """
     data, _ = open_data(entry, {}, 0, folder)
@@ -80,7 +81,7 @@ def judge(entry: dict[str, Any], settings: dict[str, Any], folder: Path, images:
     count = len(data.classes)
     clicked = sum(torch.bincount(sample.points[:, 2].long(), minlength=count) for sample in samples)
     # A network that learnt with class balance 0.5 expects the square roots of the click shares.
-    taught = (clicked / clicked.sum()).clamp(min=0.002) ** (1 - config.method.balance)
+    taught = (clicked / clicked.sum()).clamp(min=LEAST_SHARE) ** (1 - config.method.balance)
     with torch.no_grad():
         shares = [network(sample.image[None]).logits.softmax(1) for sample in samples]
     fields: dict[tuple[str, float], list[torch.Tensor]] = {}
@@ -129,7 +130,6 @@ def judge(entry: dict[str, Any], settings: dict[str, Any], folder: Path, images:
         union = matrix.sum(0) + matrix.sum(1) - hits
         found[name] = {
             "miou": round(float(np.mean(hits[union > 0] / union[union > 0])), 4),
-            "accuracy": round(float(hits.sum() / matrix.sum()), 4),
             "coverage": round(kept / known_pixels, 4),
             "agreement": round(right / max(kept, 1), 4),
         }

@@ -15,12 +15,15 @@ Run = dict[str, Any]
 
 OURS = "single-stage"
 METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "full")
+TOGETHER = ("cpu-small", "longer", "clicks", "sloppy", "ceilings")
+"""Protocols whose runs stand in one table with those of the first."""
+
 HEADLINE = ("camvid", "dubai_aerial", "soybean")
 """The data sets of the claims."""
 
 
 def read_results() -> dict[str, list[Run]]:
-    """Runs by protocol name; a protocol's runs must come from one source.
+    """Runs by protocol name; runs that share a table must come from one source.
 
     Raises:
         SystemExit: They do not.
@@ -29,7 +32,9 @@ def read_results() -> dict[str, list[Run]]:
     for path in sorted(RESULTS.glob("*/*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
         found[run["protocol"]["name"]].append(run)
-    for name, runs in found.items():
+    groups = {name: runs for name, runs in found.items() if name not in TOGETHER}
+    groups[" and ".join(TOGETHER)] = [run for name in TOGETHER for run in found.get(name, [])]
+    for name, runs in groups.items():
         sources = {run["source"] for run in runs}
         if len(sources) > 1:
             raise SystemExit(f"{name} mixes results of the sources {', '.join(sorted(sources))}: run it again.")

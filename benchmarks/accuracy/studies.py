@@ -133,7 +133,7 @@ def filters_study() -> list[str]:
         f"{found['images']} training images, for a network that learnt {found['steps']} steps from clicks alone; one "
         f"seed; `python benchmarks/accuracy/filters.py`, source {found['source']}.",
         "",
-        *far_table(found),
+        *(far_table(found) if "far" in found else []),
     ]
 
 

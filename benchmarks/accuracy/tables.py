@@ -33,7 +33,8 @@ def main() -> None:
         "Made by `make docs` from the JSON files in `benchmarks/accuracy/results/`, which",
         "`python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/NAME.yaml` writes. Values are mean ± sd over",
         "seeds. Pseudo-masks are those of the last step, on whole training images; agreement and coverage are means",
-        "over classes. What was tried, and what the figures mean: [experiments](experiments.md).",
+        "over classes. CPU-s per step is a run's processor time divided by its steps, set-up and the judging of",
+        "pseudo-masks included. What was tried, and what the figures mean: [experiments](experiments.md).",
         "",
     ]
     page += section(
@@ -65,7 +66,7 @@ def main() -> None:
         "ceilings",
         lambda runs: variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS),
     )
-    page += section("The learning rate", results, "rates", variants_table)
+    page += section("The learning rate, on images held out of the training split", results, "rates", variants_table)
     page += filters_study()
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
     page += section("Sloppy clicks", results, "sloppy", lambda runs: sloppy_study(runs, small))

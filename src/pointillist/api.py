@@ -42,7 +42,7 @@ def train(
     data: Dataset | str | Path,
     *,
     out: str | Path,
-    method: str = "single-stage",
+    method: str | None = None,
     epochs: int | None = None,
     size: str | tuple[int, int] | None = None,
     seed: int | None = None,
@@ -57,8 +57,8 @@ def train(
     Args:
         data: A data set, or where it is.
         out: The run directory to be made.
-        method: `single-stage`, `points`, `full`, ….
-        epochs: Passes over the training images.
+        method: `single-stage` (what None means without a `config`), `points`, `full`, ….
+        epochs: Passes over the training images; None sizes the run to the number of images.
         size: (height, width) or "HxW" that images are fitted into.
         seed: Seed of weights, order and augmentation.
         device: auto, cpu, cuda or mps.

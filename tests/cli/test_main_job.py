@@ -265,6 +265,7 @@ def test_a_run_without_a_name_is_named_after_its_data(
     again = cli("train", tiny_data, *TINY_FLAGS)
     assert again.code == 2
     assert "--overwrite" in again.err
+    assert cli("train", tiny_data, "--resume").code == 0
 
 
 def test_a_run_of_other_data_is_refused(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:

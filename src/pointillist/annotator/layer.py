@@ -36,7 +36,7 @@ class Knowledge:
     """What a trained model adds.
 
     Args:
-        probabilities: C×H×W of the image at hand, in the order of the present classes.
+        probabilities: C×H×W of the image at hand, for all classes; the label shift is taken out of them.
         options: Of the method that trained it.
         gamma: Price of colour in pixels of the image at hand.
     """

@@ -54,7 +54,8 @@ class Model:
         shares = self._probabilities(key, pixels)
         height, width = pixels.shape[:2]
         if self._expected is not None:
-            shares = shares / self._expected  # as in the training step; the generator makes shares of them again
+            shares = shares / self._expected  # as the training step did
+            shares = shares / shares.sum(0)
         planes = [shares[list(indices)].sum(0) for indices in outputs]
         # Colours weigh as much against the image's size as they did in training.
         zoom = 1.0 if self._scale is None else math.sqrt(height * width) / self._scale

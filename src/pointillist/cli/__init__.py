@@ -13,7 +13,7 @@ from pointillist.errors import PointillistError
 
 app = typer.Typer(
     name="pointillist",
-    help="Clicks in, segmentation model out.\n\nExample: pointillist train berries --out runs/berries",
+    help="Clicks in, segmentation model out.\n\nExample: pointillist train berries",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

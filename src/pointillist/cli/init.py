@@ -55,6 +55,6 @@ def init(
     if not (data / "points.csv").exists():
         console.print(
             f"Next: put clicks into {data / 'points.csv'}, one a line after the header [bold]image,x,y,class[/]; then\n"
-            f"  pointillist train {data} --out runs/{data.resolve().name}",
+            f"  pointillist train {data}",
             highlight=False,
         )

@@ -34,7 +34,9 @@ def train(
     ] = None,
     points: Points = None,
     layout: Layout = None,
-    epochs: Annotated[_Int, typer.Option(help="Passes over the training images.", show_default=False)] = None,
+    epochs: Annotated[
+        _Int, typer.Option(help="Passes over the training images.  [default: by their number]", show_default=False)
+    ] = None,
     size: Annotated[
         _Str, typer.Option(help="HxW that images are fitted into, or 'native'.", metavar="HxW", show_default=False)
     ] = None,
@@ -69,7 +71,7 @@ def train(
 
     Example: **pointillist train berries**
 
-    Without a flag the recipe that measured best is taken, as long as the number of images asks for.
+    Without a flag the recipe that measured best is taken; the number of images decides how long it learns.
     """
     from rich.console import Console
 
@@ -96,19 +98,21 @@ def train(
         "trainer.nodes": nodes,
         "trainer.precision": precision,
     }
+    if out is None and data is not None:
+        named = data.parent if data.suffix in (".yaml", ".yml") else data
+        out = Path("runs") / named.resolve().name
     if resume:
         if out is None:
-            raise ConfigError("no run is named.", field="--out", cure="pointillist train --resume --out RUN.")
+            raise ConfigError(
+                "no run is named.", field="--out", cure="pointillist train --resume --out RUN, or name the data."
+            )
         _, record = RunDirectory.open(out).read()
         config = config or RunDirectory(out).config_file
         if data is None:
             data, layout = Path(record.path), layout or record.layout
             points = points or (None if record.points is None else Path(record.points))
-    if data is None:
+    if data is None or out is None:
         raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA.")
-    if out is None:
-        named = data.parent if data.suffix in (".yaml", ".yml") else data
-        out = Path("runs") / named.resolve().name
     chosen = make_config(config, settings, set_ or ())
     dataset = load_dataset(data, layout=layout, points=points)
     try:

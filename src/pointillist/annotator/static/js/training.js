@@ -36,7 +36,7 @@ export class TrainingPanel {
     this.store = store;
     this.box = byId("panel-train");
     this.why = el("p", { class: "note", id: "train-why" });
-    this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", value: "60" });
+    this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "by images" });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
     this.size.value = "256x256";
     this.method = el(
@@ -173,7 +173,9 @@ export class TrainingPanel {
   async #start(event) {
     event.preventDefault();
     this.start.disabled = true;
-    const wishes = { epochs: Number(this.epochs.value), size: this.size.value, method: this.method.value };
+    // An empty field leaves the length of the training to the number of images.
+    const epochs = this.epochs.value ? Number(this.epochs.value) : null;
+    const wishes = { epochs, size: this.size.value, method: this.method.value };
     const status = await orTell(() => post("/training/start", wishes));
     if (status) {
       this.take(status);
