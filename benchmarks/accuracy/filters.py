@@ -2,8 +2,8 @@
 
     python benchmarks/accuracy/filters.py
 
-For each data set a network learns from clicks alone, as `points` does under `cpu-small`, but shorter; then pseudo-masks of
-twelve training images are made with different settings and compared with the masks. Cheap enough to compare many
+For each data set a network learns from clicks alone, as `points` does under `cpu-small`, but shorter; then pseudo-masks
+of twelve training images are made with different settings and compared with the masks. Cheap enough to compare many
 settings; training has the last word (`protocols/levers-*.yaml`). Writes results/filters.json.
 """
 
