@@ -47,7 +47,7 @@ def main() -> None:
         "Ablation: parts of `single-stage` left out or replaced",
         results,
         "ablation",
-        lambda runs: variants_table(runs, "complete"),
+        lambda runs: variants_table([*same_seeds(small, runs, (OURS,)), *runs], OURS),
     )
     page += section(
         "Twice the steps",
