@@ -36,7 +36,7 @@ export class TrainingPanel {
     this.store = store;
     this.box = byId("panel-train");
     this.why = el("p", { class: "note", id: "train-why" });
-    this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "by images" });
+    this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "automatic" });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
     this.size.value = "256x256";
     this.method = el(
