@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
+from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
+from pointillist.data.images import image_size
 from pointillist.data.simulated import simulate_dataset
 from pointillist.points.simulate import rng_for
 from pointillist.points.table import Point, PointTable
@@ -19,6 +23,7 @@ def draw_points(
     jitter: float = 0.0,
     wrong: float = 0.0,
     missed: float = 0.0,
+    evenly: bool = False,
 ) -> tuple[PointTable, str]:
     """Simulate clicks on the training images, and what to say about them.
 
@@ -30,8 +35,12 @@ def draw_points(
         jitter: Standard deviation of the position, in pixels of the image.
         wrong: Share of clicks that get another class, drawn evenly.
         missed: Share of objects that are overlooked.
+        evenly: No clicks on objects, but as many pixels of each image, drawn evenly among those with a label. Nobody
+            clicks like that: it tells what is lost because objects are clicked and not areas.
     """
     table = simulate_dataset(dataset, split="train", seed=seed, per_object=per_object, jitter=jitter)
+    if evenly:
+        return spread_evenly(dataset, table, seed), f"simulated, drawn evenly from all labelled pixels, seed {seed}"
     names = dataset.classes.names
     points: list[Point] = []
     for item in dataset.split("train"):
@@ -52,3 +61,19 @@ def draw_points(
     errors = {"px of jitter": jitter, "wrong class": wrong, "missed": missed}
     said = "; ".join(f"{value:g} {name}" for name, value in errors.items() if value)
     return PointTable(points), f"{source}; {said}" if said else source
+
+
+def spread_evenly(dataset: Dataset, table: PointTable, seed: int) -> PointTable:
+    """As many points on each image as in a table, on labelled pixels drawn evenly."""
+    points = []
+    for item in dataset.split("train"):
+        if item.mask is None:
+            continue
+        mask = dataset.masks.read(item.mask, image_size(item.image))
+        rows, columns = np.nonzero(mask != IGNORE)
+        rng = rng_for(seed, f"evenly {item.name}")
+        for index in rng.choice(len(rows), size=len(list(table.of(item.name))), replace=False):
+            row, column = int(rows[index]), int(columns[index])
+            label = dataset.classes.names[int(mask[row, column])]
+            points.append(Point(item.name, column + 0.5, row + 0.5, label))
+    return PointTable(points)

@@ -45,6 +45,20 @@ def test_an_unlabelled_image_in_a_batch_gives_no_nan() -> None:
     assert logits.grad[1].abs().sum() == 0
 
 
+@pytest.mark.parametrize("labelled", [0, 1, 7])
+def test_sparse_labels_give_the_same_loss_and_gradient(labelled: int) -> None:
+    torch.manual_seed(0)
+    labels = torch.full((3, 6, 7), 255)
+    labels[0].view(-1)[torch.randperm(42)[:labelled]] = torch.randint(0, 4, (labelled,))
+    dense, sparse = BalancedCrossEntropy(4, 0.5), BalancedCrossEntropy(4, 0.5)
+    logits = torch.randn(3, 4, 6, 7, requires_grad=True)
+    everywhere, few = dense(logits, labels), sparse.sparse(logits, labels)
+    assert torch.allclose(everywhere, few)
+    assert torch.equal(dense.shares, sparse.shares)
+    expected, found = (torch.autograd.grad(loss, logits)[0] for loss in (everywhere, few))
+    assert torch.allclose(expected, found)
+
+
 def test_rare_classes_weigh_more_and_the_mean_weight_stays_one() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(1, 3, 4, 5), torch.zeros(1, 4, 5, dtype=torch.long)

@@ -284,7 +284,7 @@ def test_remarks_name_what_is_missing(tiny_data: Path) -> None:
     kept = [line for line in kept if not (line.startswith("tiny_1.png") and line.endswith(",ground"))]
     (tiny_data / "points.csv").write_text("\n".join(kept) + "\n")
     data = load_dataset(tiny_data)
-    text = "\n".join(remarks(data, training_items(data, "points")))
+    text = "\n".join(remarks(data, training_items(data, "points"), "points"))
     assert "1 of 4 training images have no label" in text
     assert "1 images have no click on the background 'ground'" in text
     assert "never clicked, so never predicted: disc" in text

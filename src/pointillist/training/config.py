@@ -75,8 +75,8 @@ class NetworkSettings(Strict):
 
     Args:
         architecture: A decoder of segmentation_models_pytorch: fpn, unet, deeplabv3plus, segformer, …
-        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a 1.2 M-parameter ResNet
-            for training from scratch on little data.
+        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a
+            narrow ResNet-18 for training from scratch on little data, 1.2 M parameters with the FPN decoder.
         normalization: `group` survives small batches; `batch` is what pre-trained weights come with.
         weights: File with encoder weights (safetensors or a state dict); None starts from scratch.
         options: Further arguments of the architecture, for example {decoder_dropout: 0.1}.

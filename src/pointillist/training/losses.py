@@ -61,6 +61,17 @@ class BalancedCrossEntropy(nn.Module):
         total = (loss * weights * labelled).flatten(1).sum(1)
         return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
 
+    def sparse(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The same where few pixels are labelled: the others are not even looked at."""
+        self._count(labels)
+        labelled = labels != IGNORE
+        image, row, column = labelled.nonzero(as_tuple=True)
+        classes = labels[image, row, column]
+        # Classes last, so that a row of logits is one pixel's.
+        loss = F.cross_entropy(logits.permute(0, 2, 3, 1)[image, row, column].float(), classes, reduction="none")
+        total = loss.new_zeros(len(labels)).index_add(0, image, loss * self.weights[classes])
+        return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
+
     def _count(self, labels: Tensor) -> None:
         if not self.training:
             return

@@ -24,6 +24,7 @@ def describe_protocol(config: Config, record: DataRecord, classes: ClassSet, ste
         "normalization": config.network.normalization,
         "initialisation": "random" if config.network.weights is None else str(config.network.weights.name),
         "size": None if size is None else f"{size[0]}x{size[1]}",
+        "window": "x".join(map(str, config.data.training_window)),
         "steps": steps,
         "batch_size": config.trainer.batch_size,
         "lr": config.optimizer.lr,

@@ -76,7 +76,7 @@ def fit(
         # With several devices Lightning starts this program once more for each; the first one keeps the books.
         run.begin(config, record, overwrite=overwrite)
     if console is not None and first_process:
-        for line in remarks(dataset, items):
+        for line in remarks(dataset, items, module.method.supervision):
             console.print(f"[yellow]note[/] {line}", highlight=False)
 
     scored = [item for item in _validation_items(dataset) if item.mask is not None]
@@ -136,16 +136,18 @@ def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
     return items
 
 
-def remarks(dataset: Dataset, items: Sequence[Item]) -> list[str]:
-    """What a user should know about the clicks before a long training."""
+def remarks(dataset: Dataset, items: Sequence[Item], supervision: str) -> list[str]:
+    """What a user should know about the labels before a long training."""
     lines = []
     split = dataset.split(dataset.training_split)
+    if len(items) < len(split):
+        lines.append(f"{len(split) - len(items)} of {len(split)} training images have no label and are left out.")
+    if supervision == "masks":
+        return lines
     if dataset.rejected is not None and dataset.rejected.rejections:
         total = len(dataset.points) + len(dataset.rejected.rejections)
         why = ", ".join(f"{count:,} {reason}" for reason, count in dataset.rejected.reasons().most_common())
         lines.append(f"{len(dataset.points):,} of {total:,} points are used; left out: {why}.")
-    if len(items) < len(split):
-        lines.append(f"{len(split) - len(items)} of {len(split)} training images have no label and are left out.")
     clicks: Counter[str] = Counter()
     for item in items:
         clicks.update(point.label for point in dataset.points.of(item.name))

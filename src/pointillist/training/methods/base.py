@@ -106,8 +106,7 @@ class Method(nn.Module, ABC):
         """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
         logits = step.prediction.logits
         labels = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
-        loss: Tensor = self.on_clicks(logits, labels)
-        return loss
+        return self.on_clicks.sparse(logits, labels)
 
     def expected(self) -> Tensor | None:
         """What probabilities are divided by before they make pseudo-masks (C), None where nothing is."""

@@ -69,7 +69,7 @@ class TreeEnergy(Method):
         colors = grid_distances(cell_means(batch.image, stride)) / self.options.sigma
         smooth = tree_filter(probabilities, colors, valid)
         if self.embed is not None:
-            smooth = tree_filter(smooth, grid_distances(self._embedded(step, valid)), valid)
+            smooth = tree_filter(smooth, grid_distances(self._embedded(self.embed, step, valid)), valid)
         size = (valid.shape[-2], valid.shape[-1])
         unlabelled = valid & (cell_clicks(batch.points, size, stride, valid.device) == IGNORE)
         energies = (probabilities - smooth).abs().sum(1) * clicked_images(batch.points, valid.device)[:, None, None]
@@ -80,15 +80,14 @@ class TreeEnergy(Method):
             parts={"loss_clicks": on_clicks.detach(), "loss_tree": energy.detach()},
         )
 
-    def _embedded(self, step: Step, valid: Tensor) -> Tensor:
+    def _embedded(self, embed: nn.Conv2d, step: Step, valid: Tensor) -> Tensor:
         """B×256×h×w; in float32, because the exponential of a distance has no use for eight bits."""
-        assert self.embed is not None
         image_size = (step.batch.image.shape[-2], step.batch.image.shape[-1])
         features = cell_features(
             step.prediction.features, image_size, (valid.shape[-2], valid.shape[-1]), self.options.stride
         )
         with torch.autocast(features.device.type, enabled=False):
-            embedded: Tensor = self.embed(features)
+            embedded: Tensor = embed(features)
         return embedded
 
 
