@@ -47,7 +47,7 @@ class SingleStageOptions(MethodOptions):
 
     name: Literal["single-stage"] = "single-stage"
     warmup: float = Field(default=0.1, ge=0, le=1)
-    weight: float = Field(default=3.0, ge=0)
+    weight: float = Field(default=2.0, ge=0)
     shift: float = Field(default=0.6, ge=0, le=1)
     presence: bool = True
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
