@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from typing import Any
 
 import lightning as L
@@ -79,6 +81,27 @@ class PseudoMaskQuality(L.Callback):
                 [np.count_nonzero(known & (labels == c) & (mask == c)) for c in classes],
             ]
         )
+
+
+class StepTime(L.Callback):
+    """Wall time from the end of one step to the end of the next, reading and augmenting the images included.
+
+    The first pass over the images is left out: there they are decoded, and fields are made, once and for all.
+    """
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Look at the clock."""
+        if trainer.current_epoch > 0:
+            self.ends.append(time.perf_counter())
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Median; None when there was only one pass."""
+        steps = [after - before for before, after in zip(self.ends, self.ends[1:], strict=False)]
+        return round(1000 * statistics.median(steps), 2) if steps else None
 
 
 def ratio(part: int, whole: int) -> float | None:

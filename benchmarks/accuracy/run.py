@@ -52,7 +52,7 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
     """Train and score once; gives the content of the run's JSON."""
     import torch
     from ceilings import tell
-    from measures import PseudoMaskQuality, count_error
+    from measures import PseudoMaskQuality, StepTime, count_error
 
     from pointillist.api import evaluate
     from pointillist.data.synthetic import parameters_hash
@@ -73,9 +73,9 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
     }
     # For `make_config` a None means "as it was"; here it is a value, for example fields that are switched off.
     config = make_config(None, settings, [f"{name}=null" for name, value in settings.items() if value is None])
-    quality = PseudoMaskQuality(data.classes.names)
+    quality, steps = PseudoMaskQuality(data.classes.names), StepTime()
     started, cpu = time.monotonic(), time.process_time()
-    run = fit(config, data, folder / "run", callbacks=[quality])
+    run = fit(config, data, folder / "run", callbacks=[quality, steps])
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     result = evaluate(run, data)
     return {
@@ -87,6 +87,7 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
         "pseudo_mask": quality.result,
         **({"count_mae": count_error(run, data, entry["count"])} if "count" in entry else {}),
         "training_seconds": round(seconds, 1),
+        "step_milliseconds": steps.milliseconds,
         "cpu_seconds_per_step": round(cpu_seconds / result.protocol["steps"], 4),
         "protocol": {
             "name": protocol["name"],

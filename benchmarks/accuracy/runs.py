@@ -15,7 +15,7 @@ Run = dict[str, Any]
 
 OURS = "single-stage"
 METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "full")
-TOGETHER = ("cpu-small", "ablation", "longer", "clicks", "sloppy", "ceilings")
+TOGETHER = ("cpu-small", "ablation", "longer", "clicks", "sloppy", "ceilings", "held-out", "step-time")
 """Protocols whose runs stand in one table with those of the first."""
 
 HEADLINE = ("camvid", "dubai_aerial", "soybean")

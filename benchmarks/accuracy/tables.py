@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from comparison import claims, counts, in_short, main_table, per_class, protocol_line, voc_line
+from comparison import claims, counts, in_short, main_table, per_class, protocol_line, step_times, voc_line
 from runs import OURS, Run, read_results, same_seeds
 from studies import IMAGES, clicks_study, filters_study, sloppy_study, variants_table
 
@@ -34,15 +34,24 @@ def main() -> None:
         "`python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/NAME.yaml` writes. Values are mean ± sd over",
         "seeds. Pseudo-masks are those of the last step, on whole training images; agreement and coverage are means",
         "over classes. CPU-s per step is a run's processor time divided by its steps, set-up and the judging of",
-        "pseudo-masks included. What was tried, and what the figures mean: [experiments](experiments.md).",
+        'pseudo-masks included; "What a step costs" gives a step alone. What was tried, and what the figures mean:',
+        "[experiments](experiments.md).",
         "",
     ]
     page += section(
         "The comparison",
         results,
         "cpu-small",
-        lambda runs: [*main_table(runs), *voc_line(runs), "", "### What was to be reached", "", *claims(runs)],
+        lambda runs: [
+            *main_table(runs),
+            *voc_line(runs),
+            "",
+            "### What was to be reached",
+            "",
+            *claims(runs, results.get("step-time", [])),
+        ],
     )
+    page += section("What a step costs", results, "step-time", step_times)
     page += section(
         "Ablation: parts of `single-stage` left out or replaced",
         results,
@@ -61,7 +70,13 @@ def main() -> None:
         ),
     )
     page += section(
-        "With the wrong pixels of the pseudo-masks dropped, or put right",
+        "The comparison on images held out of the training split",
+        results,
+        "held-out",
+        lambda runs: variants_table(runs, OURS),
+    )
+    page += section(
+        "What single-stage has to guess, told by the masks",
         results,
         "ceilings",
         lambda runs: variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS),
