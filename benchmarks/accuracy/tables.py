@@ -76,7 +76,7 @@ def main() -> None:
         lambda runs: variants_table(runs, OURS),
     )
     page += section(
-        "What single-stage has to guess, told by the masks",
+        "What `single-stage` has to guess, told by the masks",
         results,
         "ceilings",
         lambda runs: variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS),
