@@ -246,3 +246,11 @@ def test_origin_overrides_the_declared_convention(tmp_path: Path) -> None:
     path.write_text("image,x,y,class\na.png,1,2,cat\n")
     (point,) = get_format("csv", {"origin": "pixel"}).read(path)
     assert (point.x, point.y) == (1.5, 2.5)
+
+
+def test_neighbours_on_the_edges_of_pixels_stay_apart(tmp_path: Path) -> None:
+    rows = [Point("a.png", 0.0, float(y), "cat") for y in range(44, 49)]
+    kind = get_format("point-png", {"unlabelled": 255})
+    kind.write(PointTable(rows), tmp_path / "folder", ABOUT)
+    back = kind.read(tmp_path / "folder", ABOUT)
+    assert sorted((point.x, point.y) for point in back) == [(0.5, y + 0.5) for y in range(44, 49)]

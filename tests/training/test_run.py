@@ -273,7 +273,7 @@ class TestFailingSaves:
 def test_a_loss_that_explodes_is_a_named_error(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BalancedCrossEntropy, "forward", lambda _, logits, __: logits.sum() * float("nan"))
+    monkeypatch.setattr(BalancedCrossEntropy, "sparse", lambda _, logits, __: logits.sum() * float("nan"))
     with pytest.raises(RunError, match="loss became nan"):
         fit(tiny_config("points"), load_dataset(tiny_data), tmp_path / "run")
 

@@ -5,6 +5,7 @@ Pillow is used here to read label files; photographs are never opened in this ro
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from pathlib import Path
@@ -191,8 +192,9 @@ def draw(
                 field="unlabelled",
                 cure="Choose an --unlabelled value that no class has.",
             )
-        column = min(max(round(point.x - block / 2), 0), width - block)
-        row = min(max(round(point.y - block / 2), 0), height - block)
+        # Half up, not half to even: points a pixel apart stay a pixel apart, and a square of one pixel is the point's own.
+        column = min(max(math.floor(point.x - block / 2 + 0.5), 0), width - block)
+        row = min(max(math.floor(point.y - block / 2 + 0.5), 0), height - block)
         window = np.s_[row : row + block, column : column + block]
         if taken[window].any():
             raise PointsError(
