@@ -192,7 +192,7 @@ def draw(
                 field="unlabelled",
                 cure="Choose an --unlabelled value that no class has.",
             )
-        # Half up, not half to even: points a pixel apart stay a pixel apart, and a square of one pixel is the point's own.
+        # Half up, not half to even: points a pixel apart stay apart, and a square of one pixel is the point's own.
         column = min(max(math.floor(point.x - block / 2 + 0.5), 0), width - block)
         row = min(max(math.floor(point.y - block / 2 + 0.5), 0), height - block)
         window = np.s_[row : row + block, column : column + block]
