@@ -57,12 +57,9 @@ def tell(how: Secret) -> None:
                 step = replace(step, batch=replace(step.batch, fields=self.told_fields(step.batch.fields)))
             return super().loss(step)
 
-        def expected(self) -> Tensor | None:
+        def taken_out(self, taught: Tensor) -> Tensor | None:
             if how in ("dropped", "right"):
-                return super().expected()
-            taught = self.on_clicks.taught
-            if self.on_pseudo_masks.batches > 0:
-                taught = taught + self.options.weight * self.on_pseudo_masks.taught
+                return super().taken_out(taught)
             shares = (self.pixels / self.pixels.sum()).clamp(min=LEAST_SHARE).sqrt()
             return (taught / taught.sum()).clamp(min=LEAST_SHARE) * shares.sum() / shares
 

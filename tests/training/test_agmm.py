@@ -33,7 +33,7 @@ def make_step(logits: torch.Tensor, features: torch.Tensor, batch: Batch) -> Ste
 
 def build(classes: ClassSet = CLASSES, **options: object) -> Method:
     kind = get_method("agmm")
-    return kind(kind.Options(**{"balance": 0.0, **options}), classes, 5)
+    return kind(kind.Options(**{"balance": 0.0, "weight": 1.0, **options}), classes, 5)
 
 
 def bce(target: torch.Tensor | float, value: torch.Tensor) -> torch.Tensor:

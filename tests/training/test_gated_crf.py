@@ -77,7 +77,7 @@ def test_gradcheck() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_the_loss_is_clicks_and_a_tenth_of_the_energy(stride: int) -> None:
+def test_the_loss_is_clicks_and_the_weighted_energy(stride: int) -> None:
     batch = make_batch(8, 10)
     logits = 2 * torch.randn(2, 3, 8, 10, generator=torch.Generator().manual_seed(2))
     expected = 0.0
@@ -89,7 +89,7 @@ def test_the_loss_is_clicks_and_a_tenth_of_the_energy(stride: int) -> None:
         on_clicks = [-float(logits[i].double().log_softmax(0)[c, y, x]) for x, y, c in clicks]
         expected += sum(on_clicks) / len(on_clicks) / 2
         expected += 0.1 * float(literal_energy(low.softmax(0), image, valid, 5, 6.0, 0.1)) / 2
-    outcome = build(stride=stride).loss(make_step(logits, batch))
+    outcome = build(stride=stride, weight=0.1).loss(make_step(logits, batch))
     assert float(outcome.loss) == pytest.approx(expected, rel=1e-5)
     assert outcome.parts["loss_crf"] > 0
 

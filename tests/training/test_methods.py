@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
 from pointillist.errors import ConfigError, DatasetError
 from pointillist.training.config import describe_settings
 from pointillist.training.methods import Method, Prediction, Step, get_method, methods
+from pointillist.training.methods.single_stage import SingleStage
 
 CLASSES = ClassSet.create(["ground", "square", "disc"])
 
@@ -115,12 +117,16 @@ def test_the_pseudo_mask_follows_the_prediction() -> None:
     assert torch.equal(first, again.labels)
 
 
-def test_what_was_taught_is_taken_out_of_the_prediction() -> None:
-    method = build("single-stage", warmup=0.0, metric=None, iterations=0, shift=1.0)
+@pytest.mark.parametrize("click_head", [True, False])
+def test_what_was_taught_is_taken_out_of_the_prediction(click_head: bool) -> None:
+    method = build("single-stage", warmup=0.0, metric=None, iterations=0, shift=1.0, click_head=click_head)
     logits = torch.zeros(2, 3, 24, 32)
+    if click_head:
+        nn.init.zeros_(method.click_head.weight)
+        nn.init.zeros_(method.click_head.bias)
     for _ in range(200):
-        method.on_clicks(logits, torch.zeros(2, 24, 32, dtype=torch.long))  # class 0 and nothing else
-        method.on_pseudo_masks(logits, torch.zeros(2, 24, 32, dtype=torch.long))
+        for loss in (method.on_clicks, method.on_click_head, method.on_pseudo_masks):
+            loss(logits, torch.zeros(2, 24, 32, dtype=torch.long))  # class 0 and nothing else
     labels = method.eval().loss(make_step(logits, make_batch(), 0.9)).labels
     assert (labels == 0).sum() <= 2, "undecided pixels must not go to the class that was taught most"
     method.options = method.options.model_copy(update={"shift": 0.0})
@@ -131,7 +137,41 @@ def test_the_warm_up_learns_from_clicks_alone() -> None:
     logits = torch.randn(2, 3, 24, 32)
     early = build("single-stage", warmup=0.2).loss(make_step(logits, make_batch(), 0.1))
     assert early.labels is None
-    assert torch.equal(early.loss, build("points").loss(make_step(logits, make_batch())).loss)
+    assert set(early.parts) == {"loss_clicks"}
+    assert torch.equal(early.parts["loss_clicks"], build("points").loss(make_step(logits, make_batch())).loss)
+
+
+def test_pseudo_masks_do_not_teach_the_head_that_makes_them() -> None:
+    method = build("single-stage", warmup=0.0)
+    assert isinstance(method, SingleStage)
+    logits = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    features = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(2)).requires_grad_()
+
+    def head_gradient(progress: float) -> torch.Tensor:
+        method.zero_grad()
+        guide = lambda: pytest.fail("not made from the prediction")  # noqa: E731
+        method.loss(Step(Prediction(logits, features), make_batch(), progress, guide)).loss.backward()
+        gradient: torch.Tensor = method.click_head.weight.grad
+        return gradient.clone()
+
+    with_pseudo_masks = head_gradient(0.9)
+    method.options = method.options.model_copy(update={"warmup": 1.0})
+    assert torch.equal(with_pseudo_masks, head_gradient(0.9))
+    assert with_pseudo_masks.abs().sum() > 0
+
+
+def test_without_a_second_head_the_prediction_makes_the_pseudo_masks() -> None:
+    method = build("single-stage", warmup=0.0, click_head=False)
+    asked = []
+
+    def guide() -> torch.Tensor:
+        asked.append(True)
+        return torch.full((2, 3, 24, 32), 1 / 3)
+
+    logits = torch.randn(2, 3, 24, 32)
+    method.loss(Step(Prediction(logits, logits), make_batch(), 0.9, guide))
+    assert asked
+    assert not list(method.parameters())
 
 
 def test_clicked_pixels_always_carry_their_class() -> None:

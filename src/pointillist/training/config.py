@@ -97,8 +97,8 @@ class OptimizerSettings(Strict):
         weight_decay: Decoupled weight decay.
         warmup: Share of all steps in which the rate rises.
         gradient_clip: Largest gradient norm.
-        ema: Decay of the moving average of the weights; the average makes the pseudo-masks and is what is kept in the
-            end. 0 turns it off.
+        ema: Decay of the moving average of the weights; the average is what is kept in the end, and it makes the
+            pseudo-masks of methods that make them from their prediction. 0 turns it off.
     """
 
     lr: float = Field(default=6e-3, gt=0, lt=10)

@@ -55,11 +55,9 @@ class BalancedCrossEntropy(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of B×C×H×W logits and B×H×W labels (255 = ignore): mean per image, then over the batch."""
         self._count(labels)
-        loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="none")
-        labelled = labels != IGNORE
-        weights = self.weights[labels.masked_fill(~labelled, 0)]
-        total = (loss * weights * labelled).flatten(1).sum(1)
-        return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
+        loss = F.cross_entropy(logits.float(), labels, self.weights, ignore_index=IGNORE, reduction="none")
+        labelled = (labels != IGNORE).flatten(1).sum(1)
+        return (loss.flatten(1).sum(1) / labelled.clamp(min=1)).mean()
 
     def sparse(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The same where few pixels are labelled: the others are not even looked at."""

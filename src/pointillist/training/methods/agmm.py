@@ -39,7 +39,7 @@ class AgmmOptions(MethodOptions):
     """
 
     name: Literal["agmm"] = "agmm"
-    weight: float = Field(default=1.0, ge=0)
+    weight: float = Field(default=2.0, ge=0)
     separation: float = Field(default=1.0, ge=0)
     absent: float = Field(default=1.0, ge=0)
 

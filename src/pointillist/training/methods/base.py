@@ -104,9 +104,12 @@ class Method(nn.Module, ABC):
 
     def click_loss(self, step: Step) -> Tensor:
         """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
+        return self.on_clicks.sparse(step.prediction.logits, self.clicks(step))
+
+    def clicks(self, step: Step) -> Tensor:
+        """Label map of the batch that holds the clicks and nothing else, see `click_labels`."""
         logits = step.prediction.logits
-        labels = click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
-        return self.on_clicks.sparse(logits, labels)
+        return click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
 
     def expected(self) -> Tensor | None:
         """What probabilities are divided by before they make pseudo-masks (C), None where nothing is."""

@@ -34,7 +34,7 @@ class GatedCrfOptions(MethodOptions):
     """
 
     name: Literal["gated-crf"] = "gated-crf"
-    weight: float = Field(default=0.1, ge=0)
+    weight: float = Field(default=0.01, ge=0)
     radius: int = Field(default=5, ge=1, le=32)
     sigma_xy: float = Field(default=6.0, gt=0)
     sigma_rgb: float = Field(default=0.1, gt=0)

@@ -31,7 +31,7 @@ class RefineOnlyOptions(MethodOptions):
 
     name: Literal["refine-only"] = "refine-only"
     warmup: float = Field(default=0.1, ge=0, le=1)
-    weight: float = Field(default=1.0, ge=0)
+    weight: float = Field(default=0.5, ge=0)
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
     iterations: int = Field(default=10, ge=0, le=1000)
     low: float = Field(default=0.2, ge=0, le=1)

@@ -11,13 +11,14 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import FieldsOf
 from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
 from pointillist.training.losses import LEAST_SHARE, BalancedCrossEntropy
 from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+from pointillist.training.methods.cells import cell_features
 
 
 class SingleStageOptions(MethodOptions):
@@ -26,6 +27,8 @@ class SingleStageOptions(MethodOptions):
     Args:
         warmup: Share of the training that learns from clicks alone.
         weight: Weight of the pseudo-mask loss after the warm-up.
+        click_head: Whether pseudo-masks are made by a head of their own, which learns from clicks alone. Without it the
+            prediction makes them (or that of the moving average of the weights), and what is wrong in them comes back.
         shift: How far the shares of the classes in what was taught are taken out of the prediction before it makes
             pseudo-masks: 0 not at all, 1 wholly.
         presence: Keep only classes clicked in the image.
@@ -47,7 +50,8 @@ class SingleStageOptions(MethodOptions):
 
     name: Literal["single-stage"] = "single-stage"
     warmup: float = Field(default=0.1, ge=0, le=1)
-    weight: float = Field(default=2.0, ge=0)
+    weight: float = Field(default=4.0, ge=0)
+    click_head: bool = True
     shift: float = Field(default=0.6, ge=0, le=1)
     presence: bool = True
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
@@ -59,7 +63,7 @@ class SingleStageOptions(MethodOptions):
     sigma_start: float = Field(default=0.2, gt=0)
     sigma_end: float = Field(default=1.0, gt=0)
     reliability: bool = True
-    confidence: float | None = Field(default=0.7, ge=0, le=1)
+    confidence: float | None = Field(default=0.6, ge=0, le=1)
     low: float = Field(default=0.1, ge=0, le=1)
     cut: float = Field(default=0.4, ge=0, le=1)
     cut_background: float = Field(default=0.4, ge=0, le=1)
@@ -71,7 +75,13 @@ class SingleStageOptions(MethodOptions):
 
 
 class SingleStage(Method):
-    """Cross-entropy on the clicks and on the pseudo-mask of the present prediction."""
+    """Cross-entropy on the clicks and on a pseudo-mask that is made from the features of the same step.
+
+    A network that learns from its own pseudo-masks grows surer than it is right. So a second head, one 1×1 convolution
+    on the same features, learns from clicks alone and makes the pseudo-masks; the head that predicts learns from both.
+    Two heads for making and using pseudo-labels are from Chen et al., *Debiased Self-Training for Semi-Supervised
+    Learning*, NeurIPS 2022.
+    """
 
     name: ClassVar[str] = "single-stage"
     title: ClassVar[str] = "pseudo-masks from refined, spatially filtered predictions, made inside the step"
@@ -82,6 +92,8 @@ class SingleStage(Method):
         self.options = options
         self.generator = options.generator(classes.background)
         self.on_pseudo_masks = BalancedCrossEntropy(len(classes), options.balance)
+        self.click_head = nn.Conv2d(feature_channels, len(classes), 1) if options.click_head else None
+        self.on_click_head = BalancedCrossEntropy(len(classes), options.balance)
 
     def fields_of(self) -> FieldsOf | None:
         """Geodesic fields are made on the whole image, so that a crop does not lose an object's click."""
@@ -91,33 +103,50 @@ class SingleStage(Method):
 
     def loss(self, step: Step) -> Outcome:
         """See `Method.loss`."""
-        on_clicks = self.click_loss(step)
+        total = self.click_loss(step)
+        parts = {"loss_clicks": total.detach()}
+        head = self._head_logits(step)
+        if head is not None:
+            total = total + self.on_click_head.sparse(head, self.clicks(step))
         if step.progress < self.options.warmup:
-            return Outcome(on_clicks, parts={"loss_clicks": on_clicks.detach()})
+            return Outcome(total, parts=parts)
         labels = self.generator(
             step.batch.image,
-            step.guide(),
+            step.guide() if head is None else head.detach().softmax(1),
             step.batch.points,
             progress=(step.progress - self.options.warmup) / max(1 - self.options.warmup, 1e-9),
-            expected=self.expected(),
+            expected=self.taken_out(self.taught() if head is None else self.on_click_head.taught),
             fields=step.batch.fields,
             valid=step.batch.valid,
         ).labels
         on_pseudo_mask = self.on_pseudo_masks(step.prediction.logits, labels)
-        return Outcome(
-            on_clicks + self.options.weight * on_pseudo_mask,
-            labels,
-            {"loss_clicks": on_clicks.detach(), "loss_pseudo": on_pseudo_mask.detach()},
-        )
+        parts["loss_pseudo"] = on_pseudo_mask.detach()
+        return Outcome(total + self.options.weight * on_pseudo_mask, labels, parts)
 
-    def expected(self) -> Tensor | None:
-        """Share of each class (C) in what the network was taught so far, to the power `shift`."""
-        if self.options.shift == 0:
+    def _head_logits(self, step: Step) -> Tensor | None:
+        """Logits of the second head at the size of the image, B×C×H×W; None where there is none."""
+        if self.click_head is None:
             return None
+        size = (step.batch.image.shape[-2], step.batch.image.shape[-1])
+        # Planes are enlarged a third faster than interleaved channels.
+        return cell_features(self.click_head(step.prediction.features).contiguous(), size, size, stride=1)
+
+    def taught(self) -> Tensor:
+        """How much of each class (C) the prediction was taught so far."""
         taught = self.on_clicks.taught
         if self.on_pseudo_masks.batches > 0:
             taught = taught + self.options.weight * self.on_pseudo_masks.taught
+        return taught
+
+    def taken_out(self, taught: Tensor) -> Tensor | None:
+        """What probabilities are divided by (C): the share of each class in what was taught, to the power `shift`."""
+        if self.options.shift == 0:
+            return None
         return (taught / taught.sum()).clamp(min=LEAST_SHARE) ** self.options.shift
+
+    def expected(self) -> Tensor | None:
+        """See `Method.expected`; of the prediction, whatever made the pseudo-masks."""
+        return self.taken_out(self.taught())
 
 
 @dataclass(frozen=True)
