@@ -86,7 +86,7 @@ def main() -> None:
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
     page += section("Sloppy clicks", results, "sloppy", lambda runs: sloppy_study(runs, small))
     for name, title in (
-        ("screening", "Two trials of every loss weight, 1 × and 3 ×"),
+        ("screening", "Four trials of every loss weight"),
         ("levers-camvid", "Screening of levers on CamVid"),
         ("levers-small", "Screening of levers on the other sets"),
     ):
