@@ -99,7 +99,7 @@ def main() -> None:
         ]
         page += [
             "",
-            "The embedded data set, former recipe; pale pixels are not kept. `benchmarks/accuracy/evolution.py`.",
+            "The embedded data set; pale pixels are not kept. `benchmarks/accuracy/evolution.py`.",
             "",
         ]
     if counted := counts(small):
