@@ -147,16 +147,16 @@ def test_pseudo_masks_do_not_teach_the_head_that_makes_them() -> None:
     logits = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
     features = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(2)).requires_grad_()
 
-    def head_gradient(progress: float) -> torch.Tensor:
+    def head_gradient() -> torch.Tensor:
         method.zero_grad()
         guide = lambda: pytest.fail("not made from the prediction")  # noqa: E731
-        method.loss(Step(Prediction(logits, features), make_batch(), progress, guide)).loss.backward()
+        method.loss(Step(Prediction(logits, features), make_batch(), 0.9, guide)).loss.backward()
         gradient: torch.Tensor = method.click_head.weight.grad
         return gradient.clone()
 
-    with_pseudo_masks = head_gradient(0.9)
+    with_pseudo_masks = head_gradient()
     method.options = method.options.model_copy(update={"warmup": 1.0})
-    assert torch.equal(with_pseudo_masks, head_gradient(0.9))
+    assert torch.equal(with_pseudo_masks, head_gradient())
     assert with_pseudo_masks.abs().sum() > 0
 
 
