@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -127,16 +129,51 @@ def test_other_hands_edits_are_taken_in(hand: Hand, data: Path, opened: Open, ru
     assert len(list((data / ".pointillist" / "backups").glob("points-*.csv"))) == 1
 
 
+def append_leaf(data: Path) -> None:
+    with (data / "points.csv").open("a") as stream:
+        stream.write("i2.png,9.0,9.0,leaf\n")
+
+
+def expect_leaf(session: Session) -> None:
+    """Wait until the edit is taken in."""
+    expected = {("i0.png", 1, 1, "soil"), ("i2.png", 9, 9, "leaf")}
+    for _ in range(600):
+        if live(session) == expected:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the points are {live(session)}")
+
+
 def test_an_edit_is_seen_without_a_click(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_files, "LOOK", 0.05)
     hand.add("point-01", 1, 1)
     hand.session.files.flush()
-    with (data / "points.csv").open("a") as stream:
-        stream.write("i2.png,9.0,9.0,leaf\n")
+    append_leaf(data)
     hand.session.files.changed()  # the round that still waits for the old time ends
-    while len(live(hand.session)) < 2:
-        hand.session.files._thread.join(0.05)  # type: ignore[union-attr]
-    assert live(hand.session) == {("i0.png", 1, 1, "soil"), ("i2.png", 9, 9, "leaf")}
+    expect_leaf(hand.session)
+
+
+@pytest.mark.parametrize("step", ["_render_points", "_look"])
+def test_an_edit_amid_a_writing_is_seen(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Whether it falls between reading and writing, or between writing and the look that remembers the file."""
+    files = hand.session.files
+    original = getattr(files, step)
+    edits = iter([append_leaf])
+
+    def amid(*arguments: Any) -> Any:
+        for edit in edits:
+            edit(data)
+        return original(*arguments)
+
+    hand.add("point-01", 1, 1)
+    files.flush()
+    monkeypatch.setattr(label_files, "LOOK", 0.05)
+    monkeypatch.setattr(files, step, amid)
+    files.flush()
+    files.changed()
+    expect_leaf(hand.session)
+    files.flush()
+    assert ("i2.png", 9, 9, "leaf") in rows(data)
 
 
 def test_the_same_click_twice_stays_twice(data: Path, opened: Open) -> None:

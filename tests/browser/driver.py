@@ -233,11 +233,19 @@ class Annotator:
         self.page.locator("#tab-points").click()
         label = self.page.locator("#canvas").get_attribute("aria-label") or ""
         expect(self.page.locator(".point-row")).to_have_count(int(label.split(", ")[-1].split()[0]))
-        rows = []
-        for row in self.page.locator(".point-row").all():
-            x, y = row.locator(".note").inner_text().split(", ")
-            rows.append((row.locator(".name").inner_text(), float(x), float(y)))
-        return rows
+        # All rows in one go: one by one they might be of two states of the list.
+        rows = [row.strip().split("\n") for row in self.page.locator(".point-row").all_inner_texts()]
+        return [(name, *map(float, place.split(", "))) for name, place in rows]  # type: ignore[misc]
+
+    def expect_listed(self, label: str, x: float, y: float) -> None:
+        """Wait until the image has a point of a class at a place, to the pixel or so."""
+        listed: list[tuple[str, float, float]] = []
+        for _ in range(PATIENCE // 100):
+            listed = self.listed()
+            if any(name == label and max(abs(x - at_x), abs(y - at_y)) <= 1.5 for name, at_x, at_y in listed):
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"no {label} at {x}, {y} among {listed}")
 
     def expect_no_fault(self) -> None:
         """Nothing went wrong on the page."""

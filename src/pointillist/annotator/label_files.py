@@ -119,28 +119,38 @@ class LabelFiles:
 
     def _flush(self) -> None:
         with self._lock:
-            self._take_in_classes()
-            self._take_in_points()
-            tables = self._store.reading()
-            # Whatever comes after this number is written in the next round.
-            tables.sql.execute("BEGIN")
-            try:
-                seq = tables.seq()
-                described = self._render_classes(tables)
-                table = self._table(tables)
-            finally:
-                tables.sql.execute("COMMIT")
-            self._write_points(table)
+            rendered = False
+            # Rendering a million points takes seconds: what others write meanwhile is taken in too.
+            while not rendered or any(self._changed_by_others(*file) for file in self._files):
+                self._take_in_classes()
+                self._take_in_points()
+                tables = self._store.reading()
+                # Whatever comes after this number is written in the next round.
+                tables.sql.execute("BEGIN")
+                try:
+                    seq = tables.seq()
+                    described = self._render_classes(tables)
+                    points = self._render_points(tables)
+                finally:
+                    tables.sql.execute("COMMIT")
+                rendered = True
+            self._write_points(points)
             if described is not None:
                 self._write("classes", self._folder.dataset_file, described)
             self._written_seq = seq
-            self._seen = self._look()
+            looked = self._look()
+            # Only our own writing counts as seen, not an edit that came between it and the look.
+            self._seen = [] if any(self._changed_by_others(*file) for file in self._files) else looked
             self.problem = None
+
+    @property
+    def _files(self) -> tuple[tuple[str, Path], ...]:
+        return ("points", self._folder.points_file), ("classes", self._folder.dataset_file)
 
     def _look(self) -> list[tuple[int, int] | None]:
         """When the files were last changed, and their sizes: enough to see that somebody else wrote them."""
         found: list[tuple[int, int] | None] = []
-        for path in (self._folder.points_file, self._folder.dataset_file):
+        for _, path in self._files:
             try:
                 status = path.stat()
             except OSError:
@@ -156,9 +166,13 @@ class LabelFiles:
         points = (Point(image, x, y, names[c], extra) for image, x, y, c, extra in tables.all_points())
         return PointTable(points, json.loads(tables.fact("columns") or "[]"))
 
-    def _write_points(self, table: PointTable) -> None:
+    def _render_points(self, tables: Tables) -> Path:
+        """Where the content of points.csv lies, ready to take its place."""
         following = self._folder.own / "points.next.csv"
-        write_csv(table, following)
+        write_csv(self._table(tables), following)
+        return following
+
+    def _write_points(self, following: Path) -> None:
         self._write("points", self._folder.points_file, following.read_text(encoding="utf-8"))
         # Only now: what others change is told from what stood in the file before them.
         following.replace(self._base)
