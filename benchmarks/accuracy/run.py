@@ -48,6 +48,13 @@ def variants(protocol: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return methods if isinstance(methods, dict) else {name: {"method": name} for name in methods}
 
 
+def asked_hash(protocol: dict[str, Any], dataset: str, variant: str) -> str:
+    """Hash over what a protocol asks of a run: a result of other settings is not the one that is missing."""
+    entry = {name: value for name, value in protocol["datasets"][dataset].items() if name != "methods"}
+    asked = [protocol["settings"], entry, variants(protocol)[variant]]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     """Train and score once; gives the content of the run's JSON."""
     import torch
@@ -96,6 +103,7 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
             **result.protocol,
         },
         "source": source_hash(),
+        "asked": asked_hash(protocol, dataset, variant),
         "machine": {
             "device": "cpu" if config.trainer.device == "cpu" else torch.cuda.get_device_name(),
             "processor": platform.processor() or platform.machine(),
@@ -202,7 +210,7 @@ def main() -> None:
         )
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for failure in pool.map(lambda job: run_missing(arguments.protocol, protocol["name"], *job), jobs):
+        for failure in pool.map(lambda job: run_missing(arguments.protocol, protocol, *job), jobs):
             if failure:
                 sys.exit(failure)
 
@@ -216,12 +224,14 @@ def chosen(arguments: argparse.Namespace, protocol: dict[str, Any]) -> tuple[set
     return datasets, methods
 
 
-def run_missing(protocol_file: Path, name: str, dataset: str, variant: str, seed: int) -> str | None:
+def run_missing(protocol_file: Path, protocol: dict[str, Any], dataset: str, variant: str, seed: int) -> str | None:
     """Run in a process of its own unless the result is there; gives what went wrong."""
-    file = RESULTS / name / f"{dataset}-{variant}-{seed}.json"
-    if file.exists() and json.loads(file.read_text())["source"] == source_hash():
-        print(f"{file.name} is there")
-        return None
+    file = RESULTS / protocol["name"] / f"{dataset}-{variant}-{seed}.json"
+    if file.exists():
+        there = json.loads(file.read_text())
+        if (there["source"], there.get("asked")) == (source_hash(), asked_hash(protocol, dataset, variant)):
+            print(f"{file.name} is there")
+            return None
     command = [sys.executable, __file__, str(protocol_file), "--one", dataset, variant, str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

@@ -140,7 +140,7 @@ def competing_filter(fields: Tensor, *, exponent: float) -> Tensor:
     """
     check_maps(fields, "fields")
     check_exponent(exponent)
-    belief = torch.log1p(fields.float()).mul_(-exponent).exp_()
+    belief = (fields.float() + 1).pow_(-exponent)
     return belief if exponent > 0 else belief.masked_fill_(fields.isinf(), 0.0)
 
 
