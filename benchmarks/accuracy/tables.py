@@ -13,6 +13,25 @@ from runs import OURS, Run, read_results, same_seeds
 from studies import IMAGES, clicks_study, filters_study, sloppy_study, variants_table
 
 ROOT = Path(__file__).parent.parent.parent
+COLUMNS = (
+    "*% of full*: mIoU divided by that of `full` with the same seed. *agreement*: share of the pseudo-mask's pixels "
+    "that are right; *coverage*: share of a class's real pixels that have any label in it; both at the last step, on whole "
+    "training images, means over classes. *CPU-s per step*: processor time of a run divided by its steps."
+)
+ABLATION = (
+    "`no-…`: without that part. `no-click-head-cautious`: the prediction makes the pseudo-masks, with weight 2 and "
+    "confidence 0.7, which were best then. `euclidean`: in place of the geodesic distance. `gaussian-fields`: in place "
+    "of the competing filter."
+)
+CEILINGS = (
+    "`points-drawn-evenly`: `points`, with as many clicks drawn evenly from all labelled pixels. "
+    "`shares-and-extent-known`: `single-stage` knows the share of each class and how far it reaches from its clicks. "
+    "`wrong-put-right`: each wrong pixel of its pseudo-masks gets its true class."
+)
+LEVERS = (
+    "Made with an earlier recipe: no click head, shift 1, weight 3, confidence 0.5, rate 0.003; a name says what was "
+    "changed (`conf7`: confidence 0.7; `shift5`: shift 0.5; `w1`: weight 1; `unbal`: no class balance)."
+)
 BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
 
@@ -30,12 +49,10 @@ def main() -> None:
     page = [
         "# Results",
         "",
-        "Made by `make docs` from the JSON files in `benchmarks/accuracy/results/`, which",
-        "`python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/NAME.yaml` writes. Values are mean ± sd over",
-        "seeds. Pseudo-masks are those of the last step, on whole training images; agreement and coverage are means",
-        "over classes. CPU-s per step is a run's processor time divided by its steps, set-up and the judging of",
-        'pseudo-masks included; "What a step costs" gives a step alone. What was tried, and what the figures mean:',
-        "[experiments](experiments.md).",
+        "Made by `make docs` from the JSON files in `benchmarks/accuracy/results/`; the data, and how to make them",
+        "again: [the benchmark](../benchmarks/accuracy/README.md). What was tried, and what the figures mean:",
+        "[experiments](experiments.md). Values are mean ± sd over seeds; differences are points of mIoU (hundredths).",
+        f'{COLUMNS} Set-up and the judging of pseudo-masks are part of it; "What a step costs" gives a step alone.',
         "",
     ]
     page += section(
@@ -56,7 +73,7 @@ def main() -> None:
         "Ablation: parts of `single-stage` left out or replaced",
         results,
         "ablation",
-        lambda runs: variants_table([*same_seeds(small, runs, (OURS,)), *runs], OURS),
+        lambda runs: [*variants_table([*same_seeds(small, runs, (OURS,)), *runs], OURS), "", ABLATION],
     )
     page += section(
         "Twice the steps",
@@ -73,24 +90,29 @@ def main() -> None:
         "The comparison on images held out of the training split",
         results,
         "held-out",
-        lambda runs: variants_table(runs, OURS),
+        lambda runs: [*variants_table(runs, OURS), "", ABLATION],
     )
     page += section(
         "What `single-stage` has to guess, told by the masks",
         results,
         "ceilings",
-        lambda runs: variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS),
+        lambda runs: [*variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS), "", CEILINGS],
     )
     page += section("The learning rate, on images held out of the training split", results, "rates", variants_table)
     page += filters_study()
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
     page += section("Sloppy clicks", results, "sloppy", lambda runs: sloppy_study(runs, small))
-    for name, title in (
-        ("screening", "Four trials of every loss weight"),
-        ("levers-camvid", "Screening of levers on CamVid"),
-        ("levers-small", "Screening of levers on the other sets"),
+    for name, title, words in (
+        ("screening", "Four trials of every loss weight", "A name ends with the weight."),
+        ("levers-camvid", "Screening of levers on CamVid", LEVERS),
+        ("levers-small", "Screening of levers on the other sets", LEVERS),
     ):
-        page += section(f"{title}, on images held out of the training split", results, name, variants_table)
+        page += section(
+            f"{title}, on images held out of the training split",
+            results,
+            name,
+            lambda runs, words=words: [*variants_table(runs), "", words],  # type: ignore[misc]
+        )
     if (IMAGES / "evolution.png").is_file():
         page += [
             "## How pseudo-masks evolve",
@@ -109,7 +131,7 @@ def main() -> None:
         page += ["## IoU by class", *per_class(small), ""]
     (ROOT / "docs" / "results.md").write_text("\n".join(page), encoding="utf-8")
 
-    short = [*main_table(small), "", in_short(small), "", protocol_line(small), ""] if small else []
+    short = [*main_table(small), "", COLUMNS, "", in_short(small), "", protocol_line(small), ""] if small else []
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)

@@ -286,6 +286,17 @@ def test_without_masks_splits_and_points_it_opens_too(berries: Path) -> None:
     assert {item.mask for item in dataset.items} == {None}
 
 
+@pytest.mark.parametrize("held", ["val", "test"])
+def test_what_is_listed_for_scoring_alone_is_not_learnt_from(berries: Path, held: str) -> None:
+    shutil.rmtree(berries / "splits")
+    (berries / "splits").mkdir()
+    (berries / "splits" / f"{held}.txt").write_text("b.png\n")
+    dataset = load_dataset(berries)
+    assert dataset.training_split == "train"
+    assert [item.name for item in dataset.split("train")] == ["a.jpg", "deep/c.png"]
+    assert [item.name for item in dataset.split(held)] == ["b.png"]
+
+
 def test_points_that_do_not_fit_their_own_data_set_are_errors(berries: Path) -> None:
     (berries / "points.csv").write_text("image,x,y,class\na.jpg,12.0,3,berry\n")
     with pytest.raises(PointsError, match="outside"):

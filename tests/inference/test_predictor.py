@@ -14,7 +14,7 @@ from PIL import Image
 from pointillist.api import load, train_config
 from pointillist.errors import ConfigError, DatasetError, ImageError, RunError
 from pointillist.inference import predictor as room
-from pointillist.inference.batch import collect_images, predict_files
+from pointillist.inference.batch import LOG, MANIFEST, collect_images, predict_files
 from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
 from pointillist.inference.writers.png import overlay
@@ -125,6 +125,13 @@ def test_evaluating_without_masks(run: Path, tmp_path: Path) -> None:
         evaluate(Predictor(run), load(other))
 
 
+def photos(folder: Path, *names: str) -> Path:
+    (folder / "photos").mkdir()
+    for name in names:
+        Image.new("RGB", (20, 10)).save(folder / "photos" / name)
+    return folder / "photos"
+
+
 class TestFiles:
     def test_everything_is_written_and_listed(self, run: Path, tmp_path: Path) -> None:
         images = tmp_path / "photos"
@@ -154,6 +161,61 @@ class TestFiles:
         assert list(outcome.failed) == ["a.png"]
         assert (tmp_path / "out" / "b.png").is_file()
         assert "error" in json.loads(outcome.manifest.read_text())["images"][0]
+
+    @pytest.mark.parametrize("out", ["photos", "linked"])
+    def test_no_image_is_overwritten(self, run: Path, tmp_path: Path, out: str) -> None:
+        images = photos(tmp_path, "a.png")
+        (tmp_path / "linked").symlink_to(images, target_is_directory=True)
+        before = (images / "a.png").read_bytes()
+        with pytest.raises(RunError, match="would be overwritten"):
+            predict_files(Predictor(run), [images], tmp_path / out)
+        assert (images / "a.png").read_bytes() == before
+
+    def test_no_file_from_elsewhere_is_overwritten(self, run: Path, tmp_path: Path) -> None:
+        images = photos(tmp_path, "a.jpg", "b.jpg")
+        (images / "b.png").write_bytes(b"a mask, drawn by hand")
+        with pytest.raises(RunError, match=r"b\.png.*not from a prediction"):
+            predict_files(Predictor(run), [images / "a.jpg", images / "b.jpg"], images)
+        assert sorted(path.name for path in images.iterdir()) == ["a.jpg", "b.jpg", "b.png"]
+
+    def test_a_stopped_batch_goes_on(self, run: Path, tmp_path: Path) -> None:
+        images, out = photos(tmp_path, "a.jpg", "b.jpg", "c.jpg"), tmp_path / "out"
+        predictor = Predictor(run)
+
+        def stop(name: str) -> None:
+            if name == "b.jpg":
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            predict_files(predictor, [images], out, on_image=stop)
+        with (out / LOG).open("a") as stream:
+            stream.write('{"image": "c.jpg", "sta')  # as a power cut leaves it
+        Image.new("RGB", (24, 12)).save(images / "b.jpg")  # changed since
+        written = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+        assert sorted(path.name for path in written) == ["a.png", "b.png"]
+        outcome = predict_files(predictor, [images], out, resume=True)
+        assert {path.name for path, time in written.items() if path.stat().st_mtime_ns == time} == {"a.png"}
+        assert outcome.written == 3
+        listed = json.loads(outcome.manifest.read_text())["images"]
+        assert [(entry["image"], entry["width"]) for entry in listed] == [("a.jpg", 20), ("b.jpg", 24), ("c.jpg", 20)]
+        assert not (out / LOG).exists()
+        # The same from a finished batch, when images are added or results removed.
+        Image.new("RGB", (20, 10)).save(images / "d.jpg")
+        (out / "a.png").unlink()
+        predict_files(predictor, [images], out, resume=True)
+        assert sorted(path.name for path in out.glob("*.png")) == ["a.png", "b.png", "c.png", "d.png"]
+
+    def test_other_results_are_not_mixed(self, run: Path, tmp_path: Path) -> None:
+        images, out = photos(tmp_path, "a.jpg"), tmp_path / "out"
+        predict_files(Predictor(run), [images], out)
+        with pytest.raises(RunError, match="other results"):
+            predict_files(Predictor(run), [images], out, uncertainty=True, resume=True)
+        (out / MANIFEST).write_text("{}")
+        with pytest.raises(RunError, match="does not say"):
+            predict_files(Predictor(run), [images], out, resume=True)
+        # Without it everything is made anew.
+        assert predict_files(Predictor(run), [images], out, uncertainty=True).written == 1
+        assert (out / "a_uncertainty.png").is_file()
 
     def test_two_images_for_one_result(self, tmp_path: Path) -> None:
         for name in ("a.png", "a.jpg"):

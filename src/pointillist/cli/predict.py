@@ -22,6 +22,9 @@ def predict(
     confidence: Annotated[bool, typer.Option("--confidence", help="Also write the probability of the label.")] = False,
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how undecided the model is.")] = False,
     no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leave out the overlay pictures.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier call stopped, or with the images added since.")
+    ] = False,
     device: Device = None,
 ) -> None:
     """Label images at their own size: an indexed PNG, an overlay picture, optional maps, a manifest.
@@ -38,16 +41,21 @@ def predict(
     console = Console()
     predictor = Predictor(run, device or "auto")
     total = len(collect_images(images))
-    with counting(console, "predicting", total) as done:
-        outcome = predict_files(
-            predictor,
-            images,
-            out,
-            confidence=confidence,
-            uncertainty=uncertainty,
-            overlays=not no_overlay,
-            on_image=done,
-        )
+    try:
+        with counting(console, "predicting", total) as done:
+            outcome = predict_files(
+                predictor,
+                images,
+                out,
+                confidence=confidence,
+                uncertainty=uncertainty,
+                overlays=not no_overlay,
+                resume=resume,
+                on_image=done,
+            )
+    except KeyboardInterrupt:
+        console.print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
+        raise typer.Exit(130) from None
     console.print(f"[green]done[/] {outcome.written} of {total} images, listed in {outcome.manifest}", highlight=False)
     for name, error in outcome.failed.items():
         console.print(f"[red]left out[/] {name}: {error.found}", highlight=False)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import pointillist
-from pointillist.classes import hex_color
+from pointillist.classes import ClassSet, hex_color
 from pointillist.data.dataset import find_images
 from pointillist.data.images import read_image
-from pointillist.errors import ImageError, RunError
-from pointillist.files import make_folder, write_text
-from pointillist.inference.predictor import Predictor
+from pointillist.errors import ImageError, RunError, SaveError
+from pointillist.files import make_folder, read_text, write_text
+from pointillist.inference.predictor import Prediction, Predictor
 from pointillist.inference.writers.png import write_labels, write_map, write_overlay
 
 MANIFEST = "manifest.json"
+"""What was predicted; written when all is done."""
+
+LOG = "manifest.log"
+"""The same while it grows: a line of settings, then a line per image."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,13 @@ def predict_files(
     confidence: bool = False,
     uncertainty: bool = False,
     overlays: bool = True,
+    resume: bool = False,
     on_image: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Predict images and write, below `out`, a label PNG, an overlay picture and optional maps for each.
 
-    An image that cannot be read is listed in the manifest and does not stop the others.
+    An image that cannot be read is listed in the manifest and does not stop the others. What is done is noted image by
+    image, so that a batch that was interrupted, or to which images were added, can go on.
 
     Args:
         predictor: The model.
@@ -82,51 +93,143 @@ def predict_files(
         confidence: Also write `…_confidence.png`.
         uncertainty: Also write `…_uncertainty.png`.
         overlays: Write `…_overlay.jpg`.
+        resume: Leave out images that an earlier call with the same model and the same results has predicted into
+            `out`; one whose file has changed since is predicted again.
         on_image: Called with the name of each image that is done.
 
     Raises:
-        ImageError, DatasetError, RunError: See `collect_images`.
+        ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
+            a file from elsewhere, or, with `resume`, what is there is of another model or has other results.
         SaveError: A file could not be written.
     """
     images = collect_images(inputs)
+    wanted = {"overlay": overlays, "confidence": confidence, "uncertainty": uncertainty}
+    results = [kind for kind, chosen in wanted.items() if chosen]
+    settings = {"model_sha256": predictor.model.sha256, "results": results}
+    _spare_others(images, out, results)
     make_folder(out)
-    entries: list[dict[str, Any]] = []
+    entries = _done(out, settings) if resume else {}
     failed: dict[str, ImageError] = {}
+    log = out / LOG
+    write_text(log, "".join(json.dumps(line) + "\n" for line in (settings, *entries.values())))
     for name, path in images.items():
-        stem = PurePosixPath(name).with_suffix("")
-        target = out / stem.parent
-        try:
-            image = read_image(path)
-        except ImageError as error:
-            failed[name] = error
-            entries.append({"image": name, "error": error.found})
-        else:
-            prediction = predictor.predict(image, confidence=confidence, uncertainty=uncertainty)
-            make_folder(target)
-            files = {"labels": f"{stem}.png"}
-            write_labels(prediction.labels, predictor.classes, out / files["labels"])
-            if overlays:
-                files["overlay"] = f"{stem}_overlay.jpg"
-                write_overlay(image, prediction.labels, predictor.classes, out / files["overlay"])
-            for kind in ("confidence", "uncertainty"):
-                values = getattr(prediction, kind)
-                if values is not None:
-                    files[kind] = f"{stem}_{kind}.png"
-                    write_map(values, out / files[kind])
-            entries.append({"image": name, "height": image.shape[0], "width": image.shape[1], **files})
+        state = _state(path)
+        if name not in entries or entries[name]["state"] != state:
+            entries[name] = {"image": name, "state": state}
+            try:
+                image = read_image(path)
+            except ImageError as error:
+                failed[name] = error
+                entries[name]["error"] = error.found
+            else:
+                prediction = predictor.predict(image, confidence=confidence, uncertainty=uncertainty)
+                files = _files(name, results)
+                _write(prediction, image, predictor.classes, out, files)
+                entries[name] |= {"height": image.shape[0], "width": image.shape[1], **files}
+            _note(log, entries[name])
         if on_image is not None:
             on_image(name)
     manifest = out / MANIFEST
     content = {
         "pointillist": pointillist.__version__,
-        "model_sha256": predictor.model.sha256,
+        **settings,
         "classes": [
             {"index": index, "name": name, "color": hex_color(color)}
             for index, (name, color) in enumerate(zip(predictor.classes.names, predictor.classes.colors, strict=True))
         ],
         "maps": "confidence and uncertainty: 8-bit grey, 255 = 1",
         "protocol": predictor.model.protocol,
-        "images": entries,
+        "images": list(entries.values()),
     }
     write_text(manifest, json.dumps(content, indent=1) + "\n")
+    log.unlink()
     return Outcome(manifest, len(images) - len(failed), failed)
+
+
+def _files(name: str, results: Sequence[str]) -> dict[str, str]:
+    """Names below the output folder, by kind, of what is written for one image."""
+    stem = PurePosixPath(name).with_suffix("")
+    ends = {"overlay": "_overlay.jpg", "confidence": "_confidence.png", "uncertainty": "_uncertainty.png"}
+    return {"labels": f"{stem}.png", **{kind: f"{stem}{ends[kind]}" for kind in results}}
+
+
+def _spare_others(images: dict[str, Path], out: Path, results: Sequence[str]) -> None:
+    """Refuse an output folder in which a result would take the place of an image or of anybody else's file.
+
+    Raises:
+        RunError: With the file.
+    """
+    ours = any((out / name).is_file() for name in (LOG, MANIFEST))
+    # Links of folders count; a million images lie in few of them.
+    real: Callable[[Path], Path] = cache(Path.resolve)
+
+    def place(path: Path) -> str:
+        return os.path.normcase(real(path.parent) / path.name)
+
+    inputs = {place(path) for path in images.values()}
+    for name in images:
+        for file in _files(name, results).values():
+            path = out / file
+            if place(path) in inputs:
+                raise RunError("this image would be overwritten.", where=path, cure="Choose another --out.")
+            if not ours and path.is_file():
+                raise RunError("is there already, and not from a prediction.", where=path, cure="Choose another --out.")
+
+
+def _write(
+    prediction: Prediction, image: NDArray[np.uint8], classes: ClassSet, out: Path, files: dict[str, str]
+) -> None:
+    """Write the results of one image."""
+    make_folder((out / files["labels"]).parent)
+    write_labels(prediction.labels, classes, out / files["labels"])
+    if "overlay" in files:
+        write_overlay(image, prediction.labels, classes, out / files["overlay"])
+    for kind in ("confidence", "uncertainty"):
+        if kind in files:
+            write_map(getattr(prediction, kind), out / files[kind])
+
+
+def _done(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an earlier call has predicted, by image: from its log when it was interrupted, else from its manifest."""
+    file = next((out / name for name in (LOG, MANIFEST) if (out / name).is_file()), None)
+    if file is None:
+        return {}
+    try:
+        if file.name == LOG:
+            # A line that a power cut left torn is the last one, and its image is predicted again.
+            lines = [line for line in read_text(file, RunError).splitlines(keepends=True) if line.endswith("\n")]
+            earlier, *entries = (json.loads(line) for line in lines)
+        else:
+            earlier = json.loads(read_text(file, RunError))
+            entries = earlier["images"]
+        if {key: earlier[key] for key in settings} != settings:
+            raise RunError(
+                "is of another model, or of other results (overlay, confidence, uncertainty).",
+                where=file,
+                cure="Give the same model and options as before, another --out, or leave --resume out.",
+            )
+        whole = [entry for entry in entries if "error" not in entry]
+        kinds = ("labels", *settings["results"])
+        return {e["image"]: e for e in whole if all((out / e[kind]).is_file() for kind in kinds)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError("does not say what was predicted.", where=file, cure="Predict without --resume.") from error
+
+
+def _note(log: Path, entry: dict[str, Any]) -> None:
+    """Add a line to the log."""
+    try:
+        with log.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise SaveError(
+            f"could not be written ({error.strerror or error}).", where=log, cure="Free some space, then --resume."
+        ) from error
+
+
+def _state(path: Path) -> list[int] | None:
+    """Size and time of the last change of a file, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]

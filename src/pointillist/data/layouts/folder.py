@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -160,7 +160,6 @@ class Folder(Layout):
                 )
         items = tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items())
         folder = home / settings.paths.splits
-        names = SplitNames(images)
         split_files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
         points_file = home / settings.paths.points
         return Dataset(
@@ -168,10 +167,20 @@ class Folder(Layout):
             layout=self.name,
             classes=classes,
             items=items,
-            splits={path.stem: read_split(path, names) for path in split_files},
+            splits=_read_splits(split_files, images),
             masks=reader,
             points_file=points_file if points_file.exists() else None,
         )
+
+
+def _read_splits(files: Sequence[Path], images: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+    names = SplitNames(images)
+    splits = {path.stem: read_split(path, names) for path in files}
+    held = {name for split in ("val", "test") for name in splits.get(split, ())}
+    if held and "train" not in splits:
+        # Whoever lists only what is to be scored does not want it to be learnt from.
+        splits["train"] = tuple(name for name in images if name not in held)
+    return splits
 
 
 def _find_masks(home: Path, pattern: str, images: Mapping[str, Path]) -> dict[str, Path]:
