@@ -15,8 +15,8 @@ from studies import IMAGES, clicks_study, filters_study, sloppy_study, variants_
 ROOT = Path(__file__).parent.parent.parent
 COLUMNS = (
     "*% of full*: mIoU divided by that of `full` with the same seed. *agreement*: share of the pseudo-mask's pixels "
-    "that are right; *coverage*: share of a class's real pixels that have any label in it; both at the last step, on whole "
-    "training images, means over classes. *CPU-s per step*: processor time of a run divided by its steps."
+    "that are right; *coverage*: share of a class's real pixels that have any label in it; both at the last step, on "
+    "whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its steps."
 )
 ABLATION = (
     "`no-…`: without that part. `no-click-head-cautious`: the prediction makes the pseudo-masks, with weight 2 and "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from pointillist.annotator import label_files
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.session import Session
 from pointillist.data.layouts import load_dataset
-from pointillist.errors import DatasetError, PointillistError, PointsError, RunError
+from pointillist.errors import DatasetError, PointillistError, PointsError, RunError, SaveError
 from pointillist.points.formats.native import NativeCsv
 from tests.annotator.conftest import Hand, write_images
 from tests.conftest import write_tiny
@@ -201,6 +203,76 @@ def test_a_damaged_edit_stops_the_writing_not_the_clicking(hand: Hand, data: Pat
     hand.session.files.flush()
     assert set(rows(data)) == {("i0.png", 1, 1, "soil"), ("i0.png", 2, 2, "soil")}
     assert hand.session.csv_state() == {"current": True, "problem": None}
+
+
+def test_an_edit_that_is_taken_back_is_taken_back(hand: Hand, data: Path) -> None:
+    """Even where the file then is as we wrote it before."""
+    hand.add("point-01", 1, 1)
+    hand.session.files.flush()
+    before = (data / "points.csv").read_text()
+    append_leaf(data)
+    hand.session.files.flush()
+    (data / "points.csv").write_text(before)
+    hand.session.files.flush()
+    assert live(hand.session) == {("i0.png", 1, 1, "soil")}
+    assert (data / "points.csv").read_text() == before
+
+
+def test_a_file_is_read_when_it_rests(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what another program writes in place is no removal of the other half."""
+    hand.add("point-01", 1, 1)
+    hand.add("point-02", 2, 2)
+    hand.session.files.flush()
+    whole = (data / "points.csv").read_text() + "i2.png,9.0,9.0,leaf\n"
+    (data / "points.csv").write_text(whole[: whole.index("i0.png,2")])
+    copy, copies = shutil.copyfile, itertools.count()
+
+    def copy_and_go_on_writing(source: Path, target: Path) -> None:
+        copy(source, target)
+        if source == data / "points.csv" and next(copies) == 0:
+            source.write_text(whole)
+
+    monkeypatch.setattr(label_files.shutil, "copyfile", copy_and_go_on_writing)
+    hand.session.files.flush()
+    assert live(hand.session) == {("i0.png", 1, 1, "soil"), ("i0.png", 2, 2, "soil"), ("i2.png", 9, 9, "leaf")}
+
+
+def test_a_file_that_never_rests_is_told(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand.add("point-01", 1, 1)
+    hand.session.files.flush()
+    monkeypatch.setattr(label_files, "REST", 0.0)
+    append_leaf(data)
+    copy = shutil.copyfile
+
+    def copy_and_go_on_writing(source: Path, target: Path) -> None:
+        copy(source, target)
+        append_leaf(data)
+
+    monkeypatch.setattr(label_files.shutil, "copyfile", copy_and_go_on_writing)
+    with pytest.raises(SaveError, match="being written by another program"):
+        hand.session.files.flush()
+    monkeypatch.undo()
+    hand.session.files.flush()
+    assert hand.session.csv_state() == {"current": True, "problem": None}
+
+
+def test_a_failure_of_the_disk_is_told_and_passes(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand.add("point-01", 1, 1)
+    hand.session.files.flush()
+
+    def locked(path: Path) -> str:
+        raise PermissionError(13, "is locked by an editor", str(path))
+
+    monkeypatch.setattr(label_files, "_digest", locked)
+    assert hand.add("point-02", 2, 2).status == "done"
+    with pytest.raises(SaveError, match="locked by an editor"):
+        hand.session.files.flush()
+    assert "locked by an editor" in hand.session.csv_state()["problem"]["found"]
+    monkeypatch.undo()
+    hand.session.files.flush()
+    assert len(rows(data)) == 2
+    assert hand.session.files._thread is not None
+    assert hand.session.files._thread.is_alive()
 
 
 def test_a_removed_file_is_written_anew(hand: Hand, data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,40 @@ def test_merge_takes_points_along_also_those_that_come_later(hand: Hand) -> None
     hand.do("restore", point="point-03")
     assert {label for _, _, label in points(hand.session).values()} == {"class-soil"}
     assert len(points(hand.session)) == 4
+
+
+def test_a_merge_brings_back_a_class_that_somebody_removed(hand: Hand) -> None:
+    hand.classes("leaf")
+    hand.add("point-01", label="berry")
+    assert hand.do("class-remove", class_="class-leaf").status == "done"
+    assert hand.do("class-merge", class_="class-berry", into="class-leaf").status == "done"
+    tables = hand.session.store.reading()
+    assert {row.id for row in tables.classes()} == {"class-soil", "class-leaf"}
+    assert [label for *_, label, _ in tables.all_points()] == ["class-leaf"]
+    hand.session.files.flush()
+
+
+def test_a_point_comes_back_in_the_class_that_has_the_name_by_now(hand: Hand) -> None:
+    """One person adds a class, clicks and undoes both; another adds the class; the first one redoes both."""
+    car = {"class_": "class-car", "name": "car", "background": False}
+    hand.do("class-add", **car)
+    hand.add("point-01", label="car")
+    hand.do("delete", point="point-01")
+    hand.do("class-remove", class_="class-car")
+    hand.do("class-add", class_="class-car-2", name="car", background=False)
+    hand.do("class-add", **car)
+    assert hand.do("restore", point="point-01").status == "done"
+    assert [label for *_, label, _ in hand.session.store.reading().all_points()] == ["class-car-2"]
+    hand.session.files.flush()
+
+
+def test_connections_of_threads_that_ended_are_closed(hand: Hand) -> None:
+    store = hand.session.store
+    for _ in range(5):
+        reader = threading.Thread(target=store.reading)
+        reader.start()
+        reader.join()
+    assert sum(not thread.is_alive() for thread, _ in store._readers) <= 1
 
 
 def test_the_background_moves_with_a_merge(hand: Hand) -> None:

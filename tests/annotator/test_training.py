@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointillist.annotator.runs import Run
 from pointillist.annotator.session import Session
 from pointillist.annotator.work import Work
 from pointillist.errors import ConfigError
@@ -164,8 +167,8 @@ def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Pat
     first = Work(opened(data))
     run = first.session.folder.below("runs")
     (run / "0004.json").write_text(
-        '{"number": 4, "started": 1.0, "class_ids": ["x"], "settings": {}, "state": "running", "error": null, '
-        '"seconds": null}'
+        '{"number": 4, "started": 1.0, "class_ids": ["x"], "class_names": ["x"], "settings": {}, '
+        '"state": "running", "error": null, "seconds": null}'
     )
     first.engine.close()
     first.live.queue.close()
@@ -176,6 +179,21 @@ def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Pat
         second.trainer.start({"network.weights": "x"})
     second.engine.close()
     second.live.queue.close()
+
+
+def test_classes_that_change_while_a_training_starts_end_it(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
+    """The model's outputs are told by their place, so a model of other classes would be misread."""
+    session = opened(write_tiny(tmp_path / "tiny"))
+    session.files.flush()
+    rows = session.store.reading().classes()
+    ids, names = tuple(row.id for row in rows), (*(row.name for row in rows[:-1]), "as it was")
+    run = Run(1, session.folder.below("runs"), 1.0, ids, names, {})
+    run.save()
+    command = [sys.executable, "-m", "pointillist.annotator.training_process", str(session.folder.dataset_file), "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.wait(120) == 2
+    assert "the classes changed" in run.failure.read_text()
+    assert not run.folder.exists()
 
 
 def test_scores_order_images_and_clicks_reorder_them(data: Path, opened: Callable[[Path], Session]) -> None:

@@ -209,7 +209,9 @@ class Applier:
         tables.change_class(label, name=operation.name)
 
     def _merge(self, tables: Tables, client: str, operation: ops.ClassMerge, seq: int) -> None:
-        source, target = _known_class(tables, operation.class_), _known_class(tables, operation.into)
+        source = _known_class(tables, operation.class_)
+        # Somebody else may have removed it meanwhile.
+        target = _revived(tables, _known_class(tables, operation.into))
         if source == target:
             return
         rows = {row.id: row for row in tables.classes()}
@@ -275,6 +277,7 @@ def _known_class(tables: Tables, given: str) -> str:
 
 def _revived(tables: Tables, label: str) -> str:
     """The class that a point gets: a removed one comes back, or is the one that has its name by now."""
+    label = tables.class_id(label) or label
     removed = tables.sql.execute("SELECT name FROM classes WHERE id=? AND removed", (label,)).fetchone()
     if removed is None:
         return label

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -20,8 +21,8 @@ from pointillist.annotator.merging import merge_classes, merge_points, rows_of
 from pointillist.annotator.store import ClassRow, Store, Tables
 from pointillist.annotator.writer import Writer
 from pointillist.data.layouts.folder import DatasetFile
-from pointillist.errors import DatasetError, PointillistError
-from pointillist.files import read_text, read_yaml, write_text
+from pointillist.errors import DatasetError, PointillistError, SaveError
+from pointillist.files import read_text, read_yaml, replacing
 from pointillist.points.formats.native import NativeCsv, write_csv
 from pointillist.points.table import Point, PointTable
 from pointillist.schema import parse
@@ -32,8 +33,13 @@ PAUSE = 1.0
 LOOK = 3.0
 """Seconds between two looks at whether others have changed the files."""
 
+REST, TRIES = 0.1, 20
+"""Seconds for which a file that others write must not change before it is read, and how often that is tried."""
+
 BACKUPS = 20
 """Versions of a file changed by others that are kept."""
+
+_Content = TypeVar("_Content")
 
 
 class LabelFiles:
@@ -89,6 +95,13 @@ class LabelFiles:
         except PointillistError as error:
             self.problem = error
             raise
+        except (OSError, sqlite3.Error) as error:
+            self.problem = SaveError(
+                f"its label files could not be read or written ({error}).",
+                where=self._folder.root,
+                cure="Check that nothing locks points.csv and dataset.yaml, and that the disk has space left.",
+            )
+            raise self.problem from error
         finally:
             self._told()
 
@@ -119,29 +132,32 @@ class LabelFiles:
 
     def _flush(self) -> None:
         with self._lock:
-            rendered = False
-            # Rendering a million points takes seconds: what others write meanwhile is taken in too.
-            while not rendered or any(self._changed_by_others(*file) for file in self._files):
-                self._take_in_classes()
-                self._take_in_points()
-                tables = self._store.reading()
-                # Whatever comes after this number is written in the next round.
-                tables.sql.execute("BEGIN")
-                try:
-                    seq = tables.seq()
-                    described = self._render_classes(tables)
-                    points = self._render_points(tables)
-                finally:
-                    tables.sql.execute("COMMIT")
-                rendered = True
-            self._write_points(points)
-            if described is not None:
-                self._write("classes", self._folder.dataset_file, described)
-            self._written_seq = seq
-            looked = self._look()
-            # Only our own writing counts as seen, not an edit that came between it and the look.
-            self._seen = [] if any(self._changed_by_others(*file) for file in self._files) else looked
+            while not self._take_in_and_write():
+                pass  # Somebody wrote meanwhile.
             self.problem = None
+
+    def _take_in_and_write(self) -> bool:
+        """Bring files and store together; False where others wrote a file in the meantime, and nothing was replaced."""
+        self._take_in_classes()
+        self._take_in_points()
+        tables = self._store.reading()
+        # Whatever comes after this number is written in the next round.
+        tables.sql.execute("BEGIN")
+        try:
+            seq = tables.seq()
+            described = self._render_classes(tables)
+            points = self._render_points(tables)
+        finally:
+            tables.sql.execute("COMMIT")
+        if not self._write_points(points):
+            return False
+        if described is not None and not self._write("classes", self._folder.dataset_file, described):
+            return False
+        self._written_seq = seq
+        looked = self._look()
+        # Only our own writing counts as seen, not an edit that came between it and the look.
+        self._seen = [] if any(self._changed_by_others(*file) for file in self._files) else looked
+        return True
 
     @property
     def _files(self) -> tuple[tuple[str, Path], ...]:
@@ -172,10 +188,12 @@ class LabelFiles:
         write_csv(self._table(tables), following)
         return following
 
-    def _write_points(self, following: Path) -> None:
-        self._write("points", self._folder.points_file, following.read_text(encoding="utf-8"))
+    def _write_points(self, following: Path) -> bool:
+        if not self._write("points", self._folder.points_file, following.read_text(encoding="utf-8")):
+            return False
         # Only now: what others change is told from what stood in the file before them.
         following.replace(self._base)
+        return True
 
     @property
     def _base(self) -> Path:
@@ -185,13 +203,14 @@ class LabelFiles:
         path = self._folder.points_file
         if not self._changed_by_others("points", path):
             return
-        found = NativeCsv().read(path)
+        copy = self._copy_at_rest(path)
+        found = self._parsed(copy, path, NativeCsv().read)
         # What stood there before, if this very store wrote it; without it nothing counts as removed by hand.
         ours = self._base.is_file() and _digest(self._base) == self._store.fact("points written")
         before = Counter(rows_of(NativeCsv().read(self._base))) if ours else Counter()
-        self._back_up(path)
-        digest = _digest(path)
+        digest = _digest(copy)
         self._writer.submit(lambda tables: merge_points(tables, found, before, digest)).result()
+        shutil.copyfile(copy, self._base)
 
     # dataset.yaml
 
@@ -199,9 +218,11 @@ class LabelFiles:
         path = self._folder.dataset_file
         if not self._changed_by_others("classes", path):
             return
-        settings = parse(DatasetFile, read_yaml(path, DatasetError), DatasetError, path)
-        self._back_up(path)
-        digest = _digest(path)
+        copy = self._copy_at_rest(path)
+        settings = self._parsed(
+            copy, path, lambda file: parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
+        )
+        digest = _digest(copy)
         self._writer.submit(lambda tables: merge_classes(tables, settings, digest)).result()
 
     def _render_classes(self, tables: Tables) -> str | None:
@@ -236,23 +257,65 @@ class LabelFiles:
         ours = self._store.reading()
         return _digest(path) not in (ours.fact(f"{kind} written"), ours.fact(f"{kind} writing"))
 
-    def _write(self, kind: str, path: Path, text: str) -> None:
+    def _write(self, kind: str, path: Path, text: str) -> bool:
+        """Replace a file unless others have just changed it; whether it now has this text."""
         digest = hashlib.sha256(text.encode()).hexdigest()
-        facts = self._store.reading()
-        if path.is_file() and _digest(path) == digest == facts.fact(f"{kind} written"):
-            return
-        # Kept before the file is: whoever is killed in between knows the file for our own.
-        self._writer.submit(lambda tables: tables.set_fact(f"{kind} writing", digest)).result()
-        write_text(path, text)
-        self._writer.submit(lambda tables: tables.set_fact(f"{kind} written", digest)).result()
+        if self._changed_by_others(kind, path):
+            return False
+        there = _digest(path) if path.is_file() else ""
+        if there == digest == self._store.fact(f"{kind} written"):
+            return True
 
-    def _back_up(self, path: Path) -> None:
+        def about_to_write(tables: Tables) -> None:
+            tables.set_fact(f"{kind} written", there)
+            tables.set_fact(f"{kind} writing", digest)
+
+        # Kept before the file is: whoever is killed in between knows the file for our own.
+        self._writer.submit(about_to_write).result()
+        try:
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="\n")
+                if self._changed_by_others(kind, path):
+                    raise _ChangedMeanwhile
+        except _ChangedMeanwhile:
+            return False
+        self._writer.submit(lambda tables: tables.set_fact(f"{kind} written", digest)).result()
+        return True
+
+    def _copy_at_rest(self, path: Path) -> Path:
+        """A copy, among the backups, of a file that others write: of one state, and not of half a writing.
+
+        Raises:
+            SaveError: The file keeps changing.
+        """
         folder = self._folder.below("backups")
-        kept = sorted(folder.glob(f"{path.stem}-*{path.suffix}"))
+        kept = sorted(folder.glob(f"{path.stem}-{'[0-9]' * 6}{path.suffix}"))
         number = int(kept[-1].stem.rpartition("-")[2]) + 1 if kept else 1
-        shutil.copyfile(path, folder / f"{path.stem}-{number:06d}{path.suffix}")
-        for old in kept[: max(0, len(kept) + 1 - BACKUPS)]:
-            old.unlink(missing_ok=True)
+        copy = folder / f"{path.stem}-{number:06d}{path.suffix}"
+        for _ in range(TRIES):
+            before = path.stat()
+            time.sleep(REST)
+            shutil.copyfile(path, copy)
+            after = path.stat()
+            if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+                for old in kept[: max(0, len(kept) + 1 - BACKUPS)]:
+                    old.unlink(missing_ok=True)
+                return copy
+        copy.unlink()
+        raise SaveError("is being written by another program.", where=path, cure="Let that end; it is then read.")
+
+    @staticmethod
+    def _parsed(copy: Path, path: Path, read: Callable[[Path], _Content]) -> _Content:
+        """The content of a copy; one that cannot be read is no backup, and the error is the original's."""
+        try:
+            return read(copy)
+        except PointillistError as error:
+            copy.unlink()
+            raise type(error)(error.found, where=path, line=error.line, field=error.field, cure=error.cure) from error
+
+
+class _ChangedMeanwhile(Exception):
+    """Others wrote a file that was about to be replaced."""
 
 
 def _digest(path: Path) -> str:

@@ -48,7 +48,7 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
             point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
             tables.put_point(point, number=number, extra=dict(extra))
     tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
-    tables.set_fact("points written", digest)
+    _is_ours(tables, "points", digest)
 
 
 def rows_of(points: Iterable[Point]) -> list[Row]:
@@ -107,4 +107,10 @@ def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
     tables.set_fact("policy", policy if background else "none")
     seq = tables.seq() + 1
     tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
-    tables.set_fact("classes written", digest)
+    _is_ours(tables, "classes", digest)
+
+
+def _is_ours(tables: Tables, kind: str, digest: str) -> None:
+    """Note what a file has that was taken in; what was to be written before is in the past."""
+    tables.set_fact(f"{kind} written", digest)
+    tables.set_fact(f"{kind} writing", digest)

@@ -26,6 +26,7 @@ class Run:
         home: Folder of all runs.
         started: Seconds since 1970.
         class_ids: Ids of the classes at its start, in the order of the model's outputs.
+        class_names: What they were called then.
         settings: What the page asked for.
         state: How far it came.
         error: Why it failed, as the page reads it.
@@ -36,6 +37,7 @@ class Run:
     home: Path
     started: float
     class_ids: tuple[str, ...]
+    class_names: tuple[str, ...]
     settings: Mapping[str, Any]
     state: State = "starting"
     error: Mapping[str, Any] | None = None
@@ -76,6 +78,7 @@ class Run:
             "number": self.number,
             "started": self.started,
             "class_ids": list(self.class_ids),
+            "class_names": list(self.class_names),
             "settings": dict(self.settings),
             "state": self.state,
             "error": self.error,
@@ -96,7 +99,8 @@ def find_runs(folder: DataFolder) -> list[Run]:
     for path in sorted(home.glob("????.json")):
         try:
             content = json.loads(read_text(path, RunError))
-            found.append(Run(**{**content, "home": home, "class_ids": tuple(content["class_ids"])}))
+            listed = {key: tuple(content[key]) for key in ("class_ids", "class_names")}
+            found.append(Run(**{**content, "home": home, **listed}))
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"is damaged ({error}).", where=path, cure="Remove this file; the labels do not depend on it."

@@ -83,7 +83,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._lock = threading.Lock()
         try:
             self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -106,7 +106,7 @@ class Store:
     def close(self) -> None:
         """Close all connections; what was acknowledged is on the disk already."""
         with self._lock:
-            for connection in (*self._readers, self._writer):
+            for connection in (*(reader for _, reader in self._readers), self._writer):
                 with suppress(sqlite3.Error):
                     connection.close()
             self._readers.clear()
@@ -141,7 +141,12 @@ class Store:
             connection.execute("PRAGMA query_only=ON")
             self._local.connection = connection
             with self._lock:
-                self._readers.append(connection)
+                # The server's worker threads come and go; those that went need their files no more.
+                for thread, reader in self._readers:
+                    if not thread.is_alive():
+                        reader.close()
+                self._readers = [(thread, reader) for thread, reader in self._readers if thread.is_alive()]
+                self._readers.append((threading.current_thread(), connection))
         return Tables(connection)
 
     def fact(self, name: str) -> str:

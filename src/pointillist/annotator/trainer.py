@@ -86,8 +86,15 @@ class Trainer:
                 raise ConfigError(state["why"], field="labels", cure="Click some points of at least two classes.")
             self._files.flush()
             last = self._run.number if self._run is not None else 0
-            class_ids = tuple(row.id for row in self._session.store.reading().classes())
-            run = Run(last + 1, self._session.folder.below("runs"), time.time(), class_ids, dict(settings))
+            classes = self._session.store.reading().classes()
+            run = Run(
+                last + 1,
+                self._session.folder.below("runs"),
+                time.time(),
+                tuple(row.id for row in classes),
+                tuple(row.name for row in classes),
+                dict(settings),
+            )
             run.save()
             try:
                 with run.log.open("wb") as log:

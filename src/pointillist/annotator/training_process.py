@@ -41,6 +41,9 @@ def main(data: Path, number: int) -> int:
     console = Console(width=120, no_color=True)
     try:
         dataset = _only_inside(open_dataset(folder.dataset_file), set(folder.images))
+        if dataset.classes.names != run.class_names:
+            # The page would take the outputs of the model for other classes.
+            raise RunError("the classes changed while the training started.", cure="Start it again.")
         dataset = dataset.with_points(folder.points_file, "csv", strict=False)
         train_config(make_config(None, run.settings), dataset, run.folder, console=console)
     except KeyboardInterrupt:
