@@ -20,7 +20,7 @@ from pointillist.annotator.folder import open_folder
 from pointillist.annotator.security import FILE_BYTES, JSON_BYTES, Security
 from pointillist.annotator.serving import check_reach
 from pointillist.annotator.transfer import safe_name
-from pointillist.errors import ConfigError, DatasetError
+from pointillist.errors import ConfigError, DatasetError, PointsError
 from tests.annotator.conftest import Live, Serve, write_images
 
 TOKEN = "0123456789abcdefABCDEF"
@@ -83,7 +83,10 @@ def test_no_path_leads_out(live: Live, path: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../../evil.csv", "..\\..\\evil.csv", "/tmp/evil.csv", "a/../../evil.csv", "..", ".hidden.csv", "x\x00.csv"],
+    [
+        *("../../evil.csv", "..\\..\\evil.csv", "/tmp/evil.csv", "a/../../evil.csv", "..", ".hidden.csv", "x\x00.csv"),
+        *("C:evil.csv", "nul.csv", "a b (1).csv", "e" * 300 + ".csv"),
+    ],
 )
 def test_no_upload_name_leads_out(live: Live, data: Path, name: str) -> None:
     before = {path for path in data.parent.rglob("*") if ".pointillist" not in path.parts}
@@ -91,10 +94,36 @@ def test_no_upload_name_leads_out(live: Live, data: Path, name: str) -> None:
     after = {path for path in data.parent.rglob("*") if ".pointillist" not in path.parts}
     assert after - before <= {data / "points.csv"}
     assert not list((data / ".pointillist").glob("transfer/*"))
-    kept = safe_name(name)
-    assert "/" not in kept
-    assert "\\" not in kept
-    assert not kept.startswith(".")
+
+
+@pytest.mark.parametrize("last", ["my image (1).csv", ".hidden.csv", "a\u0308 [%2e].csv", "e" * 251 + ".csv"], ids=len)
+def test_an_upload_keeps_the_last_part_of_its_name_as_it_is(last: str) -> None:
+    for before in ("", "../../", "..\\..\\", "/tmp/", "C:\\", "a/../"):
+        assert safe_name(before + last) == last
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["", ".", "..", "...", " ", "a/", "a\\.."],
+        ["x\x00.csv", "x\n.csv", "x\x7f.csv", "x\x85.csv", "x\ud800.csv"],
+        ["C:evil.csv", "x.csv:stream.csv"],
+        ["nul.csv", "CON", "Aux.tar.csv", "com1 .csv", "LPT\u00b9.csv", "conin$.csv"],
+        ["e" * 252 + ".csv", "ä" * 126 + ".csv"],
+    ],
+    ids=["empty", "control", "colon", "reserved", "long"],
+)
+def test_upload_names_that_could_mean_another_place_are_refused(names: list[str]) -> None:
+    for name in names:
+        with pytest.raises(PointsError, match="cannot be kept under this name") as caught:
+            safe_name(name)
+        assert caught.value.cure.startswith("Rename the file")
+
+
+def test_a_refused_upload_name_is_told(live: Live) -> None:
+    answer = live.client.post("/api/import", params={"name": "clicks 12:30.csv"}, content=b"image,x,y,class\n")
+    assert answer.status_code == 422
+    assert "'clicks 12:30.csv'" in answer.json()["error"]["found"]
 
 
 def test_image_names_in_label_files_lead_nowhere(live: Live) -> None:

@@ -13,7 +13,7 @@ from pointillist.annotator.session import Session
 from pointillist.annotator.transfer import Transfer
 from pointillist.errors import PointsError
 from pointillist.points.formats import formats
-from tests.annotator.conftest import Hand, Serve
+from tests.annotator.conftest import Hand, Serve, write_images
 
 
 @pytest.fixture
@@ -98,6 +98,23 @@ def test_out_and_in_again(hand: Hand, transfer: Transfer, tmp_path: Path, name: 
     for (_, x, y, _, _), (_, wanted_x, wanted_y, _) in zip(found, expected, strict=True):
         assert abs(x - wanted_x) <= 0.5
         assert abs(y - wanted_y) <= 0.5
+
+
+@pytest.mark.parametrize("name", ["napari", "qupath", "point-png", "craid"])
+def test_files_called_like_their_images_may_have_any_name(data: Path, serve: Serve, name: str) -> None:
+    stems = ["my image (1)", "[b] 50% & c#", "a\u0308", "long" * 50]
+    for stem in stems:
+        write_images(data / "new", 1)
+        (data / "new" / "i0.png").rename(data / "images" / f"{stem}.png")
+    live = serve(data)
+    rows = "image,x,y,class\n" + "".join(f"{stem}.png,16.0,12.0,berry\n" for stem in stems)
+    live.client.post("/api/import", params={"name": "a.csv", "add_classes": 1}, content=rows.encode())
+    params = {"format": name} | {f"option.{key}": value for key, value in OPTIONS.get(name, {}).items()}
+    archive = zipfile.ZipFile(io.BytesIO(live.client.get("/api/export", params=params).content))
+    assert len(archive.namelist()) == len(stems)
+    for entry in archive.namelist():
+        told = live.client.post("/api/import", params={"name": entry} | params, content=archive.read(entry)).json()
+        assert (told["already_there"], told["rejected"], told["examples"]) == (1, 0, [])
 
 
 def test_a_format_that_cannot_hold_the_points_says_so(hand: Hand, transfer: Transfer) -> None:

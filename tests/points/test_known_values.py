@@ -248,6 +248,35 @@ def test_coco_keeps_what_it_does_not_know(tmp_path: Path) -> None:
     assert len(get_format("coco").read(path)) == 4
 
 
+def test_coco_keeps_the_annotations_of_images_that_are_not_written(tmp_path: Path) -> None:
+    """As when one split goes onto the file of the whole data set."""
+    foreign = {
+        "id": 20,
+        "image_id": 12,
+        "category_id": 5,
+        "keypoints": [3, 4, 2],
+        "bbox": [1, 1, 5, 5],
+        "segmentation": [[1, 1, 6, 1, 6, 6]],
+        "attributes": {"ripe": True},
+    }
+    old = COCO | {"annotations": [*COCO["annotations"], foreign]}  # type: ignore[misc]
+    path = write(tmp_path / "a.json", old)
+    get_format("coco").write(PointTable([Point("a.png", 7.5, 8.5, "berry")], listed=["a.png"]), path)
+    content = json.loads(path.read_text())
+    # Of the image that is written, the annotation with points that are gone goes.
+    assert content["annotations"] == old["annotations"][1:]  # type: ignore[index]
+    assert content["images"] == COCO["images"]
+
+
+def test_coco_does_not_overwrite_annotations_of_no_image(tmp_path: Path) -> None:
+    lost = {"id": 20, "image_id": 99, "category_id": 5, "keypoints": [3, 4, 2]}
+    path = write(tmp_path / "a.json", COCO | {"annotations": [lost]})
+    before = path.read_text()
+    with pytest.raises(PointsError, match="nothing has the id 99"):
+        get_format("coco").write(PointTable(listed=["a.png"]), path)
+    assert path.read_text() == before
+
+
 QUPATH = {
     "type": "FeatureCollection",
     "features": [

@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import time
+import unicodedata
 import uuid
 import zipfile
 from collections import defaultdict
@@ -33,6 +34,9 @@ EXAMPLES = 20
 
 MANY = 200
 """Images a change names one by one; with more, pages load everything again."""
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
+"""Names that mean a device on Windows, whatever their ending."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,25 @@ def describe_formats() -> list[dict[str, Any]]:
 
 
 def safe_name(given: str) -> str:
-    """The last part of a file name, with nothing in it that could lead anywhere.
+    """The last part of a file name, as it is: some formats know their image by it alone.
 
-    >>> safe_name("../../etc/pass wd.json"), safe_name("..")
-    ('pass_wd.json', 'labels')
+    >>> safe_name("../../etc/my image (1).json")
+    'my image (1).json'
+
+    Raises:
+        PointsError: It could mean another place than a new file in the upload's own folder.
     """
     last = given.replace("\\", "/").rpartition("/")[2]
-    kept = re.sub(r"[^\w.-]", "_", last).lstrip(".")[-120:]
-    return kept or "labels"
+    # Windows leaves out dots and blanks at the end, so a name of nothing else is the folder itself or the one above.
+    nothing = not last.strip(". ")
+    unprintable = any(unicodedata.category(character) in ("Cc", "Cs") for character in last)
+    if nothing or unprintable or ":" in last or _RESERVED.fullmatch(last) or len(last.encode()) > 255:
+        raise PointsError(
+            f"{last[:80]!r} cannot be kept under this name.",
+            field="name",
+            cure="Rename the file: at most 255 bytes, no colon or control character, and no name of a Windows device.",
+        )
+    return last
 
 
 class Transfer:
@@ -232,7 +247,7 @@ def check_upload_name(name: str) -> str:
     """A name to keep an upload under.
 
     Raises:
-        PointsError: Its ending is that of no label format.
+        PointsError: Its ending is that of no label format, or it could mean another place.
     """
     kept = safe_name(name)
     suffixes = {suffix for kind in formats().values() for suffix in kind.suffixes}

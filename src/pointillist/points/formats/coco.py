@@ -29,8 +29,9 @@ class Coco(PointFormat):
 
     COCO's own key points are whole pixels, and detectron2 adds 0.5 to them for the same reason; tools that export
     corner-based coordinates in this format (CVAT) need `origin=corner`. `v` = 0 means that the point is absent: it is
-    counted as skipped. Writing onto an existing file keeps its unknown keys, its other annotations, and key points of
-    several points that are all still there; what is new becomes one annotation per point.
+    counted as skipped. Writing onto an existing file keeps its unknown keys, its other annotations, all annotations of
+    images that are not among the written ones, and key points of several points that are all still there; what is new
+    becomes one annotation per point.
 
     Source: cocodataset.org, *Data format*, key point detection.
     """
@@ -100,10 +101,12 @@ class Coco(PointFormat):
             if annotation.maybe("keypoints") is not None:
                 points = [point for point in self._points(annotation, images, categories) if point is not None]
                 image = name_of[annotation.get("image_id").integer()]
-                here = Counter((image or "", p.label, p.x, p.y) for p in points)
-                if not here <= wanted:
-                    continue
-                wanted.subtract(here)
+                # Of an image that is not written nothing is known, so nothing of it may go.
+                if image is not None:
+                    here = Counter((image, p.label, p.x, p.y) for p in points)
+                    if not here <= wanted:
+                        continue
+                    wanted.subtract(here)
             kept.append(annotation.value)
         named_images = {name: identity for identity, name in name_of.items() if name is not None}
         named_categories = {node.get("name").text(): identity for identity, node in categories.items()}
