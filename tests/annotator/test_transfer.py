@@ -102,7 +102,7 @@ def test_out_and_in_again(hand: Hand, transfer: Transfer, tmp_path: Path, name: 
 
 @pytest.mark.parametrize("name", ["napari", "qupath", "point-png", "craid"])
 def test_files_called_like_their_images_may_have_any_name(data: Path, serve: Serve, name: str) -> None:
-    stems = ["my image (1)", "[b] 50% & c#", "a\u0308", "long" * 50]
+    stems = ["my image (1)", "[b] 50% & c#", "a\u0308", "Screenshot 1.30\u202fPM", "long" * 50]
     for stem in stems:
         write_images(data / "new", 1)
         (data / "new" / "i0.png").rename(data / "images" / f"{stem}.png")

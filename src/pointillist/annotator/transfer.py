@@ -8,7 +8,6 @@ import re
 import shutil
 import tempfile
 import time
-import unicodedata
 import uuid
 import zipfile
 from collections import defaultdict
@@ -24,6 +23,7 @@ from pointillist.annotator.store import PointRow, Tables
 from pointillist.errors import PointsError
 from pointillist.points.check import Checked, ImageNames, check_points
 from pointillist.points.formats import Surroundings, choose_format, formats, get_format
+from pointillist.points.formats.files import has_controls
 from pointillist.points.table import Point, PointTable
 
 CLIENT = "import"
@@ -77,8 +77,7 @@ def safe_name(given: str) -> str:
     last = given.replace("\\", "/").rpartition("/")[2]
     # Windows leaves out dots and blanks at the end, so a name of nothing else is the folder itself or the one above.
     nothing = not last.strip(". ")
-    unprintable = any(unicodedata.category(character) in ("Cc", "Cs") for character in last)
-    if nothing or unprintable or ":" in last or _RESERVED.fullmatch(last) or len(last.encode()) > 255:
+    if nothing or has_controls(last) or ":" in last or _RESERVED.fullmatch(last) or len(last.encode()) > 255:
         raise PointsError(
             f"{last[:80]!r} cannot be kept under this name.",
             field="name",

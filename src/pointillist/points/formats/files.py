@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 from pointillist.errors import PointsError
@@ -70,6 +71,11 @@ def first_file(path: Path, suffixes: tuple[str, ...]) -> Path | None:
     return path if path.suffix.lower() in suffixes else None
 
 
+def has_controls(name: str) -> bool:
+    """Whether a name holds control characters or halves of characters; blanks of any script are in order."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+
+
 class Outputs:
     """Chooses file names for a format that has one file per image, below one folder and nowhere else.
 
@@ -92,7 +98,7 @@ class Outputs:
         """
         single = self.path.suffix.lower() == self.suffix and not self.path.is_dir()
         parts = PurePosixPath(image).parts
-        if not parts or ".." in parts or image.startswith("/") or ":" in parts[0] or not image.isprintable():
+        if not parts or ".." in parts or image.startswith("/") or ":" in parts[0] or has_controls(image):
             raise PointsError(
                 f"{image!r} cannot become the name of a file.",
                 where=self.path,
