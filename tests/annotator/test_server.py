@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from pointillist.annotator import serving
 from pointillist.annotator.applying import Applier
 from pointillist.annotator.server import STATIC
 from pointillist.annotator.store import Store, Tables
-from pointillist.errors import SaveError
+from pointillist.errors import ConfigError, SaveError
 from tests.annotator.conftest import Live, Serve, write_images
 from tests.conftest import Cli
 
@@ -145,6 +147,23 @@ def test_a_stream_tells_what_others_do(live: Live) -> None:
     assert [change["point"]["id"] for change in told] == ["point-000001", "point-000002"]
 
 
+def test_operations_of_another_folder_change_nothing(live: Live, tmp_path: Path, serve: Serve) -> None:
+    other = serve(write_images(tmp_path / "other"))
+    own, foreign = (server.client.get("/api/project").json()["id"] for server in (live, other))
+    body = {"client": "tab-one-0", "ops": [SOIL, click(live, 1)]}
+    refused = other.client.post("/api/ops", json={**body, "folder": own})
+    assert refused.status_code == 409
+    error = refused.json()["error"]
+    assert (error["found"], error["field"]) == ("another folder is served at this address now.", "folder")
+    assert "kept" in error["cure"]
+    assert other.client.get("/api/project").json()["seq"] == 0
+    # Nothing is remembered of them either: where they belong they are new.
+    taken = live.client.post("/api/ops", json={**body, "folder": own})
+    assert [result["status"] for result in taken.json()["results"]] == ["done", "done"]
+    # And a page hears who is there before it sends anything.
+    assert [listen(server, "", 0)[0][1]["folder"] for server in (live, other)] == [own, foreign]
+
+
 def test_a_full_disk_keeps_nothing_and_says_so(live: Live) -> None:
     ops(live, SOIL)
     # SQLite itself refuses to grow, as on a full disk; pages that are there could still be filled.
@@ -201,6 +220,23 @@ def test_the_command_says_what_it_needs(cli: Cli, data: Path) -> None:
     assert (refused.code, "--token" in refused.err) == (2, True)
     refused = cli("annotate", data / "nowhere", "--no-browser")
     assert (refused.code, "no such folder" in refused.err) == (2, True)
+
+
+def test_a_port_in_use_is_left_to_who_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving.listen("127.0.0.1", 0) as first:
+        number = first.getsockname()[1]
+        monkeypatch.setattr(serving, "PORT", number)
+        with serving.listen("127.0.0.1", None) as second:
+            assert second.getsockname()[1] != number
+        with pytest.raises(ConfigError, match="--port"):
+            serving.listen("127.0.0.1", number)
+
+
+def test_windows_is_asked_for_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SO_REUSEADDR there lets a second server have a port that is in use.
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", ~socket.SO_REUSEADDR, raising=False)
+    assert serving.address_option("nt") == ~socket.SO_REUSEADDR
+    assert serving.address_option("posix") == socket.SO_REUSEADDR
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.driver import Annotator, Server, annotator, served, write_village
 
@@ -93,6 +93,148 @@ def test_another_folder_at_the_same_address_gets_nothing(browser: Browser, serve
         back.expect_points(1)
         back.expect_saved()
         server.expect_labels("road")
+
+
+def test_an_open_page_keeps_its_clicks_while_another_folder_is_served(
+    browser: Browser, server: Server, tmp_path: Path
+) -> None:
+    other_folder = write_village(tmp_path / "other", 2)
+    with annotator(browser, server) as person:
+        page = person.open().page
+        person.add_classes("road")
+        person.expect_saved()
+        server.kill()
+        person.add_classes("roof")
+        person.class_row("road").click()
+        for step in range(1, 4):
+            person.click(0.2 * step, 0.5)
+            person.expect_points(step)
+        expect(page.locator("#connection-text")).to_have_text("Offline, 4 kept here")
+
+        with served(other_folder, server.port) as other:
+            expect(page.locator("#connection-text")).to_have_text("Other folder, 4 kept here")
+            expect(page.locator(".toast.bad")).to_have_count(1)
+            expect(page.locator(".toast.bad")).to_contain_text("Another folder is served at this address now.")
+            expect(page.locator(".toast.bad")).to_contain_text("kept in this browser")
+            # From here on it is quiet, longer than the longest wait between two tries.
+            person.faults.found.clear()
+            person.click(0.8, 0.5)
+            person.expect_points(4)
+            expect(page.locator("#connection-text")).to_have_text("Other folder, 5 kept here")
+            # No image of the other folder gets in among those of this one.
+            page.get_by_role("button", name="Next image", exact=True).click()
+            expect(page.locator("#image-place")).to_have_text("1 of 4")
+            person.expect_points(4)
+            page.wait_for_timeout(6000)
+            person.expect_no_fault()
+            assert page.evaluate("Object.keys(localStorage).length") == 5
+            # The other folder's own page has nothing of it and hears nothing of it, nor the other way round.
+            stranger = Annotator(page.context.new_page(), other).open()
+            expect(stranger.page.get_by_text("Add your first class")).to_be_visible()
+            stranger.add_classes("tree")
+            for step in range(1, 5):
+                stranger.click(0.2 * step, 0.2)
+            stranger.expect_points(4)
+            stranger.expect_saved()
+            other.expect_labels(*["tree"] * 4)
+            stranger.expect_no_fault()
+            stranger.page.close()
+            expect(person.class_row("tree")).to_have_count(0)
+            person.expect_points(4)
+
+        server.start()
+        person.expect_saved()
+        server.expect_labels(*["road"] * 4)
+        expect(person.class_row("roof")).to_be_visible()
+        expect(page.locator(".toast")).to_have_text("The server is back, and everything is saved.")
+        # What happens in its folder reaches it again, however far the other folder had counted.
+        with annotator(browser, server) as someone:
+            someone.open().expect_points(4)
+            someone.click(0.5, 0.9)
+            person.expect_points(5)
+
+
+def test_a_page_that_is_told_of_another_folder_asks_once(person: Annotator) -> None:
+    # The request may be there before the page has heard who is.
+    page = person.page
+    person.add_classes("road")
+    person.expect_saved()
+    asked: list[str] = []
+    other = {"found": "another folder is served at this address now.", "cure": "Serve the page's own folder here."}
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=409, json={"error": other})
+
+    page.route("**/api/ops", refuse)
+    person.click(0.3, 0.5)
+    expect(page.locator("#connection-text")).to_have_text("Other folder, 1 kept here")
+    person.click(0.6, 0.5)
+    expect(page.locator("#connection-text")).to_have_text("Other folder, 2 kept here")
+    page.wait_for_timeout(6000)
+    assert len(asked) == 1
+    page.unroute("**/api/ops")
+    person.server.kill()
+    person.server.start()
+    person.expect_saved()
+    person.server.expect_labels("road", "road")
+    person.faults.found.clear()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<h1>Nothing here</h1>"),
+        (403, '{"message": "Forbidden"}'),
+        (405, '{"error": "no such method"}'),
+        (200, "<h1>Welcome</h1>"),
+        (200, '{"results": []}'),
+    ],
+)
+def test_no_other_program_at_the_address_takes_a_click(person: Annotator, status: int, body: str) -> None:
+    page = person.page
+    person.add_classes("road")
+    person.expect_saved()
+    page.route("**/api/ops", lambda route: route.fulfill(status=status, body=body))
+    person.click(0.5, 0.5)
+    expect(page.locator("#connection-text")).to_have_text("Not saved, 1 kept here")
+    expect(page.locator(".toast.bad")).to_contain_text(f"Something other than the annotator answers here ({status}).")
+    assert page.evaluate("Object.keys(localStorage).length") == 1
+    page.unroute("**/api/ops")
+    person.expect_saved()
+    person.expect_points(1)
+    person.server.expect_labels("road")
+    person.faults.found[:] = [fault for fault in person.faults.found if str(status) not in fault]
+
+
+def test_a_server_that_goes_by_another_name_takes_no_click(person: Annotator) -> None:
+    # Behind a tunnel another server may stand, which refuses whatever the page asks.
+    page = person.page
+    person.add_classes("road")
+    person.expect_saved()
+    door = {"found": "this server does not go by that name.", "cure": "Open the address that the command line shows."}
+    page.route("**/api/ops", lambda route: route.fulfill(status=403, json={"error": door}))
+    person.click(0.5, 0.5)
+    expect(page.locator("#connection-text")).to_have_text("Not saved, 1 kept here")
+    expect(page.locator(".toast.bad")).to_contain_text(door["found"])
+    page.unroute("**/api/ops")
+    person.expect_saved()
+    person.server.expect_labels("road")
+    person.faults.found[:] = [fault for fault in person.faults.found if "403" not in fault]
+
+
+def test_what_the_server_itself_refuses_goes(person: Annotator) -> None:
+    page = person.page
+    person.add_classes("road")
+    person.expect_saved()
+    refusal = {"found": "this cannot be.", "cure": "Do something else."}
+    page.route("**/api/ops", lambda route: route.fulfill(status=422, json={"error": refusal}))
+    person.click(0.5, 0.5)
+    expect(page.locator(".toast.bad")).to_contain_text("this cannot be.")
+    person.expect_points(0)
+    person.expect_saved()
+    assert page.evaluate("Object.keys(localStorage).length") == 0
+    person.faults.found[:] = [fault for fault in person.faults.found if "422" not in fault]
 
 
 def test_two_windows_see_each_other_and_lose_nothing(browser: Browser, server: Server) -> None:

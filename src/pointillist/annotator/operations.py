@@ -11,6 +11,8 @@ from pointillist.schema import Strict
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{8,40}$")]
 """Made by the page, so that an operation has its name before the server has heard of it."""
 
+FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+
 ImageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -142,8 +144,14 @@ LARGEST_BATCH = 500
 
 
 class Batch(Strict):
-    """Operations of one tab, in the order they were made."""
+    """Operations of one tab, in the order they were made.
 
+    Attributes:
+        folder: The folder they are meant for: an open page may find another one at its address. A program that has
+            just looked which one it is need not say.
+    """
+
+    folder: FolderId | None = None
     client: Id
     ops: Annotated[list[Operation], Field(min_length=1, max_length=LARGEST_BATCH)]
 

@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from pointillist.annotator.operations import Batch
 from pointillist.annotator.session import Session
+from pointillist.errors import RunError
 
 BEAT = 15.0
 """Seconds after which a silent event stream says that it is alive."""
@@ -30,6 +31,12 @@ def make(session: Session) -> APIRouter:
 
     @routes.post("/ops")
     async def apply(batch: Batch) -> dict[str, Any]:
+        if batch.folder not in (None, session.catalogue.folder_id):
+            raise RunError(
+                "another folder is served at this address now.",
+                field="folder",
+                cure="Serve the page's own folder here again: its clicks are kept in the browser until then.",
+            )
         seq, outcomes = await asyncio.wrap_future(session.submit(batch))
         return {"seq": seq, "results": [session.outcome(o) for o in outcomes], "cost": session.cost()}
 
@@ -54,7 +61,7 @@ async def _stream(session: Session, after: int | None) -> AsyncIterator[str]:
     sent: dict[str, str] = {}
     try:
         seq = (await run_in_threadpool(session.store.reading)).seq() if after is None else after
-        yield _event("hello", json.dumps({"seq": seq, "server": SERVER}))
+        yield _event("hello", json.dumps({"seq": seq, "server": SERVER, "folder": session.catalogue.folder_id}))
         while True:
             news.clear()
             more = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -100,6 +101,14 @@ def check_reach(host: str, token: str | None) -> None:
         )
 
 
+def address_option(system: str = os.name) -> int:
+    """Socket option with which a server has its port alone."""
+    if system == "posix":
+        return socket.SO_REUSEADDR  # the port is free again as soon as a server has ended
+    # The same option on Windows lets a second server have a port that is in use.
+    return int(socket.SO_EXCLUSIVEADDRUSE)  # type: ignore[attr-defined, unused-ignore]
+
+
 def listen(host: str, port: int | None) -> socket.socket:
     """A socket that listens.
 
@@ -110,7 +119,7 @@ def listen(host: str, port: int | None) -> socket.socket:
     for number in (PORT, 0) if port is None else (port,):
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, address_option(), 1)
             listener.bind((host, number))
             listener.listen(128)
         except OSError as error:

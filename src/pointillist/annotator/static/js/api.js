@@ -1,5 +1,8 @@
 /** Talking to the server this page came from; nobody else is asked. */
 
+/** Answers of the server that are not about the request itself: a token, a name or a folder is not the right one. */
+const NOT_NOW = [401, 403, 409, 429];
+
 /**
  * What went wrong, in the server's words: what was found and what to do about it.
  */
@@ -7,19 +10,32 @@ export class ApiError extends Error {
   /**
    * @param {number} status  0: no answer came
    * @param {{found: string, cure: string}} error
+   * @param {boolean} [ours]  Whether the annotator's server said so, and no other program at its address
    */
-  constructor(status, error) {
+  constructor(status, error, ours = true) {
     super(error.found);
     this.status = status;
     this.found = error.found;
     this.cure = error.cure;
+    this.ours = ours;
   }
 
-  /** Whether the same request may go through later: no answer, an overloaded server, a full disk, a missing token. */
+  /** Whether the same request may go through later: no answer, a full disk, another folder, another program. */
   get passing() {
-    return this.status === 0 || this.status === 401 || this.status === 429 || this.status >= 500;
+    return !this.ours || NOT_NOW.includes(this.status) || this.status >= 500;
   }
 }
+
+const KEPT = "Your clicks are kept in this browser. Start 'pointillist annotate' again; they are sent by themselves.";
+
+const silence = () => new ApiError(0, { found: "The server does not answer.", cure: KEPT }, false);
+
+/**
+ * An answer that the annotator's server never gives.
+ * @param {number} status
+ */
+export const stranger = (status) =>
+  new ApiError(status, { found: `Something other than the annotator answers here (${status}).`, cure: KEPT }, false);
 
 /**
  * @param {string} path  Below /api
@@ -32,26 +48,32 @@ export async function request(path, options = {}) {
   try {
     response = await fetch(`/api${path}`, { credentials: "same-origin", ...options });
   } catch {
-    throw new ApiError(0, {
-      found: "The server does not answer.",
-      cure: "Your clicks are kept in this browser. Start 'pointillist annotate' again; they are sent by themselves.",
-    });
+    throw silence();
   }
   if (response.ok) return response;
-  let error = { found: `The server answered ${response.status}.`, cure: "Reload the page." };
-  try {
-    error = (await response.json()).error ?? error;
-  } catch {
-    // A proxy's page instead of our JSON: the status is all there is to tell.
-  }
+  const error = (await content(response))?.error;
+  if (typeof error?.found !== "string" || typeof error.cure !== "string") throw stranger(response.status);
   throw new ApiError(response.status, error);
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<any>}
+ * @throws {ApiError} It is no JSON, or broke off
+ */
+async function content(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    throw error instanceof SyntaxError ? stranger(response.status) : silence();
+  }
 }
 
 /**
  * @param {string} path
  * @returns {Promise<any>}
  */
-export const get = async (path) => (await request(path)).json();
+export const get = async (path) => content(await request(path));
 
 /**
  * @param {string} path
@@ -70,7 +92,7 @@ export const send = (path, body) =>
  * @param {unknown} body
  * @returns {Promise<any>}
  */
-export const post = async (path, body) => (await send(path, body)).json();
+export const post = async (path, body) => content(await send(path, body));
 
 /**
  * Send a file's bytes as they are.
@@ -79,13 +101,13 @@ export const post = async (path, body) => (await send(path, body)).json();
  * @returns {Promise<any>}
  */
 export const upload = async (path, file) =>
-  (
+  content(
     await request(path, {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream", "X-Pointillist": "1" },
       body: file,
-    })
-  ).json();
+    }),
+  );
 
 /** A new id, as the server wants them: 32 digits. crypto.randomUUID is missing on plain-http addresses of a network. */
 export function newId() {

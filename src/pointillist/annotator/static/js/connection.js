@@ -36,26 +36,39 @@ export class Connection {
 
   #listen() {
     const source = new EventSource(`/api/events?after=${this.#seq}`);
-    source.addEventListener("open", () => this.#turn(true));
+    // Each connection begins with a hello, which says whose folder is served here now.
+    let ours = true;
     source.addEventListener("error", () => {
       this.#turn(false);
+      if (!ours) {
+        // The browser would ask whoever comes next for what follows the other folder's last number.
+        source.close();
+        this.queue.retry();
+      }
       // Browsers give up after an answer that is no stream of events, for instance while the server starts.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(), AGAIN);
     });
     source.addEventListener("hello", (event) => {
-      const { server } = JSON.parse(event.data);
+      const { server, folder } = JSON.parse(event.data);
+      ours = folder === this.queue.folder;
+      if (!ours) {
+        this.queue.hold();
+        return;
+      }
+      this.#turn(true);
       if (this.#server && server !== this.#server) this.onBack();
       this.#server = server;
     });
     source.addEventListener("change", (event) => {
+      if (!ours) return;
       const change = JSON.parse(event.data);
       this.#seq = Math.max(this.#seq, change.seq);
       this.store.heard(change);
     });
     for (const name of ["training", "model", "next", "csv"]) {
-      source.addEventListener(name, (event) =>
-        this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data)),
-      );
+      source.addEventListener(name, (event) => {
+        if (ours) this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data));
+      });
     }
     window.addEventListener("pagehide", () => source.close(), { once: true });
   }
@@ -78,13 +91,17 @@ export class Connection {
       saving: "Saving…",
       offline: waiting ? `Offline, ${waiting} kept here` : "Offline",
       refused: waiting ? `Not saved, ${waiting} kept here` : "Not saved",
+      elsewhere: waiting ? `Other folder, ${waiting} kept here` : "Other folder",
     };
     const text = words[state];
     if (byId("connection-text").textContent !== text) byId("connection-text").textContent = text;
-    box.dataset.state = state;
+    box.dataset.state = state === "elsewhere" ? "refused" : state;
     box.title = queue.problem ? `${queue.problem.found} ${queue.problem.cure}` : "";
     const trouble = queue.problem?.found ?? "";
-    if (trouble && trouble !== this.#told) toast(/** @type {any} */ (queue.problem), "bad");
+    if (trouble && trouble !== this.#told) {
+      takeBack(this.#told);
+      toast(/** @type {any} */ (queue.problem), "bad");
+    }
     if (trouble) this.#told = trouble;
     else if (this.#told && state === "saved") {
       takeBack(this.#told);

@@ -78,6 +78,12 @@ store.on("points project current selected", () => viewer.redraw());
  * @param {{id: string, name: string, region?: import("./store.js").Region | null}} item  With a place to look at
  */
 async function open({ id, name, region = null }) {
+  const { queue } = store;
+  if (queue?.problem && queue.state === "elsewhere") {
+    // The list may by now name images of the other folder; a click on one would have no place in this one.
+    toast(queue.problem, "bad");
+    return;
+  }
   wanted = name;
   await orTell(() => store.open(id));
   if (store.image?.id !== id || !region) return;

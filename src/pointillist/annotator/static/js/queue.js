@@ -1,21 +1,26 @@
 /**
  * Operations that the server has not acknowledged yet. They stand in this browser's storage before they are sent and
  * leave it when the server has them on disk, so a lost connection, a killed server or a closed page loses none.
- * The server knows each operation by its id: sending one twice does no harm.
+ * The server knows each operation by its id: sending one twice does no harm. It takes those of its own folder alone.
  *
  * @typedef {{id: string, kind: string, [key: string]: any}} Operation
  * @typedef {{key: string, client: string, op: Operation}} Entry
  * @typedef {{id: string, status: "done" | "repeated" | "kept" | "rejected", seq: number | null, point: any, error: any}} Result
  */
 
-import { ApiError, post } from "./api.js";
+import { ApiError, post, stranger } from "./api.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 4000;
 
+const ELSEWHERE = new ApiError(409, {
+  found: "Another folder is served at this address now.",
+  cure: "Clicks on this page are kept in this browser, and sent when its folder is served here again. Reload the page to work in the other folder.",
+});
+
 export class Queue {
   /** @type {Entry[]} */ entries = [];
-  /** @type {"saved" | "saving" | "offline" | "refused"} */ state = "saved";
+  /** @type {"saved" | "saving" | "offline" | "refused" | "elsewhere"} */ state = "saved";
   /** @type {ApiError | null} */ problem = null;
   /** @type {(entry: Entry, result: Result) => void} */ onResult = () => {};
   /** @type {(answer: any) => void} */ onAnswer = () => {};
@@ -26,6 +31,7 @@ export class Queue {
   #timer = 0;
   #counter = 0;
   #single = false;
+  /** @type {boolean} Nothing is sent, because another folder is served here */ #held = false;
 
   /**
    * Take over what an earlier page of the same folder left behind.
@@ -34,6 +40,7 @@ export class Queue {
    * @param {number} limit  Most operations per request
    */
   constructor(folder, client, limit) {
+    this.folder = folder;
     this.prefix = `pointillist/${folder}/`;
     this.client = client;
     this.limit = limit;
@@ -69,6 +76,10 @@ export class Queue {
   /** Send what is waiting, in order; on trouble, try again later. */
   async flush() {
     if (this.#sending) return;
+    if (this.#held) {
+      this.onState();
+      return;
+    }
     clearTimeout(this.#timer);
     this.#sending = true;
     try {
@@ -80,6 +91,10 @@ export class Queue {
       this.#become("saved");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (this.#held || (error.ours && error.status === 409)) {
+        this.hold();
+        return;
+      }
       this.problem = error;
       this.#become(error.status === 0 ? "offline" : "refused");
       this.#timer = window.setTimeout(() => void this.flush(), this.#wait);
@@ -89,21 +104,33 @@ export class Queue {
     }
   }
 
+  /** Another folder is served here: keep everything, and ask no more until `retry`. */
+  hold() {
+    this.#held = true;
+    clearTimeout(this.#timer);
+    this.problem = ELSEWHERE;
+    this.#become("elsewhere");
+  }
+
   /** Try at once, because the connection is back. */
   retry() {
+    this.#held = false;
     this.#wait = FIRST_WAIT;
     void this.flush();
   }
 
   async #sendBatch() {
+    const { folder } = this;
     const { client } = this.entries[0];
     const limit = this.#single ? 1 : this.limit;
     let count = 0;
     while (count < limit && this.entries[count]?.client === client) count++;
     const batch = this.entries.slice(0, count);
     try {
-      const answer = await post("/ops", { client, ops: batch.map((entry) => entry.op) });
-      const results = new Map(answer.results.map((/** @type {Result} */ result) => [result.id, result]));
+      const answer = await post("/ops", { folder, client, ops: batch.map((entry) => entry.op) });
+      const results = new Map(answer?.results?.map((/** @type {Result} */ result) => [result.id, result]));
+      // Only what the answer speaks of is the server's.
+      if (batch.some((entry) => !results.has(entry.op.id))) throw stranger(200);
       for (const entry of batch) this.#settle(entry, /** @type {Result} */ (results.get(entry.op.id)));
       this.#single = false;
       this.onAnswer(answer);
@@ -132,7 +159,7 @@ export class Queue {
     this.onResult(entry, result);
   }
 
-  /** @param {"saved" | "saving" | "offline" | "refused"} state */
+  /** @param {Queue["state"]} state */
   #become(state) {
     this.state = state;
     if (state === "saved" || state === "saving") this.problem = null;
