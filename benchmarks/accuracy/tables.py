@@ -19,13 +19,11 @@ COLUMNS = (
     "whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its steps."
 )
 ABLATION = (
-    "`no-…`: without that part. `no-click-head-cautious`: the prediction makes the pseudo-masks, with weight 2 and "
-    "confidence 0.7, which were best then. `euclidean`: in place of the geodesic distance. `gaussian-fields`: in place "
-    "of the competing filter."
+    "`no-…`: without that part. `euclidean`: in place of the geodesic distance. `gaussian-fields`: in place of the "
+    "competing filter."
 )
 CEILINGS = (
     "`points-drawn-evenly`: `points`, with as many clicks drawn evenly from all labelled pixels. "
-    "`shares-and-extent-known`: `single-stage` knows the share of each class and how far it reaches from its clicks. "
     "`wrong-put-right`: each wrong pixel of its pseudo-masks gets its true class."
 )
 LEVERS = (
@@ -90,7 +88,7 @@ def main() -> None:
         "The comparison on images held out of the training split",
         results,
         "held-out",
-        lambda runs: [*variants_table(runs, OURS), "", ABLATION],
+        lambda runs: variants_table(runs, OURS),
     )
     page += section(
         "What `single-stage` has to guess, told by the masks",
