@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image
 from pointillist.annotator import live as live_module
 from pointillist.annotator.engine import EngineClient
 from pointillist.annotator.engine_process import Engine
-from pointillist.annotator.jobs import Clicks, LayerJob, LookJob
+from pointillist.annotator.jobs import Clicks, Failure, LayerJob, LookJob
 from pointillist.annotator.layer import GAMMA, PLAIN, PROGRESS, SPREAD, Knowledge, layer_labels, layer_png
 from pointillist.annotator.layer_queue import LayerQueue
 from pointillist.annotator.live import Live
@@ -210,6 +211,26 @@ def test_too_large_images_get_the_largest_layer_that_is_affordable(hand: Hand, m
     assert 150 < full.size[0] * full.size[1] <= 200
     assert not full.exact
     live.queue.close()
+
+
+def test_the_end_of_one_process_fails_no_job_of_the_next() -> None:
+    before = set(threading.enumerate())
+    engine = EngineClient()
+    engine.start()
+    (listener,) = set(threading.enumerate()) - before
+    future: Future[object] = Future()
+    with engine._lock:  # so that the listener learns of the end when the next process runs already
+        assert engine._process is not None
+        engine._process.kill()
+        engine._process.join()
+        engine._ensure()
+        engine._pending[1] = future
+    listener.join(30)
+    assert not listener.is_alive()
+    assert not future.done()
+    engine.close()
+    # The end of its own process is what ends a job.
+    assert isinstance(future.result(30), Failure)
 
 
 def test_over_the_wire(data: Path, serve: Serve) -> None:

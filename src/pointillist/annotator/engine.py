@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -76,7 +77,9 @@ class EngineClient:
                     continue
                 with self._lock:
                     if number in self._pending and self._connection is not None:
-                        self._connection.send((number, DROP))
+                        # A process that has just ended answers nothing; its listener ends the waiting.
+                        with suppress(OSError):
+                            self._connection.send((number, DROP))
                 result = future.result()
             if isinstance(result, Failure):
                 raise RunError(result.found, cure=result.cure)
@@ -100,25 +103,28 @@ class EngineClient:
             process = context.Process(target=_main, args=(theirs,), name="annotator-engine", daemon=True)
             process.start()
             theirs.close()
-            self._process, self._connection = process, ours
-            threading.Thread(target=self._listen, args=(ours,), name="annotator-engine", daemon=True).start()
+            # Jobs of the process before are its listener's business, which may still have to notice its end.
+            self._process, self._connection, self._pending = process, ours, {}
+            listener = threading.Thread(
+                target=self._listen, args=(ours, self._pending), name="annotator-engine", daemon=True
+            )
+            listener.start()
         return self._connection
 
-    def _listen(self, connection: Connection) -> None:
+    def _listen(self, connection: Connection, pending: dict[int, Future[Any]]) -> None:
         while True:
             try:
                 number, result = connection.recv()
             except (EOFError, OSError):
                 break
             with self._lock:
-                future = self._pending.pop(number, None)
+                future = pending.pop(number, None)
             if future is not None:
                 future.set_result(result)
         with self._lock:
-            lost, self._pending = self._pending, {}
             if self._connection is connection:
                 self._connection = None
-        for future in lost.values():
+        for future in pending.values():
             future.set_result(_DIED)
 
 
