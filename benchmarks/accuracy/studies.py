@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from runs import HEADLINE, METHODS, OURS, RESULTS, Run, chosen, mean_sd, names
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
@@ -49,7 +49,7 @@ def plot(path: Path, title: str, x_label: str, lines: dict[str, list[tuple[float
         axes.plot(xs, ys, marker="o", color=color, label=name)
     if log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator([25, 50, 100, 200]))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set(title=title, xlabel=x_label, ylabel="mIoU")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -181,6 +182,14 @@ def test_a_page_that_is_told_of_another_folder_asks_once(person: Annotator) -> N
     person.faults.found.clear()
 
 
+def click_answered_with(person: Annotator, **answer: Any) -> None:
+    """Click once, where somebody answers so in place of the server."""
+    person.add_classes("road")
+    person.expect_saved()
+    person.page.route("**/api/ops", lambda route: route.fulfill(**answer))
+    person.click(0.5, 0.5)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -193,10 +202,7 @@ def test_a_page_that_is_told_of_another_folder_asks_once(person: Annotator) -> N
 )
 def test_no_other_program_at_the_address_takes_a_click(person: Annotator, status: int, body: str) -> None:
     page = person.page
-    person.add_classes("road")
-    person.expect_saved()
-    page.route("**/api/ops", lambda route: route.fulfill(status=status, body=body))
-    person.click(0.5, 0.5)
+    click_answered_with(person, status=status, body=body)
     expect(page.locator("#connection-text")).to_have_text("Not saved, 1 kept here")
     expect(page.locator(".toast.bad")).to_contain_text(f"Something other than the annotator answers here ({status}).")
     assert page.evaluate("Object.keys(localStorage).length") == 1
@@ -210,11 +216,8 @@ def test_no_other_program_at_the_address_takes_a_click(person: Annotator, status
 def test_a_server_that_goes_by_another_name_takes_no_click(person: Annotator) -> None:
     # Behind a tunnel another server may stand, which refuses whatever the page asks.
     page = person.page
-    person.add_classes("road")
-    person.expect_saved()
     door = {"found": "this server does not go by that name.", "cure": "Open the address that the command line shows."}
-    page.route("**/api/ops", lambda route: route.fulfill(status=403, json={"error": door}))
-    person.click(0.5, 0.5)
+    click_answered_with(person, status=403, json={"error": door})
     expect(page.locator("#connection-text")).to_have_text("Not saved, 1 kept here")
     expect(page.locator(".toast.bad")).to_contain_text(door["found"])
     page.unroute("**/api/ops")
@@ -225,11 +228,8 @@ def test_a_server_that_goes_by_another_name_takes_no_click(person: Annotator) ->
 
 def test_what_the_server_itself_refuses_goes(person: Annotator) -> None:
     page = person.page
-    person.add_classes("road")
-    person.expect_saved()
     refusal = {"found": "this cannot be.", "cure": "Do something else."}
-    page.route("**/api/ops", lambda route: route.fulfill(status=422, json={"error": refusal}))
-    person.click(0.5, 0.5)
+    click_answered_with(person, status=422, json={"error": refusal})
     expect(page.locator(".toast.bad")).to_contain_text("this cannot be.")
     person.expect_points(0)
     person.expect_saved()

@@ -254,15 +254,18 @@ class LabelFiles:
     def _changed_by_others(self, kind: str, path: Path) -> bool:
         if not path.is_file():
             return False  # a file that was removed is written anew
-        ours = self._store.reading()
-        return _digest(path) not in (ours.fact(f"{kind} written"), ours.fact(f"{kind} writing"))
+        return not self._ours(kind, _digest(path))
+
+    def _ours(self, kind: str, digest: str) -> bool:
+        facts = self._store.reading()
+        return digest in (facts.fact(f"{kind} written"), facts.fact(f"{kind} writing"))
 
     def _write(self, kind: str, path: Path, text: str) -> bool:
         """Replace a file unless others have just changed it; whether it now has this text."""
         digest = hashlib.sha256(text.encode()).hexdigest()
-        if self._changed_by_others(kind, path):
-            return False
         there = _digest(path) if path.is_file() else ""
+        if there and not self._ours(kind, there):
+            return False
         if there == digest == self._store.fact(f"{kind} written"):
             return True
 
