@@ -13,32 +13,11 @@ from PIL import Image
 from pointillist.errors import PointsError
 from pointillist.points.formats import Surroundings, get_format
 from pointillist.points.table import Point, PointTable
+from tests.points.tool_files import COCO, LABELME, write
 
 
 def values(table: PointTable) -> list[tuple[str, float, float, str]]:
     return [(point.image, point.x, point.y, point.label) for point in table]
-
-
-def write(path: Path, content: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-LABELME = {
-    "version": "5.4.1",
-    "flags": {"reviewed": True},
-    "shapes": [
-        {"label": "berry", "points": [[10.25, 20.5]], "group_id": 3, "shape_type": "point", "flags": {"ripe": True}},
-        {"label": "leaf", "points": [[1, 1], [9, 1], [9, 9]], "group_id": None, "shape_type": "polygon", "flags": {}},
-        {"label": "soil", "points": [[-4.0, 5.0]], "group_id": None, "shape_type": "point", "flags": {}},
-    ],
-    "imagePath": "..\\images\\a.png",
-    "imageData": None,
-    "imageHeight": 60,
-    "imageWidth": 90,
-    "season": "autumn",
-}
 
 
 def test_labelme(tmp_path: Path) -> None:
@@ -55,34 +34,6 @@ def test_labelme_in_subfolders(tmp_path: Path) -> None:
     table = get_format("labelme").read(tmp_path)
     assert table.listed == ("east/a.png", "west/a.png")
     assert table.images == ("east/a.png",)
-
-
-def test_labelme_keeps_what_it_does_not_know(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", LABELME)
-    points = [Point("a.png", 10.25, 20.5, "berry"), Point("a.png", 7.5, 8.5, "soil")]
-    get_format("labelme").write(PointTable(points), tmp_path)
-    content = json.loads(path.read_text())
-    assert {key: content[key] for key in content if key != "shapes"} == {
-        key: LABELME[key] for key in LABELME if key != "shapes"
-    }
-    assert content["shapes"][:2] == LABELME["shapes"][:2]  # type: ignore[index]
-    assert [shape["label"] for shape in content["shapes"]] == ["berry", "leaf", "soil"]
-    assert content["shapes"][2]["points"] == [[7.5, 8.5]]
-
-
-def test_labelme_does_not_overwrite_what_it_cannot_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", '{"shapes": [')
-    with pytest.raises(PointsError, match="not valid JSON"):
-        get_format("labelme").write(PointTable([Point("a.png", 1, 1, "soil")]), tmp_path)
-    assert path.read_text() == '{"shapes": ['
-
-
-def test_labelme_points_to_the_image(tmp_path: Path) -> None:
-    about = Surroundings({}, lambda _: (60, 90), lambda name: tmp_path / "images" / name)
-    get_format("labelme").write(PointTable([Point("sub/a.png", 1, 1, "soil")]), tmp_path / "labels", about)
-    content = json.loads((tmp_path / "labels" / "sub" / "a.json").read_text())
-    assert content["imagePath"] == "../../images/sub/a.png"
-    assert (content["imageHeight"], content["imageWidth"]) == (60, 90)
 
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
@@ -185,29 +136,6 @@ def test_label_studio_addresses(tmp_path: Path, address: str, name: str) -> None
     assert get_format("label-studio").read(path).images == (name,)
 
 
-COCO = {
-    "info": {"description": "mine", "year": 2024},
-    "licenses": [{"id": 1, "name": "CC"}],
-    "images": [
-        {"id": 11, "file_name": "photos/a.png", "width": 90, "height": 60, "date_captured": "yesterday"},
-        {"id": 12, "file_name": "photos/b.png", "width": 90, "height": 60},
-    ],
-    "categories": [{"id": 5, "name": "berry", "supercategory": "fruit", "keypoints": ["stem", "tip"], "skeleton": []}],
-    "annotations": [
-        {
-            "id": 1,
-            "image_id": 11,
-            "category_id": 5,
-            "keypoints": [10, 20, 2, 30, 40, 1],
-            "num_keypoints": 2,
-            "mood": "ok",
-        },
-        {"id": 2, "image_id": 11, "category_id": 5, "keypoints": [0, 0, 0, 7, 8, 2], "num_keypoints": 1},
-        {"id": 9, "image_id": 12, "category_id": 5, "bbox": [1, 1, 5, 5]},
-    ],
-}
-
-
 def test_coco(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", COCO)
     table = get_format("coco").read(path)
@@ -222,59 +150,6 @@ def test_coco(tmp_path: Path) -> None:
     assert [point.label for point in named] == ["stem", "tip", "tip"]
     corner = get_format("coco", {"origin": "corner"}).read(path)
     assert (next(iter(corner)).x, next(iter(corner)).y) == (10.0, 20.0)
-
-
-def test_coco_keeps_what_it_does_not_know(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", COCO)
-    points = [
-        *(Point("a.png", x, y, "berry") for x, y in ((10.5, 20.5), (30.5, 40.5))),
-        *(Point("c.png", 1.5, 2.5, "leaf"), Point("b.png", 3.5, 4.5, "berry")),
-    ]
-    about = Surroundings({}, {"c.png": (6, 8)}.get)
-    get_format("coco").write(PointTable(points, listed=["a.png", "b.png", "c.png"]), path, about)
-    content = json.loads(path.read_text())
-    assert (content["info"], content["licenses"]) == (COCO["info"], COCO["licenses"])
-    # Images keep the names and keys they have; only what is new is added.
-    assert content["images"][:2] == COCO["images"]
-    assert content["images"][2:] == [{"id": 13, "file_name": "c.png", "width": 8, "height": 6}]
-    assert content["categories"][0] == COCO["categories"][0]  # type: ignore[index]
-    assert (content["categories"][1]["id"], content["categories"][1]["name"]) == (6, "leaf")
-    kept, box, *added = content["annotations"]
-    assert (kept, box) == (COCO["annotations"][0], COCO["annotations"][2])  # type: ignore[index]
-    assert [(a["id"], a["image_id"], a["category_id"], a["keypoints"]) for a in added] == [
-        (10, 13, 6, [1.0, 2.0, 2]),
-        (11, 12, 5, [3.0, 4.0, 2]),
-    ]
-    assert len(get_format("coco").read(path)) == 4
-
-
-def test_coco_keeps_the_annotations_of_images_that_are_not_written(tmp_path: Path) -> None:
-    """As when one split goes onto the file of the whole data set."""
-    foreign = {
-        "id": 20,
-        "image_id": 12,
-        "category_id": 5,
-        "keypoints": [3, 4, 2],
-        "bbox": [1, 1, 5, 5],
-        "segmentation": [[1, 1, 6, 1, 6, 6]],
-        "attributes": {"ripe": True},
-    }
-    old = COCO | {"annotations": [*COCO["annotations"], foreign]}  # type: ignore[misc]
-    path = write(tmp_path / "a.json", old)
-    get_format("coco").write(PointTable([Point("a.png", 7.5, 8.5, "berry")], listed=["a.png"]), path)
-    content = json.loads(path.read_text())
-    # Of the image that is written, the annotation with points that are gone goes.
-    assert content["annotations"] == old["annotations"][1:]  # type: ignore[index]
-    assert content["images"] == COCO["images"]
-
-
-def test_coco_does_not_overwrite_annotations_of_no_image(tmp_path: Path) -> None:
-    lost = {"id": 20, "image_id": 99, "category_id": 5, "keypoints": [3, 4, 2]}
-    path = write(tmp_path / "a.json", COCO | {"annotations": [lost]})
-    before = path.read_text()
-    with pytest.raises(PointsError, match="nothing has the id 99"):
-        get_format("coco").write(PointTable(listed=["a.png"]), path)
-    assert path.read_text() == before
 
 
 QUPATH = {
