@@ -24,6 +24,7 @@ ABLATION = (
 )
 CEILINGS = (
     "`points-drawn-evenly`: `points`, with as many clicks drawn evenly from all labelled pixels. "
+    "`shares-and-extent-known`: `single-stage` knows the share of each class and how far it reaches from its clicks. "
     "`wrong-put-right`: each wrong pixel of its pseudo-masks gets its true class."
 )
 LEVERS = (
@@ -88,7 +89,7 @@ def main() -> None:
         "The comparison on images held out of the training split",
         results,
         "held-out",
-        lambda runs: variants_table(runs, OURS),
+        lambda runs: [*variants_table(runs, OURS), "", ABLATION],
     )
     page += section(
         "What `single-stage` has to guess, told by the masks",
