@@ -12,7 +12,7 @@ import pointillist
 ROOT = Path(pointillist.__file__).parent
 
 FLOORS = [
-    {"errors"},
+    {"errors", "version"},
     {"files", "schema", "registry"},
     {"classes"},
     {"points"},

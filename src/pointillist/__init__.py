@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from pointillist.version import __version__
 
 if TYPE_CHECKING:
     from pointillist.api import Predictor, evaluate, load, read_image, train
@@ -45,6 +45,7 @@ __all__ = [
     "PointillistError",
     "Predictor",
     "PseudoMaskGenerator",
+    "__version__",
     "evaluate",
     "load",
     "read_image",

@@ -68,7 +68,7 @@ def train(
         console: Where progress is shown; nowhere when None.
 
     Raises:
-        PointillistError: With what was found, where, and the cure.
+        PointillistError: With what was found, where, and the hint.
     """
     chosen = {
         "method": method,

@@ -48,43 +48,43 @@ class ClassSet:
             raise DatasetError(
                 f"{len(self.names)} class(es) are listed; a segmentation needs at least two.",
                 field="classes",
-                cure="List every class, background included.",
+                hint="List every class, background included.",
             )
         if len(self.names) > IGNORE:
             raise DatasetError(
                 f"{len(self.names)} classes are listed; label maps hold at most {IGNORE}.",
                 field="classes",
-                cure="Merge or drop some.",
+                hint="Merge or drop some.",
             )
         for name in self.names:
             if not name or name != name.strip() or any(ord(c) < 32 for c in name):
                 raise DatasetError(
                     f"{name!r} is no usable class name.",
                     field="classes",
-                    cure="Use a name without leading or trailing blanks or control characters.",
+                    hint="Use a name without leading or trailing blanks or control characters.",
                 )
         twice = {name for name in self.names if self.names.count(name) > 1}
         if twice:
             raise DatasetError(
-                f"{sorted(twice)[0]!r} is listed twice.", field="classes", cure="Give every class its own name."
+                f"{sorted(twice)[0]!r} is listed twice.", field="classes", hint="Give every class its own name."
             )
         if len(self.colors) != len(self.names):
             raise DatasetError(
                 f"{len(self.colors)} colours for {len(self.names)} classes.",
                 field="classes",
-                cure="Give one colour per class, or none at all.",
+                hint="Give one colour per class, or none at all.",
             )
         if (self.background is None) != (self.policy == "none"):
             raise DatasetError(
                 f"Background class {self.background!r} does not go with the policy {self.policy!r}.",
                 field="background",
-                cure="Name a background class for 'points' and 'border', none for 'none'.",
+                hint="Name a background class for 'points' and 'border', none for 'none'.",
             )
         if 0 <= self.ignore_index < len(self.names):
             raise DatasetError(
                 f"ignore_index {self.ignore_index} is also the index of {self.names[self.ignore_index]!r}.",
                 field="ignore_index",
-                cure="Choose a value no class has; 255 is the custom of the field.",
+                hint="Choose a value no class has; 255 is the custom of the field.",
             )
 
     @classmethod
@@ -134,7 +134,7 @@ class ClassSet:
     @staticmethod
     def _find(names: tuple[str, ...], name: str) -> int:
         if name not in names:
-            raise DatasetError(f"{name!r} is not a class.", field="classes", cure=nearest(name, names))
+            raise DatasetError(f"{name!r} is not a class.", field="classes", hint=nearest(name, names))
         return names.index(name)
 
 
@@ -147,12 +147,12 @@ def parse_color(color: Color | str) -> Color:
     if isinstance(color, str):
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
             raise DatasetError(
-                f"{color!r} is no colour.", field="color", cure="Write it as '#rrggbb', for example '#c81e3c'."
+                f"{color!r} is no colour.", field="color", hint="Write it as '#rrggbb', for example '#c81e3c'."
             )
         red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
         return red, green, blue
     if len(color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in color):
-        raise DatasetError(f"{color!r} is no colour.", field="color", cure="Give red, green and blue in 0..255.")
+        raise DatasetError(f"{color!r} is no colour.", field="color", hint="Give red, green and blue in 0..255.")
     return color
 
 

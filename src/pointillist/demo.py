@@ -71,7 +71,7 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
     """
     results_file, report = out / "results.json", out / "report.html"
     if out.exists() and any(out.iterdir()) and not (out / "data" / "synthetic.json").is_file():
-        raise RunError("exists and is no earlier demo.", where=out, cure="Choose another --out.")
+        raise RunError("exists and is no earlier demo.", where=out, hint="Choose another --out.")
     make_folder(out)
     data = out / "data"
     if not data.exists():

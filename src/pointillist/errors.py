@@ -19,7 +19,7 @@ class PointillistError(Exception):
         where: File or folder it was found in.
         line: 1-based line of a text file.
         field: Column, key path (`shapes[3].points`) or argument.
-        cure: What the user can do, as one imperative sentence.
+        hint: What the user can do, as one imperative sentence.
     """
 
     def __init__(
@@ -29,14 +29,14 @@ class PointillistError(Exception):
         where: str | Path | None = None,
         line: int | None = None,
         field: str | None = None,
-        cure: str,
+        hint: str,
     ) -> None:
         self.found = found
         self.where = None if where is None else str(where)
         self.line = line
         self.field = field
-        self.cure = cure
-        super().__init__(f"{self.place}: {found} {cure}" if self.place else f"{found} {cure}")
+        self.hint = hint
+        super().__init__(f"{self.place}: {found} {hint}" if self.place else f"{found} {hint}")
 
     @property
     def place(self) -> str:
@@ -82,7 +82,7 @@ class TensorError(PointillistError, ValueError):
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """A cure for a misspelt name: the nearest valid one, or all of them.
+    """A hint for a misspelt name: the nearest valid one, or all of them.
 
     >>> nearest("singel-stage", ["full", "points", "single-stage"])
     "Did you mean 'single-stage'? Valid: full, points, single-stage."

@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise SaveError(
             f"could not be written ({error.strerror or error}).",
             where=path,
-            cure="Check that the folder exists, may be written to and has space left.",
+            hint="Check that the folder exists, may be written to and has space left.",
         ) from error
     finally:
         if temporary is not None:
@@ -67,7 +67,7 @@ def make_folder(path: Path) -> Path:
         raise SaveError(
             f"this folder could not be made ({error.strerror or error}).",
             where=path,
-            cure="Choose another place, or free this one.",
+            hint="Choose another place, or free this one.",
         ) from error
     return path
 
@@ -82,16 +82,16 @@ def read_text(path: Path, kind: type[PointillistError], *, max_bytes: int = 2**3
         size = path.stat().st_size
         if size > max_bytes:
             raise kind(
-                f"has {size:,} bytes; at most {max_bytes:,} are read.", where=path, cure="Is this the right file?"
+                f"has {size:,} bytes; at most {max_bytes:,} are read.", where=path, hint="Is this the right file?"
             )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise kind(
-            f"byte {error.start} is not UTF-8 text.", where=path, cure="Save the file with UTF-8 encoding."
+            f"byte {error.start} is not UTF-8 text.", where=path, hint="Save the file with UTF-8 encoding."
         ) from error
     except OSError as error:
         raise kind(
-            f"could not be read ({error.strerror or error}).", where=path, cure="Check the path and its permissions."
+            f"could not be read ({error.strerror or error}).", where=path, hint="Check the path and its permissions."
         ) from error
 
 
@@ -110,8 +110,8 @@ def read_yaml(path: Path, kind: type[PointillistError]) -> dict[str, Any]:
             f"is not valid YAML: {getattr(error, 'problem', None) or error}.",
             where=path,
             line=None if mark is None else mark.line + 1,
-            cure="Mend that line; indentation and colons matter.",
+            hint="Mend that line; indentation and colons matter.",
         ) from error
     if not isinstance(content, dict):
-        raise kind("holds no 'key: value' lines.", where=path, cure="See the README for an example.")
+        raise kind("holds no 'key: value' lines.", where=path, hint="See the README for an example.")
     return content

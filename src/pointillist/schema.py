@@ -34,14 +34,14 @@ def parse(model: type[Model], values: Mapping[str, Any], kind: type[PointillistE
         location = [part for part in first["loc"] if isinstance(part, str | int)]
         path = ".".join(str(part) for part in location)
         if first["type"] == "extra_forbidden":
-            found, cure = "there is no such setting.", _nearest_key(model, location)
+            found, hint = "there is no such setting.", _nearest_key(model, location)
         else:
             message = first["msg"].removeprefix("Value error, ")
             found = f"found {_brief(first['input'])}: {message[:1].lower()}{message[1:]}."
-            cure = "Correct this value."
+            hint = "Correct this value."
             if first["type"] == "missing":
-                found, cure = "this setting is missing.", "Add it."
-        raise kind(found, where=where, field=path, cure=cure) from error
+                found, hint = "this setting is missing.", "Add it."
+        raise kind(found, where=where, field=path, hint=hint) from error
 
 
 def _brief(value: Any) -> str:

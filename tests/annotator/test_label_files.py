@@ -294,7 +294,7 @@ def test_killed_between_the_file_and_the_note_about_it(
 
     def submit_until_written(work: Callable[..., object]) -> object:
         if (data / "points.csv").read_text().endswith("i0.png,2.0,2.0,soil\n"):
-            raise RunError("killed here.", cure="")
+            raise RunError("killed here.", hint="")
         return real(work)
 
     monkeypatch.setattr(hand.session.writer, "submit", submit_until_written)

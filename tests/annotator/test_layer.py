@@ -158,7 +158,7 @@ def test_a_failure_reaches_who_asked() -> None:
     queue: LayerQueue[str] = LayerQueue()
 
     def fail(_wanted: Callable[[], bool]) -> str:
-        raise RunError("no.", cure="Try again.")
+        raise RunError("no.", hint="Try again.")
 
     with pytest.raises(RunError):
         queue.submit("tab-one", "fast", fail).result(30)

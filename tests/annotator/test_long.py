@@ -183,7 +183,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(data: Path) -> None:
             assert tab.unanswered, "the disk was never full"
             refused = client.post("/api/ops", json={"client": tab.name, "ops": tab.unanswered})
             assert refused.status_code == 507
-            assert refused.json()["error"]["cure"]
+            assert refused.json()["error"]["hint"]
             # It still shows what it has.
             assert client.get("/api/project").json()["images"]["points"] > 100
         server.kill()
@@ -325,7 +325,7 @@ def test_nonsense_is_refused_politely(data: Path) -> None:
                 answer = client.get(rng.choice(queries), params={rng.choice(keys): text})
             assert answer.status_code != 500, (number, answer.request.url, answer.request.content[:300])
             if answer.status_code >= 400:
-                assert set(answer.json()["error"]) == {"found", "where", "field", "cure"}
+                assert set(answer.json()["error"]) == {"found", "where", "field", "hint"}
         assert points_of(client, images) == {"point-good": (images[0], 1.5, 2.5, CLASSES[0])}
         names = {c["name"] for c in client.get("/api/project").json()["classes"]}
         assert names == {"soil", "berry"}

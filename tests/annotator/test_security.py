@@ -117,7 +117,7 @@ def test_upload_names_that_could_mean_another_place_are_refused(names: list[str]
     for name in names:
         with pytest.raises(PointsError, match="cannot be kept under this name") as caught:
             safe_name(name)
-        assert caught.value.cure.startswith("Rename the file")
+        assert caught.value.hint.startswith("Rename the file")
 
 
 def test_a_refused_upload_name_is_told(live: Live) -> None:
@@ -372,7 +372,7 @@ def test_undeclared_bytes_are_counted_as_they_come(live: Live, data: Path) -> No
     try:
         answer = live.client.post("/api/ops", content=endless(), headers={"content-type": "application/json"})
         assert answer.status_code == 413
-        assert answer.json()["error"]["cure"]
+        assert answer.json()["error"]["hint"]
     except (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
         pass  # the server hung up while there was more to send, which will do
     assert sent < 20 * JSON_BYTES
@@ -492,8 +492,8 @@ def test_errors_tell_nothing_about_this_machine(data: Path, serve: Serve, monkey
     assert [answer.status_code for answer in answers] == [422, 422, 500, 404, 400, 422, 422, 405]
     for answer in answers:
         error = answer.json()["error"]
-        assert set(error) == {"found", "where", "field", "cure"}
+        assert set(error) == {"found", "where", "field", "hint"}
         assert error["found"]
-        assert error["cure"]
+        assert error["hint"]
         for secret in (str(data.parent), "Traceback", "ZeroDivisionError", os.path.expanduser("~/"), ".py"):  # noqa: PTH111
             assert secret not in answer.text

@@ -103,7 +103,7 @@ def test_a_rejected_operation_says_what_to_do(live: Live) -> None:
     results = ops(live, SOIL, click(live, 1, x=99), click(live, 2)).json()["results"]
     assert [result["status"] for result in results] == ["done", "rejected", "done"]
     error = results[1]["error"]
-    assert (error["field"], error["cure"]) == ("x, y", "Click inside the image.")
+    assert (error["field"], error["hint"]) == ("x, y", "Click inside the image.")
     assert results[1]["seq"] is None
 
 
@@ -155,7 +155,7 @@ def test_operations_of_another_folder_change_nothing(live: Live, tmp_path: Path,
     assert refused.status_code == 409
     error = refused.json()["error"]
     assert (error["found"], error["field"]) == ("another folder is served at this address now.", "folder")
-    assert "kept" in error["cure"]
+    assert "kept" in error["hint"]
     assert other.client.get("/api/project").json()["seq"] == 0
     # Nothing is remembered of them either: where they belong they are new.
     taken = live.client.post("/api/ops", json={**body, "folder": own})
@@ -173,7 +173,7 @@ def test_a_full_disk_keeps_nothing_and_says_so(live: Live) -> None:
         ops(live, *[{**op, "id": f"{op['id']}-{n}", "point": f"{op['point']}-{n}"} for op in many]) for n in range(5)
     ]
     assert refused[-1].status_code == 507
-    assert "acknowledged" in refused[-1].json()["error"]["cure"]
+    assert "acknowledged" in refused[-1].json()["error"]["hint"]
     acknowledged = sum(500 for answer in refused if answer.status_code == 200)
     assert live.client.get("/api/project").json()["images"]["points"] == acknowledged
     # Room again: the same request goes through, once.

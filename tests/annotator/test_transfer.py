@@ -48,7 +48,7 @@ def test_every_point_is_accounted_for(hand: Hand, transfer: Transfer, tmp_path: 
     assert told["added_classes"] == (["leaf"] if add_classes else [])
     expected = {"unknown image": 1, "outside image": 1, "duplicate": 1}
     assert told["reasons"] == expected if add_classes else expected | {"unknown class": 1}
-    assert all(example["found"] and example["cure"] for example in told["examples"])
+    assert all(example["found"] and example["hint"] for example in told["examples"])
     assert counted(hand.session) == 1 + told["imported"]
     # A second time everything is there.
     again = transfer.take_in(file, None, {}, add_classes=add_classes)
@@ -166,7 +166,7 @@ def test_files_that_cannot_be_read_change_nothing(
     assert answer.status_code == 422
     error = answer.json()["error"]
     assert error["found"]
-    assert error["cure"]
+    assert error["hint"]
     assert "root:" not in answer.text
     assert live.client.get("/api/project").json()["images"]["points"] == 0
     assert not list((data / ".pointillist" / "transfer").glob("*"))

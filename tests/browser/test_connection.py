@@ -161,7 +161,7 @@ def test_a_page_that_is_told_of_another_folder_asks_once(person: Annotator) -> N
     person.add_classes("road")
     person.expect_saved()
     asked: list[str] = []
-    other = {"found": "another folder is served at this address now.", "cure": "Serve the page's own folder here."}
+    other = {"found": "another folder is served at this address now.", "hint": "Serve the page's own folder here."}
 
     def refuse(route: Route) -> None:
         asked.append(route.request.url)
@@ -216,7 +216,7 @@ def test_no_other_program_at_the_address_takes_a_click(person: Annotator, status
 def test_a_server_that_goes_by_another_name_takes_no_click(person: Annotator) -> None:
     # Behind a tunnel another server may stand, which refuses whatever the page asks.
     page = person.page
-    door = {"found": "this server does not go by that name.", "cure": "Open the address that the command line shows."}
+    door = {"found": "this server does not go by that name.", "hint": "Open the address that the command line shows."}
     click_answered_with(person, status=403, json={"error": door})
     expect(page.locator("#connection-text")).to_have_text("Not saved, 1 kept here")
     expect(page.locator(".toast.bad")).to_contain_text(door["found"])
@@ -228,7 +228,7 @@ def test_a_server_that_goes_by_another_name_takes_no_click(person: Annotator) ->
 
 def test_what_the_server_itself_refuses_goes(person: Annotator) -> None:
     page = person.page
-    refusal = {"found": "this cannot be.", "cure": "Do something else."}
+    refusal = {"found": "this cannot be.", "hint": "Do something else."}
     click_answered_with(person, status=422, json={"error": refusal})
     expect(page.locator(".toast.bad")).to_contain_text("this cannot be.")
     person.expect_points(0)

@@ -207,14 +207,14 @@ def test_bad_data_is_one_clear_message(case: str, cli: Cli, tiny_data: Path, tmp
     assert done.code == 2, done.err
     assert found in done.err
     assert more in done.err
-    assert "cure" in done.err
+    assert "hint" in done.err
     assert "Traceback" not in done.err
     assert not (out / "model").exists(), "something half was written"
     if "image" in case and case != "truncated image":
         assert not out.exists()
 
 
-def test_after_the_cure_the_same_command_works(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
+def test_after_the_hint_the_same_command_works(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
     path = tiny_data / "images" / "tiny_0.png"
     whole = path.read_bytes()
     truncate_image(tiny_data)

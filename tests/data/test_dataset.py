@@ -36,7 +36,7 @@ def test_missing_and_empty_folders_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(DatasetError, match="holds no images") as caught:
         find_images(tmp_path / "images")
-    assert ".jpg" in caught.value.cure
+    assert ".jpg" in caught.value.hint
 
 
 def test_names_are_any_text(tmp_path: Path, save) -> None:
@@ -122,14 +122,14 @@ def test_wrong_split_lines_are_named(tmp_path: Path, text: str, message: str, li
 def test_a_split_line_that_differs_in_case_or_extension_is_cured(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         split(tmp_path, "A.JPG\n")
-    assert "'a.jpg'" in caught.value.cure
+    assert "'a.jpg'" in caught.value.hint
 
 
 def test_a_split_line_that_fits_several_images_names_them(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         split(tmp_path, "c\n")
-    assert "Tile 1/c.png" in caught.value.cure
-    assert "Tile 2/c.png" in caught.value.cure
+    assert "Tile 1/c.png" in caught.value.hint
+    assert "Tile 2/c.png" in caught.value.hint
 
 
 # The folder.
@@ -162,10 +162,10 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(berries: Path) -> No
     assert error.field in ("clases", "classes")
     error = refusal(berries, classes=["soil", "berry"], ignore_indx=3)
     assert error.field == "ignore_indx"
-    assert "'ignore_index'" in error.cure
+    assert "'ignore_index'" in error.hint
     assert error.where == str(berries / "dataset.yaml")
     error = refusal(berries, classes=["soil", "berry"], paths={"image": "x"})
-    assert "'paths.images'" in error.cure
+    assert "'paths.images'" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_written_dataset_file_reads_back(tmp_path: Path, save) -> None:
 def test_a_split_that_does_not_exist_names_the_nearest(berries: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         load_dataset(berries).split("vall")
-    assert "Did you mean 'val'?" in caught.value.cure
+    assert "Did you mean 'val'?" in caught.value.hint
 
 
 # Opening.
@@ -329,10 +329,10 @@ def test_what_is_no_data_set(tmp_path: Path, berries: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no known layout fits") as caught:
         load_dataset(tmp_path / "empty")
-    assert "pointillist init" in caught.value.cure
+    assert "pointillist init" in caught.value.hint
     with pytest.raises(DatasetError, match="'fodler' is no layout") as caught:
         load_dataset(berries, layout="fodler")
-    assert "Did you mean 'folder'?" in caught.value.cure
+    assert "Did you mean 'folder'?" in caught.value.hint
 
 
 @pytest.mark.parametrize("outer", ["", "more"])
@@ -342,8 +342,8 @@ def test_the_folder_above_a_data_set_says_where_it_is(berries: Path, tmp_path: P
     berries.rename(above / outer / "berries")
     with pytest.raises(DatasetError) as caught:
         load_dataset(above)
-    assert str(above / outer / "berries") in caught.value.cure
-    assert "'folder'" in caught.value.cure
+    assert str(above / outer / "berries") in caught.value.hint
+    assert "'folder'" in caught.value.hint
 
 
 def test_a_folder_of_plain_images_without_a_dataset_file(tmp_path: Path, save) -> None:

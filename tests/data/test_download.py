@@ -130,7 +130,7 @@ def test_it_goes_on_another_day(server: Server, tmp_path: Path) -> None:
     server.drop_after = [123_456] + [0] * 9
     with pytest.raises(DatasetError, match=r"failed 3 times.*123,456 bytes are there") as caught:
         fetch(server, tmp_path / "a.bin", attempts=3)
-    assert "goes on where it stopped" in caught.value.cure
+    assert "goes on where it stopped" in caught.value.hint
     assert not (tmp_path / "a.bin").exists()
     server.drop_after, server.asked = [], []
     fetch(server, tmp_path / "a.bin")
@@ -190,7 +190,7 @@ def test_server_errors_are_tried_again_and_refusals_are_not(server: Server, tmp_
     with pytest.raises(DatasetError, match="404") as caught:
         fetch(server, tmp_path / "b.bin")
     assert len(server.asked) == 1
-    assert "--mirror" in caught.value.cure
+    assert "--mirror" in caught.value.hint
 
 
 def test_no_server_at_all(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_full_disk_is_an_error_and_the_rest_comes_later(
         full_disk(patch, after=300_000)
         with pytest.raises(SaveError, match="No space left") as caught:
             fetch(server, tmp_path / "a.bin")
-    assert "goes on from here" in caught.value.cure
+    assert "goes on from here" in caught.value.hint
     assert not (tmp_path / "a.bin").exists()
     server.asked = []
     fetch(server, tmp_path / "a.bin")

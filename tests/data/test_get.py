@@ -89,7 +89,7 @@ def test_a_release_of_another_form_is_noticed(camvid: Entry, mirror: tuple[str, 
 def test_what_only_the_user_can_fetch_says_how(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be fetched by a program") as caught:
         get(CATALOGUE["cityscapes"], tmp_path / "out")
-    assert "Register" in caught.value.cure
+    assert "Register" in caught.value.hint
     assert not (tmp_path / "out").exists()
 
 
@@ -109,7 +109,7 @@ def test_parts_that_need_another_tool_are_fetched_and_left_to_the_user(
 def test_an_unknown_name_has_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         find_entry("voc2102")
-    assert "Did you mean 'voc2012'?" in caught.value.cure
+    assert "Did you mean 'voc2012'?" in caught.value.hint
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATALOGUE))

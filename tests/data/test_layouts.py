@@ -290,7 +290,7 @@ def test_windows_without_rasterio_name_the_extra(inria: Path, monkeypatch: pytes
     dataset = load_dataset(inria)  # listing needs no more than the headers
     with pytest.raises(ImageError, match="needs rasterio") as caught:
         read_image(dataset.items[0].image)
-    assert "pip install 'pointillist[geo]'" in caught.value.cure
+    assert "pip install 'pointillist[geo]'" in caught.value.hint
     with pytest.raises(MaskError, match="needs rasterio"):
         labels(dataset, dataset.split("train")[0].name)
 
@@ -402,7 +402,7 @@ def test_a_tree_that_fits_two_layouts_must_be_named(save: Save, voc: Path) -> No
     save(voc / "trainannot/a.png", np.zeros((4, 6), np.uint8))
     with pytest.raises(DatasetError, match="fits several layouts: camvid, voc") as caught:
         load_dataset(voc)
-    assert "--layout" in caught.value.cure
+    assert "--layout" in caught.value.hint
 
 
 def test_every_layout_refuses_an_empty_folder_with_its_path(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_palette_masks_and_what_is_none(tmp_path: Path) -> None:
     np.testing.assert_array_equal(reader.read(save(tmp_path / "p.png", LABELS, palette=True), (2, 3)), LABELS)
     with pytest.raises(MaskError, match="kind 'L'") as caught:
         reader.read(save(tmp_path / "m.png", LABELS), (2, 3))
-    assert "masks: color, index or palette" in caught.value.cure
+    assert "masks: color, index or palette" in caught.value.hint
     np.testing.assert_array_equal(MaskReader(CLASSES, "index").read(tmp_path / "p.png", (2, 3)), LABELS)
 
 
@@ -93,7 +93,7 @@ def test_unlisted_values_are_named_with_their_count(tmp_path: Path) -> None:
     error = caught.value
     assert error.found == "value 7 on 2 pixels and 1 more unlisted value(s), which no class has (listed: 0 to 2)."
     assert error.where == str(tmp_path / "m.png")
-    assert "ignore_index" in error.cure
+    assert "ignore_index" in error.hint
 
 
 def test_unlisted_colours_are_named(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_unlisted_colours_are_named(tmp_path: Path) -> None:
         MaskReader(CLASSES, "color").read(save(tmp_path / "m.png", colored(LABELS)), (2, 3))
     assert "value #9b9b9b on 1 pixels" in caught.value.found
     assert "#c81e3c" in caught.value.found
-    assert "ignore_colors" in caught.value.cure
+    assert "ignore_colors" in caught.value.hint
 
 
 def test_a_mask_of_another_size_is_refused_and_both_sizes_are_named(tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def test_a_preset_without_the_clicks_it_needs_says_so(voc: Path) -> None:
 def test_a_preset_for_another_layout_says_which_fit(voc: Path) -> None:
     with pytest.raises(ConfigError, match="for the layout 'inria', not 'voc'") as caught:
         apply(find_preset("inria-component"), load_dataset(voc))
-    assert "voc-one-point-border" in caught.value.cure
+    assert "voc-one-point-border" in caught.value.hint
     with pytest.raises(ConfigError) as caught:
         find_preset("voc-one-point-boarder")
-    assert "Did you mean 'voc-one-point-border'?" in caught.value.cure
+    assert "Did you mean 'voc-one-point-border'?" in caught.value.hint
 
 
 def test_cityscapes_per_class_and_per_instance(tmp_path: Path, save: Save) -> None:

@@ -148,4 +148,4 @@ def test_raise_first_names_line_and_field_and_spares_doubles() -> None:
         wrong.raise_first(Path("points.csv"))
     assert (caught.value.line, caught.value.field) == (4, "class")
     assert "2 more points" in caught.value.found
-    assert "'berry'" in caught.value.cure
+    assert "'berry'" in caught.value.hint

@@ -43,7 +43,7 @@ def read(name: str, path: Path) -> PointTable | None:
     if error is not None:
         assert error.where
         assert error.found
-        assert error.cure
+        assert error.hint
         return None
     for point in table:  # whatever came in can be written down again
         f"{point.image}{point.label}".encode()

@@ -56,8 +56,8 @@ def test_find(given: str, by: str, found: str | None) -> None:
         ("..", "Add the image"),
     ],
 )
-def test_cure_names_what_differs_in_case_or_extension(given: str, hint: str) -> None:
-    assert hint in NAMES.cure(given)
+def test_hint_names_what_differs_in_case_or_extension(given: str, hint: str) -> None:
+    assert hint in NAMES.hint(given)
 
 
 def test_no_images() -> None:

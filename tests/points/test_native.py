@@ -77,7 +77,7 @@ def test_bad_input_names_line_and_column(
     assert words in caught.value.found
     assert (caught.value.line, caught.value.field) == (line, field)
     assert caught.value.where == str(tmp_path / "points.csv")
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 def test_other_encodings_are_refused(tmp_path: Path) -> None:

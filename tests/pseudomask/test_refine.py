@@ -266,7 +266,7 @@ def test_tensors_that_do_not_fit(change: dict[str, object], field: str) -> None:
         refine(**arguments)  # type: ignore[arg-type]
     assert caught.value.field == field
     assert caught.value.found
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("change", [{"dilations": ()}, {"dilations": (0,)}, {"dilations": (1.5,)}, {"iterations": -1}])

@@ -51,7 +51,7 @@ def test_a_wrong_setting_is_named_with_the_nearest_right_one(override: str, fiel
     with pytest.raises(ConfigError) as caught:
         make_config(overrides=[override])
     assert caught.value.field == field
-    assert hint in caught.value.cure
+    assert hint in caught.value.hint
 
 
 def test_another_method_drops_the_options_of_the_first(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_wrong_names(settings: dict[str, object], field: str, hint: str) -> None
     with pytest.raises(ConfigError) as caught:
         build_network(NetworkSettings(**settings), 3)
     assert caught.value.field == field
-    assert hint in caught.value.cure
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

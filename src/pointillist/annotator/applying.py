@@ -123,7 +123,7 @@ class Applier:
             raise PointsError(
                 "the image of this point is not in the folder any more.",
                 field="image",
-                cure="Put the image back, restart, and try again.",
+                hint="Put the image back, restart, and try again.",
             )
         self._check_position(image, operation.x, operation.y)
         label = _revived(tables, _known_class(tables, operation.class_))
@@ -140,7 +140,7 @@ class Applier:
     ) -> tuple[Status, PointRow]:
         row = tables.point(operation.point)
         if row is None:
-            raise PointsError("there is no such point.", field="point", cure="Load the image again.")
+            raise PointsError("there is no such point.", field="point", hint="Load the image again.")
         changed = replace(row, version=seq, client=client, deleted=False)
         if isinstance(operation, ops.Delete):
             unseen = operation.base is not None and operation.base < row.version and row.client != client
@@ -167,7 +167,7 @@ class Applier:
             raise PointsError(
                 f"({x:g}, {y:g}) lies outside the image, which is {width} wide and {height} high.",
                 field="x, y",
-                cure="Click inside the image.",
+                hint="Click inside the image.",
             )
 
     # Classes
@@ -182,10 +182,10 @@ class Applier:
                 tables.alias_class(operation.class_, same.id)
         elif tables.class_id(operation.class_) is not None and any(c.id == operation.class_ for c in classes):
             raise DatasetError(
-                "this class is there already under another name.", field="class", cure="Rename it in place of adding."
+                "this class is there already under another name.", field="class", hint="Rename it in place of adding."
             )
         elif len(classes) >= IGNORE:
-            raise DatasetError(f"there are {IGNORE} classes already.", field="class", cure="Merge some.")
+            raise DatasetError(f"there are {IGNORE} classes already.", field="class", hint="Merge some.")
         else:
             taken = {row.color for row in classes}
             # The first colour of the palette is a dark grey, made for the background.
@@ -204,7 +204,7 @@ class Applier:
         label = _known_class(tables, operation.class_)
         if any(row.name == operation.name and row.id != label for row in tables.classes()):
             raise DatasetError(
-                f"another class is called '{operation.name}'.", field="name", cure="Merge the two, or choose another."
+                f"another class is called '{operation.name}'.", field="name", hint="Merge the two, or choose another."
             )
         tables.change_class(label, name=operation.name)
 
@@ -235,9 +235,9 @@ class Applier:
     def _remove(self, tables: Tables, operation: ops.ClassRemove) -> None:
         label = _known_class(tables, operation.class_)
         if tables.points_by_class().get(label):
-            raise DatasetError("this class has points.", field="class", cure="Merge it into another class.")
+            raise DatasetError("this class has points.", field="class", hint="Merge it into another class.")
         if self._folder.masks is not None:
-            raise DatasetError("masks know this class.", field="class", cure="Merge it into another class.")
+            raise DatasetError("masks know this class.", field="class", hint="Merge it into another class.")
         tables.change_class(label, removed=1)
         if tables.fact("background") == label:
             tables.set_fact("background", "")
@@ -271,7 +271,7 @@ def cost(tables: Tables) -> dict[str, Any]:
 def _known_class(tables: Tables, given: str) -> str:
     found = tables.class_id(given)
     if found is None:
-        raise DatasetError("there is no such class.", field="class", cure="Load the page again.")
+        raise DatasetError("there is no such class.", field="class", hint="Load the page again.")
     return found
 
 
@@ -293,12 +293,12 @@ def _revived(tables: Tables, label: str) -> str:
 def _check_name(name: str) -> None:
     problem = ops.class_name_problem(name)
     if problem is not None:
-        raise DatasetError(problem, field="name", cure="Use a name of visible characters, without blanks at its ends.")
+        raise DatasetError(problem, field="name", hint="Use a name of visible characters, without blanks at its ends.")
 
 
 def _coded_by_color(what: str) -> DatasetError:
     return DatasetError(
         f"{what} cannot be changed: the masks of this data set tell classes by their colours.",
         field="masks",
-        cure="Convert the masks first: pointillist data convert --help.",
+        hint="Convert the masks first: pointillist data convert --help.",
     )

@@ -80,14 +80,14 @@ class Catalogue:
                 head = stream.read(12)
         except OSError as error:
             raise ImageError(
-                f"could not be read ({error.strerror or error}).", where=name, cure="Check the file."
+                f"could not be read ({error.strerror or error}).", where=name, hint="Check the file."
             ) from error
         # Pillow goes by content, not by the name's ending, and some of its readers start other programs.
         if not (head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")):
             raise ImageError(
                 "is no JPEG, PNG, TIFF, BMP or WebP file, whatever its name says.",
                 where=name,
-                cure="Replace or remove it.",
+                hint="Replace or remove it.",
             )
         return path
 
@@ -100,7 +100,7 @@ class Catalogue:
         try:
             status = self._folder.images[name].stat()
         except OSError as error:
-            raise ImageError("is not there any more.", where=name, cure="Put it back, or restart.") from error
+            raise ImageError("is not there any more.", where=name, hint="Put it back, or restart.") from error
         return f"{status.st_mtime_ns:x}{status.st_size:x}"
 
     def size(self, name: str) -> tuple[int, int]:
@@ -119,7 +119,7 @@ class Catalogue:
             raise ImageError(
                 f"has {size[1]:,} × {size[0]:,} pixels; at most {LARGEST:,} in all are opened.",
                 where=name,
-                cure="Cut it into tiles.",
+                hint="Cut it into tiles.",
             )
         self._sizes[name] = (stamp, size)
         return size
@@ -130,4 +130,4 @@ def named(name: str, read: Callable[[Path], Result], path: Path) -> Result:
     try:
         return read(path)
     except ImageError as error:
-        raise ImageError(error.found, where=name, field=error.field, cure=error.cure) from error
+        raise ImageError(error.found, where=name, field=error.field, hint=error.hint) from error

@@ -68,7 +68,7 @@ class EngineClient:
                 connection.send((number, job))
             except OSError as error:
                 self._pending.pop(number, None)
-                raise RunError(_DIED.found, cure=_DIED.cure) from error
+                raise RunError(_DIED.found, hint=_DIED.hint) from error
         while True:
             try:
                 result = future.result(GLANCE)
@@ -82,7 +82,7 @@ class EngineClient:
                             self._connection.send((number, DROP))
                 result = future.result()
             if isinstance(result, Failure):
-                raise RunError(result.found, cure=result.cure)
+                raise RunError(result.found, hint=result.hint)
             return result
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class EngineClient:
 
     def _ensure(self) -> Connection:
         if self._closed:
-            raise RunError("the annotator is closing.", cure="Start it again.")
+            raise RunError("the annotator is closing.", hint="Start it again.")
         if self._connection is None or self._process is None or not self._process.is_alive():
             context = multiprocessing.get_context("spawn")
             ours, theirs = context.Pipe()

@@ -54,7 +54,7 @@ class Engine:
         try:
             result = self._layer(number, job) if isinstance(job, LayerJob) else self._look(job)
         except PointillistError as error:
-            result = Failure(error.found, error.cure)
+            result = Failure(error.found, error.hint)
         except Exception as error:
             traceback.print_exc()
             result = Failure(

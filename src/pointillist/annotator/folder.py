@@ -54,7 +54,7 @@ class DataFolder:
         path = self.root / OWN
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise DatasetError(
-                "is no folder.", where=path, cure="Remove it: the annotator keeps its own files under this name."
+                "is no folder.", where=path, hint="Remove it: the annotator keeps its own files under this name."
             )
         return make_folder(path)
 
@@ -67,7 +67,7 @@ class DataFolder:
         """
         path = self.own.joinpath(*parts)
         if path.is_symlink():
-            raise DatasetError("is a link.", where=path, cure="Remove it; the annotator makes a folder there.")
+            raise DatasetError("is a link.", where=path, hint="Remove it; the annotator makes a folder there.")
         return make_folder(path)
 
     def image(self, name: str) -> Path:
@@ -79,7 +79,7 @@ class DataFolder:
         path = self.images[name]
         if not contains(self.root, path):
             raise DatasetError(
-                "leads out of the folder.", where=name, cure="Copy the image into the folder; links are not followed."
+                "leads out of the folder.", where=name, hint="Copy the image into the folder; links are not followed."
             )
         return path
 
@@ -95,7 +95,7 @@ def open_folder(path: Path) -> DataFolder:
             leads out of the folder.
     """
     if not path.exists():
-        raise DatasetError("there is no such folder.", where=path, cure="Check the path.")
+        raise DatasetError("there is no such folder.", where=path, hint="Check the path.")
     file = Path(os.path.realpath(path / FILE if path.is_dir() else path))
     root = Path(os.path.realpath(path if path.is_dir() else path.parent))
     settings: DatasetFile | None = None
@@ -108,7 +108,7 @@ def open_folder(path: Path) -> DataFolder:
                 raise DatasetError(
                     f"is laid out as '{name}', which has no place for clicks.",
                     where=path,
-                    cure="Make a folder of it first: pointillist data convert --help.",
+                    hint="Make a folder of it first: pointillist data convert --help.",
                 )
     paths = PathsEntry() if settings is None else settings.paths
     at_root = settings is None and not (root / paths.images).is_dir()
@@ -118,7 +118,7 @@ def open_folder(path: Path) -> DataFolder:
             f"'{paths.images}' stands for several folders.",
             where=file,
             field="paths.images",
-            cure="Name one folder of images.",
+            hint="Name one folder of images.",
         )
     _inside(root, home, file, "paths.images")
     points_file = root / paths.points
@@ -131,7 +131,7 @@ def open_folder(path: Path) -> DataFolder:
         else:
             images[name] = found
     if not images:
-        raise DatasetError("holds no images.", where=home, cure=f"Put {SUFFIX_LIST} files there.")
+        raise DatasetError("holds no images.", where=home, hint=f"Put {SUFFIX_LIST} files there.")
     masks_folder = root / paths.masks
     has_masks = masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder))
     encoding: MaskEncoding = "index" if settings is None else settings.masks
@@ -157,14 +157,14 @@ def _inside(root: Path, path: Path, where: Path, field: str | None = None) -> No
             f"'{path}' lies outside the folder.",
             where=where,
             field=field,
-            cure="The annotator reads and writes only inside the folder: copy what is needed into it.",
+            hint="The annotator reads and writes only inside the folder: copy what is needed into it.",
         )
 
 
 def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
     """Names of images below `home` with their files; None for what is left out, see `DataFolder`."""
     if not home.is_dir():
-        raise DatasetError("there is no such folder.", where=home, cure="Check the path.")
+        raise DatasetError("there is no such folder.", where=home, hint="Check the path.")
     waiting = [(home, PurePosixPath())]
     while waiting:
         folder, below = waiting.pop()

@@ -86,4 +86,4 @@ class Failure:
     """Why a job could not be done."""
 
     found: str
-    cure: str
+    hint: str

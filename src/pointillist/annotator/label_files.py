@@ -99,7 +99,7 @@ class LabelFiles:
             self.problem = SaveError(
                 f"its label files could not be read or written ({error}).",
                 where=self._folder.root,
-                cure="Check that nothing locks points.csv and dataset.yaml, and that the disk has space left.",
+                hint="Check that nothing locks points.csv and dataset.yaml, and that the disk has space left.",
             )
             raise self.problem from error
         finally:
@@ -305,7 +305,7 @@ class LabelFiles:
                     old.unlink(missing_ok=True)
                 return copy
         copy.unlink()
-        raise SaveError("is being written by another program.", where=path, cure="Let that end; it is then read.")
+        raise SaveError("is being written by another program.", where=path, hint="Let that end; it is then read.")
 
     @staticmethod
     def _parsed(copy: Path, path: Path, read: Callable[[Path], _Content]) -> _Content:
@@ -314,7 +314,7 @@ class LabelFiles:
             return read(copy)
         except PointillistError as error:
             copy.unlink()
-            raise type(error)(error.found, where=path, line=error.line, field=error.field, cure=error.cure) from error
+            raise type(error)(error.found, where=path, line=error.line, field=error.field, hint=error.hint) from error
 
 
 class _ChangedMeanwhile(Exception):

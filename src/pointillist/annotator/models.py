@@ -65,7 +65,7 @@ class Model:
         """H×W in [0, 1]: entropy of the classes divided by its largest value."""
         prediction = self._predictor.predict(pixels, uncertainty=True)
         if prediction.uncertainty is None:
-            raise RunError("the model gave no uncertainty map.", cure="Report this; the labels are safe.")
+            raise RunError("the model gave no uncertainty map.", hint="Report this; the labels are safe.")
         return torch.from_numpy(prediction.uncertainty)
 
     def _probabilities(self, key: tuple[str, ...], pixels: Pixels) -> Tensor:

@@ -94,7 +94,7 @@ class Pyramids:
         pixels = self.level(name, level)
         tile = pixels[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
         if min(column, row) < 0 or 0 in tile.shape:
-            raise ImageError("has no such tile.", where=name, cure="Load the image again.")
+            raise ImageError("has no such tile.", where=name, hint="Load the image again.")
         return np.array(tile)
 
     def level(self, name: str, level: int) -> Pixels:
@@ -107,7 +107,7 @@ class Pyramids:
         size = self._catalogue.size(name)
         sizes = levels_of(size)
         if not 0 <= level < len(sizes):
-            raise ImageError("has no such level.", where=name, cure="Load the image again.")
+            raise ImageError("has no such level.", where=name, hint="Load the image again.")
         key = (name, self._catalogue.stamp(name))
         large = size[0] * size[1] > IN_MEMORY
         found = self._find(key)
@@ -169,7 +169,7 @@ class Pyramids:
                 raise SaveError(
                     f"could not be decoded into a file ({error.strerror or error}).",
                     where=name,
-                    cure="Free space on this disk.",
+                    hint="Free space on this disk.",
                 ) from error
             finally:
                 shutil.rmtree(making, ignore_errors=True)
@@ -244,7 +244,7 @@ def _decode(name: str, path: Path, folder: Path, sizes: list[Level]) -> None:
                 raise ImageError(
                     f"has pixels of the kind {image.mode}, which are opened up to {IN_MEMORY:,} pixels only.",
                     where=name,
-                    cure="Save it with 8 bits per channel.",
+                    hint="Save it with 8 bits per channel.",
                 )
             orientation = image.getexif().get(_ORIENTATION, 1)
             for top in range(0, image.height, _ROWS):

@@ -35,7 +35,7 @@ def make(session: Session) -> APIRouter:
             raise RunError(
                 "another folder is served at this address now.",
                 field="folder",
-                cure="Serve the page's own folder here again: its clicks are kept in the browser until then.",
+                hint="Serve the page's own folder here again: its clicks are kept in the browser until then.",
             )
         seq, outcomes = await asyncio.wrap_future(session.submit(batch))
         return {"seq": seq, "results": [session.outcome(o) for o in outcomes], "cost": session.cost()}

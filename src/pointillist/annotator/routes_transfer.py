@@ -63,5 +63,5 @@ async def _receive(request: Request, file: Path) -> None:
                 stream.write(part)
     except OSError as error:
         raise SaveError(
-            f"the file could not be kept ({error.strerror or error}).", cure="Free space on this disk."
+            f"the file could not be kept ({error.strerror or error}).", hint="Free space on this disk."
         ) from error

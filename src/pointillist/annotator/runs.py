@@ -103,6 +103,6 @@ def find_runs(folder: DataFolder) -> list[Run]:
             found.append(Run(**{**content, "home": home, **listed}))
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
-                f"is damaged ({error}).", where=path, cure="Remove this file; the labels do not depend on it."
+                f"is damaged ({error}).", where=path, hint="Remove this file; the labels do not depend on it."
             ) from error
     return found

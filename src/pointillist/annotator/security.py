@@ -216,8 +216,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def _answer(send: Send, status: int, found: str, cure: str) -> None:
-    body = json.dumps({"error": {"found": found, "where": None, "field": None, "cure": cure}}).encode()
+async def _answer(send: Send, status: int, found: str, hint: str) -> None:
+    body = json.dumps({"error": {"found": found, "where": None, "field": None, "hint": hint}}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -108,5 +108,5 @@ def _answer_errors(app: FastAPI) -> None:
         return _error(500, "something went wrong in the server.", None, "See the terminal it runs in.")
 
 
-def _error(status: int, found: str, field: str | None, cure: str) -> Response:
-    return JSONResponse({"error": {"found": found, "where": None, "field": field, "cure": cure}}, status)
+def _error(status: int, found: str, field: str | None, hint: str) -> Response:
+    return JSONResponse({"error": {"found": found, "where": None, "field": field, "hint": hint}}, status)

@@ -91,13 +91,13 @@ def check_reach(host: str, token: str | None) -> None:
         raise ConfigError(
             f"everybody who reaches '{host}' could change the labels.",
             field="--token",
-            cure=f"Add --token with at least {LEAST_TOKEN} characters that nobody guesses, or leave --host out.",
+            hint=f"Add --token with at least {LEAST_TOKEN} characters that nobody guesses, or leave --host out.",
         )
     if token is not None and (not re.fullmatch(rf"[A-Za-z0-9_-]{{{LEAST_TOKEN},}}", token)):
         raise ConfigError(
             "this token is short, or has other characters than letters, digits, - and _.",
             field="--token",
-            cure=f"Use at least {LEAST_TOKEN} letters and digits that nobody guesses.",
+            hint=f"Use at least {LEAST_TOKEN} letters and digits that nobody guesses.",
         )
 
 
@@ -130,5 +130,5 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise ConfigError(
         f"{host}, port {port} cannot be listened on ({problem.strerror or problem}).",
         field="--port",
-        cure="Choose another --port, or leave it out.",
+        hint="Choose another --port, or leave it out.",
     )

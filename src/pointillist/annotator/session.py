@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-import pointillist
 from pointillist.annotator.applying import PALETTE, Applied, Applier, cost
 from pointillist.annotator.catalogue import Catalogue
 from pointillist.annotator.folder import DataFolder
@@ -22,6 +21,7 @@ from pointillist.annotator.store import PointRow, Store, Tables
 from pointillist.annotator.thumbnails import Thumbnails
 from pointillist.annotator.writer import Writer
 from pointillist.errors import PointillistError, RunError
+from pointillist.version import __version__
 
 LARGEST_CLASS_NAME = 100
 
@@ -126,7 +126,7 @@ class Session:
         return {
             "id": self.catalogue.folder_id,
             "name": self.folder.root.name,
-            "version": pointillist.__version__,
+            "version": __version__,
             "seq": tables.seq(),
             "classes": [
                 {
@@ -230,7 +230,7 @@ def error_body(error: PointillistError) -> dict[str, Any]:
     where = None if error.where is None else error.where.replace("\\", "/").rstrip("/").rpartition("/")[2]
     if where is not None and error.line is not None:
         where = f"{where}, line {error.line}"
-    return {"found": error.found, "where": where, "field": error.field, "cure": error.cure}
+    return {"found": error.found, "where": where, "field": error.field, "hint": error.hint}
 
 
 def _guard(folder: DataFolder) -> sqlite3.Connection:
@@ -249,6 +249,6 @@ def _guard(folder: DataFolder) -> sqlite3.Connection:
         raise RunError(
             f"another annotator has this folder open ({error}).",
             where=folder.root,
-            cure="Use that one (several people and tabs can work in it at once), or end it first.",
+            hint="Use that one (several people and tabs can work in it at once), or end it first.",
         ) from error
     return connection

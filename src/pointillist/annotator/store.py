@@ -97,7 +97,7 @@ class Store:
             raise store_error(error, path) from error
         if version > FORMAT:
             raise SaveError(
-                f"has format {version}; this version reads up to {FORMAT}.", where=path, cure="Update pointillist."
+                f"has format {version}; this version reads up to {FORMAT}.", where=path, hint="Update pointillist."
             )
         if not self.fact("secret"):
             with self.writing() as tables:
@@ -159,7 +159,7 @@ def store_error(error: sqlite3.Error, path: Path) -> PointillistError:
     return SaveError(
         f"could not be written or read ({error}).",
         where=path,
-        cure="Free space on this disk; nothing that was acknowledged is lost.",
+        hint="Free space on this disk; nothing that was acknowledged is lost.",
     )
 
 

@@ -77,13 +77,13 @@ class Trainer:
         """
         for name in settings:
             if name.partition(".")[0] not in _SECTIONS or name in _FORBIDDEN:
-                raise ConfigError("this setting cannot be made here.", field=name, cure="Leave it out.")
+                raise ConfigError("this setting cannot be made here.", field=name, hint="Leave it out.")
         with self._lock:
             if self._process is not None:
-                raise RunError("a training runs already.", cure="Stop it first, or wait for it.")
+                raise RunError("a training runs already.", hint="Stop it first, or wait for it.")
             state = self._session.project()["can_train"]
             if not state["ok"]:
-                raise ConfigError(state["why"], field="labels", cure="Click some points of at least two classes.")
+                raise ConfigError(state["why"], field="labels", hint="Click some points of at least two classes.")
             self._files.flush()
             last = self._run.number if self._run is not None else 0
             classes = self._session.store.reading().classes()
@@ -112,7 +112,7 @@ class Trainer:
             except OSError as error:
                 raise SaveError(
                     f"the training could not be started ({error.strerror or error}).",
-                    cure="Free memory or disk space and try again.",
+                    hint="Free memory or disk space and try again.",
                 ) from error
             self._run = run
             self._watcher = threading.Thread(
@@ -249,4 +249,4 @@ def _failure(run: Run, code: int) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(read_text(run.failure, RunError))
         return content
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return error_body(RunError(f"the training ended with {how}.", cure="See its log; the labels are safe."))
+    return error_body(RunError(f"the training ended with {how}.", hint="See its log; the labels are safe."))

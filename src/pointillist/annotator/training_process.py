@@ -43,7 +43,7 @@ def main(data: Path, number: int) -> int:
         dataset = _only_inside(open_dataset(folder.dataset_file), set(folder.images))
         if dataset.classes.names != run.class_names:
             # The page would take the outputs of the model for other classes.
-            raise RunError("the classes changed while the training started.", cure="Start it again.")
+            raise RunError("the classes changed while the training started.", hint="Start it again.")
         dataset = dataset.with_points(folder.points_file, "csv", strict=False)
         train_config(make_config(None, run.settings), dataset, run.folder, console=console)
     except KeyboardInterrupt:
@@ -53,9 +53,9 @@ def main(data: Path, number: int) -> int:
         if not isinstance(error, PointillistError):
             traceback.print_exc()
             error = RunError(
-                f"the training failed ({type(error).__name__}: {error}).", cure="See its log; the labels are safe."
+                f"the training failed ({type(error).__name__}: {error}).", hint="See its log; the labels are safe."
             )
-        print(f"error: {error.found} {error.cure}", flush=True)
+        print(f"error: {error.found} {error.hint}", flush=True)
         write_text(run.failure, json.dumps(error_body(error)))
         return 2
     return 0

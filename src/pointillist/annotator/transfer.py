@@ -81,7 +81,7 @@ def safe_name(given: str) -> str:
         raise PointsError(
             f"{last[:80]!r} cannot be kept under this name.",
             field="name",
-            cure="Rename the file: at most 255 bytes, no colon or control character, and no name of a Windows device.",
+            hint="Rename the file: at most 255 bytes, no colon or control character, and no name of a Windows device.",
         )
     return last
 
@@ -155,7 +155,7 @@ class Transfer:
             "reasons": {reason.value: count for reason, count in checked.reasons().items()},
             "unknown_classes": dict(checked.unknown_classes()),
             "added_classes": added,
-            "examples": [{"found": r.found, "cure": r.cure} for r in checked.rejections[:EXAMPLES]],
+            "examples": [{"found": r.found, "hint": r.hint} for r in checked.rejections[:EXAMPLES]],
         }
 
     def give_out(self, format_name: str, options: Mapping[str, str]) -> tuple[str, bytes]:
@@ -254,6 +254,6 @@ def check_upload_name(name: str) -> str:
         raise PointsError(
             "this is no kind of label file.",
             field="name",
-            cure=f"Files end in {', '.join(sorted(suffixes))}.",
+            hint=f"Files end in {', '.join(sorted(suffixes))}.",
         )
     return kept

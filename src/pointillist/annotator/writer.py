@@ -46,7 +46,7 @@ class Writer:
         """
         future: Future[Result] = Future()
         if self._closed.is_set():
-            raise SaveError("the annotator is closing.", cure="Start it again.")
+            raise SaveError("the annotator is closing.", hint="Start it again.")
         self._jobs.put(_Job(work, future))
         return future
 

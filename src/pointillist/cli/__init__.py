@@ -33,5 +33,5 @@ def main() -> None:
     except PointillistError as error:
         place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)
-        console.print(f"[green]cure[/]  {escape(error.cure)}", highlight=False, soft_wrap=True)
+        console.print(f"[green]hint[/]  {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(2)

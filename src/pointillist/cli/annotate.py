@@ -44,7 +44,7 @@ def annotate(
             raise
         raise ConfigError(
             f"the package '{error.name}' is not installed, which the annotator needs.",
-            cure="pip install 'pointillist[annotate]'.",
+            hint="pip install 'pointillist[annotate]'.",
         ) from error
     console = Console()
 

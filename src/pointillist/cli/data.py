@@ -190,7 +190,7 @@ def _agree(console: Console, entry: Entry, accept: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigError(
-            "the terms above have not been accepted.", field="--accept-terms", cure="Read them, then add this option."
+            "the terms above have not been accepted.", field="--accept-terms", hint="Read them, then add this option."
         )
     typer.confirm("Do you accept these terms?", abort=True)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from pointillist.cli.options import Layout, Points
+from pointillist.version import __version__
 
 
 def register(app: typer.Typer) -> None:
@@ -58,14 +59,13 @@ def _installation() -> list[tuple[str, str]]:
 
     import torch
 
-    import pointillist
     from pointillist.data.layouts import layouts
     from pointillist.points.formats import formats
     from pointillist.training.methods import methods
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
-        ("pointillist", pointillist.__version__),
+        ("pointillist", __version__),
         ("python", platform.python_version()),
         ("torch", torch.__version__),
         ("CPU threads", str(torch.get_num_threads())),

@@ -40,13 +40,13 @@ def init(
         raise ConfigError(
             f"{background!r} is no background policy.",
             field="--background",
-            cure=nearest(background, BACKGROUND_POLICIES),
+            hint=nearest(background, BACKGROUND_POLICIES),
         )
     if masks not in MASK_ENCODINGS:
-        raise ConfigError(f"{masks!r} is no kind of mask.", field="--masks", cure=nearest(masks, MASK_ENCODINGS))
+        raise ConfigError(f"{masks!r} is no kind of mask.", field="--masks", hint=nearest(masks, MASK_ENCODINGS))
     file = data / FILE
     if file.exists() and not overwrite:
-        raise DatasetError("is there already.", where=file, cure="Edit it, or replace it with --overwrite.")
+        raise DatasetError("is there already.", where=file, hint="Edit it, or replace it with --overwrite.")
     images = find_images(data / "images")
     class_set = ClassSet.create([name.strip() for name in classes.split(",")], policy=background)
     write_dataset_file(file, class_set, masks=masks)

@@ -64,9 +64,9 @@ def simulate(
     from pointillist.points.simulate import PROTOCOLS
 
     if protocol not in PROTOCOLS:
-        raise ConfigError(f"{protocol!r} is no protocol.", field="--protocol", cure=nearest(protocol, PROTOCOLS))
+        raise ConfigError(f"{protocol!r} is no protocol.", field="--protocol", hint=nearest(protocol, PROTOCOLS))
     if out.exists() and not overwrite:
-        raise SaveError("is there already.", where=out, cure="Choose another --out, or replace it with --overwrite.")
+        raise SaveError("is there already.", where=out, hint="Choose another --out, or replace it with --overwrite.")
     console = Console()
     dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
@@ -129,7 +129,7 @@ def check(
     dataset = open_dataset(data, layout=layout)
     file = points or dataset.points_file
     if file is None:
-        raise PointsError("has no points yet.", where=data, cure="Name a label file with --points, or click some.")
+        raise PointsError("has no points yet.", where=data, hint="Name a label file with --points, or click some.")
     options = format_options(order, size, rank, unlabelled, settings)
     dataset = with_clicks(dataset, file, format_name, options, rename, classes)
     if dataset.rejected is not None:

@@ -73,7 +73,7 @@ def import_points(
     if out is None:
         # Other layouts have no place for points.csv, and would not look for it.
         if dataset.points_file is None and (dataset.layout != "folder" or not data.is_dir()):
-            raise ConfigError("is not given.", field="--out", cure="Say where points.csv is to be written.")
+            raise ConfigError("is not given.", field="--out", hint="Say where points.csv is to be written.")
         out = dataset.points_file or data / "points.csv"
     refuse_existing(out, overwrite)
     options = format_options(order, size, rank, unlabelled, settings)
@@ -89,7 +89,7 @@ def import_points(
             raise PointsError(
                 f"none of the {checked.total:,} points fits the data set, so nothing was written.",
                 where=file,
-                cure=checked.rejections[0].cure,
+                hint=checked.rejections[0].hint,
             )
     console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
 

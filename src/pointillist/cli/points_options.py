@@ -89,7 +89,7 @@ def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
     for text in given or []:
         key, equals, value = text.partition("=")
         if not (key.strip() and equals and value.strip()):
-            raise ConfigError(f"found {text!r}.", field=flag, cure="Write it as KEY=VALUE.")
+            raise ConfigError(f"found {text!r}.", field=flag, hint="Write it as KEY=VALUE.")
         found[key.strip()] = value.strip()
     return found
 
@@ -109,7 +109,7 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
 
     there = any(out.iterdir()) if out.is_dir() else out.exists()
     if there and not overwrite:
-        raise SaveError("is there already.", where=out, cure="Choose another place, or replace it with --overwrite.")
+        raise SaveError("is there already.", where=out, hint="Choose another place, or replace it with --overwrite.")
 
 
 def show_checked(console: Console, checked: Checked, report: Path | None) -> None:
@@ -139,7 +139,7 @@ def show_checked(console: Console, checked: Checked, report: Path | None) -> Non
     for rejection in {rejection.reason: rejection for rejection in reversed(checked.rejections)}.values():
         line = f"line {rejection.point.line}: " if rejection.point.line else ""
         place = f"{rejection.point.place}: " if rejection.point.place and not line else line
-        text = f"{rejection.reason.value}, for example {place}{rejection.found} {rejection.cure}"
+        text = f"{rejection.reason.value}, for example {place}{rejection.found} {rejection.hint}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if report is not None:
         write_text(report, json.dumps(checked.report(), ensure_ascii=False, indent=2) + "\n")

@@ -64,5 +64,5 @@ def predict(
         raise ImageError(
             f"{len(outcome.failed)} of {total} images could not be read; the others are done.",
             where=first.where,
-            cure=first.cure,
+            hint=first.hint,
         )

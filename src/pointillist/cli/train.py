@@ -104,7 +104,7 @@ def train(
     if resume:
         if out is None:
             raise ConfigError(
-                "no run is named.", field="--out", cure="pointillist train --resume --out RUN, or name the data."
+                "no run is named.", field="--out", hint="pointillist train --resume --out RUN, or name the data."
             )
         _, record = RunDirectory.open(out).read()
         config = config or RunDirectory(out).config_file
@@ -112,7 +112,7 @@ def train(
             data, layout = Path(record.path), layout or record.layout
             points = points or (None if record.points is None else Path(record.points))
     if data is None or out is None:
-        raise ConfigError("no data set is named.", field="DATA", cure="pointillist train DATA.")
+        raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
     chosen = make_config(config, settings, set_ or ())
     dataset = load_dataset(data, layout=layout, points=points)
     try:

@@ -56,7 +56,7 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
         SaveError: `folder` exists, or the disk is full.
     """
     if folder.exists():
-        raise SaveError("is there already.", where=folder, cure="Choose another --out, or remove it.")
+        raise SaveError("is there already.", where=folder, hint="Choose another --out, or remove it.")
     make_folder(folder.parent)
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -94,7 +94,7 @@ def _unpack(
             output = target.open("xb")
         except FileExistsError as error:
             raise DatasetError(
-                f"holds '{member.name}' twice.", where=archive, cure="Fetch the archive again from its source."
+                f"holds '{member.name}' twice.", where=archive, hint="Fetch the archive again from its source."
             ) from error
         with output:
             # The sizes an archive claims may be false, so what really comes out is counted.
@@ -131,7 +131,7 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
         raise DatasetError(
             f"holds '{name}', which leads out of its folder.",
             where=archive,
-            cure="Do not use this archive; fetch it again from its source.",
+            hint="Do not use this archive; fetch it again from its source.",
         )
     return path
 
@@ -173,17 +173,17 @@ def _special(archive: Path, name: str) -> DatasetError:
     return DatasetError(
         f"holds '{name}', which is a link or a device, not a file.",
         where=archive,
-        cure="Do not use this archive; a data set has files only.",
+        hint="Do not use this archive; a data set has files only.",
     )
 
 
 def _bomb(archive: Path, what: str) -> DatasetError:
-    return DatasetError(f"unpacks to {what}.", where=archive, cure="Do not use this archive; it may be a bomb.")
+    return DatasetError(f"unpacks to {what}.", where=archive, hint="Do not use this archive; it may be a bomb.")
 
 
 def _damaged(archive: Path, error: Exception) -> DatasetError:
     return DatasetError(
-        f"is no archive that can be unpacked ({error}).", where=archive, cure="Remove it and fetch it again."
+        f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
     )
 
 
@@ -191,5 +191,5 @@ def _not_written(folder: Path, error: OSError) -> SaveError:
     return SaveError(
         f"could not be written ({error.strerror or error}).",
         where=folder,
-        cure="Free some space or choose another --out; nothing half unpacked is left.",
+        hint="Free some space or choose another --out; nothing half unpacked is left.",
     )

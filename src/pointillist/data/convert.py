@@ -64,7 +64,7 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
         DatasetError: The names of the data set cannot stand in a native folder.
     """
     if out.exists():
-        raise SaveError("is there already.", where=out, cure="Choose another --out, or remove it.")
+        raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
     make_folder(out.parent)
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -80,7 +80,7 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
         raise SaveError(
             f"could not be written ({error.strerror or error}).",
             where=out,
-            cure="Check that the folder above exists, may be written to and has space left.",
+            hint="Check that the folder above exists, may be written to and has space left.",
         ) from error
     return Converted(
         root=out,
@@ -147,7 +147,7 @@ def _consecutive(ids: NDArray[np.int64], item: Item) -> NDArray[np.uint16]:
         raise DatasetError(
             f"'{item.name}' has {len(values):,} instances.",
             where=item.instances,
-            cure="An instance map holds at most 65,535; is this one of them?",
+            hint="An instance map holds at most 65,535; is this one of them?",
         )
     return (places.reshape(ids.shape) + first).astype(np.uint16)
 
@@ -167,5 +167,5 @@ def _compare(dataset: Dataset, written: Dataset, out: Path) -> None:
         raise DatasetError(
             "would not open as the same data set; some names mean something else in a native folder.",
             where=out,
-            cure="Rename images that begin with '#' or '.', or whose names have line breaks or blanks at their ends.",
+            hint="Rename images that begin with '#' or '.', or whose names have line breaks or blanks at their ends.",
         )

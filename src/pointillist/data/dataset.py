@@ -76,7 +76,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.items:
-            raise DatasetError("holds no images.", where=self.root, cure=f"Put {SUFFIX_LIST} files there.")
+            raise DatasetError("holds no images.", where=self.root, hint=f"Put {SUFFIX_LIST} files there.")
 
     def split(self, name: str) -> tuple[Item, ...]:
         """Images of a split, in the order its file lists them.
@@ -91,7 +91,7 @@ class Dataset:
                 f"there is no split '{name}'.",
                 where=self.root,
                 field="splits",
-                cure=nearest(name, [*self.splits, ALL])
+                hint=nearest(name, [*self.splits, ALL])
                 + f" A split is a text file splits/{name}.txt with one image name per line.",
             )
         by_name = {item.name: item for item in self.items}

@@ -60,7 +60,7 @@ def download(
         SaveError: The disk is full, or the folder cannot be written to.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise DatasetError(f"'{url}' is no web address.", field="url", cure="Use one that begins with https://.")
+        raise DatasetError(f"'{url}' is no web address.", field="url", hint="Use one that begins with https://.")
     # A file gets its name only when it is complete, so one without a published checksum is taken as it stands.
     if path.is_file() and (checksum is None or digest(path, checksum.split(":")[0]) == checksum):
         return digest(path, "sha256").removeprefix("sha256:")
@@ -78,7 +78,7 @@ def download(
                 raise DatasetError(
                     f"the server answers {error.code} {error.reason}.",
                     where=url,
-                    cure="The file may have moved; see the home page of the data set, or name another --mirror.",
+                    hint="The file may have moved; see the home page of the data set, or name another --mirror.",
                 ) from error
             problem: Exception = error
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
@@ -89,7 +89,7 @@ def download(
             raise DatasetError(
                 f"the connection failed {attempts} times ({reason}); {part.size:,} bytes are there.",
                 where=url,
-                cure="Run the same command again later: it goes on where it stopped.",
+                hint="Run the same command again later: it goes on where it stopped.",
             ) from problem
         time.sleep(patience * 2 ** (failures - 1))
     if checksum is not None and (found := digest(part.path, checksum.split(":")[0])) != checksum:
@@ -97,7 +97,7 @@ def download(
         raise DatasetError(
             f"has the checksum {found}, but {checksum} is expected; what was fetched has been removed.",
             where=url,
-            cure="Fetch it again; if it stays so, the file has changed at its source or somebody meddles with it.",
+            hint="Fetch it again; if it stays so, the file has changed at its source or somebody meddles with it.",
         )
     return part.finish()
 
@@ -109,7 +109,7 @@ def digest(path: Path, algorithm: str) -> str:
         DatasetError: There is no such algorithm.
     """
     if algorithm not in ("md5", "sha1", "sha256"):
-        raise DatasetError(f"{algorithm!r} is no checksum.", field="checksum", cure="Use md5, sha1 or sha256.")
+        raise DatasetError(f"{algorithm!r} is no checksum.", field="checksum", hint="Use md5, sha1 or sha256.")
     with path.open("rb") as stream:
         return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
 
@@ -152,7 +152,7 @@ class _Part:
                 raise SaveError(
                     f"needs {total - start:,} bytes more, but {free:,} are free.",
                     where=self.target.parent,
-                    cure="Free some space or choose another --out, then run the command again: it goes on from here.",
+                    hint="Free some space or choose another --out, then run the command again: it goes on from here.",
                 )
             if start == 0:
                 self._write_notes(response, url, total)
@@ -163,7 +163,7 @@ class _Part:
                     stream.write(block)
                     done += len(block)
                     if done > (total if total is not None else LIMIT):
-                        raise DatasetError("the server sends too much.", where=url, cure="Name another --mirror.")
+                        raise DatasetError("the server sends too much.", where=url, hint="Name another --mirror.")
                     if on_progress is not None:
                         on_progress(done, total)
         except _NetworkError as error:
@@ -172,7 +172,7 @@ class _Part:
             raise SaveError(
                 f"could not be written ({error.strerror or error}).",
                 where=self.path,
-                cure="Free some space or choose another --out, then run the command again: it goes on from here.",
+                hint="Free some space or choose another --out, then run the command again: it goes on from here.",
             ) from error
 
     def _write_notes(self, response: Any, url: str, total: int | None) -> None:
@@ -229,7 +229,7 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
         if req.type == "https" and urlsplit(newurl).scheme != "https":
             raise DatasetError(
-                f"the server sends us from https to '{newurl}'.", where=req.full_url, cure="Name another --mirror."
+                f"the server sends us from https to '{newurl}'.", where=req.full_url, hint="Name another --mirror."
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

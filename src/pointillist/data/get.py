@@ -42,7 +42,7 @@ def find_entry(name: str) -> Entry:
         ConfigError: There is none of this name.
     """
     if name not in CATALOGUE:
-        raise ConfigError(f"{name!r} is not in the catalogue.", field="NAME", cure=nearest(name, CATALOGUE))
+        raise ConfigError(f"{name!r} is not in the catalogue.", field="NAME", hint=nearest(name, CATALOGUE))
     return CATALOGUE[name]
 
 
@@ -74,10 +74,10 @@ def get(
         SaveError: As `download` and `extract` do; or the data set is there already.
     """
     if not entry.files:
-        raise DatasetError(f"'{entry.name}' cannot be fetched by a program.", where=entry.homepage, cure=entry.by_hand)
+        raise DatasetError(f"'{entry.name}' cannot be fetched by a program.", where=entry.homepage, hint=entry.by_hand)
     content = out / "data"
     if content.exists():
-        raise SaveError("is there already.", where=content, cure="Use it, remove it, or choose another --out.")
+        raise SaveError("is there already.", where=content, hint="Use it, remove it, or choose another --out.")
     make_folder(out)
     records = []
     archives = []

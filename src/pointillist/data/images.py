@@ -49,19 +49,19 @@ def read_image(path: Source) -> NDArray[np.uint8]:
                 raise ImageError(
                     f"has 32-bit values from {values.min()} to {values.max()}.",
                     where=path,
-                    cure="Save it with 8 or 16 bits per channel.",
+                    hint="Save it with 8 or 16 bits per channel.",
                 )
             grey = (values // 257).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
         if upright.mode == "F":
-            raise ImageError("has floating-point pixels.", where=path, cure="Save it with 8 or 16 bits per channel.")
+            raise ImageError("has floating-point pixels.", where=path, hint="Save it with 8 or 16 bits per channel.")
         return np.array(upright.convert("RGB"))
 
 
 def _colors(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
     """H×W×3 uint8 from the bands of a window: one is grey, of more the first three are red, green and blue."""
     if bands.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"has {bands.dtype} pixels.", where=path, cure="Save it with 8 or 16 bits per channel.")
+        raise ImageError(f"has {bands.dtype} pixels.", where=path, hint="Save it with 8 or 16 bits per channel.")
     low = bands if bands.dtype == np.uint8 else bands.astype(np.uint16) // 257
     colors = low[..., :3] if low.shape[2] >= 3 else np.repeat(low[..., :1], 3, axis=2)
     return np.ascontiguousarray(colors.astype(np.uint8))
@@ -101,14 +101,14 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
             with Image.open(path) as image:
                 yield image
     except FileNotFoundError as error:
-        raise kind("there is no such file.", where=path, cure="Check the path.") from error
+        raise kind("there is no such file.", where=path, hint="Check the path.") from error
     except Image.DecompressionBombError as error:
         raise kind(
-            f"is too large to open at once ({error}).", where=path, cure="Cut it into tiles of at most 10,000 px."
+            f"is too large to open at once ({error}).", where=path, hint="Cut it into tiles of at most 10,000 px."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise kind(
             f"is no readable image ({str(error) or type(error).__name__}).",
             where=path,
-            cure="It may be truncated or of another type than its name says; replace or remove it.",
+            hint="It may be truncated or of another type than its name says; replace or remove it.",
         ) from error

@@ -25,7 +25,7 @@ def find_images(folder: Path) -> dict[str, Path]:
         DatasetError: The folder is missing, or holds no image.
     """
     if not folder.is_dir():
-        raise DatasetError("there is no such folder.", where=folder, cure="Check the path.")
+        raise DatasetError("there is no such folder.", where=folder, hint="Check the path.")
     found: dict[str, Path] = {}
     seen: set[str] = set()
     # os.walk is several times faster than Path.rglob on 100,000 files.
@@ -43,7 +43,7 @@ def find_images(folder: Path) -> dict[str, Path]:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
                 found[prefix + name] = Path(parent, name)
     if not found:
-        raise DatasetError("holds no images.", where=folder, cure=f"Put {SUFFIX_LIST} files there.")
+        raise DatasetError("holds no images.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
     return dict(sorted(found.items()))
 
 
@@ -62,7 +62,7 @@ def find_images_like(home: Path, pattern: str) -> dict[str, Path]:
     if "{}" not in pattern:
         return find_images(home / pattern)
     if pattern.count("{}") > 1:
-        raise DatasetError(f"'{pattern}' has more than one {{}}.", field="paths", cure="Use {} once.")
+        raise DatasetError(f"'{pattern}' has more than one {{}}.", field="paths", hint="Use {} once.")
     parts = PurePosixPath(pattern).parts
     level = next(index for index, part in enumerate(parts) if "{}" in part)
     parent = home.joinpath(*parts[:level])
@@ -74,7 +74,7 @@ def find_images_like(home: Path, pattern: str) -> dict[str, Path]:
         if match and below.is_dir():
             found |= {f"{match[1]}/{name}": path for name, path in find_images(below).items()}
     if not found:
-        raise DatasetError(f"'{pattern}' fits no folder.", where=home, field="paths", cure="Correct the path.")
+        raise DatasetError(f"'{pattern}' fits no folder.", where=home, field="paths", hint="Correct the path.")
     return dict(sorted(found.items()))
 
 
@@ -109,7 +109,7 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
             raise DatasetError(
                 f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'.",
                 where=where,
-                cure="Keep one of them.",
+                hint="Keep one of them.",
             )
         by_stem[stem] = path
     image_of: dict[str, str] = {}
@@ -124,7 +124,7 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
             raise DatasetError(
                 f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both.",
                 where=where,
-                cure="Rename one of the images and give it its own mask.",
+                hint="Rename one of the images and give it its own mask.",
             )
         pairs[name] = mask
     if len(pairs) < len(by_stem):
@@ -134,14 +134,14 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
                 raise DatasetError(
                     f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
                     where=where,
-                    cure="Give both the same name.",
+                    hint="Give both the same name.",
                 )
     if by_stem and not pairs:
         raise DatasetError(
             f"none of its {len(by_stem):,} masks has the name of an image; '{next(iter(masks))}' is one of them.",
             where=where,
             field="masks",
-            cure=f"The mask of '{images[0]}' is '{_stem(images[0])}.png'." if images else "Add the images.",
+            hint=f"The mask of '{images[0]}' is '{_stem(images[0])}.png'." if images else "Add the images.",
         )
     return pairs
 
@@ -212,23 +212,23 @@ def read_split(
                 f"'{wanted}' fits {len(fits)} images.",
                 where=path,
                 line=number,
-                cure=f"Write the path below the image folder, one of {some}.",
+                hint=f"Write the path below the image folder, one of {some}.",
             )
         if not fits and any(sign in wanted for sign in "*?["):
             fits = fnmatch.filter(index.names, wanted)
             if not fits:
                 raise DatasetError(
-                    f"no image fits the pattern '{wanted}'.", where=path, line=number, cure="Correct it, or remove it."
+                    f"no image fits the pattern '{wanted}'.", where=path, line=number, hint="Correct it, or remove it."
                 )
         if not fits:
-            cure = ImageNames(index.names).cure(wanted)
-            raise DatasetError(f"there is no image '{wanted}'.", where=path, line=number, cure=cure)
+            hint = ImageNames(index.names).hint(wanted)
+            raise DatasetError(f"there is no image '{wanted}'.", where=path, line=number, hint=hint)
         for image in fits:
             if image in chosen:
                 raise DatasetError(
-                    f"'{image}' is listed twice.", where=path, line=number, cure="Remove one of the lines."
+                    f"'{image}' is listed twice.", where=path, line=number, hint="Remove one of the lines."
                 )
             chosen[image] = None
     if not chosen:
-        raise DatasetError("lists no image.", where=path, cure="Write one image name per line.")
+        raise DatasetError("lists no image.", where=path, hint="Write one image name per line.")
     return tuple(chosen)

@@ -72,7 +72,7 @@ class MaskReader:
                     if label != IGNORE
                     else f"{hex_color(color)} is in ignore_colors and also the colour of '{names[other]}'.",
                     field="classes",
-                    cure="Give each class of colour-coded masks its own colour.",
+                    hint="Give each class of colour-coded masks its own colour.",
                 )
         return table
 
@@ -104,7 +104,7 @@ class MaskReader:
                     f"has pixels of kind '{image.mode}', but masks are declared as '{self.encoding}'.",
                     where=path,
                     field="masks",
-                    cure="Set masks: color, index or palette in dataset.yaml to what the files are.",
+                    hint="Set masks: color, index or palette in dataset.yaml to what the files are.",
                 )
             return self._look_up(np.array(image).astype(np.int64), path)
 
@@ -134,7 +134,7 @@ class MaskReader:
         return MaskError(
             f"value {name} on {counts[most]:,} pixels{more}, which no class has (listed: {self._listed()}).",
             where=path,
-            cure=f"List the class in dataset.yaml, or declare the value as {key}.",
+            hint=f"List the class in dataset.yaml, or declare the value as {key}.",
         )
 
 
@@ -165,7 +165,7 @@ def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -
         raise MaskError(
             f"is {found[1]}×{found[0]}, but its image is {expected[1]}×{expected[0]}.",
             where=path,
-            cure="A mask has exactly the size of its (EXIF-oriented) image.",
+            hint="A mask has exactly the size of its (EXIF-oriented) image.",
         )
 
 

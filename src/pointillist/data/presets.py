@@ -130,7 +130,7 @@ def find_preset(name: str) -> Preset:
         ConfigError: There is none of this name.
     """
     if name not in PRESETS:
-        raise ConfigError(f"{name!r} is no preset.", field="preset", cure=nearest(name, PRESETS))
+        raise ConfigError(f"{name!r} is no preset.", field="preset", hint=nearest(name, PRESETS))
     return PRESETS[name]
 
 
@@ -160,7 +160,7 @@ def apply(
         raise ConfigError(
             f"'{preset.name}' is for the layout '{preset.layout}', not '{dataset.layout}'.",
             field="preset",
-            cure=f"Presets for it: {', '.join(others) or 'none'}.",
+            hint=f"Presets for it: {', '.join(others) or 'none'}.",
         )
     dataset = dataset.with_policy(preset.background)
     if preset.clicks == "masks":
@@ -172,12 +172,12 @@ def apply(
         raise ConfigError(
             f"'{preset.name}' needs clicks, and there are none.",
             field="--points",
-            cure="Name a label file with --points.",
+            hint="Name a label file with --points.",
         )
     if preset.rank is not None:
         if "rank" not in table.columns:
             raise ConfigError(
-                f"'{preset.name}' needs clicks with a rank.", field="--points", cure="Name What's the Point's own file."
+                f"'{preset.name}' needs clicks with a rank.", field="--points", hint="Name What's the Point's own file."
             )
         table = PointTable([p for p in table if p.extra.get("rank") == str(preset.rank)], table.columns)
     if preset.per_class:

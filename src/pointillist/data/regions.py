@@ -43,7 +43,7 @@ class Region:
             raise ImageError(
                 f"a window of {self.height}×{self.width} at row {self.top}, column {self.left} cannot be.",
                 where=self.path,
-                cure="Give a window inside the image.",
+                hint="Give a window inside the image.",
             )
 
 
@@ -62,7 +62,7 @@ def read_region(region: Region, kind: type[PointillistError] = ImageError) -> ND
     """
     rasterio = _rasterio(region.path, kind)
     if not region.path.is_file():
-        raise kind("there is no such file.", where=region.path, cure="Check the path.")
+        raise kind("there is no such file.", where=region.path, hint="Check the path.")
     window = ((region.top, region.top + region.height), (region.left, region.left + region.width))
     try:
         with warnings.catch_warnings():
@@ -73,12 +73,12 @@ def read_region(region: Region, kind: type[PointillistError] = ImageError) -> ND
                     raise kind(
                         f"is {file.width}×{file.height}, so it has no window {window}.",
                         where=region.path,
-                        cure="An image and its mask have the same size.",
+                        hint="An image and its mask have the same size.",
                     )
                 bands: NDArray[np.generic] = file.read(window=window)
     except rasterio.errors.RasterioError as error:
         raise kind(
-            f"is no readable image ({error}).", where=region.path, cure="It may be truncated; replace or remove it."
+            f"is no readable image ({error}).", where=region.path, hint="It may be truncated; replace or remove it."
         ) from error
     return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
@@ -110,6 +110,6 @@ def _rasterio(path: Path, kind: type[PointillistError]) -> Any:
         raise kind(
             "reading a window of a large image needs rasterio, which is not installed.",
             where=path,
-            cure=f"Install it with: pip install 'pointillist[{EXTRA}]'.",
+            hint=f"Install it with: pip install 'pointillist[{EXTRA}]'.",
         ) from error
     return rasterio

@@ -61,6 +61,6 @@ def simulate_dataset(
             f"no image of the split '{split}' has a mask to draw clicks from.",
             where=dataset.root,
             field="masks",
-            cure="Add masks, or click by hand.",
+            hint="Add masks, or click by hand.",
         )
     return PointTable(points)

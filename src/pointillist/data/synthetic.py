@@ -76,7 +76,7 @@ def draw_scene(seed: int, index: int, parameters: SceneParameters = DEFAULTS) ->
         ConfigError: A negative seed or index.
     """
     if index < 0:
-        raise ConfigError(f"The index of a scene is {index}.", field="index", cure="Use a whole number of at least 0.")
+        raise ConfigError(f"The index of a scene is {index}.", field="index", hint="Use a whole number of at least 0.")
     canvas = Village(parameters, rng_for(seed, f"village {index}")).draw()
     return Scene(np.rint(canvas.color * 255).astype(np.uint8), canvas.mask)
 
@@ -110,11 +110,11 @@ def write_dataset(
         raise ConfigError(
             f"{train} training and {val} validation images are asked for.",
             field="train",
-            cure=f"Draw 1 to {VALIDATION_START} for training and 0 or more for validation.",
+            hint=f"Draw 1 to {VALIDATION_START} for training and 0 or more for validation.",
         )
     rng_for(seed, "")  # a bad seed is found before anything is written
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DatasetError("is not empty.", where=folder, cure="Name a new folder for the data set.")
+        raise DatasetError("is not empty.", where=folder, hint="Name a new folder for the data set.")
     splits = {"train": range(train), "val": range(VALIDATION_START, VALIDATION_START + val)}
     unfinished: Path | None = None
     try:
@@ -131,7 +131,7 @@ def write_dataset(
         raise SaveError(
             f"could not be written ({error.strerror or error}).",
             where=folder,
-            cure="Check that its parent may be written to and has space left.",
+            hint="Check that its parent may be written to and has space left.",
         ) from error
     finally:
         if unfinished is not None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import pointillist
 from pointillist.classes import ClassSet, hex_color
 from pointillist.data.dataset import find_images
 from pointillist.data.images import read_image
@@ -21,6 +20,7 @@ from pointillist.errors import ImageError, RunError, SaveError
 from pointillist.files import make_folder, read_text, write_text
 from pointillist.inference.predictor import Prediction, Predictor
 from pointillist.inference.writers.png import write_labels, write_map, write_overlay
+from pointillist.version import __version__
 
 MANIFEST = "manifest.json"
 """What was predicted; written when all is done."""
@@ -56,14 +56,14 @@ def collect_images(inputs: Sequence[Path]) -> dict[str, Path]:
     results: dict[str, Path] = {}
     for given in inputs:
         if not given.exists():
-            raise ImageError("there is no such image or folder.", where=given, cure="Check the path.")
+            raise ImageError("there is no such image or folder.", where=given, hint="Check the path.")
         for name, path in (find_images(given) if given.is_dir() else {given.name: given}).items():
             stem = str(PurePosixPath(name).with_suffix(""))
             if stem in results:
                 raise RunError(
                     f"'{results[stem]}' and '{path}' would both be written to '{stem}.png'.",
                     field="IMAGE",
-                    cure="Predict them into different --out folders.",
+                    hint="Predict them into different --out folders.",
                 )
             results[stem] = path
             found[name] = path
@@ -131,7 +131,7 @@ def predict_files(
             on_image(name)
     manifest = out / MANIFEST
     content = {
-        "pointillist": pointillist.__version__,
+        "pointillist": __version__,
         **settings,
         "classes": [
             {"index": index, "name": name, "color": hex_color(color)}
@@ -171,9 +171,9 @@ def _spare_others(images: dict[str, Path], out: Path, results: Sequence[str]) ->
         for file in _files(name, results).values():
             path = out / file
             if place(path) in inputs:
-                raise RunError("this image would be overwritten.", where=path, cure="Choose another --out.")
+                raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
             if not ours and path.is_file():
-                raise RunError("is there already, and not from a prediction.", where=path, cure="Choose another --out.")
+                raise RunError("is there already, and not from a prediction.", where=path, hint="Choose another --out.")
 
 
 def _write(
@@ -206,13 +206,13 @@ def _done(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
             raise RunError(
                 "is of another model, or of other results (overlay, confidence, uncertainty).",
                 where=file,
-                cure="Give the same model and options as before, another --out, or leave --resume out.",
+                hint="Give the same model and options as before, another --out, or leave --resume out.",
             )
         whole = [entry for entry in entries if "error" not in entry]
         kinds = ("labels", *settings["results"])
         return {e["image"]: e for e in whole if all((out / e[kind]).is_file() for kind in kinds)}
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError("does not say what was predicted.", where=file, cure="Predict without --resume.") from error
+        raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error
 
 
 def _note(log: Path, entry: dict[str, Any]) -> None:
@@ -222,7 +222,7 @@ def _note(log: Path, entry: dict[str, Any]) -> None:
             stream.write(json.dumps(entry) + "\n")
     except OSError as error:
         raise SaveError(
-            f"could not be written ({error.strerror or error}).", where=log, cure="Free some space, then --resume."
+            f"could not be written ({error.strerror or error}).", where=log, hint="Free some space, then --resume."
         ) from error
 
 

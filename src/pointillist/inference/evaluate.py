@@ -78,7 +78,7 @@ def evaluate(
             f"{', '.join(dataset.classes.names)}.",
             where=dataset.root,
             field="classes",
-            cure="Evaluate on a data set with the same classes in the same order.",
+            hint="Evaluate on a data set with the same classes in the same order.",
         )
     items = [item for item in dataset.split(split) if item.mask is not None]
     if not items:
@@ -86,7 +86,7 @@ def evaluate(
             f"no image of the split '{split}' has a mask to compare with.",
             where=dataset.root,
             field="masks",
-            cure="Put masks into masks/ (same names as the images), or choose another --split.",
+            hint="Put masks into masks/ (same names as the images), or choose another --split.",
         )
     started = time.monotonic()
     metric = confusion_metric(dataset.classes)

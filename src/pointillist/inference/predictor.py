@@ -55,7 +55,7 @@ class Predictor:
     def __init__(self, run: str | Path | RunDirectory, device: str = "auto") -> None:
         root = run.root if isinstance(run, RunDirectory) else Path(run)
         if not root.is_dir():
-            raise RunError("there is no such run.", where=root, cure="Check the path of the run directory.")
+            raise RunError("there is no such run.", where=root, hint="Check the path of the run directory.")
         folder = root if (root / "model.json").is_file() else root / "model"
         self.model: Model = load_model(folder)
         self.device = pick_device(device)
@@ -85,7 +85,7 @@ class Predictor:
             raise ImageError(
                 f"the array has shape {image.shape} and type {image.dtype}.",
                 field="image",
-                cure="Give height × width × 3 uint8 values in RGB order.",
+                hint="Give height × width × 3 uint8 values in RGB order.",
             )
         size = (image.shape[0], image.shape[1])
         labels = np.empty(size, dtype=np.uint8)
@@ -137,6 +137,6 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"{name!r} is not available here.", field="device", cure="Use cpu, or leave the choice to auto."
+            f"{name!r} is not available here.", field="device", hint="Use cpu, or leave the choice to auto."
         ) from error
     return device

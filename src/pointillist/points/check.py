@@ -58,7 +58,7 @@ class Rejection:
     point: Point
     reason: Reason
     found: str
-    cure: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Checked:
                 where=where,
                 line=rejection.point.line,
                 field=_FIELDS[rejection.reason],
-                cure=rejection.cure,
+                hint=rejection.hint,
             )
 
     def report(self) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def check_points(
             ):
                 problem = beyond
             elif image is None:
-                problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.cure(named))
+                problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.hint(named))
             elif label not in classes:
                 found = f"'{label}' is not a class of this data set."
                 problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes.names))
@@ -214,13 +214,13 @@ def check_alone(table: PointTable, size_of: Callable[[str], Size | None], *, lim
 
 
 def _position_problem(point: Point, size: Size | None, most: str = "") -> Rejection | None:
-    cure = "Coordinates are pixels from the top-left corner, x to the right, y down."
+    hint = "Coordinates are pixels from the top-left corner, x to the right, y down."
     if not is_finite(point):
-        return Rejection(point, Reason.NOT_FINITE, f"({point.x}, {point.y}) is no position.", cure)
+        return Rejection(point, Reason.NOT_FINITE, f"({point.x}, {point.y}) is no position.", hint)
     if size is not None and not (0 <= point.x < size[1] and 0 <= point.y < size[0]):
         extent = f"{most}{size[1]} wide and {size[0]} high"
         found = f"({point.x:g}, {point.y:g}) lies outside '{point.image}', which is {extent}."
-        return Rejection(point, Reason.OUTSIDE, found, cure)
+        return Rejection(point, Reason.OUTSIDE, found, hint)
     return None
 
 

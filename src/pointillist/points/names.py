@@ -75,7 +75,7 @@ class ImageNames:
                 fits.setdefault(common, []).append(name)
         return fits[max(fits)] if fits else []
 
-    def cure(self, name: str) -> str:
+    def hint(self, name: str) -> str:
         """What to do about a name that was not found."""
         close = self._by_fold.get(self._fold(name))
         if close is not None:

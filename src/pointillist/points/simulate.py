@@ -149,7 +149,7 @@ def simulate_image(
             rng=rng_for(seed, image),
         )
     except MaskError as error:
-        raise MaskError(error.found, where=image, field=error.field, cure=error.cure) from None
+        raise MaskError(error.found, where=image, field=error.field, hint=error.hint) from None
     return [Point(image, float(x), float(y), classes.names[int(label)]) for x, y, label in drawn]
 
 
@@ -165,26 +165,26 @@ def rng_for(seed: int, image_name: str) -> np.random.Generator:
         ConfigError: The seed is negative.
     """
     if seed < 0:
-        raise ConfigError(f"The seed is {seed}.", field="seed", cure="Use a whole number of at least 0.")
+        raise ConfigError(f"The seed is {seed}.", field="seed", hint="Use a whole number of at least 0.")
     digest = hashlib.sha256(f"{int(seed)}\n{image_name}".encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
 
 def _check_settings(num_classes: int, protocol: str, per_object: int, min_area: int, jitter: float) -> None:
     if protocol not in PROTOCOLS:
-        raise ConfigError(f"{protocol!r} is no protocol.", field="protocol", cure=nearest(protocol, PROTOCOLS))
+        raise ConfigError(f"{protocol!r} is no protocol.", field="protocol", hint=nearest(protocol, PROTOCOLS))
     for name, value in (("num_classes", num_classes), ("per_object", per_object), ("min_area", min_area)):
         if value < 1:
-            raise ConfigError(f"{name} is {value}.", field=name, cure="Use a whole number of at least 1.")
+            raise ConfigError(f"{name} is {value}.", field=name, hint="Use a whole number of at least 1.")
     if protocol == "centroid" and per_object != 1:
         raise ConfigError(
             f"{per_object} clicks per object are asked for, but an object has one centroid.",
             field="per_object",
-            cure="Use 1, or the protocol 'component'.",
+            hint="Use 1, or the protocol 'component'.",
         )
     if not 0 <= jitter < np.inf:
         raise ConfigError(
-            f"jitter is {jitter}.", field="jitter", cure="Give a standard deviation in pixels, 0 or more."
+            f"jitter is {jitter}.", field="jitter", hint="Give a standard deviation in pixels, 0 or more."
         )
 
 
@@ -195,7 +195,7 @@ def _codes(mask: npt.NDArray[np.integer[Any]], num_classes: int, ignore_index: i
         raise MaskError(
             f"A mask must be two-dimensional, of integers. Got: shape {mask.shape}, {mask.dtype}.",
             field="mask",
-            cure="Give class indices; decode a coloured mask first.",
+            hint="Give class indices; decode a coloured mask first.",
         )
     ignored = mask == ignore_index
     wrong = mask[((mask < 0) | (mask >= num_classes)) & ~ignored]
@@ -204,7 +204,7 @@ def _codes(mask: npt.NDArray[np.integer[Any]], num_classes: int, ignore_index: i
             f"The mask holds the value {int(wrong[0])}, which is no class index below {num_classes} "
             f"and not the ignored {ignore_index}.",
             field="mask",
-            cure="List every class, or set ignore_index.",
+            hint="List every class, or set ignore_index.",
         )
     codes = mask.astype(np.int32) + 1
     codes[ignored] = 0
@@ -222,7 +222,7 @@ def _checked_instances(
             f"An instance map must be integers ≥ 0 of the mask's shape {shape}. "
             f"Got: shape {instances.shape}, {instances.dtype}.",
             field="instances",
-            cure="Give one id per pixel, 0 for none.",
+            hint="Give one id per pixel, 0 for none.",
         )
     return instances
 

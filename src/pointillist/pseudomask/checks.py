@@ -32,25 +32,25 @@ def check_maps(maps: Tensor, field: str, *, channels: int | None = None, like: T
         TensorError: With what was found and what to do.
     """
     if not isinstance(maps, Tensor):
-        raise TensorError(f"Got {type(maps).__name__}.", field=field, cure="Pass a torch tensor of shape B×C×H×W.")
+        raise TensorError(f"Got {type(maps).__name__}.", field=field, hint="Pass a torch tensor of shape B×C×H×W.")
     if maps.ndim != 4:
-        raise TensorError(f"Got shape {shape_of(maps)}.", field=field, cure="Pass four dimensions: B×C×H×W.")
+        raise TensorError(f"Got shape {shape_of(maps)}.", field=field, hint="Pass four dimensions: B×C×H×W.")
     if not maps.is_floating_point():
-        raise TensorError(f"Got dtype {maps.dtype}.", field=field, cure="Convert it to a floating dtype.")
+        raise TensorError(f"Got dtype {maps.dtype}.", field=field, hint="Convert it to a floating dtype.")
     if 0 in maps.shape:
         raise TensorError(
-            f"Got shape {shape_of(maps)}.", field=field, cure="Pass at least one image, channel and pixel."
+            f"Got shape {shape_of(maps)}.", field=field, hint="Pass at least one image, channel and pixel."
         )
     if channels is not None and maps.shape[1] != channels:
         raise TensorError(
-            f"Got shape {shape_of(maps)}.", field=field, cure=f"Pass {channels} channels: B×{channels}×H×W."
+            f"Got shape {shape_of(maps)}.", field=field, hint=f"Pass {channels} channels: B×{channels}×H×W."
         )
     if like is not None:
         if (maps.shape[0], *maps.shape[2:]) != (like.shape[0], *like.shape[2:]):
             raise TensorError(
                 f"Got shape {shape_of(maps)} beside maps of {shape_of(like)}.",
                 field=field,
-                cure="Bring both to the same batch, height and width.",
+                hint="Bring both to the same batch, height and width.",
             )
         check_device(maps, field, like.device)
 
@@ -59,7 +59,7 @@ def check_device(tensor: Tensor, field: str, device: torch.device) -> None:
     """Refuse a tensor that lives elsewhere than the others."""
     if tensor.device != device:
         raise TensorError(
-            f"Got device {tensor.device} beside {device}.", field=field, cure="Move it to the same device."
+            f"Got device {tensor.device} beside {device}.", field=field, hint="Move it to the same device."
         )
 
 
@@ -78,18 +78,18 @@ def check_points(points: Sequence[Tensor], batch: int | None, num_classes: int, 
     """
     if isinstance(points, Tensor) or not isinstance(points, Sequence) or not len(points):
         found = shape_of(points) if isinstance(points, Tensor) else repr(points)
-        raise TensorError(f"Got {found}.", field=field, cure="Pass a list with one N×3 tensor per image.")
+        raise TensorError(f"Got {found}.", field=field, hint="Pass a list with one N×3 tensor per image.")
     if batch is not None and len(points) != batch:
-        raise TensorError(f"Got {len(points)} tensors for {batch} images.", field=field, cure="Pass one per image.")
+        raise TensorError(f"Got {len(points)} tensors for {batch} images.", field=field, hint="Pass one per image.")
     checked = []
     for index, rows in enumerate(points):
         name = f"{field}[{index}]"
         if not isinstance(rows, Tensor) or rows.ndim != 2 or rows.shape[1] != 3 or not rows.is_floating_point():
             found = f"{shape_of(rows)} {rows.dtype}" if isinstance(rows, Tensor) else type(rows).__name__
-            raise TensorError(f"Got {found}.", field=name, cure="Pass a floating N×3 tensor: x, y, class.")
+            raise TensorError(f"Got {found}.", field=name, hint="Pass a floating N×3 tensor: x, y, class.")
         rows = rows.detach().cpu()
         if not bool(torch.isfinite(rows).all()):
-            raise TensorError("A coordinate is not finite.", field=name, cure="Remove that point.")
+            raise TensorError("A coordinate is not finite.", field=name, hint="Remove that point.")
         classes = rows[:, 2]
         wrong = (classes < 0) | (classes >= num_classes) | (classes != classes.floor())
         if bool(wrong.any()):
@@ -97,17 +97,17 @@ def check_points(points: Sequence[Tensor], batch: int | None, num_classes: int, 
             raise TensorError(
                 f"Class {value:g} is no index of {num_classes} classes.",
                 field=name,
-                cure=f"Use integers from 0 to {num_classes - 1} in the third column.",
+                hint=f"Use integers from 0 to {num_classes - 1} in the third column.",
             )
         checked.append(rows)
     return checked
 
 
-def check_setting(good: bool, field: str, value: object, cure: str) -> None:
+def check_setting(good: bool, field: str, value: object, hint: str) -> None:
     """Refuse a setting that cannot have this value.
 
     Raises:
         ConfigError: When `good` is false.
     """
     if not good:
-        raise ConfigError(f"Got {value!r}.", field=field, cure=cure)
+        raise ConfigError(f"Got {value!r}.", field=field, hint=hint)

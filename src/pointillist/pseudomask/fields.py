@@ -66,10 +66,10 @@ def distance_fields(
     if image is not None:
         check_maps(image, "image", channels=3)
         if tuple(image.shape[2:]) != tuple(size):
-            raise TensorError(f"Got {shape_of(image)} for fields of {size}.", field="image", cure="Use one size.")
+            raise TensorError(f"Got {shape_of(image)} for fields of {size}.", field="image", hint="Use one size.")
         device = image.device
     elif metric == "geodesic":
-        raise TensorError("Got None.", field="image", cure="Pass the B×3×H×W image: a geodesic follows its colours.")
+        raise TensorError("Got None.", field="image", hint="Pass the B×3×H×W image: a geodesic follows its colours.")
     return class_fields(rows, size, num_classes, metric, image, gamma, device)[0]
 
 
@@ -172,7 +172,7 @@ def _geodesic(
         raise TensorError(
             f"Got values from {lowest:g} to {highest:g}.",
             field="image",
-            cure="Bring colours to [0, 1] (γ counts in them).",
+            hint="Bring colours to [0, 1] (γ counts in them).",
         )
     distances = np.full((len(points), num_classes, height * width), np.inf, np.float32)
     clicks = np.full(distances.shape if owners else (len(points), num_classes, 0), -1, np.int32)

@@ -228,7 +228,7 @@ def check_expected(expected: Tensor, num_classes: int) -> None:
         raise TensorError(
             f"Got {shape_of(expected)} with a least value of {float(expected.min()):g}.",
             field="expected",
-            cure=f"Pass {num_classes} shares above 0.",
+            hint=f"Pass {num_classes} shares above 0.",
         )
 
 

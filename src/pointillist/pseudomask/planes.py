@@ -29,11 +29,11 @@ def present_mask(present: Present, batch: int, num_classes: int) -> Tensor:
             raise TensorError(
                 f"Got {shape_of(present)} {present.dtype}.",
                 field="present",
-                cure=f"Pass booleans of shape {batch}×{num_classes}, or one list of class indices per image.",
+                hint=f"Pass booleans of shape {batch}×{num_classes}, or one list of class indices per image.",
             )
         return present.cpu()
     if len(present) != batch:
-        raise TensorError(f"Got {len(present)} lists for {batch} images.", field="present", cure="Pass one per image.")
+        raise TensorError(f"Got {len(present)} lists for {batch} images.", field="present", hint="Pass one per image.")
     mask = torch.zeros(batch, num_classes, dtype=torch.bool)
     for row, indices in zip(mask, present, strict=True):
         chosen = [int(i) for i in indices]
@@ -42,7 +42,7 @@ def present_mask(present: Present, batch: int, num_classes: int) -> Tensor:
             raise TensorError(
                 f"Class {wrong[0]} is no index of {num_classes} classes.",
                 field="present",
-                cure=f"Use integers from 0 to {num_classes - 1}.",
+                hint=f"Use integers from 0 to {num_classes - 1}.",
             )
         row[chosen] = True
     return mask

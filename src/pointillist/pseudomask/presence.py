@@ -66,7 +66,7 @@ def presence(probabilities: Tensor, points_or_present: Sequence[Tensor] | Tensor
     else:
         if len(points_or_present) != batch:
             raise TensorError(
-                f"Got {len(points_or_present)} tensors for {batch} images.", field="points", cure="Pass one per image."
+                f"Got {len(points_or_present)} tensors for {batch} images.", field="points", hint="Pass one per image."
             )
         present = present_classes(points_or_present, num_classes, background=background)
     wide = probabilities.double() if probabilities.dtype == torch.float64 else probabilities.float()

@@ -138,6 +138,6 @@ def check_valid(valid: Tensor | None, maps: Tensor) -> None:
         raise TensorError(
             f"Got {shape_of(valid)} {valid.dtype}.",
             field="valid",
-            cure=f"Pass booleans of shape {'×'.join(map(str, expected))}.",
+            hint=f"Pass booleans of shape {'×'.join(map(str, expected))}.",
         )
     check_device(valid, "valid", maps.device)

@@ -215,7 +215,7 @@ def _reasons(checked: Checked) -> list[dict[str, object]]:
             "example": first[reason].found,
             "place": first[reason].point.place
             or (f"line {first[reason].point.line}" if first[reason].point.line else ""),
-            "cure": first[reason].cure,
+            "hint": first[reason].hint,
         }
         for reason, count in checked.reasons().most_common()
     ]

@@ -62,7 +62,7 @@ class Checkpoint(L.Callback):
                 trainer.save_checkpoint(temporary)
                 # Lightning has been seen to swallow a failed write.
                 if temporary.stat().st_size == 0:
-                    raise SaveError("came out empty.", where=path, cure="Free space on this disk.")
+                    raise SaveError("came out empty.", where=path, hint="Free space on this disk.")
         else:
             trainer.save_checkpoint(path)  # takes part in gathering, writes nothing
         self._saved_at = time.monotonic()

@@ -215,12 +215,12 @@ def make_config(
         name, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(
-                f"{override!r} has no '='.", where="--set", cure="Write key=value, for example data.size=144x192."
+                f"{override!r} has no '='.", where="--set", hint="Write key=value, for example data.size=144x192."
             )
         try:
             _put(values, name.strip(), yaml.safe_load(text))
         except yaml.YAMLError as error:
-            raise ConfigError(f"{text!r} is no value.", where="--set", field=name, cure="Quote it.") from error
+            raise ConfigError(f"{text!r} is no value.", where="--set", field=name, hint="Quote it.") from error
     return config_from(values, file or "settings")
 
 
@@ -234,13 +234,13 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
     chosen = values.pop("method", {})
     chosen = {"name": chosen} if isinstance(chosen, str) else chosen
     if not isinstance(chosen, dict):
-        raise ConfigError("holds no settings.", where=where, field="method", cure="Write method: single-stage.")
+        raise ConfigError("holds no settings.", where=where, field="method", hint="Write method: single-stage.")
     name = chosen.get("name", "single-stage")
     options = get_method(str(name)).Options
     try:
         method = parse(options, {**chosen, "name": name}, ConfigError, where)
     except ConfigError as error:
-        raise ConfigError(error.found, where=where, field=f"method.{error.field}", cure=error.cure) from error
+        raise ConfigError(error.found, where=where, field=f"method.{error.field}", hint=error.hint) from error
     return parse(Config, {**values, "method": method}, ConfigError, where)
 
 
@@ -293,7 +293,7 @@ def _put(values: dict[str, Any], name: str, value: Any) -> None:
         if section == "method" and isinstance(inner, str):
             inner = place[section] = {"name": inner}
         if not isinstance(inner, dict):
-            raise ConfigError(f"'{section}' has no settings below it.", field=name, cure="Check the name.")
+            raise ConfigError(f"'{section}' has no settings below it.", field=name, hint="Check the name.")
         place = inner
     if name == "method" and isinstance(place.get("method"), dict):
         # Another method has other options; those of the same one stay.

@@ -80,7 +80,7 @@ class TrainingModule(L.LightningModule):
         if not torch.isfinite(outcome.loss):
             raise RunError(
                 f"the loss became {float(outcome.loss.detach())} at step {self.global_step}.",
-                cure="Lower optimizer.lr or use trainer.precision=32-true; the last checkpoint is still good.",
+                hint="Lower optimizer.lr or use trainer.precision=32-true; the last checkpoint is still good.",
             )
         return outcome.loss
 

@@ -96,7 +96,7 @@ def _create(settings: NetworkSettings, num_classes: int) -> Any:
         raise ConfigError(
             f"{settings.architecture!r} is no architecture.",
             field="network.architecture",
-            cure=nearest(settings.architecture, architectures),
+            hint=nearest(settings.architecture, architectures),
         )
     options: dict[str, Any] = {"encoder_name": settings.encoder}
     if settings.encoder == "small":
@@ -113,7 +113,7 @@ def _create(settings: NetworkSettings, num_classes: int) -> Any:
         raise ConfigError(
             f"{settings.encoder!r} is no encoder." if wrong_name else f"the network cannot be built: {error}.",
             field="network.encoder" if wrong_name else "network",
-            cure=nearest(settings.encoder, known) if wrong_name else "Check encoder and options.",
+            hint=nearest(settings.encoder, known) if wrong_name else "Check encoder and options.",
         ) from error
     return model
 
@@ -126,7 +126,7 @@ def _check_options(settings: NetworkSettings, signature: inspect.Signature) -> N
     for name in settings.options:
         if name not in known:
             raise ConfigError(
-                f"{settings.architecture} has no option '{name}'.", field="network.options", cure=nearest(name, known)
+                f"{settings.architecture} has no option '{name}'.", field="network.options", hint=nearest(name, known)
             )
 
 
@@ -164,5 +164,5 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
             f"weights cannot be loaded: {str(error).splitlines()[0]}",
             where=path,
             field="network.weights",
-            cure="The file must hold this encoder's weights; pre-trained ones need network.normalization=batch.",
+            hint="The file must hold this encoder's weights; pre-trained ones need network.normalization=batch.",
         ) from error

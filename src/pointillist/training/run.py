@@ -122,7 +122,7 @@ def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
                 f"no image of '{dataset.training_split}' has a mask, and this method learns from masks.",
                 where=dataset.root,
                 field="masks",
-                cure="Add masks, or choose --method single-stage.",
+                hint="Add masks, or choose --method single-stage.",
             )
         return items
     items = tuple(item for item in split if dataset.points.of(item.name))
@@ -131,7 +131,7 @@ def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
         raise PointsError(
             f"there are no points on the {len(split)} images of '{dataset.training_split}'.",
             where=where,
-            cure="Click some (points.csv: image,x,y,class), or name a label file with --points.",
+            hint="Click some (points.csv: image,x,y,class), or name a label file with --points.",
         )
     return items
 
@@ -178,7 +178,7 @@ def _check_resumable(run: RunDirectory, config: Config, record: DataRecord) -> N
         raise RunError(
             "classes, images or clicks have changed since this run began.",
             where=run.root,
-            cure="Start a new run with another --out.",
+            hint="Start a new run with another --out.",
         )
     if saved != config:
         old, new = saved.to_dict(), config.to_dict()
@@ -186,7 +186,7 @@ def _check_resumable(run: RunDirectory, config: Config, record: DataRecord) -> N
         raise RunError(
             f"these settings differ from the run's: {', '.join(changed)}.",
             where=run.root,
-            cure="Resume with the settings of the run: --resume alone takes them from its config.yaml.",
+            hint="Resume with the settings of the run: --resume alone takes them from its config.yaml.",
         )
 
 

@@ -24,7 +24,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import pointillist
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.errors import RunError
@@ -32,6 +31,7 @@ from pointillist.files import make_folder, read_text, read_yaml, replacing, writ
 from pointillist.schema import parse
 from pointillist.training.config import RECORD_KEYS, Config, NetworkSettings, config_from
 from pointillist.training.networks import Network, build_network
+from pointillist.version import __version__
 
 FORMAT = 1
 """Version of the files below; a newer program reads all older ones."""
@@ -113,7 +113,7 @@ class RunDirectory:
             raise RunError(
                 "is no run directory: it has no config.yaml.",
                 where=run.root,
-                cure="Name a directory that 'pointillist train --out' made.",
+                hint="Name a directory that 'pointillist train --out' made.",
             )
         return run
 
@@ -125,19 +125,19 @@ class RunDirectory:
         """
         if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
             if not self.config_file.is_file():
-                raise RunError("exists and is no run.", where=self.root, cure="Choose another --out.")
+                raise RunError("exists and is no run.", where=self.root, hint="Choose another --out.")
             # A run that stopped before its first checkpoint has nothing to lose.
             if not overwrite and (self.checkpoint.exists() or self.model.exists()):
                 raise RunError(
                     "holds a run already.",
                     where=self.root,
-                    cure="Continue it with --resume, replace it with --overwrite, or choose another --out.",
+                    hint="Continue it with --resume, replace it with --overwrite, or choose another --out.",
                 )
             # config.yaml goes last: a directory that still has it is still known as a run.
             for entry in sorted(self.root.iterdir(), key=lambda path: path == self.config_file):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         make_folder(self.root)
-        content = {"format": FORMAT, "pointillist": pointillist.__version__, "dataset": asdict(record)}
+        content = {"format": FORMAT, "pointillist": __version__, "dataset": asdict(record)}
         write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + config.to_yaml())
 
     def read(self) -> tuple[Config, DataRecord]:
@@ -151,13 +151,13 @@ class RunDirectory:
             raise RunError(
                 f"has format {content.get('format')!r}; this version reads up to {FORMAT}.",
                 where=self.config_file,
-                cure="Update pointillist.",
+                hint="Update pointillist.",
             )
         try:
             record = DataRecord(**content.pop("dataset"))
         except (KeyError, TypeError) as error:
             raise RunError(
-                "does not say which data it used.", where=self.config_file, field="dataset", cure="Train anew."
+                "does not say which data it used.", where=self.config_file, field="dataset", hint="Train anew."
             ) from error
         settings = {key: value for key, value in content.items() if key not in RECORD_KEYS}
         return config_from(settings, self.config_file), record
@@ -172,7 +172,7 @@ class RunDirectory:
             save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
         content = {
             "format": FORMAT,
-            "pointillist": pointillist.__version__,
+            "pointillist": __version__,
             "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
             "background_policy": classes.policy,
             "background": classes.background,
@@ -215,7 +215,7 @@ def load_model(folder: Path) -> Model:
     """
     file, weights = folder / "model.json", folder / "model.safetensors"
     if not file.is_file():
-        raise RunError("holds no trained model.", where=folder, cure="Let the training finish, or --resume it.")
+        raise RunError("holds no trained model.", where=folder, hint="Let the training finish, or --resume it.")
     try:
         content = json.loads(read_text(file, RunError))
         names = [entry["name"] for entry in content["classes"]]
@@ -227,10 +227,10 @@ def load_model(folder: Path) -> Model:
         shares = content.get("expected")  # models of the first versions have none
         expected = None if shares is None else tuple(float(share) for share in shares)
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise RunError(f"is damaged ({error}).", where=file, cure="Train again, or restore the file.") from error
+        raise RunError(f"is damaged ({error}).", where=file, hint="Train again, or restore the file.") from error
     if not isinstance(version, int) or version > FORMAT:
         raise RunError(
-            f"has format {version!r}; this version reads up to {FORMAT}.", where=file, cure="Update pointillist."
+            f"has format {version!r}; this version reads up to {FORMAT}.", where=file, hint="Update pointillist."
         )
     found = sha256(weights) if weights.is_file() else "no file"
     if found != checksum:
@@ -238,13 +238,13 @@ def load_model(folder: Path) -> Model:
             "the weights are not those the model was saved with.",
             where=weights,
             field="sha256",
-            cure="Copy the model again from where it came from.",
+            hint="Copy the model again from where it came from.",
         )
     network = build_network(parse(NetworkSettings, content["network"], RunError, file), len(classes))
     try:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise RunError(f"cannot be loaded: {error}", where=weights, cure="Train again.") from error
+        raise RunError(f"cannot be loaded: {error}", where=weights, hint="Train again.") from error
     return Model(network.eval(), classes, size, protocol, expected, checksum)
 
 

@@ -51,10 +51,10 @@ def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
     """
     root = Path(path)
     if not root.exists():
-        raise DatasetError("there is no such folder or file.", where=root, cure="Check the path of the data set.")
+        raise DatasetError("there is no such folder or file.", where=root, hint="Check the path of the data set.")
     if layout is not None:
         if layout not in layouts():
-            raise DatasetError(f"{layout!r} is no layout.", field="layout", cure=nearest(layout, layouts()))
+            raise DatasetError(f"{layout!r} is no layout.", field="layout", hint=nearest(layout, layouts()))
         chosen = layouts()[layout]()
     else:
         # A dataset.yaml is what its owner wrote on purpose, so it wins over a layout that merely looks alike.
@@ -65,7 +65,7 @@ def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
             raise DatasetError(
                 "is no data set: there is no dataset.yaml, and no known layout fits.",
                 where=root,
-                cure=_look_below(root)
+                hint=_look_below(root)
                 or f"Run 'pointillist init {root} --classes background,…' to make one from a folder of images.",
             )
         if len(fitting) > 1:
@@ -73,7 +73,7 @@ def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
                 f"fits several layouts: {', '.join(kind.name for kind in fitting)}.",
                 where=root,
                 field="--layout",
-                cure=f"Name the one that is meant: --layout {fitting[0].name}.",
+                hint=f"Name the one that is meant: --layout {fitting[0].name}.",
             )
         chosen = fitting[0]
     return chosen.load(root)

@@ -69,10 +69,10 @@ def read_names(path: Path) -> list[str]:
                 f"found index {cells[0]} where {len(names) + 1} and a name were expected.",
                 where=path,
                 line=number,
-                cure="Take the table of the release: Idx, Ratio, Train, Val, Name, separated by tabs.",
+                hint="Take the table of the release: Idx, Ratio, Train, Val, Name, separated by tabs.",
             )
         first = cells[-1].split(",")[0].split(";")[0].strip()
         names.append(cells[-1] if first in names else first)
     if len(names) < 2:
-        raise DatasetError("lists no classes.", where=path, cure="Take the table of the release.")
+        raise DatasetError("lists no classes.", where=path, hint="Take the table of the release.")
     return names

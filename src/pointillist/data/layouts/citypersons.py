@@ -73,10 +73,10 @@ def _points(root: Path, name: str) -> Iterator[Point]:
         content = json.loads(read_text(path, PointsError, max_bytes=2**24))
     except (json.JSONDecodeError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise PointsError("is not valid JSON.", where=path, line=line, cure="Fetch the file again.") from error
+        raise PointsError("is not valid JSON.", where=path, line=line, hint="Fetch the file again.") from error
     objects = content.get("objects") if isinstance(content, dict) else None
     if not isinstance(objects, list):
-        raise PointsError("has no list of objects.", where=path, field="objects", cure="Fetch the file again.")
+        raise PointsError("has no list of objects.", where=path, field="objects", hint="Fetch the file again.")
     for index, entry in enumerate(objects):
         label = entry.get("label") if isinstance(entry, dict) else None
         if label not in PERSONS:
@@ -84,7 +84,7 @@ def _points(root: Path, name: str) -> Iterator[Point]:
         box = _box(entry.get("bboxVis")) or _box(entry.get("bbox"))
         if box is None:
             raise PointsError(
-                "has no box [x, y, width, height].", where=path, field=f"objects[{index}]", cure="Mend this object."
+                "has no box [x, y, width, height].", where=path, field=f"objects[{index}]", hint="Mend this object."
             )
         x, y, width, height = box
         yield Point(name, x + width / 2, y + height / 2, "person", {"kind": label})

@@ -99,7 +99,7 @@ def find_labels(root: Path, images: dict[str, Path]) -> tuple[str, dict[str, Pat
     raise DatasetError(
         f"'{first}' has labelIds only and '{other}' has labelTrainIds only.",
         where=root / MASKS,
-        cure="Give all images the same kind; createTrainIdLabelImgs of cityscapesScripts makes the missing ones.",
+        hint="Give all images the same kind; createTrainIdLabelImgs of cityscapesScripts makes the missing ones.",
     )
 
 

@@ -40,6 +40,6 @@ class Cvppp(Layout):
                 known = label if label.is_file() else None
                 items.append(Item(name, path, known, known))
         if not items:
-            raise DatasetError(f"holds no …{IMAGE}.png.", where=root, cure="Point at the folder of the release.")
+            raise DatasetError(f"holds no …{IMAGE}.png.", where=root, hint="Point at the folder of the release.")
         values = {value: int(value > 0) for value in range(256)}
         return Dataset(root, self.name, classes, tuple(items), {}, MaskReader(classes, "index", values=values))

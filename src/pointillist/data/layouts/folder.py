@@ -91,20 +91,20 @@ class DatasetFile(Strict):
         table: dict[int, int] = {}
         for index, entry in enumerate(self.classes):
             if entry.value is None:
-                raise DatasetError(f"'{entry.name}' has no value.", field="classes", cure="Give all classes one.")
+                raise DatasetError(f"'{entry.name}' has no value.", field="classes", hint="Give all classes one.")
             for value in (entry.value,) if isinstance(entry.value, int) else entry.value:
                 if value in table:
                     raise DatasetError(
                         f"value {value} stands for '{self.classes[table[value]].name}' and '{entry.name}'.",
                         field="classes",
-                        cure="Give each class its own values.",
+                        hint="Give each class its own values.",
                     )
                 table[value] = index
         if self.ignore_index in table and "ignore_index" in self.model_fields_set:
             raise DatasetError(
                 f"ignore_index {self.ignore_index} is also a value of a class.",
                 field="ignore_index",
-                cure="Choose a value no class has.",
+                hint="Choose a value no class has.",
             )
         # Nobody who says that 255 is a building also means the default.
         table.setdefault(self.ignore_index, IGNORE)
@@ -116,11 +116,11 @@ class DatasetFile(Strict):
             raise DatasetError(
                 "ignore_colors only go with masks: color.",
                 field="ignore_colors",
-                cure="Use ignore_index, or remove it.",
+                hint="Use ignore_index, or remove it.",
             )
         if self.mask_values() is not None and self.masks == "color":
             raise DatasetError(
-                "classes of colour-coded masks have no value.", field="classes", cure="Give each its color instead."
+                "classes of colour-coded masks have no value.", field="classes", hint="Give each its color instead."
             )
         ignored = [parse_color(color) for color in self.ignore_colors]
         return MaskReader(classes, self.masks, ignored, self.mask_values())
@@ -140,7 +140,7 @@ class Folder(Layout):
         """Read `dataset.yaml` and list the files it points to; see `Layout.load`."""
         file = root if root.is_file() else root / FILE
         if not file.is_file():
-            raise DatasetError("there is no dataset.yaml.", where=root, cure=f"Run 'pointillist init {root} …'.")
+            raise DatasetError("there is no dataset.yaml.", where=root, hint=f"Run 'pointillist init {root} …'.")
         settings = parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
         home = file.parent
         try:
@@ -150,13 +150,13 @@ class Folder(Layout):
             masks = _find_masks(home, settings.paths.masks, images)
             instances = _find_masks(home, settings.paths.instances, images)
         except DatasetError as error:
-            raise DatasetError(error.found, where=error.where or file, field=error.field, cure=error.cure) from error
+            raise DatasetError(error.found, where=error.where or file, field=error.field, hint=error.hint) from error
         for key in ("points", "masks", "instances", "splits"):
             value = getattr(settings.paths, key)
             # A default that is not there is not used; what somebody wrote down must be there.
             if key in settings.paths.model_fields_set and "{}" not in value and not (home / value).exists():
                 raise DatasetError(
-                    f"'{value}' does not exist.", where=file, field=f"paths.{key}", cure="Correct the path."
+                    f"'{value}' does not exist.", where=file, field=f"paths.{key}", hint="Correct the path."
                 )
         items = tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items())
         folder = home / settings.paths.splits

@@ -84,6 +84,6 @@ def _split(tile: str, folder: Path) -> str:
         raise DatasetError(
             f"'{tile}' is no city with a number, so nothing tells whether it is for training or validation.",
             where=folder,
-            cure="Name tiles as the release does: austin1.tif, kitsap36.tif, tyrol-w12.tif.",
+            hint="Name tiles as the release does: austin1.tif, kitsap36.tif, tyrol-w12.tif.",
         )
     return "val" if int(match["number"]) <= VALIDATION_TILES else "train"

@@ -45,7 +45,7 @@ def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointForm
         PointsError: There is none of this name, or it has no such option.
     """
     if name not in formats():
-        raise PointsError(f"{name!r} is no label format.", field="format", cure=nearest(name, formats()))
+        raise PointsError(f"{name!r} is no label format.", field="format", hint=nearest(name, formats()))
     kind = formats()[name]
     return kind(parse(kind.Options, options or {}, PointsError, f"the format '{name}'"))
 
@@ -57,13 +57,13 @@ def recognise_format(path: Path) -> PointFormat:
         PointsError: It is missing, or of no known format.
     """
     if not path.exists():
-        raise PointsError("there is no such file.", where=path, cure="Check the path of the label file.")
+        raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
     for kind in sorted(formats().values(), key=lambda kind: (kind.last, kind.name)):
         candidate = kind()
         if candidate.recognise(path):
             return candidate
     raise PointsError(
-        "is of no known label format.", where=path, cure=f"Known formats: {', '.join(formats())}. Name one."
+        "is of no known label format.", where=path, hint=f"Known formats: {', '.join(formats())}. Name one."
     )
 
 

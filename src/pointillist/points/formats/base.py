@@ -66,7 +66,7 @@ class Surroundings:
             raise PointsError(
                 f"the size of image '{image}' is not known, but this format needs it.",
                 where=where,
-                cure="Name the data set or the folder of its images, or give --size HxW.",
+                hint="Name the data set or the folder of its images, or give --size HxW.",
             )
         return size
 
@@ -136,7 +136,7 @@ class PointFormat(ABC):
         table = self._read(path, about)
         if len(table) > MAX_POINTS:
             raise PointsError(
-                f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, cure="Split the file."
+                f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
             )
         for point in table:
             if not (broken or is_finite(point)):
@@ -145,7 +145,7 @@ class PointFormat(ABC):
                     where=path,
                     line=point.line,
                     field=point.place,
-                    cure="Correct this point, or import the file: points that do not fit are counted and left out.",
+                    hint="Correct this point, or import the file: points that do not fit are counted and left out.",
                 )
         return table
 
@@ -166,7 +166,7 @@ class PointFormat(ABC):
                 raise PointsError(
                     f"({point.x}, {point.y}) in image '{point.image}' is no position.",
                     where=path,
-                    cure="Check the points first with 'pointillist points check'.",
+                    hint="Check the points first with 'pointillist points check'.",
                 )
         self._write(table, path, about)
 
@@ -196,7 +196,7 @@ def class_index(point: Point, about: Surroundings, path: Path) -> int:
     raise PointsError(
         f"the class '{point.label}' has no index.",
         where=path,
-        cure="This format knows classes by index: name the data set, or give --classes in the order of their indices.",
+        hint="This format knows classes by index: name the data set, or give --classes in the order of their indices.",
     )
 
 

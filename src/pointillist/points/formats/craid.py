@@ -85,7 +85,7 @@ class Craid(PointFormat):
             for file, image in label_files(path / _BACK_MASKS, self.suffixes):
                 if image not in berries:
                     raise PointsError(
-                        f"there is no '{_MASKS}/{image}.png' beside it.", where=file, cure="Fetch the missing file."
+                        f"there is no '{_MASKS}/{image}.png' beside it.", where=file, hint="Fetch the missing file."
                     )
         return PointTable(points, ["count"], listed=listed)
 
@@ -100,7 +100,7 @@ class Craid(PointFormat):
                 raise PointsError(
                     f"'{point.label}' is neither '{berry}' nor '{background}'.",
                     where=path,
-                    cure="CRAID has two classes; name yours with --set berry=NAME --set background=NAME.",
+                    hint="CRAID has two classes; name yours with --set berry=NAME --set background=NAME.",
                 )
         for folder, values in parts:
             outputs = Outputs(folder, ".png")
@@ -119,7 +119,7 @@ def _points(file: Path, image: str, names: dict[int, str]) -> list[Point]:
             raise PointsError(
                 f"the value {value} at column {int(x)}, row {int(y)} means nothing.",
                 where=file,
-                cure=f"Known values: 0 (unlabelled), {', '.join(f'{key} ({name})' for key, name in names.items())}.",
+                hint=f"Known values: 0 (unlabelled), {', '.join(f'{key} ({name})' for key, name in names.items())}.",
             )
         found.append(Point(image, x, y, names[value], extra, place=f"{file.name}, ({int(x)}, {int(y)})"))
     return found

@@ -42,9 +42,9 @@ class Cvat(PointFormat):
 
     def _read(self, path: Path, about: Surroundings) -> PointTable:
         if not path.is_file():
-            raise PointsError("there is no such file.", where=path, cure="Check the path of the label file.")
+            raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
         if path.stat().st_size > MAX_BYTES:
-            raise PointsError(f"has more than {MAX_BYTES:,} bytes.", where=path, cure="Is this the right file?")
+            raise PointsError(f"has more than {MAX_BYTES:,} bytes.", where=path, hint="Is this the right file?")
         reader = _Reader(path)
         try:
             # All at once: fed in pieces, older versions of expat scan a long element again with each piece.
@@ -54,13 +54,13 @@ class Cvat(PointFormat):
                 f"is not valid XML: {expat.ErrorString(error.code)} at column {error.offset + 1}.",
                 where=path,
                 line=error.lineno,
-                cure="The file may be truncated; export it again.",
+                hint="The file may be truncated; export it again.",
             ) from error
         except (LookupError, ValueError) as error:
             # An encoding that does not exist, or one of several bytes that expat does not know.
-            raise PointsError(f"has an unusable encoding ({error}).", where=path, cure="Save it as UTF-8.") from error
+            raise PointsError(f"has an unusable encoding ({error}).", where=path, hint="Save it as UTF-8.") from error
         except OSError as error:
-            raise PointsError(f"could not be read ({error}).", where=path, cure="Check its permissions.") from error
+            raise PointsError(f"could not be read ({error}).", where=path, hint="Check its permissions.") from error
         points = [moved(point, self.shift) for point in reader.points]
         return PointTable(points, listed=reader.listed, skipped=reader.skipped)
 
@@ -99,9 +99,9 @@ class _Reader:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
 
-    def _fail(self, found: str, cure: str = "Export the file again.") -> PointsError:
+    def _fail(self, found: str, hint: str = "Export the file again.") -> PointsError:
         field = "/".join(self._open) or None
-        return PointsError(found, where=self.path, line=self.parser.CurrentLineNumber, field=field, cure=cure)
+        return PointsError(found, where=self.path, line=self.parser.CurrentLineNumber, field=field, hint=hint)
 
     def _doctype(self, *_declaration: object) -> None:
         raise self._fail("has a document type declaration, which can hide a bomb.", "Remove the <!DOCTYPE …> part.")

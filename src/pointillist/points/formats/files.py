@@ -20,7 +20,7 @@ def read_label_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
         PointsError: It is missing, no ordinary file, too large, or not UTF-8.
     """
     if not path.is_file():
-        raise PointsError("there is no such file.", where=path, cure="Check the path of the label file.")
+        raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
     return read_text(path, PointsError, max_bytes=max_bytes)
 
 
@@ -58,7 +58,7 @@ def label_files(path: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, str]]
         raise PointsError(
             f"holds no {' or '.join(suffixes)} file." if path.is_dir() else "there is no such file or folder.",
             where=path,
-            cure="Check the path of the label files.",
+            hint="Check the path of the label files.",
         )
     return found
 
@@ -102,7 +102,7 @@ class Outputs:
             raise PointsError(
                 f"{image!r} cannot become the name of a file.",
                 where=self.path,
-                cure="Image names are paths below the image folder.",
+                hint="Image names are paths below the image folder.",
             )
         name = "" if single else f"{PurePosixPath(image).with_suffix('')}{self.suffix}"
         other = self._taken.setdefault(name, image)
@@ -110,7 +110,7 @@ class Outputs:
             raise PointsError(
                 f"images '{other}' and '{image}' would share one file.",
                 where=self.path,
-                cure="Name a folder, not a file." if single else "Rename one of them.",
+                hint="Name a folder, not a file." if single else "Rename one of them.",
             )
         if single:
             return self.path

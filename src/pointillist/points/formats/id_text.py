@@ -86,7 +86,7 @@ class IdText(PointFormat):
             raise PointsError(
                 "there are no images to check the order of coordinates against.",
                 where=path,
-                cure="Name the data set, or give the size of its images: --size HxW, for example 1024x2048.",
+                hint="Name the data set, or give the size of its images: --size HxW, for example 1024x2048.",
             )
         known = Surroundings(about.classes, (lambda _image: size) if size is not None else about.size_of)
         points: list[Point] = []
@@ -101,7 +101,7 @@ class IdText(PointFormat):
                     f"'{image}' is there already, in line {listed[image]}.",
                     where=path,
                     line=number,
-                    cure="Join the two lines.",
+                    hint="Join the two lines.",
                 )
             listed[image] = number
             for group in groups:
@@ -119,7 +119,7 @@ class IdText(PointFormat):
                 "nothing in such a file tells whether y or x comes first.",
                 where=path,
                 field="order",
-                cure="Say it: --order yx or --order xy (of 'pointillist points import').",
+                hint="Say it: --order yx or --order xy (of 'pointillist points import').",
             )
         return order, size
 
@@ -132,7 +132,7 @@ class IdText(PointFormat):
                 raise PointsError(
                     f"the image '{image}' has no name of its own without folder, extension and blanks.",
                     where=path,
-                    cure="This format cannot hold it; choose another.",
+                    hint="This format cannot hold it; choose another.",
                 )
             groups = []
             for point in table.of(image):
@@ -152,14 +152,14 @@ def _point(group: str, image: str, y_first: bool, about: Surroundings, path: Pat
             f"found {group[:60]!r} in place of 'class,y,x' or 'class,instance,x,y'.",
             where=path,
             line=line,
-            cure="Correct this point.",
+            hint="Correct this point.",
         )
     try:
         index = int(parts[0])
         first, second = (float(part) for part in parts[-2:])
     except ValueError:
         raise PointsError(
-            f"{group[:60]!r} has a part that is no number.", where=path, line=line, cure="Correct this point."
+            f"{group[:60]!r} has a part that is no number.", where=path, line=line, hint="Correct this point."
         ) from None
     x, y = (second, first) if y_first else (first, second)
     extra = {"instance": parts[1]} if len(parts) == 4 else {}
@@ -187,5 +187,5 @@ def _refuse_swapped(points: list[Point], order: str, about: Surroundings, path: 
             where=path,
             line=first.line,
             field="order",
-            cure=f"Say --order {other}, or correct the size.",
+            hint=f"Say --order {other}, or correct the size.",
         )

@@ -33,9 +33,9 @@ class Node:
         self.file = file
         self.field = field
 
-    def fail(self, found: str, cure: str = "Correct this value, or export the file again.") -> PointsError:
+    def fail(self, found: str, hint: str = "Correct this value, or export the file again.") -> PointsError:
         """An error at this place."""
-        return PointsError(found, where=self.file, field=self.field or None, cure=cure)
+        return PointsError(found, where=self.file, field=self.field or None, hint=hint)
 
     @property
     def place(self) -> str:
@@ -134,7 +134,7 @@ def read_json(path: Path) -> Node:
     """
     text = read_label_text(path)
     if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
-        raise PointsError(f"has more than {MAX_VALUES:,} values.", where=path, cure="Is this the right file?")
+        raise PointsError(f"has more than {MAX_VALUES:,} values.", where=path, hint="Is this the right file?")
     try:
         return Node(json.loads(text, object_pairs_hook=_unique), path)
     except json.JSONDecodeError as error:
@@ -142,13 +142,13 @@ def read_json(path: Path) -> Node:
             f"is not valid JSON: {error.msg} at column {error.colno}.",
             where=path,
             line=error.lineno,
-            cure="The file may be truncated; export or fetch it again.",
+            hint="The file may be truncated; export or fetch it again.",
         ) from error
     except RecursionError as error:
-        raise PointsError("is nested too deeply.", where=path, cure="Is this the right file?") from error
+        raise PointsError("is nested too deeply.", where=path, hint="Is this the right file?") from error
     except ValueError as error:
         # A key that is there twice, or a number of more than 4,300 digits.
-        raise PointsError(f"cannot be used: {error}.", where=path, cure="Export or fetch the file again.") from error
+        raise PointsError(f"cannot be used: {error}.", where=path, hint="Export or fetch the file again.") from error
 
 
 def write_json(path: Path, content: Any) -> None:

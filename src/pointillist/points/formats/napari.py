@@ -73,10 +73,10 @@ class Napari(PointFormat):
                         break
             except csv.Error as error:
                 raise PointsError(
-                    f"is not readable as CSV ({error}).", where=file, line=rows.line_num, cure="Check the quotes there."
+                    f"is not readable as CSV ({error}).", where=file, line=rows.line_num, hint="Check the quotes there."
                 ) from error
             if not header:
-                raise PointsError("is empty.", where=file, cure="Save the layer again.")
+                raise PointsError("is empty.", where=file, hint="Save the layer again.")
         return PointTable(points, columns, listed=listed)
 
     def _class_column(self, header: list[str]) -> str | None:
@@ -91,21 +91,21 @@ class Napari(PointFormat):
                 f"the columns are {', '.join(header)[:200]}.",
                 where=file,
                 line=line,
-                cure="A layer of points on a flat image has axis-0 (y) and axis-1 (x), once, and no vertex-index.",
+                hint="A layer of points on a flat image has axis-0 (y) and axis-1 (x), once, and no vertex-index.",
             )
         if self._class_column(header) not in header and self.options.label is None:
             raise PointsError(
                 f"no column names the class; there are {', '.join(header)[:200]}.",
                 where=file,
                 line=line,
-                cure="Name it with --set column=NAME, or give all points one class with --set label=NAME.",
+                hint="Name it with --set column=NAME, or give all points one class with --set label=NAME.",
             )
         return header
 
     def _point(self, row: list[str], header: list[str], file: Path, image: str, line: int) -> Point:
         if len(row) != len(header):
             raise PointsError(
-                f"{len(row)} values for {len(header)} columns.", where=file, line=line, cure="Save the layer again."
+                f"{len(row)} values for {len(header)} columns.", where=file, line=line, hint="Save the layer again."
             )
         cells = dict(zip(header, row, strict=True))
         values = []
@@ -118,13 +118,13 @@ class Napari(PointFormat):
                     where=file,
                     line=line,
                     field=axis,
-                    cure="Write pixels with a decimal point.",
+                    hint="Write pixels with a decimal point.",
                 ) from None
         y, x = values
         column = self._class_column(header)
         label = (self.options.label or cells[column or ""]).strip()
         if not label:
-            raise PointsError("is empty.", where=file, line=line, field=column, cure="Give this point a class.")
+            raise PointsError("is empty.", where=file, line=line, field=column, hint="Give this point a class.")
         extra = {name: cells[name] for name in _extra(header, column)}
         return moved(Point(image, x, y, label, extra, line, f"{file.name}, line {line}"), self.shift)
 

@@ -47,10 +47,10 @@ class NativeCsv(PointFormat):
                         break
         except csv.Error as error:
             raise PointsError(
-                f"is not readable as CSV ({error}).", where=path, line=rows.line_num, cure="Check the quotes there."
+                f"is not readable as CSV ({error}).", where=path, line=rows.line_num, hint="Check the quotes there."
             ) from error
         if header is None:
-            raise PointsError("is empty.", where=path, cure=f"Write the header line {','.join(COLUMNS)} first.")
+            raise PointsError("is empty.", where=path, hint=f"Write the header line {','.join(COLUMNS)} first.")
         return PointTable(points, [name for name in header if name not in COLUMNS])
 
     def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
@@ -74,12 +74,12 @@ class NativeCsv(PointFormat):
                     found,
                     where=path,
                     line=line,
-                    cure=f"The first line must name the columns {','.join(COLUMNS)}.",
+                    hint=f"The first line must name the columns {','.join(COLUMNS)}.",
                 )
         doubled = [name for name in names if names.count(name) > 1]
         if doubled:
             raise PointsError(
-                f"column '{doubled[0]}' appears twice.", where=path, line=line, cure="Rename or remove one of them."
+                f"column '{doubled[0]}' appears twice.", where=path, line=line, hint="Rename or remove one of them."
             )
         return names
 
@@ -89,7 +89,7 @@ class NativeCsv(PointFormat):
                 f"{len(row)} values for {len(header)} columns.",
                 where=path,
                 line=line,
-                cure="Give every column a value; put text that has commas into double quotes.",
+                hint="Give every column a value; put text that has commas into double quotes.",
             )
         cells = dict(zip(header, row, strict=True))
         values = {}
@@ -104,11 +104,11 @@ class NativeCsv(PointFormat):
                     where=path,
                     line=line,
                     field=axis,
-                    cure="Write pixels with a decimal point, for example 12.5.",
+                    hint="Write pixels with a decimal point, for example 12.5.",
                 )
         for column in ("image", "class"):
             if not cells[column].strip():
-                raise PointsError("is empty.", where=path, line=line, field=column, cure="Fill it, or drop the line.")
+                raise PointsError("is empty.", where=path, line=line, field=column, hint="Fill it, or drop the line.")
         extra = {name: value for name, value in cells.items() if name not in COLUMNS} or NOTHING
         # Windows users write backslashes; a data set must open on every system.
         image = cells["image"].strip().replace("\\", "/")

@@ -79,7 +79,7 @@ class PointPng(PointFormat):
                 "nothing in such a file tells which value means that a pixel has no point.",
                 where=path,
                 field="unlabelled",
-                cure="Say it: --unlabelled 0, or 255, or the number of classes (of 'pointillist points import').",
+                hint="Say it: --unlabelled 0, or 255, or the number of classes (of 'pointillist points import').",
             )
         return unlabelled, self.options.block
 
@@ -115,22 +115,22 @@ def read_labels(file: Path) -> Labels:
             with Image.open(file, formats=("PNG",)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise PointsError(
-                        f"has {image.width}×{image.height} pixels.", where=file, cure="Is this the right file?"
+                        f"has {image.width}×{image.height} pixels.", where=file, hint="Is this the right file?"
                     )
                 if image.mode not in ("L", "P", "1", "I;16", "I;16B", "I;16L", "I"):
                     raise PointsError(
                         f"has pixels of kind '{image.mode}'.",
                         where=file,
-                        cure="Point PNGs hold indices: grey or palette.",
+                        hint="Point PNGs hold indices: grey or palette.",
                     )
                 return np.array(image).astype(np.int64 if image.mode == "I" else np.uint16)
     except Image.DecompressionBombError as error:
-        raise PointsError(f"is too large ({error}).", where=file, cure="Is this the right file?") from error
+        raise PointsError(f"is too large ({error}).", where=file, hint="Is this the right file?") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise PointsError(
             f"is no readable image ({str(error)[:200] or type(error).__name__}).",
             where=file,
-            cure="It may be truncated; fetch it again.",
+            hint="It may be truncated; fetch it again.",
         ) from error
 
 
@@ -150,7 +150,7 @@ def marks(labels: Labels, unlabelled: int, block: int, file: Path) -> list[tuple
             f"{len(rows):,} of {labels.size:,} pixels are labelled.",
             where=file,
             field="unlabelled",
-            cure=f"Is this a mask? Or say --unlabelled {values[counts.argmax()]}, the most frequent value.",
+            hint=f"Is this a mask? Or say --unlabelled {values[counts.argmax()]}, the most frequent value.",
         )
     free = labels != unlabelled
     found = []
@@ -184,13 +184,13 @@ def draw(
     for point, value in clicks:
         place = f"({point.x:g}, {point.y:g}) in image '{image}'"
         if not (0 <= point.x < width and 0 <= point.y < height) or block > min(size):
-            raise PointsError(f"{place} lies outside.", where=path, cure="Check the points before writing them.")
+            raise PointsError(f"{place} lies outside.", where=path, hint="Check the points before writing them.")
         if value == unlabelled or not 0 <= value <= 65535:
             raise PointsError(
                 f"the class '{point.label}' has the index {value}, which cannot be drawn.",
                 where=path,
                 field="unlabelled",
-                cure="Choose an --unlabelled value that no class has.",
+                hint="Choose an --unlabelled value that no class has.",
             )
         # Half up, not half to even: points a pixel apart stay apart, and a square of one pixel is the point's own.
         column = min(max(math.floor(point.x - block / 2 + 0.5), 0), width - block)
@@ -200,7 +200,7 @@ def draw(
             raise PointsError(
                 f"{place} would cover another point.",
                 where=path,
-                cure="Draw smaller squares, or choose another format.",
+                hint="Draw smaller squares, or choose another format.",
             )
         labels[window], taken[window] = value, True
     return labels

@@ -82,14 +82,14 @@ class WhatsThePoint(PointFormat):
             raise PointsError(
                 "two images have the same name without extension.",
                 where=path,
-                cure="This format cannot tell them apart.",
+                hint="This format cannot tell them apart.",
             )
         for point in table:
             if point.label not in _INDEX:
                 raise PointsError(
                     f"'{point.label}' is no class of PASCAL VOC.",
                     where=path,
-                    cure="This format knows its 20 objects only.",
+                    hint="This format knows its 20 objects only.",
                 )
             clicks = content[_stem(point.image)]
             index = _INDEX[point.label]

@@ -27,5 +27,5 @@ def get_method(name: str) -> type[Method]:
         ConfigError: There is none of this name.
     """
     if name not in methods():
-        raise ConfigError(f"{name!r} is no method.", field="method.name", cure=nearest(name, methods()))
+        raise ConfigError(f"{name!r} is no method.", field="method.name", hint=nearest(name, methods()))
     return methods()[name]

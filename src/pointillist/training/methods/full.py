@@ -34,6 +34,6 @@ class Full(Method):
             raise DatasetError(
                 f"'{step.batch.names[0]}' has no mask, and the method 'full' learns from masks.",
                 field="masks",
-                cure="Add masks, or choose a method that learns from points.",
+                hint="Add masks, or choose a method that learns from points.",
             )
         return Outcome(self.on_masks(step.prediction.logits, step.batch.mask))

@@ -14,7 +14,7 @@ const LASTING = 9000;
 
 /**
  * Show a message that goes by itself, unless it is an error; those stay until they are closed.
- * @param {{found: string, cure?: string}} message
+ * @param {{found: string, hint?: string}} message
  * @param {"plain" | "bad"} [kind]
  */
 export function toast(message, kind = "plain") {
@@ -24,7 +24,7 @@ export function toast(message, kind = "plain") {
     "div",
     { class: `toast ${kind}`, "data-found": message.found },
     el("span", { text: message.found }),
-    message.cure ? el("span", { class: "cure", text: message.cure }) : null,
+    message.hint ? el("span", { class: "hint", text: message.hint }) : null,
     el(
       "button",
       { class: "quiet small", "aria-label": "Close this message", onclick: () => node.remove() },
@@ -33,7 +33,7 @@ export function toast(message, kind = "plain") {
   );
   box.append(node);
   while (box.children.length > 3) box.firstElementChild.remove();
-  byId(kind === "bad" ? "alert" : "live").textContent = `${message.found} ${message.cure ?? ""}`;
+  byId(kind === "bad" ? "alert" : "live").textContent = `${message.found} ${message.hint ?? ""}`;
   if (kind === "plain") setTimeout(() => node.remove(), LASTING);
 }
 
@@ -46,7 +46,7 @@ export function takeBack(found) {
 }
 
 /**
- * Run something that may fail because of the server, and show its error with the cure.
+ * Run something that may fail because of the server, and show its error with the hint.
  * @template T
  * @param {() => Promise<T>} work
  * @returns {Promise<T | undefined>}
@@ -55,9 +55,9 @@ export async function orTell(work) {
   try {
     return await work();
   } catch (error) {
-    const { found, cure } = /** @type {any} */ (error);
+    const { found, hint } = /** @type {any} */ (error);
     if (found === undefined) throw error;
-    toast({ found, cure }, "bad");
+    toast({ found, hint }, "bad");
     return undefined;
   }
 }

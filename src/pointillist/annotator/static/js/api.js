@@ -9,14 +9,14 @@ const NOT_NOW = [401, 403, 409, 429];
 export class ApiError extends Error {
   /**
    * @param {number} status  0: no answer came
-   * @param {{found: string, cure: string}} error
+   * @param {{found: string, hint: string}} error
    * @param {boolean} [ours]  Whether the annotator's server said so, and no other program at its address
    */
   constructor(status, error, ours = true) {
     super(error.found);
     this.status = status;
     this.found = error.found;
-    this.cure = error.cure;
+    this.hint = error.hint;
     this.ours = ours;
   }
 
@@ -28,14 +28,14 @@ export class ApiError extends Error {
 
 const KEPT = "Your clicks are kept in this browser. Start 'pointillist annotate' again; they are sent by themselves.";
 
-const silence = () => new ApiError(0, { found: "The server does not answer.", cure: KEPT }, false);
+const silence = () => new ApiError(0, { found: "The server does not answer.", hint: KEPT }, false);
 
 /**
  * An answer that the annotator's server never gives.
  * @param {number} status
  */
 export const stranger = (status) =>
-  new ApiError(status, { found: `Something other than the annotator answers here (${status}).`, cure: KEPT }, false);
+  new ApiError(status, { found: `Something other than the annotator answers here (${status}).`, hint: KEPT }, false);
 
 /**
  * @param {string} path  Below /api
@@ -52,7 +52,7 @@ export async function request(path, options = {}) {
   }
   if (response.ok) return response;
   const error = (await content(response))?.error;
-  if (typeof error?.found !== "string" || typeof error.cure !== "string") throw stranger(response.status);
+  if (typeof error?.found !== "string" || typeof error.hint !== "string") throw stranger(response.status);
   throw new ApiError(response.status, error);
 }
 

@@ -98,7 +98,7 @@ function change(store, one, name, color, background) {
   const undo = [];
   if (name && name !== one.name) {
     if (store.classes.some((other) => other.id !== one.id && other.name === name)) {
-      toast({ found: `There is a class ${name} already.`, cure: "Choose another name, or merge the two." }, "bad");
+      toast({ found: `There is a class ${name} already.`, hint: "Choose another name, or merge the two." }, "bad");
       return false;
     }
     redo.push({ id: "", kind: "class-rename", class: one.id, name });

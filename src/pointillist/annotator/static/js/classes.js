@@ -75,7 +75,7 @@ export class ClassesPanel {
     const name = this.input.value.trim();
     if (!name) return;
     if (this.store.classes.some((one) => one.name === name)) {
-      toast({ found: `There is a class ${name} already.`, cure: "Choose another name." }, "bad");
+      toast({ found: `There is a class ${name} already.`, hint: "Choose another name." }, "bad");
       return;
     }
     this.add(name, false);

@@ -96,7 +96,7 @@ export class Connection {
     const text = words[state];
     if (byId("connection-text").textContent !== text) byId("connection-text").textContent = text;
     box.dataset.state = state === "elsewhere" ? "refused" : state;
-    box.title = queue.problem ? `${queue.problem.found} ${queue.problem.cure}` : "";
+    box.title = queue.problem ? `${queue.problem.found} ${queue.problem.hint}` : "";
     const trouble = queue.problem?.found ?? "";
     if (trouble && trouble !== this.#told) {
       takeBack(this.#told);

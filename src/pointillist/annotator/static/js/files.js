@@ -60,7 +60,7 @@ export class FilesPanel {
   draw() {
     const { csv, formats, strays, images } = this.store.project;
     const notes = [];
-    if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.cure}` }));
+    if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.hint}` }));
     else
       notes.push(
         el("p", {
@@ -189,7 +189,7 @@ export class FilesPanel {
         : null,
       ...answer.examples
         .slice(0, 3)
-        .map((/** @type {any} */ one) => el("p", { class: "note", text: `${one.found} ${one.cure}` })),
+        .map((/** @type {any} */ one) => el("p", { class: "note", text: `${one.found} ${one.hint}` })),
     );
   }
 }

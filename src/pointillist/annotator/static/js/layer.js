@@ -116,10 +116,10 @@ export class Layer {
       );
       this.onChange();
     } catch (error) {
-      const { status, found, cure } = /** @type {any} */ (error);
+      const { status, found, hint } = /** @type {any} */ (error);
       if (status === undefined) throw error;
       // Without a connection there is no layer; the connection's own state tells why.
-      if (number === this.#request) this.#tell("", null, status ? `${found} ${cure}` : "");
+      if (number === this.#request) this.#tell("", null, status ? `${found} ${hint}` : "");
     }
   }
 

@@ -133,7 +133,7 @@ function drawPlace() {
   byId("next").disabled = place + 1 >= catalogue.total;
 }
 
-/** @param {{found: string, cure: string} | null} trouble */
+/** @param {{found: string, hint: string} | null} trouble */
 function drawTrouble(trouble) {
   const box = byId("stage-empty");
   box.hidden = !trouble;
@@ -141,7 +141,7 @@ function drawTrouble(trouble) {
   box.replaceChildren(
     el("h2", { text: "This image cannot be shown" }),
     el("p", { text: trouble.found }),
-    el("p", { text: trouble.cure }),
+    el("p", { text: trouble.hint }),
   );
 }
 
@@ -279,7 +279,7 @@ store.on("rejected", ({ error }) => toast(error, "bad"));
 store.on("kept", () =>
   toast({
     found: "That point was changed in another window, so it was not removed.",
-    cure: "Remove it again if it should go.",
+    hint: "Remove it again if it should go.",
   }),
 );
 

@@ -15,7 +15,7 @@ const LONGEST_WAIT = 4000;
 
 const ELSEWHERE = new ApiError(409, {
   found: "Another folder is served at this address now.",
-  cure: "Clicks on this page are kept in this browser, and sent when its folder is served here again. Reload the page to work in the other folder.",
+  hint: "Clicks on this page are kept in this browser, and sent when its folder is served here again. Reload the page to work in the other folder.",
 });
 
 export class Queue {
@@ -25,7 +25,7 @@ export class Queue {
   /** @type {(entry: Entry, result: Result) => void} */ onResult = () => {};
   /** @type {(answer: any) => void} */ onAnswer = () => {};
   /** @type {() => void} */ onState = () => {};
-  /** @type {(error: {found: string, cure: string}) => void} */ onProblem = () => {};
+  /** @type {(error: {found: string, hint: string}) => void} */ onProblem = () => {};
   #sending = false;
   #wait = FIRST_WAIT;
   #timer = 0;
@@ -66,7 +66,7 @@ export class Queue {
       } catch {
         this.onProblem({
           found: "This browser has no room left to keep unsent clicks.",
-          cure: "Leave this page open until it says 'Saved'.",
+          hint: "Leave this page open until it says 'Saved'.",
         });
       }
     }
@@ -141,13 +141,13 @@ export class Queue {
         this.#single = true;
         return;
       }
-      const { found, cure } = error;
+      const { found, hint } = error;
       this.#settle(batch[0], {
         id: batch[0].op.id,
         status: "rejected",
         seq: null,
         point: null,
-        error: { found, cure },
+        error: { found, hint },
       });
     }
   }

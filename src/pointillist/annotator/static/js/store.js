@@ -21,7 +21,7 @@ const REMEMBERED = 1000;
 export class Store extends EventTarget {
   /** @type {any} */ project = null;
   /** @type {ImageInfo | null} */ image = null;
-  /** @type {{found: string, cure: string} | null} */ imageError = null;
+  /** @type {{found: string, hint: string} | null} */ imageError = null;
   /** @type {Map<string, Point>} Of the image on show, in the order they were made */ points = new Map();
   /** @type {Class[]} */ classes = [];
   /** @type {string | null} Id of the class that a click gets */ current = null;

@@ -119,7 +119,7 @@ export class TrainingPanel {
     else this.bar.value = status.progress;
     this.numbers.textContent = describe(status);
     this.trouble.replaceChildren(
-      ...(status.error ? [el("p", { class: "note bad", text: `${status.error.found} ${status.error.cure}` })] : []),
+      ...(status.error ? [el("p", { class: "note bad", text: `${status.error.found} ${status.error.hint}` })] : []),
     );
     if (before === undefined || before !== status.state) this.#turned(before, status);
     this.#drawForm();
@@ -139,7 +139,7 @@ export class TrainingPanel {
     if (before === undefined) return;
     if (status.state === "running") say("Training runs");
     if (status.state === "done")
-      toast({ found: "Training is done.", cure: "The layer now shows the model, and Next knows where it is unsure." });
+      toast({ found: "Training is done.", hint: "The layer now shows the model, and Next knows where it is unsure." });
     if (status.state === "stopped") say("Training stopped");
     if (status.state === "failed" && status.error) toast(status.error, "bad");
     if (status.state === "starting") {
