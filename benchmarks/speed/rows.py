@@ -61,7 +61,7 @@ def refine_against_literal(batch: int, classes: int, target: float, peaks: dict[
     seconds = alternating(
         {
             "literal": lambda: literal.refine(image, masks),
-            "shifted views": lambda: refine_torch.refine_planes(image, masks, literal.DILATIONS, 10),
+            "shifted views": lambda: refine_torch.refine_channels(image, masks, literal.DILATIONS, 10),
             "engine": lambda: refine(image, masks),
         },
         cold=("literal",),

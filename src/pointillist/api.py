@@ -15,7 +15,7 @@ from pointillist.inference import evaluate as evaluation
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
 from pointillist.report.page import write_report
-from pointillist.report.panels import PanelWriter
+from pointillist.report.snapshots import SnapshotWriter
 from pointillist.training.config import Config, make_config
 from pointillist.training.run import fit
 from pointillist.training.run_directory import RunDirectory
@@ -95,7 +95,7 @@ def train_config(
     if config.data.background is not None:
         dataset = dataset.with_policy(config.data.background)
     run = RunDirectory(out)
-    observers = [PanelWriter(run, dataset, config.trainer.panels)] if config.trainer.panels else []
+    observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
     fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers)
     predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
     split = dataset.validation_split

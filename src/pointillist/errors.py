@@ -81,6 +81,10 @@ class TensorError(PointillistError, ValueError):
     """A tensor of the wrong rank, size, dtype or device."""
 
 
+class RenamedWarning(UserWarning):
+    """A setting of an older version was read under its new name."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint for a misspelt name: the nearest valid one, or all of them.
 

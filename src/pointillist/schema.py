@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,7 +15,7 @@ from pointillist.errors import PointillistError
 class Strict(BaseModel):
     """Base of everything that is read from a settings file: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,7 +31,7 @@ def parse(model: type[Model], values: Mapping[str, Any], kind: type[PointillistE
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        location = [part for part in first["loc"] if isinstance(part, str | int)]
+        location = _location(model, first["loc"])
         path = ".".join(str(part) for part in location)
         if first["type"] == "extra_forbidden":
             found, hint = "there is no such setting.", _nearest_key(model, location)
@@ -66,9 +66,30 @@ def setting_names(model: type[BaseModel], prefix: str = "") -> list[str]:
     """Dotted names of all settings of a model, nested ones included."""
     names = []
     for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            names += setting_names(annotation, f"{prefix}{name}.")
-        else:
-            names.append(f"{prefix}{name}")
-    return names
+        inner = _models(field.annotation)
+        names += [] if inner else [f"{prefix}{name}"]
+        for one in inner:
+            names += setting_names(one, f"{prefix}{name}.")
+    return list(dict.fromkeys(names))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The settings models among the choices of a field."""
+    choices = get_args(annotation) or (annotation,)
+    return [one for one in choices if isinstance(one, type) and issubclass(one, BaseModel)]
+
+
+def _location(model: type[BaseModel], path: Sequence[str | int]) -> list[str | int]:
+    """Where an error is, without the names that pydantic adds for the kinds of a choice."""
+    kept: list[str | int] = []
+    models = [model]
+    for part in path:
+        fields = [one.model_fields[part] for one in models if part in one.model_fields]
+        if fields or isinstance(part, int) or not kept or part not in _kinds(models):
+            kept.append(part)
+        models = [inner for field in fields for inner in _models(field.annotation)] or models
+    return kept
+
+
+def _kinds(models: Sequence[type[BaseModel]]) -> set[Any]:
+    return {one.model_fields["kind"].default for one in models if "kind" in one.model_fields}

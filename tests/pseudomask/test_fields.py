@@ -218,7 +218,7 @@ def test_inside_a_compiled_function() -> None:
         fields = distance_fields(points, SIZE, 1, metric="geodesic", image=image)
         return expanding_filter(fields, 0.5, sigma_start=2.0, sigma_end=8.0)
 
-    torch.testing.assert_close(torch.compile(both, backend="eager")(image), both(image))
+    torch.testing.assert_close(torch.compile(both, backend="no_compile")(image), both(image))
 
 
 POINT = torch.tensor([[1.0, 1.0, 0.0]])

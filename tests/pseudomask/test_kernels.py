@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pointillist.pseudomask import distance_fields, refine
-from pointillist.pseudomask.compiled import Team, compiled
+from pointillist.pseudomask.compiled import ThreadPool, compiled
 from pointillist.pseudomask.vectors import LANES, exp, load, store
 
 SIZE = (40, 50)
@@ -97,15 +97,15 @@ def test_the_error_of_a_thread_reaches_the_caller() -> None:
     def fail(_start: int, _stop: int) -> None:
         raise ValueError("here")
 
-    with Team() as team, pytest.raises(ValueError, match="here"):
-        team.bands(fail, 10)
+    with ThreadPool() as pool, pytest.raises(ValueError, match="here"):
+        pool.bands(fail, 10)
 
 
 @given(rows=st.integers(1, 50))
 def test_bands_cover_each_row_once(rows: int) -> None:
     seen: list[int] = []
-    with Team() as team:
-        team.bands(lambda start, stop: seen.extend(range(start, stop)), rows)
+    with ThreadPool() as pool:
+        pool.bands(lambda start, stop: seen.extend(range(start, stop)), rows)
     assert sorted(seen) == list(range(rows))
 
 

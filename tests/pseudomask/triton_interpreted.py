@@ -11,7 +11,7 @@ def main(cases: str, results: str) -> None:
     from pointillist.pseudomask import refine_triton
 
     found = [
-        refine_triton.refine_planes(c["image"], c["masks"], c["dilations"], c["iterations"], c["counts"])
+        refine_triton.refine_channels(c["image"], c["masks"], c["dilations"], c["iterations"], c["counts"])
         for c in torch.load(cases, weights_only=True)
     ]
     torch.save(found, results)

@@ -24,8 +24,8 @@ from pointillist.data.transforms import (
 )
 from pointillist.points.border import border_points
 
-FieldsOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Makes distance fields of a whole image: (image 3×H×W, points N×3) → (fields P×H×W, their classes P)."""
+DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Makes distances to the clicks on a whole image: (image 3×H×W, points N×3) → (distances P×H×W, their classes P)."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,23 @@ class Batch:
 
     Args:
         names: Names of the B images.
-        view: B×3×H×W in [0, 1], what the network sees: colours jittered.
+        augmented: B×3×H×W in [0, 1], what the network sees: colours jittered.
         image: B×3×H×W in [0, 1], the same without the jitter, for whatever looks at true colours.
         points: Per image N×3 (x, y, class); clicks outside the window keep their coordinates.
         valid: B×H×W bool, False on padding.
         mask: B×H×W class indices, 255 = ignore; None in a batch for a method that learns from points.
-        fields: B×C×H×W distances in pixels, +inf for classes without a click; None when not asked for.
+        scales: B times √(H·W) of the whole image in pixels, see `Sample`.
+        distances: B×C×H×W in pixels, +inf for classes without a click; None when not asked for.
     """
 
     names: tuple[str, ...]
-    view: Tensor
+    augmented: Tensor
     image: Tensor
     points: tuple[Tensor, ...]
     valid: Tensor
+    scales: Tensor
     mask: Tensor | None = None
-    fields: Tensor | None = None
+    distances: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,12 +63,13 @@ class Batch:
 
         return Batch(
             self.names,
-            self.view.to(device, non_blocking=True),
+            self.augmented.to(device, non_blocking=True),
             self.image.to(device, non_blocking=True),
             tuple(points.to(device, non_blocking=True) for points in self.points),
             self.valid.to(device, non_blocking=True),
+            self.scales,
             move(self.mask),
-            move(self.fields),
+            move(self.distances),
         )
 
     def without_masks(self) -> Batch:
@@ -108,6 +111,7 @@ def read_sample(dataset: Dataset, item: Item, size: tuple[int, int] | None, *, w
         points=torch.from_numpy(clicks.astype(np.float32)),
         valid=torch.ones(target, dtype=torch.bool),
         mask=mask,
+        scale=(target[0] * target[1]) ** 0.5,
     )
 
 
@@ -117,7 +121,8 @@ def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
 
 
 class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
-    """Samples drawn for training; `samples[index, draw]` depends on nothing but the data, the seed and its two numbers.
+    """Samples drawn for training; `samples[image_index, sample_index]` is a function of the data,
+    the seed and the two numbers.
 
     Args:
         dataset: The data set.
@@ -125,9 +130,9 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         size: Scale of training, see `read_sample`.
         geometry: Random geometric transformation.
         color_jitter: See `jitter_colors`.
-        seed: Seed of all draws.
+        seed: Seed of all transformations.
         with_masks: Whether masks are opened.
-        fields_of: Makes distance fields on the whole image, once per image; they then move with it.
+        distances_of: Makes distances on the whole image, once per image; they then move with it.
         cache_bytes: Decoded samples are kept in memory up to this many bytes.
     """
 
@@ -141,7 +146,7 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         color_jitter: float = 0.0,
         seed: int = 0,
         with_masks: bool = False,
-        fields_of: FieldsOf | None = None,
+        distances_of: DistancesOf | None = None,
         cache_bytes: int = 0,
     ) -> None:
         self.dataset = dataset
@@ -151,38 +156,38 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         self.color_jitter = color_jitter
         self.seed = seed
         self.with_masks = with_masks
-        self.fields_of = fields_of
+        self.distances_of = distances_of
         self._room = cache_bytes
         self._cache: dict[int, Sample] = {}
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def whole(self, index: int) -> Sample:
+    def untransformed(self, index: int) -> Sample:
         """The image at the scale of training, not transformed."""
         cached = self._cache.get(index)
         if cached is not None:
             return _with_float_image(cached)
         sample = read_sample(self.dataset, self.items[index], self.size, with_mask=self.with_masks)
-        if self.fields_of is not None:
-            fields, classes = self.fields_of(sample.image, sample.points)
-            sample = replace(sample, fields=fields, field_classes=classes)
+        if self.distances_of is not None:
+            distances, classes = self.distances_of(sample.image, sample.points)
+            sample = replace(sample, distances=distances, distance_classes=classes)
         # Images came from 8 bits, so keeping 8 bits loses nothing and takes a quarter of the room.
         kept = replace(
             sample,
             image=sample.image.mul(255).round_().to(torch.uint8),
             mask=None if sample.mask is None else sample.mask.to(torch.uint8),
         )
-        cost = sum(t.nbytes for t in (kept.image, kept.points, kept.valid, kept.mask, kept.fields) if t is not None)
+        cost = sum(t.nbytes for t in (kept.image, kept.points, kept.valid, kept.mask, kept.distances) if t is not None)
         if cost <= self._room:
             self._room -= cost
             self._cache[index] = kept
         return sample
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, Tensor]:
-        index, draw = key
-        rng = np.random.default_rng([self.seed, draw])
-        sample = self.geometry(self.whole(index), rng)
+        image_index, sample_index = key
+        rng = np.random.default_rng([self.seed, sample_index])
+        sample = self.geometry(self.untransformed(image_index), rng)
         return sample, jitter_colors(sample.image, self.color_jitter, rng)
 
 
@@ -195,7 +200,7 @@ class Collate:
     """Joins samples of one size into a batch; a plain class, so that loader workers of every system can receive it.
 
     Args:
-        num_classes: C of the fields.
+        num_classes: C of the distances.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -204,23 +209,24 @@ class Collate:
     def __call__(self, drawn: Sequence[tuple[Sample, Tensor]]) -> Batch:
         """Stack."""
         samples = [sample for sample, _ in drawn]
-        fields = None
-        if samples[0].fields is not None:
-            fields = torch.full((len(samples), self.num_classes, *samples[0].size), torch.inf)
-            for plane, sample in zip(fields, samples, strict=True):
-                if sample.fields is not None and sample.field_classes is not None:
-                    plane[sample.field_classes] = sample.fields
+        distances = None
+        if samples[0].distances is not None:
+            distances = torch.full((len(samples), self.num_classes, *samples[0].size), torch.inf)
+            for plane, sample in zip(distances, samples, strict=True):
+                if sample.distances is not None and sample.distance_classes is not None:
+                    plane[sample.distance_classes] = sample.distances
         mask = None
         if any(sample.mask is not None for sample in samples):
             mask = torch.stack([_mask_or_ignore(sample) for sample in samples])
         return Batch(
             names=tuple(sample.name for sample in samples),
-            view=torch.stack([view for _, view in drawn]),
+            augmented=torch.stack([augmented for _, augmented in drawn]),
             image=torch.stack([sample.image for sample in samples]),
             points=tuple(sample.points for sample in samples),
             valid=torch.stack([sample.valid for sample in samples]),
+            scales=torch.tensor([sample.scale for sample in samples]),
             mask=mask,
-            fields=fields,
+            distances=distances,
         )
 
 
@@ -229,9 +235,9 @@ def _mask_or_ignore(sample: Sample) -> Tensor:
 
 
 class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
-    """Batches of (image index, draw number) from an endless stream of seeded permutations.
+    """Batches of (image index, sample index) from an endless stream of seeded permutations.
 
-    Draw d of a run is always the same image with the same transformation: whatever the number of processes or
+    Sample number d of a run is always the same image with the same transformation: whatever the number of processes or
     workers, and wherever a run was interrupted.
 
     Args:
@@ -270,11 +276,11 @@ class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
         for step in range(start, start + len(self)):
             first = step * self.batch_size + self.rank * share
             batch = []
-            for draw in range(first, first + share):
-                turn, place = divmod(draw, self.length)
+            for sample_index in range(first, first + share):
+                turn, place = divmod(sample_index, self.length)
                 if turn not in orders:
                     orders[turn] = np.random.default_rng([self.seed, 1, turn]).permutation(self.length)
-                batch.append((int(orders[turn][place]), draw))
+                batch.append((int(orders[turn][place]), sample_index))
             yield batch
 
 

@@ -1,4 +1,4 @@
-"""Image, mask, points and distance fields move together.
+"""Image, mask, points and distances move together.
 
 All geometry uses continuous corner-based coordinates (pixel centre at + 0.5): a flip maps x to W − x, a resize to
 x·W'/W, a crop to x − left. Nothing is rounded, so a click stays where it was on its object.
@@ -33,17 +33,19 @@ class Sample:
         points: N×3 float32 (x, y, class index), all clicks of the whole image; after a crop some lie outside.
         valid: H×W bool, False on padding.
         mask: H×W int64 class indices, 255 = ignore; None where there is no mask.
-        fields: P×H×W float32 distances in pixels to the clicks of the classes in `field_classes`; None when not asked.
-        field_classes: P class indices.
+        distances: P×H×W float32 pixels to the nearest click of the classes in `distance_classes`; None when not asked.
+        distance_classes: P class indices.
+        scale: √(H·W) of the whole image in pixels; grows with a zoom, and a crop leaves it as it is.
     """
 
     name: str
     image: Tensor
     points: Tensor
     valid: Tensor
+    scale: float
     mask: Tensor | None = None
-    fields: Tensor | None = None
-    field_classes: Tensor | None = None
+    distances: Tensor | None = None
+    distance_classes: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -83,18 +85,20 @@ def resize_sample(sample: Sample, size: tuple[int, int]) -> Sample:
         return sample
     (height, width), (new_height, new_width) = sample.size, size
     factor = torch.tensor([new_width / width, new_height / height, 1.0])
+    zoom = (new_width / width * new_height / height) ** 0.5
     shrinks = new_height < height or new_width < width
-    fields = sample.fields
-    if fields is not None:
+    distances = sample.distances
+    if distances is not None:
         # Only finite planes are kept, so that interpolation never meets 0·∞; distances are in pixels and scale along.
-        fields = _interpolate(fields, size, "bilinear") * ((new_width / width * new_height / height) ** 0.5)
+        distances = _interpolate(distances, size, "bilinear") * zoom
     return replace(
         sample,
         image=_interpolate(sample.image, size, "bilinear", antialias=shrinks).clamp_(0, 1),
         points=sample.points * factor,
         valid=_interpolate(sample.valid[None].float(), size, "nearest-exact")[0] > 0,
         mask=None if sample.mask is None else _interpolate(sample.mask[None].float(), size, "nearest-exact")[0].long(),
-        fields=fields,
+        distances=distances,
+        scale=sample.scale * zoom,
     )
 
 
@@ -106,7 +110,7 @@ def _interpolate(planes: Tensor, size: tuple[int, int], mode: str, antialias: bo
 def crop_sample(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
     """Cut a window of (height, width) at (top, left); where it reaches beyond the image, there is padding.
 
-    Padding is grey, ignored in the mask, not valid, and continues the border value of the fields.
+    Padding is grey, ignored in the mask, not valid, and continues the border value of the distances.
     """
     height, width = sample.size
     if (top, left) == (0, 0) and size == sample.size:
@@ -118,18 +122,18 @@ def crop_sample(sample: Sample, top: int, left: int, size: tuple[int, int]) -> S
     def cut(planes: Tensor, value: float) -> Tensor:
         return F.pad(planes[..., y0:y1, x0:x1], pad, value=value)
 
-    fields = sample.fields
-    if fields is not None and len(fields):
-        fields = F.pad(fields[None, :, y0:y1, x0:x1], pad, mode="replicate")[0]
-    elif fields is not None:
-        fields = fields.new_zeros((0, *size))
+    distances = sample.distances
+    if distances is not None and len(distances):
+        distances = F.pad(distances[None, :, y0:y1, x0:x1], pad, mode="replicate")[0]
+    elif distances is not None:
+        distances = distances.new_zeros((0, *size))
     return replace(
         sample,
         image=cut(sample.image, PADDING_VALUE),
         points=sample.points - torch.tensor([left, top, 0.0]),
         valid=cut(sample.valid.to(torch.uint8), 0) > 0,
         mask=None if sample.mask is None else cut(sample.mask, IGNORE),
-        fields=fields,
+        distances=distances,
     )
 
 
@@ -149,7 +153,7 @@ def flip_sample(sample: Sample, *, horizontal: bool = False, vertical: bool = Fa
         points=points,
         valid=sample.valid.flip(axes),
         mask=None if sample.mask is None else sample.mask.flip(axes),
-        fields=None if sample.fields is None else sample.fields.flip(axes),
+        distances=None if sample.distances is None else sample.distances.flip(axes),
     )
 
 

@@ -1,27 +1,46 @@
 """The pseudo-mask engine: tensors in, label maps out.
 
-Each stage can be used alone (`presence`, `refine`, `distance_fields` with `competing_filter` or `expanding_filter`,
-`reliability`), and `PseudoMaskGenerator` composes them. It knows no data set, no network and no trainer.
+`PseudoMaskGenerator` composes the stages; `refine`, `distance_fields` and `presence` can be used alone. It knows no
+data set, no network and no trainer.
 """
 
-from pointillist.pseudomask.fields import Metric, competing_filter, distance_fields, expanding_filter
+from pointillist.pseudomask.fields import Metric, distance_fields
 from pointillist.pseudomask.generator import PseudoMaskGenerator
 from pointillist.pseudomask.presence import presence, present_classes
+from pointillist.pseudomask.rasterise import rasterise_points
 from pointillist.pseudomask.refine import refine
-from pointillist.pseudomask.reliability import Rule, reliability
+from pointillist.pseudomask.selection import ClassThresholds, ConfidenceThreshold, Rule
+from pointillist.pseudomask.settings import PseudoMaskSettings
+from pointillist.pseudomask.stages.base import Stage, StageInput, unit_length
+from pointillist.pseudomask.stages.refinement import Refinement
+from pointillist.pseudomask.stages.spatial_prior import (
+    Gaussian,
+    InverseDistance,
+    expanding_gaussian,
+    inverse_distance_weighting,
+)
 from pointillist.pseudomask.trace import PseudoMask, Trace
 
 __all__ = [
+    "ClassThresholds",
+    "ConfidenceThreshold",
+    "Gaussian",
+    "InverseDistance",
     "Metric",
     "PseudoMask",
     "PseudoMaskGenerator",
+    "PseudoMaskSettings",
+    "Refinement",
     "Rule",
+    "Stage",
+    "StageInput",
     "Trace",
-    "competing_filter",
     "distance_fields",
-    "expanding_filter",
+    "expanding_gaussian",
+    "inverse_distance_weighting",
     "presence",
     "present_classes",
+    "rasterise_points",
     "refine",
-    "reliability",
+    "unit_length",
 ]

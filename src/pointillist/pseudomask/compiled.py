@@ -27,19 +27,19 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         return cast("Callable[P, R]", numba.njit(**options)(function))
 
 
-def eager(function: Callable[P, R]) -> Callable[P, R]:
+def no_compile(function: Callable[P, R]) -> Callable[P, R]:
     """Keep `torch.compile` out of a function: it cannot look into these kernels. Around the call it goes on."""
     return cast("Callable[P, R]", torch.compiler.disable(function))  # type: ignore[no-untyped-call]
 
 
-class Team:
+class ThreadPool:
     """As many threads as torch would use, for the length of a `with` block."""
 
     def __init__(self) -> None:
         self.threads = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> ThreadPool:
         if self.threads > 1:
             self._pool = ThreadPoolExecutor(self.threads)
         return self

@@ -1,4 +1,4 @@
-"""Distance fields of clicks, and the filter that lets them expand while the network learns."""
+"""Distance fields of clicks: how far each pixel is from the nearest click of each class."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor
 from pointillist.errors import TensorError
 from pointillist.pseudomask import geodesic_cpu
 from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
-from pointillist.pseudomask.compiled import Team, eager
+from pointillist.pseudomask.compiled import ThreadPool, no_compile
 
 Metric = Literal["euclidean", "geodesic"]
 
 GAMMA = 300.0
-"""Default price of colour: so many pixels for the way from black to white in one channel."""
+"""Price of colour in pixels of an image of 160×160: so many for the way from black to white in one channel."""
 
 
-@eager
+@no_compile
 def distance_fields(
     points: Sequence[Tensor],
     size: tuple[int, int],
@@ -70,7 +70,7 @@ def distance_fields(
         device = image.device
     elif metric == "geodesic":
         raise TensorError("Got None.", field="image", hint="Pass the B×3×H×W image: a geodesic follows its colours.")
-    return class_fields(rows, size, num_classes, metric, image, gamma, device)[0]
+    return class_fields(rows, size, num_classes, metric, image, [gamma] * len(rows), device)[0]
 
 
 def class_fields(
@@ -79,79 +79,30 @@ def class_fields(
     num_classes: int,
     metric: Metric,
     image: Tensor | None,
-    gamma: float,
+    gammas: Sequence[float],
     device: torch.device,
     *,
-    owners: bool = False,
+    nearest_click: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """`distance_fields` of checked CPU points, with the row of each pixel's nearest click if `owners` is set.
+    """`distance_fields` of checked CPU points with a γ per image, and the index of each pixel's nearest click if asked.
 
     Returns:
         B×C×H×W float32 distances, and B×C×H×W int64 rows of `points[b]` (−1 = none) or `None`.
     """
     if metric == "geodesic" and image is not None:
-        distances, clicks = _geodesic(points, size, num_classes, image, gamma, owners)
-        return distances.to(device), clicks.to(device).long() if owners else None
-    return _euclidean(points, size, num_classes, device, owners)
-
-
-def expanding_filter(fields: Tensor, progress: float, *, sigma_start: float, sigma_end: float) -> Tensor:
-    """E = exp(−D²/2σ(t)²): near a click at the start of training, everywhere at its end.
-
-    σ(t) = sigma_start · (sigma_end / sigma_start)^t, so it grows by the same factor in equal times.
-
-    Args:
-        fields: B×C×H×W distances in pixels, +inf for classes without clicks.
-        progress: t in [0, 1], the share of training that is done.
-        sigma_start: σ(0) in pixels.
-        sigma_end: σ(1) in pixels.
-
-    Returns:
-        B×C×H×W in [0, 1], in the dtype of `fields`; 0 where the distance is +inf.
-
-    Raises:
-        TensorError: For a wrong rank or dtype.
-        ConfigError: For a progress outside [0, 1] or a σ that is not positive and finite.
-    """
-    check_maps(fields, "fields")
-    check_progress(progress)
-    check_sigmas(sigma_start, sigma_end)
-    sigma = sigma_start * (sigma_end / sigma_start) ** progress
-    wide = fields if fields.dtype == torch.float64 else fields.float()
-    expansion = torch.exp(-(wide / (math.sqrt(2.0) * sigma)).square())
-    return expansion.to(fields.dtype)
-
-
-def competing_filter(fields: Tensor, *, exponent: float) -> Tensor:
-    """How much each class is believed by distance alone where classes compete: E_c = (1 + D_c)^−β.
-
-    It has no width: what counts is the ratio of the distances to the nearest clicks of two classes, near and far alike.
-
-    Args:
-        fields: B×C×H×W distances in pixels, +inf for classes without clicks.
-        exponent: β, ≥ 0.
-
-    Returns:
-        B×C×H×W float32 in [0, 1]; 0 where the distance is +inf.
-
-    Raises:
-        TensorError: For a wrong rank or dtype.
-        ConfigError: For an exponent that is negative or not finite.
-    """
-    check_maps(fields, "fields")
-    check_exponent(exponent)
-    belief = (fields.float() + 1).pow_(-exponent)
-    return belief if exponent > 0 else belief.masked_fill_(fields.isinf(), 0.0)
+        distances, clicks = _geodesic(points, size, num_classes, image, gammas, nearest_click)
+        return distances.to(device), clicks.to(device).long() if nearest_click else None
+    return _euclidean(points, size, num_classes, device, nearest_click)
 
 
 def _euclidean(
-    points: Sequence[Tensor], size: tuple[int, int], num_classes: int, device: torch.device, owners: bool
+    points: Sequence[Tensor], size: tuple[int, int], num_classes: int, device: torch.device, nearest_click: bool
 ) -> tuple[Tensor, Tensor | None]:
     height, width = size
     ys = torch.arange(height, device=device, dtype=torch.float32)[:, None] + 0.5
     xs = torch.arange(width, device=device, dtype=torch.float32)[None, :] + 0.5
     squares = torch.full((len(points), num_classes, height, width), math.inf, device=device)
-    clicks = torch.full(squares.shape, -1, device=device) if owners else None
+    clicks = torch.full(squares.shape, -1, device=device) if nearest_click else None
     for image, rows in enumerate(points):
         for row, (x, y, c) in enumerate(rows.tolist()):
             best = squares[image, int(c)]
@@ -163,7 +114,12 @@ def _euclidean(
 
 
 def _geodesic(
-    points: Sequence[Tensor], size: tuple[int, int], num_classes: int, image: Tensor, gamma: float, owners: bool
+    points: Sequence[Tensor],
+    size: tuple[int, int],
+    num_classes: int,
+    image: Tensor,
+    gammas: Sequence[float],
+    nearest_click: bool,
 ) -> tuple[Tensor, Tensor]:
     height, width = size
     colours = image.detach().float().cpu().contiguous().numpy()
@@ -175,26 +131,27 @@ def _geodesic(
             hint="Bring colours to [0, 1] (γ counts in them).",
         )
     distances = np.full((len(points), num_classes, height * width), np.inf, np.float32)
-    clicks = np.full(distances.shape if owners else (len(points), num_classes, 0), -1, np.int32)
-    with Team() as team:
+    clicks = np.full(distances.shape if nearest_click else (len(points), num_classes, 0), -1, np.int32)
+    with ThreadPool() as pool:
         for image_index, rows in enumerate(points):
             if len(rows):
                 table = rows.double().numpy()
-                _image_fields(team, colours[image_index], table, gamma, distances[image_index], clicks[image_index])
+                gamma = float(gammas[image_index])
+                _image_fields(pool, colours[image_index], table, gamma, distances[image_index], clicks[image_index])
     shape = (len(points), num_classes, height, width)
     fields = torch.from_numpy(distances).view(shape)
-    return fields, torch.from_numpy(clicks).view(shape if owners else clicks.shape)
+    return fields, torch.from_numpy(clicks).view(shape if nearest_click else clicks.shape)
 
 
 def _image_fields(
-    team: Team,
+    pool: ThreadPool,
     colours: NDArray[np.float32],
     table: NDArray[np.float64],
     gamma: float,
     distances: NDArray[np.float32],
     clicks: NDArray[np.int32],
 ) -> None:
-    """Fill C×H·W distances and rows of the clicks of one 3×H×W image, the classes shared among the team."""
+    """Fill C×H·W distances and rows of the clicks of one 3×H×W image, the classes shared among the pool."""
     height, width = colours.shape[1:]
     lengths, longest = geodesic_cpu.edge_lengths(colours, float(gamma))
     classes = np.unique(table[:, 2].astype(np.int64))
@@ -204,7 +161,7 @@ def _image_fields(
         seeds = _seeds(table, np.flatnonzero(table[:, 2] == c), height, width)
         geodesic_cpu.shortest_paths(lengths, *seeds, longest, distances[c], clicks[c])
 
-    team.each(one_class, len(classes))
+    pool.each(one_class, len(classes))
 
 
 def _seeds(
@@ -235,31 +192,3 @@ def check_metric(metric: str, gamma: float) -> None:
     """
     check_setting(metric in get_args(Metric), "metric", metric, f"Use one of {', '.join(get_args(Metric))}.")
     check_setting(math.isfinite(gamma) and gamma >= 0, "gamma", gamma, "Use a finite number of pixels, 0 or more.")
-
-
-def check_progress(progress: float) -> None:
-    """Refuse a progress outside [0, 1].
-
-    Raises:
-        ConfigError: With the value.
-    """
-    check_setting(0.0 <= progress <= 1.0, "progress", progress, "Pass the share of training done, from 0 to 1.")
-
-
-def check_exponent(exponent: float) -> None:
-    """Refuse an exponent that is negative or not finite.
-
-    Raises:
-        ConfigError: With the value.
-    """
-    check_setting(math.isfinite(exponent) and exponent >= 0, "exponent", exponent, "Use a finite number, 0 or more.")
-
-
-def check_sigmas(sigma_start: float, sigma_end: float) -> None:
-    """Refuse a σ that is not a positive length.
-
-    Raises:
-        ConfigError: With the value.
-    """
-    for name, value in (("sigma_start", sigma_start), ("sigma_end", sigma_end)):
-        check_setting(math.isfinite(value) and value > 0, name, value, "Use a positive, finite length.")

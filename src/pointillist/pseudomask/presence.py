@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pointillist.errors import TensorError
+from pointillist.pseudomask.channels import present_mask
 from pointillist.pseudomask.checks import check_maps, check_points, check_setting
-from pointillist.pseudomask.planes import present_mask
 
 
 def present_classes(points: Sequence[Tensor], num_classes: int, *, background: int | None) -> Tensor:
@@ -73,19 +73,19 @@ def presence(probabilities: Tensor, points_or_present: Sequence[Tensor] | Tensor
     return renormalise(wide, present).to(probabilities.dtype)
 
 
-def renormalise(planes: Tensor, present: Tensor) -> Tensor:
-    """Zero the planes that are not present (B×K booleans) and bring the others to a sum of 1 at each pixel.
+def renormalise(scores: Tensor, present: Tensor) -> Tensor:
+    """Zero the channels that are not present (B×K booleans) and bring the others to a sum of 1 at each pixel.
 
-    The sum runs over the planes in a fixed order, so planes of zeros change no bit of the result.
+    The sum runs over the channels in a fixed order, so channels of zeros change no bit of the result.
     """
-    keep = present.to(planes.device)[:, :, None, None]
-    kept = torch.where(keep, planes, 0.0)
+    keep = present.to(scores.device)[:, :, None, None]
+    kept = torch.where(keep, scores, 0.0)
     total = torch.zeros_like(kept[:, :1])
-    for plane in range(kept.shape[1]):
-        total += kept[:, plane : plane + 1]
-    share = keep / keep.sum(dim=1, keepdim=True).clamp(min=1)
+    for channel in range(kept.shape[1]):
+        total += kept[:, channel : channel + 1]
+    even = keep / keep.sum(dim=1, keepdim=True).clamp(min=1)
     tiny = torch.finfo(kept.dtype).tiny
-    return torch.where(total > tiny, kept / total.clamp(min=tiny), share.to(kept.dtype))
+    return torch.where(total > tiny, kept / total.clamp(min=tiny), even.to(kept.dtype))
 
 
 def check_background(background: int | None, num_classes: int) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pointillist.pseudomask import refine_cpu, refine_torch
+from pointillist.pseudomask.channels import Present, channel_classes, gather_channels, present_mask, scatter_channels
 from pointillist.pseudomask.checks import check_maps, check_setting
-from pointillist.pseudomask.compiled import eager
-from pointillist.pseudomask.planes import Present, gather_planes, plane_classes, present_mask, scatter_planes
+from pointillist.pseudomask.compiled import no_compile
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 """Dilations of the 8-neighbourhoods in the published implementation."""
@@ -23,7 +23,7 @@ def refine(
     *,
     dilations: Sequence[int] = DILATIONS,
     iterations: int = 10,
-    guide: Tensor | None = None,
+    features: Tensor | None = None,
     present: Present | None = None,
 ) -> Tensor:
     """Refine soft masks with affinities from colour.
@@ -39,9 +39,9 @@ def refine(
         masks: B×C×H×W soft masks at the size of the image, finite.
         dilations: Distances of the neighbours in pixels.
         iterations: How often the masks are averaged; 0 returns them as they are.
-        guide: B×F×H×W further features, counted as further channels k beside the three colours. Each channel is
+        features: B×F×H×W further features, counted as further channels k beside the three colours. Each channel is
             measured in its own deviation, so no unit has to be matched.
-        present: The classes that may be non-zero: B×C booleans, or for each image their indices. Only their planes are
+        present: The classes that may be non-zero: B×C booleans, or for each image their indices. Only these are
             computed; the others come back as zeros.
 
     Returns:
@@ -56,44 +56,48 @@ def refine(
     """
     check_maps(image, "image", channels=3)
     check_maps(masks, "masks", like=image)
-    if guide is not None:
-        check_maps(guide, "guide", like=image)
+    if features is not None:
+        check_maps(features, "features", like=image)
     check_refinement(dilations, iterations)
     if present is None:
-        return refine_planes(image, masks, dilations, iterations, guide)
+        return refine_channels(image, masks, dilations, iterations, features)
     num_classes = masks.shape[1]
-    classes = plane_classes(present_mask(present, masks.shape[0], num_classes))
+    classes = channel_classes(present_mask(present, masks.shape[0], num_classes))
     counts = (classes >= 0).sum(dim=1).tolist()
-    planes = refine_planes(image, gather_planes(masks, classes), dilations, iterations, guide, counts)
-    return scatter_planes(planes, classes, num_classes)
+    channels = refine_channels(image, gather_channels(masks, classes), dilations, iterations, features, counts)
+    return scatter_channels(channels, classes, num_classes)
 
 
-@eager
+@no_compile
 @torch.no_grad()
-def refine_planes(
+def refine_channels(
     image: Tensor,
-    planes: Tensor,
+    channels: Tensor,
     dilations: Sequence[int],
     iterations: int,
-    guide: Tensor | None = None,
+    features: Tensor | None = None,
     counts: Sequence[int] | None = None,
 ) -> Tensor:
-    """`refine` without checks, on B×K×H×W planes, of which the first `counts[b]` are not filled up with zeros."""
+    """`refine` without checks, on B×K×H×W channels, of which the first `counts[b]` are not filled up with zeros."""
     if iterations == 0:
-        return planes.detach().clone()
-    inputs = [image, planes] if guide is None else [image, planes, guide]
+        return channels.detach().clone()
+    inputs = [image, channels] if features is None else [image, channels, features]
     wide = torch.float64 if any(maps.dtype == torch.float64 for maps in inputs) else torch.float32
-    with torch.autocast(planes.device.type, enabled=False):
+    with torch.autocast(channels.device.type, enabled=False):
         colours, soft, *further = (maps.detach().to(wide) for maps in inputs)
-        features = torch.cat([colours, *further], dim=1)
-        arguments = (features, soft, dilations, iterations)
-        if wide == torch.float32 and planes.device.type == "cpu":
-            return refine_cpu.refine_planes(*arguments, counts).to(planes.dtype)
-        if wide == torch.float32 and planes.device.type == "cuda" and planes[0].numel() < 2**31 and find_spec("triton"):
+        arguments = (torch.cat([colours, *further], dim=1), soft, dilations, iterations)
+        if wide == torch.float32 and channels.device.type == "cpu":
+            return refine_cpu.refine_channels(*arguments, counts).to(channels.dtype)
+        if (
+            wide == torch.float32
+            and channels.device.type == "cuda"
+            and channels[0].numel() < 2**31
+            and find_spec("triton")
+        ):
             from pointillist.pseudomask import refine_triton
 
-            return refine_triton.refine_planes(*arguments, counts).to(planes.dtype)
-        return refine_torch.refine_planes(*arguments).to(planes.dtype)
+            return refine_triton.refine_channels(*arguments, counts).to(channels.dtype)
+        return refine_torch.refine_channels(*arguments).to(channels.dtype)
 
 
 def check_refinement(dilations: Sequence[int], iterations: int) -> None:

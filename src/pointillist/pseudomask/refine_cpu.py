@@ -1,9 +1,9 @@
 """Refinement on the CPU: affinities once, then one pass per iteration with every sum held in registers.
 
-A block of 16 pixels of a row and up to 4 planes is finished before the next begins: 48 times, 16 affinities are loaded
-once and multiplied into 4 planes. Affinities are kept (192 bytes a pixel) because computing them costs about three
-iterations; they lie in the order in which the blocks read them, and a few rows of them serve all planes before the
-next rows are touched. Planes have a replicated border left and right, and
+A block of 16 pixels of a row and up to 4 masks is finished before the next begins: 48 times, 16 affinities are loaded
+once and multiplied into 4 masks. Affinities are kept (192 bytes a pixel) because computing them costs about three
+iterations; they lie in the order in which the blocks read them, and a few rows of them serve all masks before the
+next rows are touched. Masks have a replicated border left and right, and
 rows above and below are clamped by index. Bands of rows go to the threads, so no result depends on their number.
 """
 
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pointillist.pseudomask.compiled import Team, compiled
+from pointillist.pseudomask.compiled import ThreadPool, compiled
 from pointillist.pseudomask.vectors import (
     LANES,
     add,
@@ -37,29 +37,31 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 GROUP = 4
-"""Planes whose sums are held in registers together."""
+"""Masks whose sums are held in registers together."""
 STRIP, TILE = 16, 16
 """Blocks across and rows down, 256 × 16 pixels, whose affinities (0.8 MB) stay in the second-level cache while the
 groups take turns; going down a strip, so do the rows of a group that are met again 24 rows later (0.2 MB)."""
 
 
-def refine_planes(
-    features: Tensor, planes: Tensor, dilations: Sequence[int], iterations: int, counts: Sequence[int] | None = None
+def refine_channels(
+    features: Tensor, masks: Tensor, dilations: Sequence[int], iterations: int, counts: Sequence[int] | None = None
 ) -> Tensor:
-    """Refine B×K×H×W float32 planes with B×F×H×W float32 features; only the first `counts[b]` planes, the rest is 0."""
-    result = torch.zeros_like(planes, memory_format=torch.contiguous_format)
+    """Refine B×K×H×W float32 masks with B×F×H×W float32 features; only the first `counts[b]` masks, the rest is 0."""
+    result = torch.zeros_like(masks, memory_format=torch.contiguous_format)
     steps = np.array(dilations, np.int64)
-    with Team() as team:
-        for image in range(planes.shape[0]):
-            count = planes.shape[1] if counts is None else counts[image]
+    with ThreadPool() as pool:
+        for image in range(masks.shape[0]):
+            count = masks.shape[1] if counts is None else counts[image]
             if count:
                 colours = features[image].contiguous().numpy()
-                _refine_image(team, colours, planes[image, :count].numpy(), steps, iterations, result[image].numpy())
+                _refine_image(pool, colours, masks[image, :count].numpy(), steps, iterations, result[image].numpy())
     return result
 
 
-def _refine_image(team: Team, colours: Floats, planes: Floats, steps: Ints, iterations: int, result: Floats) -> None:
-    count, height, width = planes.shape
+def _refine_image(
+    pool: ThreadPool, colours: Floats, masks: Floats, steps: Ints, iterations: int, result: Floats
+) -> None:
+    count, height, width = masks.shape
     margin = min(int(steps.max()), width)  # a longer step ends on the same replicated pixel
     # An odd number of cache lines from row to row: with a power of two, the 13 rows that a pixel reads would compete
     # for the same few places of the first-level cache.
@@ -71,15 +73,15 @@ def _refine_image(team: Team, colours: Floats, planes: Floats, steps: Ints, iter
     def measure(start: int, stop: int) -> None:
         affinities(padded, len(colours), height, width, margin, stride, steps, start, stop, weights)
 
-    team.bands(measure, height)
-    source = _padded(planes, margin, stride)
+    pool.bands(measure, height)
+    source = _padded(masks, margin, stride)
     target = np.empty_like(source)
     for _ in range(iterations):
 
         def average(start: int, stop: int, source: Floats = source, target: Floats = target) -> None:
             step(weights, source, height, width, margin, stride, steps, start, stop, target)
 
-        team.bands(average, height)
+        pool.bands(average, height)
         source, target = target, source
     result[:count] = source.reshape(count, height, stride)[:, :, margin : margin + width]
 
@@ -184,8 +186,8 @@ def step(
     """One iteration of rows `start` to `stop`, strip by strip, tile by tile, group by group."""
     count = 8 * steps.size
     plane = height * stride
-    planes = source.size // plane
-    groups = (planes + GROUP - 1) // GROUP
+    masks = source.size // plane
+    groups = (masks + GROUP - 1) // GROUP
     blocks = (width + LANES - 1) // LANES
     strips = (blocks + STRIP - 1) // STRIP
     offsets = np.empty((TILE, count), np.int64)
@@ -196,7 +198,7 @@ def step(
             for y in range(top, bottom):
                 neighbour_offsets(y, height, width, stride, steps, offsets[y - top])
             for group in range(groups):
-                first, last = planes * group // groups, planes * (group + 1) // groups
+                first, last = masks * group // groups, masks * (group + 1) // groups
                 for y in range(top, bottom):
                     near = offsets[y - top]
                     for block in range(left, right):
@@ -210,7 +212,7 @@ def step(
                             _average_2(weights, w, source, here, plane, near, target, here + y * stride)
                         else:
                             _average_1(weights, w, source, here, near, target, here + y * stride)
-    for k in range(planes):
+    for k in range(masks):
         for y in range(start, stop):
             row = k * plane + y * stride
             target[row : row + margin] = target[row + margin]

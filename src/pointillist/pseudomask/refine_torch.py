@@ -12,15 +12,15 @@ OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 """(dy, dx) of the eight neighbours at dilation 1, in the order of the affinities."""
 
 
-def refine_planes(image: Tensor, planes: Tensor, dilations: Sequence[int], iterations: int) -> Tensor:
-    """Refine B×K×H×W planes with the colours of B×F×H×W images, in the dtype of both."""
+def refine_channels(image: Tensor, masks: Tensor, dilations: Sequence[int], iterations: int) -> Tensor:
+    """Refine B×K×H×W masks with the colours of B×F×H×W images, in the dtype of both."""
     weights = affinities(image, dilations)
     for _ in range(iterations):
-        result = torch.zeros_like(planes)
-        for index, neighbour in enumerate(_neighbours(planes, dilations)):
+        result = torch.zeros_like(masks)
+        for index, neighbour in enumerate(_neighbours(masks, dilations)):
             result.addcmul_(weights[:, index : index + 1], neighbour)
-        planes = result
-    return planes
+        masks = result
+    return masks
 
 
 def affinities(image: Tensor, dilations: Sequence[int]) -> Tensor:

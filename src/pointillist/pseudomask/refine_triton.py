@@ -21,29 +21,29 @@ from torch import Tensor
 ROWS, COLUMNS = 4, 32
 """Pixels of one program: a warp reads 32 neighbours of one row in one transaction."""
 PLANES = 32
-"""Most planes of one program; more are shared among programs, which compute the affinities again."""
+"""Most masks of one program; more are shared among programs, which compute the affinities again."""
 
 
-def refine_planes(
-    features: Tensor, planes: Tensor, dilations: Sequence[int], iterations: int, counts: Sequence[int] | None = None
+def refine_channels(
+    features: Tensor, masks: Tensor, dilations: Sequence[int], iterations: int, counts: Sequence[int] | None = None
 ) -> Tensor:
-    """Refine B×K×H×W float32 planes with B×F×H×W float32 features; only the first `counts[b]` planes, the rest is 0."""
+    """Refine B×K×H×W float32 masks with B×F×H×W float32 features; only the first `counts[b]` masks, the rest is 0."""
     features = features.contiguous()
     batch, channels, height, width = features.shape
-    total = planes.shape[1]
-    device = planes.device
+    total = masks.shape[1]
+    device = masks.device
     offsets = [(d * dy, d * dx) for d in dilations for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
     steps = torch.tensor(offsets, dtype=torch.int32, device=device)
     present = torch.tensor([total] * batch if counts is None else list(counts), dtype=torch.int32, device=device)
     scales = torch.empty_like(features)
     softmax = features.new_empty(batch, 2, height, width)
-    source = planes.clone(memory_format=torch.contiguous_format)
+    source = masks.clone(memory_format=torch.contiguous_format)
     target = torch.zeros_like(source)
     tiles = triton.cdiv(height, ROWS) * triton.cdiv(width, COLUMNS)
     lanes = triton.next_power_of_2(channels)
     group = min(PLANES, triton.next_power_of_2(total))
     samples = 9 * len(dilations)
-    with torch.cuda.device_of(planes):  # type: ignore[no-untyped-call]
+    with torch.cuda.device_of(masks):  # type: ignore[no-untyped-call]
         _measure[(tiles, batch)](
             features, scales, softmax, steps, len(offsets), samples, channels, height, width, lanes, ROWS, COLUMNS
         )
@@ -158,9 +158,9 @@ def _average(  # type: ignore[no-untyped-def]
 ):
     """One iteration: each mask becomes the mean of its neighbours, weighted by their affinities."""
     image = tl.program_id(1).to(tl.int64)
-    planes = tl.load(present + image)
+    masks = tl.load(present + image)
     first = tl.program_id(2) * PLANES
-    if first < planes:
+    if first < masks:
         y, x, inside = _pixels(height, width, ROWS, COLUMNS)
         area = height * width
         pixel = y * width + x
@@ -173,7 +173,7 @@ def _average(  # type: ignore[no-untyped-def]
         highest = tl.load(softmax + 2 * image * area + pixel, mask=inside, other=0.0)
         share = tl.load(softmax + (2 * image + 1) * area + pixel, mask=inside, other=0.0)
         c = first + tl.arange(0, PLANES)[:, None]
-        kept = (c < planes) & inside[None, :]
+        kept = (c < masks) & inside[None, :]
         source += image * total * area
         target += image * total * area
         result = tl.zeros((PLANES, ROWS * COLUMNS), tl.float32)

@@ -22,7 +22,7 @@ def write_report(
     """Write `report.html` of a finished run.
 
     Args:
-        run: The run; its `metrics.csv` and `panels/` are read.
+        run: The run; its `metrics.csv` and `snapshots/` are read.
         classes: Names and colours.
         protocol: How it came about.
         scored: Scores on held-out images; None where there are no masks.
@@ -35,9 +35,9 @@ def write_report(
         figures.append(("pixel accuracy", f"{scored.pixel_accuracy:.1%}"))
     last = rows[-1] if rows else {}
     if last.get("coverage"):
-        figures.append(("coverage of pseudo-masks", f"{float(last['coverage']):.0%}"))
-    if last.get("agreement"):
-        figures.append(("agreement with real masks", f"{float(last['agreement']):.0%}"))
+        figures.append(("coverage of pseudo-labels", f"{float(last['coverage']):.0%}"))
+    if last.get("precision"):
+        figures.append(("precision of pseudo-labels", f"{float(last['precision']):.0%}"))
     if last.get("seconds"):
         figures.append(("training time", _duration(float(last["seconds"]))))
     content = render(
@@ -46,7 +46,7 @@ def write_report(
         figures=figures,
         lead="" if scored is not None else "There are no masks to compare with, so there are no scores: look below.",
         legend=legend(classes),
-        panels=_panels(run),
+        snapshots=_snapshots(run),
         curves=_curves(rows),
         per_class=per_class_table({"IoU": scored}, classes, f"IoU by class, {scored_on}") if scored else None,
         protocol=protocol_rows(protocol),
@@ -100,12 +100,13 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, str)
 
 
-def _panels(run: RunDirectory) -> list[dict[str, str]]:
-    panels = []
-    for path in sorted(run.panels.glob("epoch_*.png")):
+def _snapshots(run: RunDirectory) -> list[dict[str, str]]:
+    snapshots = []
+    folder = run.snapshots if run.snapshots.is_dir() else run.root / "panels"  # version 0.1
+    for path in sorted(folder.glob("epoch_*.png")):
         text = base64.b64encode(path.read_bytes()).decode()
-        panels.append({"epoch": str(int(path.stem.split("_")[1])), "url": f"data:image/png;base64,{text}"})
-    return panels
+        snapshots.append({"epoch": str(int(path.stem.split("_")[1])), "url": f"data:image/png;base64,{text}"})
+    return snapshots
 
 
 def _curves(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -115,7 +116,7 @@ def _curves(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
     names = {"loss": "all", "loss_clicks": "on clicks", "loss_pseudo": "on pseudo-masks"}
     losses = {title: series(column) for column, title in names.items() if series(column)[0]}
-    quality = {name: series(name) for name in ("coverage", "agreement") if series(name)[0]}
+    quality = {name: series(name) for name in ("coverage", "precision") if series(name)[0]}
     curves = [curve_svg("loss", losses)] if losses else []
     if quality:
         curves.append(curve_svg("pseudo-masks", quality, share=True))

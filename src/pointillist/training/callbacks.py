@@ -16,13 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pointillist.errors import SaveError
 from pointillist.files import make_folder, read_text, replacing, write_text
+from pointillist.training.renamed import METRICS_RENAMED
 from pointillist.training.run_directory import RunDirectory
 
 COLUMNS = (
-    *("epoch", "step", "seconds", "lr", "loss", "loss_clicks", "loss_pseudo", "coverage", "agreement"),
+    *("epoch", "step", "seconds", "lr", "loss", "loss_clicks", "loss_pseudo", "coverage", "precision"),
     *("val_miou", "val_accuracy"),
 )
-"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow."""
+"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow.
+
+`coverage` is the share of valid pixels that have a pseudo-label, `precision` the share of those that are right."""
 
 
 class Checkpoint(L.Callback):
@@ -146,7 +149,8 @@ def read_metrics(run: RunDirectory) -> list[dict[str, str]]:
     """Lines of `metrics.csv` by column name; empty before the first epoch is done."""
     if not run.metrics_file.is_file():
         return []
-    return list(csv.DictReader(io.StringIO(read_text(run.metrics_file, SaveError), newline="")))
+    rows = csv.DictReader(io.StringIO(read_text(run.metrics_file, SaveError), newline=""))
+    return [{METRICS_RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
 
 
 class ProgressDisplay(L.Callback):
@@ -212,7 +216,7 @@ class ProgressDisplay(L.Callback):
 
 
 def describe(values: dict[str, float]) -> str:
-    """`loss 0.42 · coverage 71 % · agreement 88 % · val mIoU 0.531`.
+    """`loss 0.42 · coverage 71 % · precision 88 % · val mIoU 0.531`.
 
     >>> describe({"loss": 0.4203, "coverage": 0.71})
     'loss 0.420 · coverage 71 %'
@@ -220,7 +224,7 @@ def describe(values: dict[str, float]) -> str:
     parts = []
     if "loss" in values:
         parts.append(f"loss {values['loss']:.3f}")
-    parts += [f"{name} {values[name]:.0%}".replace("%", " %") for name in ("coverage", "agreement") if name in values]
+    parts += [f"{name} {values[name]:.0%}".replace("%", " %") for name in ("coverage", "precision") if name in values]
     if "val_miou" in values:
         parts.append(f"val mIoU {values['val_miou']:.3f}")
     return " · ".join(parts)

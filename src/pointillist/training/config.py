@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from pointillist.classes import BackgroundPolicy
 from pointillist.data.samples import steps_per_epoch
-from pointillist.errors import ConfigError
+from pointillist.errors import ConfigError, RenamedWarning
 from pointillist.files import read_yaml
 from pointillist.schema import Strict, parse
 from pointillist.training.methods import MethodOptions, get_method
+from pointillist.training.renamed import translate
 
 
 def _size(value: Any) -> Any:
@@ -37,32 +38,29 @@ Size = Annotated[tuple[Side, Side] | None, BeforeValidator(_size)]
 
 
 class DataSettings(Strict):
-    """How images become samples.
-
-    Args:
-        size: (height, width) every image is fitted into, keeping its shape, in training and before prediction; None
-            ("native") keeps images as they are.
-        window: (height, width) of what the network sees of it in training; `size` when None.
-        scale: Range of the random zoom.
-        horizontal_flip: Mirror left–right half of the time.
-        vertical_flip: Mirror top–bottom half of the time; right for aerial views and fields, wrong for streets.
-        color_jitter: Strength of random brightness, contrast and saturation.
-        background: Background policy in place of the data set's own.
-        diagnose: Compare pseudo-masks with real masks where the training images have some. Shown, never learnt from.
-        workers: Loader processes; None chooses by device.
-        cache_mb: Memory for decoded training images.
-    """
+    """How images become samples."""
 
     size: Size = (256, 256)
+    """(height, width) every image is fitted into, keeping its shape, in training and before prediction; None
+    ("native") keeps images as they are."""
     window: Size = None
+    """(height, width) of what the network sees of it in training; `size` when None."""
     scale: tuple[Annotated[float, Field(gt=0.1, lt=10)], Annotated[float, Field(gt=0.1, lt=10)]] = (0.75, 1.5)
+    """Range of the random zoom."""
     horizontal_flip: bool = True
+    """Mirror left–right half of the time."""
     vertical_flip: bool = False
+    """Mirror top–bottom half of the time; right for aerial views and fields, wrong for streets."""
     color_jitter: float = Field(default=0.2, ge=0, lt=1)
+    """Strength of random brightness, contrast and saturation."""
     background: BackgroundPolicy | None = None
-    diagnose: bool = True
+    """Background policy in place of the data set's own."""
+    log_pseudo_label_accuracy: bool = True
+    """Compare pseudo-labels with real masks where the training images have some. Logged, never learnt from."""
     workers: int | None = Field(default=None, ge=0, le=256)
+    """Loader processes; None chooses by device."""
     cache_mb: int = Field(default=2048, ge=0)
+    """Memory for decoded training images."""
 
     @property
     def training_window(self) -> tuple[int, int]:
@@ -71,41 +69,32 @@ class DataSettings(Strict):
 
 
 class NetworkSettings(Strict):
-    """Which network.
-
-    Args:
-        architecture: A decoder of segmentation_models_pytorch: fpn, unet, deeplabv3plus, segformer, …
-        encoder: An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a
-            narrow ResNet-18 for training from scratch on little data, 1.2 M parameters with the FPN decoder.
-        normalization: `group` survives small batches; `batch` is what pre-trained weights come with.
-        weights: File with encoder weights (safetensors or a state dict); None starts from scratch.
-        options: Further arguments of the architecture, for example {decoder_dropout: 0.1}.
-    """
+    """Which network."""
 
     architecture: str = "fpn"
+    """A decoder of segmentation_models_pytorch: fpn, unet, deeplabv3plus, segformer, …"""
     encoder: str = "small"
+    """An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a narrow ResNet-18 for training
+    from scratch on little data, 1.2 M parameters with the FPN decoder."""
     normalization: Literal["group", "batch"] = "group"
+    """`group` survives small batches; `batch` is what pre-trained weights come with."""
     weights: Path | None = None
+    """File with encoder weights (safetensors or a state dict); None starts from scratch."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the architecture, for example {decoder_dropout: 0.1}."""
 
 
 class OptimizerSettings(Strict):
-    """AdamW with a linear warm-up and a cosine to zero.
-
-    Args:
-        lr: Highest learning rate.
-        weight_decay: Decoupled weight decay.
-        warmup: Share of all steps in which the rate rises.
-        gradient_clip: Largest gradient norm.
-        ema: Decay of the moving average of the weights; the average is what is kept in the end, and it makes the
-            pseudo-masks of methods that make them from their prediction. 0 turns it off.
-    """
+    """AdamW with a linear warm-up and a cosine to zero."""
 
     lr: float = Field(default=6e-3, gt=0, lt=10)
+    """Highest learning rate."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled weight decay."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of all steps in which the rate rises."""
     gradient_clip: float = Field(default=1.0, gt=0)
-    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Largest gradient norm."""
 
 
 PASSES, LEAST_STEPS, MOST_STEPS = 100, 1_000, 20_000
@@ -114,36 +103,33 @@ small data sets far from their end (docs/results.md, "Twice the steps")."""
 
 
 class TrainerSettings(Strict):
-    """How long, where, and how often to look.
-
-    Args:
-        epochs: Passes over the training images; None sizes the run to the data set: 100 passes, but at least
-            1,000 steps and at most 20,000.
-        steps: Number of steps in place of `epochs`, rounded up to whole epochs.
-        batch_size: Images per step over all devices together.
-        seed: Seed of weights, order and augmentation.
-        device: auto, cpu, cuda or mps.
-        devices: Devices per node.
-        nodes: Machines.
-        precision: Lightning's name of the arithmetic, for example 32-true or bf16-mixed.
-        threads: CPU threads; None leaves the choice to torch.
-        validations: How many times the validation split is scored over the run, where it has masks.
-        panels: How many times pictures are taken over the run.
-        checkpoint_seconds: Least time between two checkpoints; the end of the run always writes one.
-    """
+    """How long, where, and how often to look."""
 
     epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training images; None sizes the run to the data set: 100 passes, but at least 1,000 steps and
+    at most 20,000."""
     steps: int | None = Field(default=None, ge=1)
+    """Number of steps in place of `epochs`, rounded up to whole epochs."""
     batch_size: int = Field(default=4, ge=1)
+    """Images per step over all devices together."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of weights, order and augmentation."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """auto, cpu, cuda or mps."""
     devices: int = Field(default=1, ge=1)
+    """Devices per node."""
     nodes: int = Field(default=1, ge=1)
+    """Machines."""
     precision: str = "32-true"
+    """Lightning's name of the arithmetic, for example 32-true or bf16-mixed."""
     threads: int | None = Field(default=None, ge=1)
+    """CPU threads; None leaves the choice to torch."""
     validations: int = Field(default=5, ge=0)
-    panels: int = Field(default=6, ge=0)
+    """How many times the validation split is scored over the run, where it has masks."""
+    snapshots: int = Field(default=6, ge=0)
+    """How many times pictures are taken over the run."""
     checkpoint_seconds: float = Field(default=20.0, ge=0)
+    """Least time between two checkpoints; the end of the run always writes one."""
 
     def epochs_for(self, images: int) -> int:
         """Passes over so many training images."""
@@ -230,7 +216,9 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
     Raises:
         ConfigError: A setting that does not exist, or an impossible value.
     """
-    values = dict(values)
+    values, renamed = translate(values)
+    if renamed:
+        warnings.warn(f"{where}: {' '.join(renamed)}", RenamedWarning, stacklevel=2)
     chosen = values.pop("method", {})
     chosen = {"name": chosen} if isinstance(chosen, str) else chosen
     if not isinstance(chosen, dict):
@@ -253,36 +241,21 @@ class Setting(NamedTuple):
 
 
 def describe_settings(method: str = "single-stage") -> list[Setting]:
-    """All settings with a method, with what their docstrings say about them."""
-    sections: dict[str, type[Strict]] = {
-        "data": DataSettings,
-        "network": NetworkSettings,
-        "optimizer": OptimizerSettings,
-        "trainer": TrainerSettings,
-        "method": get_method(method).Options,
-    }
-    found = []
-    for section, model in sections.items():
-        texts: dict[str, str] = {}
-        for part in reversed(model.__mro__):  # a method's options are its own and those all methods share
-            texts |= _argument_texts(part.__doc__ or "")
-        for key, value in model().model_dump(mode="json").items():
-            default = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
-            found.append(Setting(f"{section}.{key}", default, texts.get(key, "")))
-    return found
+    """All settings with a method, with what the attributes' docstrings say about them."""
+    return list(_described(config_from({"method": method}, method)))
 
 
-def _argument_texts(docstring: str) -> dict[str, str]:
-    """What an `Args:` section says about each argument."""
-    texts: dict[str, str] = {}
-    name = ""
-    for line in docstring.partition("Args:")[2].splitlines():
-        start = re.match(r" {8}(\w+): (.*)", line)
-        if start:
-            name, texts[start[1]] = start[1], start[2]
-        elif name and line.strip():
-            texts[name] += " " + line.strip()
-    return texts
+def _described(model: BaseModel, prefix: str = "") -> Iterator[Setting]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            if field.description:
+                yield Setting(f"{prefix}{name}", str(getattr(value, "kind", "")), field.description)
+            yield from _described(value, f"{prefix}{name}.")
+        else:
+            plain = model.model_dump(mode="json")[name]
+            default = yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
+            yield Setting(f"{prefix}{name}", default, field.description or "")
 
 
 def _put(values: dict[str, Any], name: str, value: Any) -> None:

@@ -6,8 +6,6 @@ devices, and an image without a labelled pixel contributes exactly 0, never NaN.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,71 +13,74 @@ from torch.nn import functional as F
 from pointillist.classes import IGNORE
 
 MOMENTUM = 0.02
-"""Weight of a batch in the moving average of class shares."""
+"""Weight of a batch in the moving average of class frequencies."""
 
-LEAST_SHARE = 0.002
-"""A class that is hardly ever labelled counts as if it had this share."""
+LEAST_FREQUENCY = 0.002
+"""A class that is hardly ever labelled counts as if it had this frequency."""
 
 
-class BalancedCrossEntropy(nn.Module):
-    """Cross-entropy whose labels count the less, the more frequent their class is among the labels so far.
-
-    A label of class c has the weight share_c^(−balance), scaled to a mean of 1 over all labels; the shares are a moving
-    average over batches, kept with the checkpoint.
+class ClassFrequencies(nn.Module):
+    """How often each class was labelled: a moving average over batches, kept with the checkpoint.
 
     Args:
         num_classes: C.
-        balance: 0 counts every label the same, 1 every class.
+        balance: Class-balance exponent: a label of class c has the weight frequency_c^(−balance), scaled to a mean of 1
+            over all labels. 0 counts every label the same, 1 every class.
     """
 
-    shares: Tensor
+    frequencies: Tensor
     batches: Tensor
 
     def __init__(self, num_classes: int, balance: float) -> None:
         super().__init__()
         self.balance = balance
-        self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
+        self.register_buffer("frequencies", torch.full((num_classes,), 1 / num_classes))
         self.register_buffer("batches", torch.zeros(()))
 
     @property
     def weights(self) -> Tensor:
         """Weight of a label by its class (C)."""
-        raw = self.shares.clamp(min=LEAST_SHARE) ** -self.balance
-        return raw / (raw * self.shares).sum()
+        raw = self.frequencies.clamp(min=LEAST_FREQUENCY) ** -self.balance
+        return raw / (raw * self.frequencies).sum()
 
     @property
-    def taught(self) -> Tensor:
-        """Share of each class in what the loss teaches (C): what a network expects that has learnt it."""
-        return self.shares * self.weights
+    def weighted(self) -> Tensor:
+        """Frequency times weight of each class (C): what a network expects that has learnt from these labels."""
+        return self.frequencies * self.weights
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss of B×C×H×W logits and B×H×W labels (255 = ignore): mean per image, then over the batch."""
-        self._count(labels)
-        loss = F.cross_entropy(logits.float(), labels, self.weights, ignore_index=IGNORE, reduction="none")
-        labelled = (labels != IGNORE).flatten(1).sum(1)
-        return (loss.flatten(1).sum(1) / labelled.clamp(min=1)).mean()
-
-    def sparse(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The same where few pixels are labelled: the others are not even looked at."""
-        self._count(labels)
-        labelled = labels != IGNORE
-        image, row, column = labelled.nonzero(as_tuple=True)
-        classes = labels[image, row, column]
-        # Classes last, so that a row of logits is one pixel's.
-        loss = F.cross_entropy(logits.permute(0, 2, 3, 1)[image, row, column].float(), classes, reduction="none")
-        total = loss.new_zeros(len(labels)).index_add(0, image, loss * self.weights[classes])
-        return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
-
-    def _count(self, labels: Tensor) -> None:
-        if not self.training:
-            return
-        counts = torch.bincount(labels[labels != IGNORE], minlength=len(self.shares)).float()
+    def update(self, labels: Tensor) -> None:
+        """Count the labels of a batch (255 = ignore), over all processes of a distributed training."""
+        counts = torch.bincount(labels[labels != IGNORE], minlength=len(self.frequencies)).float()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(counts)
         if counts.sum() > 0:
             self.batches += 1
             # A plain mean at first, so that the start does not depend on a guess.
-            self.shares.lerp_(counts / counts.sum(), max(MOMENTUM, 1 / float(self.batches)))
+            self.frequencies.lerp_(counts / counts.sum(), max(MOMENTUM, 1 / float(self.batches)))
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of B×C×H×W logits and B×H×W labels (255 = ignore): mean per image, then over the batch.
+
+    Args:
+        logits: B×C×H×W.
+        labels: B×H×W class indices.
+        weights: Weight of a label by its class (C).
+    """
+    loss = F.cross_entropy(logits.float(), labels, weights, ignore_index=IGNORE, reduction="none")
+    labelled = (labels != IGNORE).flatten(1).sum(1)
+    return (loss.flatten(1).sum(1) / labelled.clamp(min=1)).mean()
+
+
+def sparse_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """`cross_entropy` where few pixels are labelled: the others are not even looked at."""
+    labelled = labels != IGNORE
+    image, row, column = labelled.nonzero(as_tuple=True)
+    classes = labels[image, row, column]
+    # Classes last, so that a row of logits is one pixel's.
+    loss = F.cross_entropy(logits.permute(0, 2, 3, 1)[image, row, column].float(), classes, reduction="none")
+    total = loss.new_zeros(len(labels)).index_add(0, image, loss * weights[classes])
+    return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
 
 
 def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -91,23 +92,3 @@ def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
     """
     total = (values * weights).flatten(1).sum(1)
     return (total / weights.flatten(1).sum(1).clamp(min=1e-6)).mean()
-
-
-def click_labels(points: Sequence[Tensor], size: tuple[int, int], device: torch.device) -> Tensor:
-    """Label map that holds the clicks and nothing else.
-
-    Args:
-        points: Per image N×3 (x, y, class); clicks outside are left out. Of two in one pixel the later one stays.
-        size: (height, width).
-        device: Where the result lies.
-
-    Returns:
-        B×H×W int64, 255 where there is no click.
-    """
-    height, width = size
-    labels = torch.full((len(points), height, width), IGNORE, dtype=torch.int64, device=device)
-    for plane, clicks in zip(labels, points, strict=True):
-        column, row = clicks[:, 0].floor().long(), clicks[:, 1].floor().long()
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        plane[row[inside], column[inside]] = clicks[inside, 2].long()
-    return labels

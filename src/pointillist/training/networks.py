@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from pointillist.errors import ConfigError, nearest
 from pointillist.training.config import NetworkSettings
-from pointillist.training.methods import Prediction
+from pointillist.training.methods import NetworkOutput
 
 SMALL = {
     "encoder_name": "tu-resnet18",
@@ -66,11 +66,11 @@ class Network(nn.Module):
 
     @property
     def feature_channels(self) -> int:
-        """F of `Prediction.features`."""
+        """F of `NetworkOutput.features`."""
         head = self.model.segmentation_head[0]
         return int(head.in_channels)
 
-    def forward(self, images: Tensor) -> Prediction:
+    def forward(self, images: Tensor) -> NetworkOutput:
         """Predict B×3×H×W images in [0, 1] of any size."""
         height, width = images.shape[-2:]
         x = (images - self.mean) / self.std
@@ -82,7 +82,7 @@ class Network(nn.Module):
         features = self.model.decoder(self.model.encoder(x))
         # A cut-out view would cost the loss four times as much as a copy.
         logits: Tensor = self.model.segmentation_head(features)[..., :height, :width].contiguous()
-        return Prediction(logits, features)
+        return NetworkOutput(logits, features)
 
 
 def build_network(settings: NetworkSettings, num_classes: int) -> Network:

@@ -28,7 +28,6 @@ def describe_protocol(config: Config, record: DataRecord, classes: ClassSet, ste
         "steps": steps,
         "batch_size": config.trainer.batch_size,
         "lr": config.optimizer.lr,
-        "ema": config.optimizer.ema,
         "seed": config.trainer.seed,
         "precision": config.trainer.precision,
         "checkpoint": "last",

@@ -76,7 +76,7 @@ def fit(
         # With several devices Lightning starts this program once more for each; the first one keeps the books.
         run.begin(config, record, overwrite=overwrite)
     if console is not None and first_process:
-        for line in remarks(dataset, items, module.method.supervision):
+        for line in label_warnings(dataset, items, module.method.supervision):
             console.print(f"[yellow]note[/] {line}", highlight=False)
 
     scored = [item for item in _validation_items(dataset) if item.mask is not None]
@@ -102,7 +102,7 @@ def fit(
             raise KeyboardInterrupt from stop
     if trainer.is_global_zero:
         protocol = describe_protocol(config, record, dataset.classes, module.total_steps)
-        run.save_model(module.final_network, config, dataset.classes, protocol, module.method.expected())
+        run.save_model(module.network, config, dataset.classes, protocol, module.method.class_prior())
     trainer.strategy.barrier()
     return run
 
@@ -136,7 +136,7 @@ def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
     return items
 
 
-def remarks(dataset: Dataset, items: Sequence[Item], supervision: str) -> list[str]:
+def label_warnings(dataset: Dataset, items: Sequence[Item], supervision: str) -> list[str]:
     """What a user should know about the labels before a long training."""
     lines = []
     split = dataset.split(dataset.training_split)
@@ -221,7 +221,7 @@ def _training_loader(
     config: Config, dataset: Dataset, items: Sequence[Item], module: TrainingModule, trainer: L.Trainer
 ) -> DataLoader[Batch]:
     data = config.data
-    with_masks = module.method.supervision == "masks" or data.diagnose
+    with_masks = module.method.supervision == "masks" or data.log_pseudo_label_accuracy
     samples = TrainingSamples(
         dataset,
         items,
@@ -230,7 +230,7 @@ def _training_loader(
         color_jitter=data.color_jitter,
         seed=config.trainer.seed,
         with_masks=with_masks,
-        fields_of=module.method.fields_of(),
+        distances_of=module.method.distances_of(),
         cache_bytes=data.cache_mb * 2**20,
     )
     sampler = DrawSampler(

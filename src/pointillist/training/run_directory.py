@@ -4,7 +4,7 @@ config.yaml        settings and the data set they were used on
 metrics.csv        one line per epoch
 checkpoints/       last.ckpt, to resume
 model/             model.safetensors + model.json, loadable without executing code
-panels/            pictures taken along the way
+snapshots/         pictures taken along the way
 tensorboard/       the same curves for TensorBoard
 report.html        the page for a colleague
 """
@@ -95,7 +95,7 @@ class RunDirectory:
         self.metrics_file = self.root / "metrics.csv"
         self.checkpoint = self.root / "checkpoints" / "last.ckpt"
         self.model = self.root / "model"
-        self.panels = self.root / "panels"
+        self.snapshots = self.root / "snapshots"
         self.report = self.root / "report.html"
 
     def __str__(self) -> str:
@@ -163,7 +163,7 @@ class RunDirectory:
         return config_from(settings, self.config_file), record
 
     def save_model(
-        self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any], expected: Tensor | None
+        self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any], class_prior: Tensor | None
     ) -> None:
         """Write `model/`: weights as safetensors and everything needed to use them as JSON."""
         make_folder(self.model)
@@ -179,7 +179,7 @@ class RunDirectory:
             "network": config.network.model_copy(update={"weights": None}).model_dump(mode="json"),
             "size": config.data.size,
             "protocol": protocol,
-            "expected": None if expected is None else expected.tolist(),
+            "class_prior": None if class_prior is None else class_prior.tolist(),
             # safetensors notices a truncated file, but not a flipped bit.
             "sha256": sha256(weights),
         }
@@ -195,7 +195,7 @@ class Model:
         classes: Its classes, in the order of its logits.
         size: Scale of training; images are fitted into it before prediction.
         protocol: How it was trained.
-        expected: What its probabilities are divided by before they make pseudo-masks (C); None: nothing.
+        class_prior: How much of each class it was taught (C, shares); None where its method does not ask.
         sha256: Hash of its weights.
     """
 
@@ -203,7 +203,7 @@ class Model:
     classes: ClassSet
     size: tuple[int, int] | None
     protocol: dict[str, Any]
-    expected: tuple[float, ...] | None
+    class_prior: tuple[float, ...] | None
     sha256: str
 
 
@@ -224,8 +224,7 @@ def load_model(folder: Path) -> Model:
         version, checksum = content["format"], content["sha256"]
         size = None if content["size"] is None else (int(content["size"][0]), int(content["size"][1]))
         protocol = dict(content["protocol"])
-        shares = content.get("expected")  # models of the first versions have none
-        expected = None if shares is None else tuple(float(share) for share in shares)
+        class_prior = _class_prior(content, protocol)
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise RunError(f"is damaged ({error}).", where=file, hint="Train again, or restore the file.") from error
     if not isinstance(version, int) or version > FORMAT:
@@ -245,7 +244,17 @@ def load_model(folder: Path) -> Model:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
         raise RunError(f"cannot be loaded: {error}", where=weights, hint="Train again.") from error
-    return Model(network.eval(), classes, size, protocol, expected, checksum)
+    return Model(network.eval(), classes, size, protocol, class_prior, checksum)
+
+
+def _class_prior(content: dict[str, Any], protocol: dict[str, Any]) -> tuple[float, ...] | None:
+    if content.get("class_prior") is not None:
+        return tuple(float(share) for share in content["class_prior"])
+    if content.get("expected") is None:
+        return None
+    # Version 0.1 wrote the prior to the power of its correction.
+    strength = float(protocol["method"]["shift"])
+    return tuple(float(share) ** (1 / strength) for share in content["expected"])
 
 
 def sha256(path: Path) -> str:

@@ -9,9 +9,9 @@ from functools import cache
 
 from pointillist.errors import ConfigError, nearest
 from pointillist.registry import discover
-from pointillist.training.methods.base import Method, MethodOptions, Outcome, Prediction, Step
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, NetworkOutput, StepInput
 
-__all__ = ["Method", "MethodOptions", "Outcome", "Prediction", "Step", "get_method", "methods"]
+__all__ = ["LossOutput", "Method", "MethodOptions", "NetworkOutput", "StepInput", "get_method", "methods"]
 
 
 @cache

@@ -15,7 +15,7 @@ from torch import Tensor
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.pseudomask.presence import present_classes
 from pointillist.training.losses import masked_mean
-from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import (
     cell_clicks,
     cell_features,
@@ -30,18 +30,15 @@ TINY = 1e-6
 
 
 class AgmmOptions(MethodOptions):
-    """Weights of the terms beside the cross-entropy.
-
-    Args:
-        weight: Weight of the two cross-entropies between clicks, mixture and prediction.
-        separation: Weight of the likeness of two classes' centres in one image.
-        absent: Weight of the probability of classes that are not in the image.
-    """
+    """Weights of the terms beside the cross-entropy."""
 
     name: Literal["agmm"] = "agmm"
     weight: float = Field(default=2.0, ge=0)
+    """Weight of the two cross-entropies between clicks, mixture and prediction."""
     separation: float = Field(default=1.0, ge=0)
+    """Weight of the likeness of two classes' centres in one image."""
     absent: float = Field(default=1.0, ge=0)
+    """Weight of the probability of classes that are not in the image."""
 
 
 class Agmm(Method):
@@ -59,14 +56,14 @@ class Agmm(Method):
         super().__init__(options, classes, feature_channels)
         self.options = options
 
-    def loss(self, step: Step) -> Outcome:
+    def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
-        batch, logits, device = step.batch, step.prediction.logits, step.prediction.logits.device
+        batch, logits, device = step.batch, step.output.logits, step.output.logits.device
         image_size = (logits.shape[-2], logits.shape[-1])
-        stride = feature_stride(step.prediction.features, image_size)
+        stride = feature_stride(step.output.features, image_size)
         probabilities = cell_means(logits, stride).softmax(1)
         size = (probabilities.shape[-2], probabilities.shape[-1])
-        features = cell_features(step.prediction.features, image_size, size, stride)
+        features = cell_features(step.output.features, image_size, size, stride)
         labels = cell_clicks(batch.points, size, stride, device)
         valid = valid_cells(batch.valid, stride).to(probabilities.dtype)
 
@@ -79,7 +76,7 @@ class Agmm(Method):
         looked_at = valid * clicked_images(batch.points, device)[:, None, None]
         absent = absence_loss(probabilities, present, looked_at)
         on_clicks = self.click_loss(step)
-        return Outcome(
+        return LossOutput(
             on_clicks
             + self.options.weight * agreement
             + self.options.separation * separation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -11,27 +11,24 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
-from pointillist.data.samples import Batch, FieldsOf
+from pointillist.data.samples import Batch, DistancesOf
+from pointillist.pseudomask import rasterise_points
 from pointillist.schema import Strict
-from pointillist.training.losses import BalancedCrossEntropy, click_labels
+from pointillist.training.losses import ClassFrequencies, sparse_cross_entropy
 
 
 class MethodOptions(Strict):
-    """Base of a method's options; the name is one of them, so that a saved config is complete.
-
-    Args:
-        balance: Class balance of every cross-entropy, see `BalancedCrossEntropy`: 0 counts every label the same, 1
-            every class.
-    """
+    """Base of a method's settings; the name is one of them, so that a saved config is complete."""
 
     name: str
-    balance: float = Field(default=0.5, ge=0, le=1)
+    class_balance: float = Field(default=0.5, ge=0, le=1)
+    """Class-balance exponent of every cross-entropy: 0 counts every label the same, 1 every class."""
 
 
-class Prediction(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What a network says about a batch.
 
-    Args:
+    Attributes:
         logits: B×C×H×W.
         features: B×F×H'×W' decoder features that the logits were made from.
     """
@@ -41,36 +38,42 @@ class Prediction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Step:
+class StepInput:
     """What a method sees of one training step.
 
-    Args:
-        prediction: The network's answer to `batch.view`.
+    Attributes:
+        output: The network's answer to `batch.augmented`.
         batch: Images and their labels.
         progress: Share of the training that is done, in [0, 1).
-        guide: Gives B×C×H×W detached probabilities to make pseudo-masks from: the network's own, or its moving
-            average's where there is one. Called only by methods that need them.
     """
 
-    prediction: Prediction
+    output: NetworkOutput
     batch: Batch
     progress: float
-    guide: Callable[[], Tensor]
+
+    def probabilities(self) -> Tensor:
+        """B×C×H×W probabilities of the network, detached."""
+        return self.output.logits.detach().float().softmax(1)
+
+    def clicks(self) -> Tensor:
+        """B×H×W label map of the clicked pixels, 255 elsewhere."""
+        logits = self.output.logits
+        return rasterise_points(self.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LossOutput:
     """What one step of a method gives.
 
-    Args:
+    Attributes:
         loss: Scalar to be minimised.
-        labels: B×H×W labels learnt from, 255 = ignore; None for methods without pseudo-masks.
-        parts: Named scalars to log.
+        parts: Its parts by name, to log: they reach `metrics.csv`, progress, report and annotator by themselves.
+        pseudo_labels: B×H×W labels learnt from, 255 = ignore; None where there are none.
     """
 
     loss: Tensor
-    labels: Tensor | None = None
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+    pseudo_labels: Tensor | None = None
 
 
 class Method(nn.Module, ABC):
@@ -96,25 +99,32 @@ class Method(nn.Module, ABC):
     def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__()
         self.classes = classes
-        self.on_clicks = BalancedCrossEntropy(len(classes), options.balance)
+        self.frequencies = ClassFrequencies(len(classes), options.class_balance)
+        """Of the clicks, or of the masks' pixels for a method that learns from masks."""
 
-    def fields_of(self) -> FieldsOf | None:
-        """Distance fields to be made once on each whole image, or None when the method needs none."""
+    def distances_of(self) -> DistancesOf | None:
+        """Makes the distances that the method needs, once on each whole image; None when it needs none."""
         return None
 
-    def click_loss(self, step: Step) -> Tensor:
-        """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
-        return self.on_clicks.sparse(step.prediction.logits, self.clicks(step))
+    def pseudo_labels(self, step: StepInput) -> Tensor | None:
+        """B×H×W int64 labels that this step would teach, 255 = ignore; None for a method that makes none.
 
-    def clicks(self, step: Step) -> Tensor:
-        """Label map of the batch that holds the clicks and nothing else, see `click_labels`."""
-        logits = step.prediction.logits
-        return click_labels(step.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
-
-    def expected(self) -> Tensor | None:
-        """What probabilities are divided by before they make pseudo-masks (C), None where nothing is."""
+        Changes nothing, so that pictures, benchmarks and the annotator may ask at any time.
+        """
         return None
 
     @abstractmethod
-    def loss(self, step: Step) -> Outcome:
-        """The loss of one batch; finite, and 0 where nothing is labelled."""
+    def loss(self, step: StepInput) -> LossOutput:
+        """The loss of one batch; finite, and 0 where nothing is labelled. Changes nothing."""
+
+    def update_class_frequencies(self, step: StepInput, output: LossOutput) -> None:
+        """Count what a step has taught; the training calls it once after each loss."""
+        self.frequencies.update(step.clicks())
+
+    def class_prior(self) -> Tensor | None:
+        """How much of each class (C, sum 1) the network was taught so far; None where nobody asks for it."""
+        return None
+
+    def click_loss(self, step: StepInput) -> Tensor:
+        """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
+        return sparse_cross_entropy(step.output.logits, step.clicks(), self.frequencies.weights)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pointillist.training.losses import click_labels
+from pointillist.pseudomask import rasterise_points
 
 
 def cell_means(maps: Tensor, stride: int) -> Tensor:
@@ -27,7 +27,7 @@ def valid_cells(valid: Tensor, stride: int) -> Tensor:
 
 
 def cell_clicks(points: Sequence[Tensor], size: tuple[int, int], stride: int, device: torch.device) -> Tensor:
-    """Label map of the cells that hold a click, see `click_labels`.
+    """Label map of the cells that hold a click, see `rasterise_points`.
 
     Args:
         points: Per image N×3 (x, y, class) in pixels.
@@ -39,7 +39,7 @@ def cell_clicks(points: Sequence[Tensor], size: tuple[int, int], stride: int, de
         B×h×w int64, 255 where there is no click.
     """
     scale = (1 / stride, 1 / stride, 1.0)
-    return click_labels([clicks * clicks.new_tensor(scale) for clicks in points], size, device)
+    return rasterise_points([clicks * clicks.new_tensor(scale) for clicks in points], size, device)
 
 
 def feature_stride(features: Tensor, size: tuple[int, int]) -> int:

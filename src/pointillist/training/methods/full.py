@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pointillist.classes import ClassSet
+from torch import Tensor
+
 from pointillist.errors import DatasetError
-from pointillist.training.losses import BalancedCrossEntropy
-from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+from pointillist.training.losses import cross_entropy
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 
 
 class FullOptions(MethodOptions):
-    """No options."""
+    """No settings of its own."""
 
     name: Literal["full"] = "full"
 
@@ -24,16 +25,20 @@ class Full(Method):
     supervision: ClassVar[Literal["points", "masks"]] = "masks"
     Options: ClassVar[type[MethodOptions]] = FullOptions
 
-    def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
-        super().__init__(options, classes, feature_channels)
-        self.on_masks = BalancedCrossEntropy(len(classes), options.balance)
-
-    def loss(self, step: Step) -> Outcome:
+    def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
-        if step.batch.mask is None:
-            raise DatasetError(
-                f"'{step.batch.names[0]}' has no mask, and the method 'full' learns from masks.",
-                field="masks",
-                hint="Add masks, or choose a method that learns from points.",
-            )
-        return Outcome(self.on_masks(step.prediction.logits, step.batch.mask))
+        return LossOutput(cross_entropy(step.output.logits, _mask(step), self.frequencies.weights))
+
+    def update_class_frequencies(self, step: StepInput, output: LossOutput) -> None:
+        """See `Method.update_class_frequencies`."""
+        self.frequencies.update(_mask(step))
+
+
+def _mask(step: StepInput) -> Tensor:
+    if step.batch.mask is None:
+        raise DatasetError(
+            f"'{step.batch.names[0]}' has no mask, and the method 'full' learns from masks.",
+            field="masks",
+            hint="Add masks, or choose a method that learns from points.",
+        )
+    return step.batch.mask

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pointillist.classes import ClassSet
-from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import cell_means, clicked_images, valid_cells
 
 COLOR_STD = 0.25
@@ -23,22 +23,19 @@ COLOR_STD = 0.25
 
 
 class GatedCrfOptions(MethodOptions):
-    """Settings of the pairwise energy.
-
-    Args:
-        weight: Weight of the energy beside the cross-entropy.
-        radius: Half the side of the window of neighbours, in cells.
-        sigma_xy: Width of the kernel in position, in cells.
-        sigma_rgb: Width of the kernel in standardised colour.
-        stride: Pixels per cell: the energy compares predictions at low resolution.
-    """
+    """Settings of the pairwise energy."""
 
     name: Literal["gated-crf"] = "gated-crf"
     weight: float = Field(default=0.01, ge=0)
+    """Weight of the energy beside the cross-entropy."""
     radius: int = Field(default=5, ge=1, le=32)
+    """Half the side of the window of neighbours, in cells."""
     sigma_xy: float = Field(default=6.0, gt=0)
+    """Width of the kernel in position, in cells."""
     sigma_rgb: float = Field(default=0.1, gt=0)
+    """Width of the kernel in standardised colour."""
     stride: Literal[1, 2, 4, 8] = 2
+    """Pixels per cell: the energy compares predictions at low resolution."""
 
 
 class GatedCrf(Method):
@@ -52,12 +49,12 @@ class GatedCrf(Method):
         super().__init__(options, classes, feature_channels)
         self.options = options
 
-    def loss(self, step: Step) -> Outcome:
+    def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
         options, batch = self.options, step.batch
         valid = valid_cells(batch.valid, options.stride)
         energies = gated_crf_energy(
-            cell_means(step.prediction.logits, options.stride).softmax(1),
+            cell_means(step.output.logits, options.stride).softmax(1),
             cell_means(batch.image, options.stride) / COLOR_STD,
             valid,
             radius=options.radius,
@@ -66,7 +63,7 @@ class GatedCrf(Method):
         )
         on_clicks = self.click_loss(step)
         energy = (energies * clicked_images(batch.points, energies.device)).mean()
-        return Outcome(
+        return LossOutput(
             on_clicks + options.weight * energy,
             parts={"loss_clicks": on_clicks.detach(), "loss_crf": energy.detach()},
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 
 
 class PointsOptions(MethodOptions):
-    """No options."""
+    """No settings of its own."""
 
     name: Literal["points"] = "points"
 
@@ -20,6 +20,6 @@ class Points(Method):
     title: ClassVar[str] = "cross-entropy on the clicks alone, the lower bound"
     Options: ClassVar[type[MethodOptions]] = PointsOptions
 
-    def loss(self, step: Step) -> Outcome:
+    def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
-        return Outcome(self.click_loss(step))
+        return LossOutput(self.click_loss(step))

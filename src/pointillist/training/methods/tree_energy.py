@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.training.losses import masked_mean
-from pointillist.training.methods.base import Method, MethodOptions, Outcome, Step
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import (
     cell_clicks,
     cell_features,
@@ -28,20 +28,17 @@ from pointillist.training.methods.cells import (
 
 
 class TreeEnergyOptions(MethodOptions):
-    """Settings of the trees.
-
-    Args:
-        weight: Weight of the tree energy beside the cross-entropy.
-        sigma: Squared difference of colours in [0, 1] at which the affinity of two neighbours falls to 1/e.
-        embedding: Channels of the learnt embedding in which the second tree is built; 0 leaves that tree out.
-        stride: Pixels per cell: the energy compares predictions at low resolution.
-    """
+    """Settings of the trees."""
 
     name: Literal["tree-energy"] = "tree-energy"
     weight: float = Field(default=0.4, ge=0)
+    """Weight of the tree energy beside the cross-entropy."""
     sigma: float = Field(default=0.02, gt=0)
+    """Squared difference of colours in [0, 1] at which the affinity of two neighbours falls to 1/e."""
     embedding: int = Field(default=256, ge=0)
+    """Channels of the learnt embedding in which the second tree is built; 0 leaves that tree out."""
     stride: Literal[1, 2, 4, 8] = 4
+    """Pixels per cell: the energy compares predictions at low resolution."""
 
 
 class TreeEnergy(Method):
@@ -61,10 +58,10 @@ class TreeEnergy(Method):
         self.options = options
         self.embed = nn.Conv2d(feature_channels, options.embedding, 1, bias=False) if options.embedding else None
 
-    def loss(self, step: Step) -> Outcome:
+    def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
         batch, stride = step.batch, self.options.stride
-        probabilities = cell_means(step.prediction.logits, stride).softmax(1)
+        probabilities = cell_means(step.output.logits, stride).softmax(1)
         valid = valid_cells(batch.valid, stride)
         colors = grid_distances(cell_means(batch.image, stride)) / self.options.sigma
         smooth = tree_filter(probabilities, colors, valid)
@@ -75,16 +72,16 @@ class TreeEnergy(Method):
         energies = (probabilities - smooth).abs().sum(1) * clicked_images(batch.points, valid.device)[:, None, None]
         energy = masked_mean(energies, unlabelled.to(energies.dtype))
         on_clicks = self.click_loss(step)
-        return Outcome(
+        return LossOutput(
             on_clicks + self.options.weight * energy,
             parts={"loss_clicks": on_clicks.detach(), "loss_tree": energy.detach()},
         )
 
-    def _embedded(self, embed: nn.Conv2d, step: Step, valid: Tensor) -> Tensor:
+    def _embedded(self, embed: nn.Conv2d, step: StepInput, valid: Tensor) -> Tensor:
         """B×256×h×w; in float32, because the exponential of a distance has no use for eight bits."""
         image_size = (step.batch.image.shape[-2], step.batch.image.shape[-1])
         features = cell_features(
-            step.prediction.features, image_size, (valid.shape[-2], valid.shape[-1]), self.options.stride
+            step.output.features, image_size, (valid.shape[-2], valid.shape[-1]), self.options.stride
         )
         with torch.autocast(features.device.type, enabled=False):
             embedded: Tensor = embed(features)

@@ -15,16 +15,15 @@ from pointillist.data.samples import Collate, TrainingSamples
 from pointillist.data.transforms import Sample
 from pointillist.files import make_folder, replacing
 from pointillist.report.pictures import Picture, draw_points, grid, picture_of_image, picture_of_labels
-from pointillist.training.methods import Step
 from pointillist.training.module import TrainingModule
 from pointillist.training.run_directory import RunDirectory
 
 HEIGHT = 168
-"""Height of each picture of a panel, in pixels."""
+"""Height of each picture of a snapshot, in pixels."""
 
 
-class PanelWriter(L.Callback):
-    """Writes `panels/epoch_….png` a few times during a training; it looks on and changes nothing.
+class SnapshotWriter(L.Callback):
+    """Writes `snapshots/epoch_….png` a few times during a training; it looks on and changes nothing.
 
     Args:
         run: Where.
@@ -48,8 +47,8 @@ class PanelWriter(L.Callback):
         times = {max(1, round(epochs * (i + 1) / self.moments)) for i in range(self.moments)}
         if done not in times:
             return
-        make_folder(self.run.panels)
-        with replacing(self.run.panels / f"epoch_{done:05d}.png") as temporary:
+        make_folder(self.run.snapshots)
+        with replacing(self.run.snapshots / f"epoch_{done:05d}.png") as temporary:
             self._draw(module, trainer).save(temporary, format="PNG")
 
     def _draw(self, module: TrainingModule, trainer: L.Trainer) -> Picture:
@@ -78,17 +77,15 @@ class PanelWriter(L.Callback):
                 range(len(source)),
                 key=lambda index: -len({point.label for point in points.of(source.items[index].name)}),
             )
-            self._shown = [source.whole(index) for index in richest[: self.images]]
+            self._shown = [source.untransformed(index) for index in richest[: self.images]]
         return self._shown
 
     def _row(self, module: TrainingModule, sample: Sample) -> list[Picture]:
         classes = self.dataset.classes
         batch = Collate(len(classes))([(sample, sample.image)]).to(module.device)
-        prediction = module.network(batch.view)
-        seen = batch.without_masks() if module.method.supervision == "points" else batch
-        step = Step(prediction, seen, module.progress, module.guide(prediction, batch))
-        labels = module.method.loss(step).labels
-        predicted = module.final_network(batch.view).logits[0].argmax(0)
+        step = module.step_input(batch)
+        labels = module.method.pseudo_labels(step)
+        predicted = step.output.logits[0].argmax(0)
         nothing = torch.full(sample.size, 255)
         image = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
         clicks = draw_points(picture_of_image(image, HEIGHT), sample.points.numpy(), sample.size, classes)

@@ -1,0 +1,128 @@
+"""What the methods share that learn from clicks and from pseudo-masks made of the same step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from pointillist.classes import ClassSet
+from pointillist.data.samples import DistancesOf
+from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings, distance_fields, unit_length
+from pointillist.training.losses import LEAST_FREQUENCY, ClassFrequencies, cross_entropy
+from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
+
+
+class PseudoMaskOptions(MethodOptions):
+    """Settings of the pseudo-mask and its weight in the loss."""
+
+    warmup: float = Field(default=0.1, ge=0, le=1)
+    """Share of the training that learns from clicks alone."""
+    weight: float = Field(default=4.0, ge=0)
+    """Weight of the pseudo-mask loss after the warm-up."""
+    pseudo_mask: PseudoMaskSettings = PseudoMaskSettings()
+    """How pseudo-masks are made."""
+
+
+class PseudoMaskMethod(Method):
+    """Cross-entropy on the clicks and, after a warm-up, on a pseudo-mask made of the prediction of the same step."""
+
+    def __init__(self, options: PseudoMaskOptions, classes: ClassSet, feature_channels: int) -> None:
+        super().__init__(options, classes, feature_channels)
+        self.options = options
+        self.generator = PseudoMaskGenerator(classes.background, options.pseudo_mask)
+        self.pseudo_label_frequencies = ClassFrequencies(len(classes), options.class_balance)
+
+    def distances_of(self) -> DistancesOf | None:
+        """Geodesic distances are made on the whole image, so that a crop does not lose an object's click."""
+        prior = self.options.pseudo_mask.spatial_prior
+        if prior is None or prior.distance != "geodesic":
+            return None  # Euclidean distances follow from the clicks' coordinates, inside a crop or not.
+        return GeodesicDistances(len(self.classes), prior.gamma)
+
+    def teacher_logits(self, step: StepInput) -> Tensor:
+        """B×C×H×W logits that the pseudo-masks are made from."""
+        return step.output.logits
+
+    def teacher_prior(self) -> Tensor:
+        """Class prior (C) in them."""
+        return self._prior()
+
+    def teacher_loss(self, step: StepInput, logits: Tensor) -> Tensor:
+        """What the teacher itself has to learn, where it is not the prediction."""
+        return logits.new_zeros(())
+
+    def pseudo_labels(self, step: StepInput) -> Tensor:
+        """See `Method.pseudo_labels`."""
+        return self.labels_of(step, self.teacher_logits(step))
+
+    def labels_of(self, step: StepInput, logits: Tensor) -> Tensor:
+        """Pseudo-labels (B×H×W) that the teacher's logits make."""
+        warmup = self.options.warmup
+        return self.generator(
+            step.batch.image,
+            logits.detach().float().softmax(1),
+            step.batch.points,
+            progress=max(0.0, step.progress - warmup) / max(1 - warmup, 1e-9),
+            class_prior=self.teacher_prior(),
+            distances=step.batch.distances,
+            scale=step.batch.scales,
+            valid=step.batch.valid,
+        ).labels
+
+    def loss(self, step: StepInput) -> LossOutput:
+        """See `Method.loss`."""
+        logits = self.teacher_logits(step)
+        on_clicks = self.click_loss(step)
+        total = on_clicks + self.teacher_loss(step, logits)
+        parts = {"loss_clicks": on_clicks.detach()}
+        if step.progress < self.options.warmup:
+            return LossOutput(total, parts)
+        labels = self.labels_of(step, logits)
+        on_pseudo_labels = cross_entropy(step.output.logits, labels, self.pseudo_label_frequencies.weights)
+        parts["loss_pseudo"] = on_pseudo_labels.detach()
+        return LossOutput(total + self.options.weight * on_pseudo_labels, parts, labels)
+
+    def update_class_frequencies(self, step: StepInput, output: LossOutput) -> None:
+        """See `Method.update_class_frequencies`."""
+        super().update_class_frequencies(step, output)
+        if output.pseudo_labels is not None:
+            self.pseudo_label_frequencies.update(output.pseudo_labels)
+
+    def class_prior(self) -> Tensor | None:
+        """See `Method.class_prior`."""
+        return self._prior() if self.options.pseudo_mask.prior_correction > 0 else None
+
+    def _prior(self) -> Tensor:
+        taught = self.frequencies.weighted
+        if self.pseudo_label_frequencies.batches > 0:
+            taught = taught + self.options.weight * self.pseudo_label_frequencies.weighted
+        return as_prior(taught)
+
+
+def as_prior(taught: Tensor) -> Tensor:
+    """Amounts taught by class (C) as shares above 0."""
+    return (taught / taught.sum()).clamp(min=LEAST_FREQUENCY)
+
+
+@dataclass(frozen=True)
+class GeodesicDistances:
+    """Makes geodesic distances to the clicked classes on a whole image; loader workers receive it.
+
+    Args:
+        num_classes: C.
+        gamma: Unit lengths per unit of colour.
+    """
+
+    num_classes: int
+    gamma: float
+
+    def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """(image 3×H×W, points N×3) → (distances P×H×W in pixels, their classes P)."""
+        size = (image.shape[-2], image.shape[-1])
+        classes = torch.unique(points[:, 2]).long()
+        gamma = self.gamma * unit_length(size)
+        maps = distance_fields([points], size, self.num_classes, metric="geodesic", image=image[None], gamma=gamma)
+        return maps[0, classes], classes
