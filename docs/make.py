@@ -18,7 +18,7 @@ def main() -> None:
         "",
         "Made by `make docs`. Each can be given as `--set name=value`, or in a file given as `--config`; a run's",
         "`config.yaml` is such a file. Values are YAML: where the text says None, write `null`, for instance",
-        "`--set method.metric=null`. The `method.` rows are those of `single-stage`; those of the other methods stand",
+        "`--set method.pseudo_mask.spatial_prior=null`. The `method.` rows are those of `single-stage`; those of the other methods stand",
         "in [methods](methods.md). `pointillist info --settings` prints the same.",
         "",
         "| setting | default | |",

@@ -35,7 +35,7 @@ TINY = {
     "trainer.epochs": 2,
     "trainer.batch_size": 2,
     "trainer.device": "cpu",
-    "trainer.panels": 1,
+    "trainer.snapshots": 1,
     "trainer.validations": 1,
     "trainer.checkpoint_seconds": 0,
     "network.options": {
@@ -126,6 +126,6 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 TINY_FLAGS = [
     *("--size", "48x64", "--epochs", "2", "--batch-size", "2", "--device", "cpu"),
-    *("--set", TINY_NETWORK, "--set", "trainer.panels=1", "--set", "trainer.checkpoint_seconds=0"),
+    *("--set", TINY_NETWORK, "--set", "trainer.snapshots=1", "--set", "trainer.checkpoint_seconds=0"),
 ]
 """The same as `TINY`, for the command line."""

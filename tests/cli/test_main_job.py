@@ -34,7 +34,7 @@ def test_from_a_folder_of_images_to_predictions(cli: Cli, tmp_path: Path) -> Non
     assert "epoch 2/2" in done.out
     for name in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "model/model.safetensors", "report.html"):
         assert (run / name).is_file(), name
-    assert any((run / "panels").iterdir())
+    assert any((run / "snapshots").iterdir())
 
     done = cli("evaluate", run, data, "--json", tmp_path / "scores.json")
     assert done.code == 0

@@ -26,7 +26,7 @@ from pointillist.errors import ImageError
 GEOMETRY = Geometry((8, 8), scale=(0.7, 1.4), vertical_flip=True)
 
 
-def fields_of(image: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def distances_of(image: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     classes = points[:, 2].unique().long()
     return torch.stack([image.mean(0) * 10 + float(label) for label in classes]), classes
 
@@ -139,7 +139,7 @@ def test_an_unreadable_image_is_named(berries: Path) -> None:
 
 
 def assert_equal(first: object, second: object) -> None:
-    for name in ("view", "image", "valid", "mask", "fields"):
+    for name in ("augmented", "image", "valid", "scales", "mask", "distances"):
         a, b = getattr(first, name), getattr(second, name)
         assert (a is None) == (b is None), name
         if a is not None:
@@ -151,7 +151,10 @@ def assert_equal(first: object, second: object) -> None:
 def test_the_cache_changes_nothing(berries: Path, cache: int) -> None:
     dataset = load_dataset(berries)
     collate = Collate(2)
-    plain, cached = samples(dataset, fields_of=fields_of), samples(dataset, fields_of=fields_of, cache_bytes=cache)
+    plain, cached = (
+        samples(dataset, distances_of=distances_of),
+        samples(dataset, distances_of=distances_of, cache_bytes=cache),
+    )
     for draw in range(9):
         key = (draw % 3, draw)
         assert_equal(collate([plain[key]]), collate([cached[key]]))
@@ -190,8 +193,8 @@ def test_a_draw_depends_on_its_numbers_alone(berries: Path) -> None:
     first = collate([drawn[1, 7]])
     drawn[0, 3], drawn[1, 8]
     assert_equal(first, collate([drawn[1, 7]]))
-    assert not torch.equal(first.view, collate([drawn[1, 8]]).view)
-    assert not torch.equal(first.view, collate([samples(dataset, seed=2)[1, 7]]).view)
+    assert not torch.equal(first.augmented, collate([drawn[1, 8]]).augmented)
+    assert not torch.equal(first.augmented, collate([samples(dataset, seed=2)[1, 7]]).augmented)
 
 
 # Batches.
@@ -200,20 +203,20 @@ def test_a_draw_depends_on_its_numbers_alone(berries: Path) -> None:
 def test_collate_stacks_and_fills(berries: Path) -> None:
     (berries / "masks/b.png").unlink()
     dataset = load_dataset(berries)
-    drawn = samples(dataset, fields_of=fields_of)
+    drawn = samples(dataset, distances_of=distances_of)
     batch = Collate(3)([drawn[0, 0], drawn[1, 1]])
     assert batch.names == ("a.jpg", "b.png")
     assert len(batch) == 2
-    assert batch.image.shape == batch.view.shape == (2, 3, 8, 8)
+    assert batch.image.shape == batch.augmented.shape == (2, 3, 8, 8)
     assert batch.valid.shape == (2, 8, 8)
     assert batch.mask is not None
     assert batch.mask.dtype == torch.int64
     assert (batch.mask[1] == IGNORE).all()
     assert not (batch.mask[0] == IGNORE).all()
-    assert batch.fields is not None
-    assert batch.fields.shape == (2, 3, 8, 8)
-    assert batch.fields[:, :2].isfinite().all()
-    assert batch.fields[:, 2].isinf().all()  # nobody clicked the third class
+    assert batch.distances is not None
+    assert batch.distances.shape == (2, 3, 8, 8)
+    assert batch.distances[:, :2].isfinite().all()
+    assert batch.distances[:, 2].isinf().all()  # nobody clicked the third class
 
 
 def test_a_batch_without_masks_has_none(berries: Path) -> None:

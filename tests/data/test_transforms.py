@@ -26,7 +26,7 @@ from pointillist.data.transforms import (
 CLASSES = 4
 
 
-def make(seed: int, height: int, width: int, clicks: int = 5, fields: bool = True) -> Sample:
+def make(seed: int, height: int, width: int, clicks: int = 5, with_distances: bool = True) -> Sample:
     """Every pixel another class than its neighbours, and an image that is a function of the class."""
     rng = np.random.default_rng(seed)
     mask = torch.from_numpy(rng.integers(0, CLASSES, (height, width)))
@@ -43,9 +43,10 @@ def make(seed: int, height: int, width: int, clicks: int = 5, fields: bool = Tru
         image=image,
         points=points,
         valid=torch.ones(height, width, dtype=torch.bool),
+        scale=(height * width) ** 0.5,
         mask=mask,
-        fields=distances(points, height, width) if fields else None,
-        field_classes=points[:, 2].long() if fields else None,
+        distances=distances(points, height, width) if with_distances else None,
+        distance_classes=points[:, 2].long() if with_distances else None,
     )
 
 
@@ -69,7 +70,7 @@ def assert_clicks_keep_their_class(sample: Sample) -> int:
 
 
 def assert_same(first: Sample, second: Sample) -> None:
-    for name in ("image", "valid", "mask", "fields", "field_classes"):
+    for name in ("image", "valid", "mask", "distances", "distance_classes"):
         a, b = getattr(first, name), getattr(second, name)
         assert (a is None) == (b is None)
         if a is not None:
@@ -132,10 +133,10 @@ def test_crops_move_everything_together(
     assert torch.equal(
         cropped.mask[inside], sample.mask[rows.clamp(0, size[0] - 1)][:, columns.clamp(0, size[1] - 1)][inside]
     )
-    assert cropped.fields is not None
+    assert cropped.distances is not None
     exact = distances(cropped.points, *window)
-    torch.testing.assert_close(cropped.fields[:, inside], exact[:, inside], atol=1e-3, rtol=0)
-    assert cropped.fields.isfinite().all()
+    torch.testing.assert_close(cropped.distances[:, inside], exact[:, inside], atol=1e-3, rtol=0)
+    assert cropped.distances.isfinite().all()
 
 
 def blocks(seed: int, rows: int, columns: int, side: int) -> Sample:
@@ -147,7 +148,7 @@ def blocks(seed: int, rows: int, columns: int, side: int) -> Sample:
     xy = (cells[:, ::-1] + rng.uniform(0.25, 0.75, cells.shape)) * side
     points = torch.from_numpy(np.hstack([xy, small.reshape(-1, 1)]).astype(np.float32))
     image = (mask.float() / CLASSES).expand(3, -1, -1).contiguous()
-    return Sample("a", image, points, torch.ones(mask.shape, dtype=torch.bool), mask)
+    return Sample("a", image, points, torch.ones(mask.shape, dtype=torch.bool), mask.numel() ** 0.5, mask)
 
 
 @given(st.integers(0, 999), st.integers(1, 4), st.integers(1, 4), st.floats(0.5, 3.0))
@@ -175,15 +176,15 @@ def test_a_resize_with_another_shape_scales_each_axis() -> None:
 
 
 @pytest.mark.parametrize("zoom", [0.5, 0.75, 1.5, 2.0])
-def test_resized_fields_are_those_of_the_resized_clicks(zoom: float) -> None:
+def test_resized_distances_are_those_of_the_resized_clicks(zoom: float) -> None:
     sample = make(1, 40, 60)
     size = (int(40 * zoom), int(60 * zoom))
     resized = resize_sample(sample, size)
-    assert resized.fields is not None
+    assert resized.distances is not None
     # A field bends at its click, so interpolation errs most there, by less than a pixel of the coarser grid.
-    torch.testing.assert_close(resized.fields, distances(resized.points, *size), atol=max(1.0, zoom), rtol=0)
+    torch.testing.assert_close(resized.distances, distances(resized.points, *size), atol=max(1.0, zoom), rtol=0)
     far = distances(resized.points, *size) > 4
-    away = (resized.fields - distances(resized.points, *size))[far].abs()
+    away = (resized.distances - distances(resized.points, *size))[far].abs()
     assert away.mean() < 0.1
 
 

@@ -2,28 +2,37 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 
 from pointillist import pseudomask
 from pointillist.errors import ConfigError, PointillistError, TensorError
 from pointillist.pseudomask import (
+    ClassThresholds,
+    ConfidenceThreshold,
+    Gaussian,
+    InverseDistance,
     PseudoMaskGenerator,
+    PseudoMaskSettings,
+    Refinement,
     Rule,
-    competing_filter,
     distance_fields,
-    expanding_filter,
+    expanding_gaussian,
+    inverse_distance_weighting,
     presence,
     refine,
-    reliability,
+    unit_length,
 )
+from pointillist.training.methods.single_stage import SingleStageOptions
 
 SIZE = (24, 33)
-SCALE = math.sqrt(SIZE[0] * SIZE[1])
+UNIT = unit_length(SIZE)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -51,38 +60,38 @@ def clicked(points: list[Tensor]) -> list[tuple[int, int, int, int]]:
     return found
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "geodesic"])
-@pytest.mark.parametrize("background", [None, 0])
-def test_is_the_composition_of_the_public_functions(metric: str, background: int | None) -> None:
-    """Computed on all classes, without any gathering of planes."""
-    image, probabilities, points = batch()
-    generator = PseudoMaskGenerator(background=background, metric=metric, cut_background=0.6)
-    refined = refine(image, presence(probabilities, points, background=background))
-    fields = distance_fields(points, SIZE, 7, metric=metric, image=image, gamma=generator.gamma)
-    expansion = expanding_filter(fields, 0.4, sigma_start=0.05 * SCALE, sigma_end=1.0 * SCALE)
-    expected = reliability(refined * expansion, background=background, cut_background=0.6)
+def make(background: int | None = None, **settings: object) -> PseudoMaskGenerator:
+    return PseudoMaskGenerator(background, PseudoMaskSettings(**settings))  # type: ignore[arg-type]
+
+
+def stamped(labels: Tensor, points: list[Tensor]) -> Tensor:
     for b, row, column, c in clicked(points):
-        expected[b, row, column] = c
-    assert torch.equal(generator(image, probabilities, points, progress=0.4).labels, expected)
+        labels[b, row, column] = c
+    return labels
 
 
+def test_without_settings_it_is_the_recipe_of_single_stage() -> None:
+    assert PseudoMaskGenerator(background=0).settings == SingleStageOptions().pseudo_mask
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "geodesic"])
 @pytest.mark.parametrize("background", [None, 0])
-def test_competition_shift_and_shares_of_evidence(background: int | None) -> None:
-    """The other filter and the other rule, again without any gathering of planes."""
+def test_the_recipe_is_the_composition_of_the_public_functions(distance: str, background: int | None) -> None:
+    """Computed on all classes at a stated scale, without any gathering of channels."""
     image, probabilities, points = batch()
-    taught = torch.tensor([0.3, 0.05, 0.1, 0.2, 0.15, 0.1, 0.1])
-    generator = PseudoMaskGenerator(background=background, exponent=2.0, reach=0.7, confidence=0.6)
-    refined = refine(image, presence(probabilities / taught[:, None, None], points, background=background))
-    fields = distance_fields(points, SIZE, 7, metric="geodesic", image=image, gamma=generator.gamma)
-    belief = competing_filter(fields, exponent=2.0)
+    prior = torch.tensor([0.3, 0.05, 0.1, 0.2, 0.15, 0.1, 0.1])
+    generator = make(background, spatial_prior=InverseDistance(distance=distance, power=2.0, background_floor=0.7))
+    corrected = probabilities / (prior**0.6)[:, None, None]
+    refined = refine(image, presence(corrected, points, background=background), dilations=(2, 4, 8, 16, 24, 48))
+    distances = distance_fields(points, SIZE, 7, metric=distance, image=image, gamma=600.0)
+    belief = inverse_distance_weighting(distances / 2, power=2.0)
     if background is not None:
         belief[:, 0] = torch.maximum(belief[:, 0], 0.7 * belief.amax(dim=1))
-    evidence = refined * belief
-    share, expected = (evidence / evidence.sum(dim=1, keepdim=True)).max(dim=1)
+    scores = refined * belief
+    share, expected = (scores / scores.sum(dim=1, keepdim=True)).max(dim=1)
     expected[share <= 0.6] = 255
-    for b, row, column, c in clicked(points):
-        expected[b, row, column] = c
-    labels = generator(image, probabilities, points, progress=0.4, expected=taught).labels
+    stamped(expected, points)
+    labels = generator(image, probabilities, points, class_prior=prior, scale=320.0).labels
     # Shares are compared by a product here and by a quotient there.
     assert (labels != expected)[(share - 0.6).abs() > 1e-5].sum() == 0
     assert 0.05 < (labels != 255).float().mean() < 0.99
@@ -90,82 +99,171 @@ def test_competition_shift_and_shares_of_evidence(background: int | None) -> Non
         assert (labels == background).any(), "the background was not clicked, but it may reach everywhere"
 
 
+@pytest.mark.parametrize("background", [None, 0])
+def test_gaussian_and_per_class_thresholds(background: int | None) -> None:
+    """The other prior and the other selection; the thresholds by loops over images and classes."""
+    image, probabilities, points = batch()
+    generator = make(
+        background,
+        prior_correction=0.0,
+        spatial_prior=Gaussian(sigma_start=8.0, sigma_end=160.0, background_floor=0.0),
+        selection=ClassThresholds(relative_background=0.6),
+    )
+    refined = refine(image, presence(probabilities, points, background=background))
+    distances = distance_fields(points, SIZE, 7, metric="geodesic", image=image, gamma=300.0)
+    scores = refined * expanding_gaussian(distances, 0.4, sigma_start=8.0, sigma_end=160.0)
+    expected = torch.full((3, *SIZE), 255)
+    for b in range(3):
+        bars = [max(0.2, (0.6 if c == background else 0.75) * float(scores[b, c].max())) for c in range(7)]
+        above = scores[b] > torch.tensor(bars)[:, None, None]
+        best = scores[b].argmax(0)
+        expected[b] = torch.where((above.sum(0) == 1) & above.gather(0, best[None])[0], best, 255)
+    stamped(expected, points)
+    assert torch.equal(generator(image, probabilities, points, progress=0.4, scale=160.0).labels, expected)
+
+
 def test_a_class_is_not_believed_for_being_taught_often() -> None:
     image, probabilities = torch.zeros(1, 3, *SIZE), torch.tensor([0.8, 0.2])[None, :, None, None].repeat(1, 1, *SIZE)
     points = [torch.tensor([[4.5, 4.5, 0.0], [20.5, 4.5, 1.0]])]
-    generator = PseudoMaskGenerator(background=None, metric=None, confidence=0.5)
-    plain = generator(image, probabilities, points, progress=0.5).labels
-    shifted = generator(image, probabilities, points, progress=0.5, expected=torch.tensor([0.95, 0.05])).labels
-    assert plain[0, 10, 10] == 0
-    assert shifted[0, 10, 10] == 1
+    generator = make(spatial_prior=None, prior_correction=1.0, selection=ConfidenceThreshold(threshold=0.5))
+    assert generator(image, probabilities, points).labels[0, 10, 10] == 0
+    assert generator(image, probabilities, points, class_prior=torch.tensor([0.95, 0.05])).labels[0, 10, 10] == 1
 
 
-@pytest.mark.parametrize("expected", [torch.ones(6), torch.tensor([1.0, 0, 1, 1, 1, 1, 1])])
-def test_shares_that_cannot_be(expected: Tensor) -> None:
+@pytest.mark.parametrize("prior", [torch.ones(6), torch.tensor([1.0, 0, 1, 1, 1, 1, 1])])
+def test_class_priors_that_cannot_be(prior: Tensor) -> None:
     image, probabilities, points = batch(1)
-    with pytest.raises(TensorError, match="expected"):
-        PseudoMaskGenerator(background=0)(image, probabilities, points, progress=0.5, expected=expected)
+    with pytest.raises(TensorError, match="class_prior"):
+        PseudoMaskGenerator(background=0)(image, probabilities, points, class_prior=prior)
 
 
-def test_fields_made_elsewhere_give_the_same() -> None:
+def test_distances_made_elsewhere_give_the_same() -> None:
     image, probabilities, points = batch()
     generator = PseudoMaskGenerator(background=0)
-    fields = distance_fields(points, SIZE, 7, metric="geodesic", image=image)
-    here = generator(image, probabilities, points, progress=0.4).labels
-    assert torch.equal(generator(image, probabilities, points, progress=0.4, fields=fields).labels, here)
+    distances = distance_fields(points, SIZE, 7, metric="geodesic", image=image, gamma=300 * UNIT)
+    here = generator(image, probabilities, points).labels
+    assert torch.equal(generator(image, probabilities, points, distances=distances).labels, here)
+
+
+def smooth_scene(side: int) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The same scene at any size: soft blobs of colour, a smooth prediction, five clicks."""
+    y, x = torch.meshgrid(*[(torch.arange(side) + 0.5) / side] * 2, indexing="ij")
+    blobs = [torch.sigmoid((0.2 - ((x - cx) ** 2 + (y - cy) ** 2).sqrt()) * 60) for cx, cy in ((0.3, 0.35), (0.7, 0.6))]
+    image = torch.stack([0.2 + 0.5 * blobs[0], 0.3 + 0.1 * torch.sin(9 * x), 0.25 + 0.6 * blobs[1]])
+    logits = torch.stack(
+        [torch.full_like(x, 0.4), *(2.5 * blob - 1 + 0.4 * torch.sin(7 * x + 5 * y) for blob in blobs)]
+    )
+    points = torch.tensor([[0.3, 0.35, 1], [0.72, 0.62, 2], [0.1, 0.9, 0], [0.9, 0.1, 0], [0.5, 0.05, 0]])
+    return image[None], logits.softmax(0)[None], [points * torch.tensor([side, side, 1.0])]
+
+
+def test_lengths_mean_the_same_at_every_size() -> None:
+    """160, 480 and 2,000 pixels: the labels agree after resizing."""
+    labels = {}
+    for side in (160, 480, 2000):
+        image, probabilities, points = smooth_scene(side)
+        made = PseudoMaskGenerator(background=0)(image, probabilities, points).labels
+        rows = ((torch.arange(160) + 0.5) * side / 160).long()
+        labels[side] = made[0][rows][:, rows]
+    assert {0, 1, 2} <= set(labels[160].unique().tolist())
+    for side in (480, 2000):
+        assert (labels[side] == labels[160]).float().mean() > 0.98, side
+    image, probabilities, points = smooth_scene(480)
+    blind = PseudoMaskGenerator(background=0)(image, probabilities, points, scale=160.0).labels[0, 1::3, 1::3]
+    assert (blind == labels[160]).float().mean() < 0.98, "lengths in pixels must fail here, or this proves nothing"
+
+
+def test_images_of_a_batch_have_their_own_scale() -> None:
+    image, probabilities, points = batch(2)
+    generator = PseudoMaskGenerator(background=0)
+    together = generator(image, probabilities, points, scale=torch.tensor([160.0, 400.0])).labels
+    for b, scale in enumerate((160.0, 400.0)):
+        part = slice(b, b + 1)
+        alone = generator(image[part], probabilities[part], points[part], scale=scale).labels
+        assert torch.equal(together[part], alone)
+
+
+STAGES = {"refinement": None, "spatial_prior": None, "selection": None}
 
 
 @pytest.mark.parametrize(
-    "off",
-    [
-        {},
-        {"presence": False},
-        {"iterations": 0},
-        {"metric": None},
-        {"reliability": False},
-        {"presence": False, "iterations": 0, "metric": None, "reliability": False},
-    ],
-    ids=str,
+    "off", [{}, {"presence": False}, *({name: None} for name in STAGES), {"presence": False, **STAGES}], ids=str
 )
 def test_each_stage_can_be_switched_off(off: dict[str, object]) -> None:
     image, probabilities, points = batch()
-    settings = {"presence": True, "iterations": 10, "metric": "geodesic", "reliability": True} | off
-    generator = PseudoMaskGenerator(background=None, **off)  # type: ignore[arg-type]
-    result = generator(image, probabilities, points, progress=1.0, trace=True)
+    generator = make(None, **{"spatial_prior": InverseDistance(background_floor=0.0), **off})
+    result = generator(image, probabilities, points, scale=160.0, trace=True)
     trace = result.trace
     assert trace is not None
-    maps = probabilities
-    if settings["presence"]:
-        maps = presence(maps, points, background=None)
-    torch.testing.assert_close(trace.presence, maps)
-    if settings["iterations"]:
-        maps = refine(image, maps)
-    torch.testing.assert_close(trace.refined, maps)
-    scores = maps
-    if settings["metric"]:
-        fields = distance_fields(points, SIZE, 7, metric="geodesic", image=image)
-        scores = maps.double().log() - fields.double().square() / (2 * SCALE**2)
-        maps = maps * expanding_filter(fields, 1.0, sigma_start=1.0, sigma_end=SCALE)
+    maps = probabilities if "presence" in off else presence(probabilities, points, background=None)
+    expected = {"presence": maps}
+    if "refinement" not in off:
+        expected["refinement"] = maps = refine(image, maps)
+    if "spatial_prior" not in off:
+        distances = distance_fields(points, SIZE, 7, metric="geodesic", image=image)
+        expected["inverse-distance"] = maps = maps * inverse_distance_weighting(distances, power=1.5)
     else:
         assert trace.distances is None
-        assert trace.expansion is None
-    torch.testing.assert_close(trace.evidence, maps)
-    labels = reliability(maps) if settings["reliability"] else scores.argmax(1)
-    for b, row, column, c in clicked(points):
-        labels[b, row, column] = c
-    assert (labels == result.labels).float().mean() > 0.999
+    assert list(trace.scores) == list(expected)
+    for name, scores in expected.items():
+        torch.testing.assert_close(trace.scores[name], scores)
+    labels = maps.argmax(1)
+    if "selection" not in off:
+        labels[maps.amax(1) <= 0.6 * maps.sum(1)] = 255
+    assert (stamped(labels, points) == result.labels).float().mean() > 0.999
+
+
+def test_where_a_gaussian_underflows_the_nearest_click_decides() -> None:
+    image = torch.zeros(1, 3, *SIZE)
+    points = [torch.tensor([[2.5, 2.5, 0.0], [30.5, 20.5, 1.0]])]
+    generator = make(spatial_prior=Gaussian(sigma_start=0.1, sigma_end=0.1), refinement=None, selection=None)
+    labels = generator(image, torch.full((1, 2, *SIZE), 0.5), points, progress=0.0).labels
+    assert labels[0, 10, 5] == 0
+    assert labels[0, 12, 30] == 1
+    with pytest.raises(ConfigError, match="progress"):
+        generator(image, torch.full((1, 2, *SIZE), 0.5), points)
+
+
+def test_a_new_stage_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pointillist.pseudomask import stages as package
+
+    (tmp_path / "only_left.py").write_text(
+        "from typing import ClassVar, Literal\n"
+        "from pointillist.pseudomask.stages.base import Stage\n"
+        "class OnlyLeft(Stage):\n"
+        "    name: ClassVar[str] = 'only-left'\n    kind: Literal['only-left'] = 'only-left'\n    columns: int = 8\n"
+        "    def __call__(self, scores, given):\n"
+        "        scores = scores.clone()\n        scores[..., self.columns:] = 0\n        return scores\n"
+    )
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    package.stages.cache_clear()
+    try:
+        settings = PseudoMaskSettings.model_validate({"stages": [{"kind": "only-left", "columns": 5}]})
+        assert PseudoMaskSettings.model_validate(settings.model_dump()) == settings
+        image, probabilities, points = batch(1)
+        result = PseudoMaskGenerator(None, settings)(image, probabilities, points, trace=True)
+        assert result.trace is not None
+        assert list(result.trace.scores) == ["presence", "refinement", "inverse-distance", "only-left"]
+        assert not ((result.labels[..., 5:] != 255) & (result.trace.rules[..., 5:] != Rule.CLICKED)).any()
+    finally:
+        monkeypatch.undo()
+        package.stages.cache_clear()
 
 
 def test_batch_is_its_images_one_by_one_bitwise() -> None:
     image, probabilities, points = batch(4)
-    generator = PseudoMaskGenerator(background=0, sigma_start=0.5)
-    together = generator(image, probabilities, points, progress=0.7, trace=True)
+    generator = PseudoMaskGenerator(background=0)
+    together = generator(image, probabilities, points, trace=True)
     for b in range(4):
         part = slice(b, b + 1)
-        single = generator(image[part], probabilities[part], points[part], progress=0.7, trace=True)
+        single = generator(image[part], probabilities[part], points[part], trace=True)
         assert torch.equal(together.labels[part], single.labels)
-        for field in dataclasses.fields(together.trace):  # type: ignore[arg-type]
-            assert torch.equal(getattr(together.trace, field.name)[part], getattr(single.trace, field.name)), field.name
+        assert together.trace is not None
+        assert single.trace is not None
+        for name in ("distances", "rules", "nearest_click"):
+            assert torch.equal(getattr(together.trace, name)[part], getattr(single.trace, name)), name
+        for name, scores in together.trace.scores.items():
+            assert torch.equal(scores[part], single.trace.scores[name]), name
 
 
 @given(
@@ -186,33 +284,31 @@ def test_labels_are_present_classes_and_clicks_are_kept(
     image = noise(1, 3, *SIZE, seed=seed).to(dtype)
     shares = (sharpness * noise(1, classes, *SIZE, seed=seed + 1)).softmax(1).to(dtype)
     result = PseudoMaskGenerator(background=background)(image, shares, [table], progress=progress, trace=True)
-    allowed = {255} | {int(c) for c in table[:, 2]}
+    allowed = {255} | {int(c) for c in table[:, 2]} | (set() if background is None else {background})
     assert set(result.labels.unique().tolist()) <= allowed
     assert result.trace is not None
-    assert torch.isfinite(result.trace.evidence).all()
+    assert torch.isfinite(result.trace.scores["inverse-distance"]).all()
     last = {(row, column): c for _, row, column, c in clicked([table])}
     for (row, column), c in last.items():
         assert result.labels[0, row, column] == c
         assert result.trace.rules[0, row, column] == Rule.CLICKED
 
 
-def test_a_background_without_a_click_is_never_a_label() -> None:
+def test_a_background_without_a_click_lives_from_its_floor() -> None:
     image, probabilities, _ = batch(1)
     points = [torch.tensor([[5.5, 5.5, 3.0]])]
-    result = PseudoMaskGenerator(background=0)(image, probabilities, points, progress=1.0, trace=True)
+    assert (make(0, selection=None)(image, probabilities, points).labels == 0).any()
+    result = make(0, spatial_prior=InverseDistance(background_floor=0.0))(image, probabilities, points, trace=True)
     assert not (result.labels == 0).any()
     assert result.trace is not None
-    assert result.trace.present[0].tolist() == [True, False, False, True, False, False, False]
-    assert result.trace.refined[0, 0].sum() > 0
-    everywhere = PseudoMaskGenerator(background=0, unclicked=1.0)(image, probabilities, points, progress=1.0)
-    assert (everywhere.labels == 0).any()
+    assert result.trace.scores["refinement"][0, 0].sum() > 0, "it claims its share of the probability all the same"
 
 
 def test_an_image_without_clicks_teaches_nothing() -> None:
     image, probabilities, _ = batch(1)
     for background in (None, 0):
-        result = PseudoMaskGenerator(background=background)(image, probabilities, [torch.zeros(0, 3)], progress=1.0)
-        assert (result.labels == 255).all()
+        labels = PseudoMaskGenerator(background)(image, probabilities, [torch.zeros(0, 3)]).labels
+        assert (labels == 255).all()
 
 
 def test_padding_teaches_nothing_not_even_by_a_click() -> None:
@@ -233,7 +329,9 @@ def test_labels_spread_from_the_clicks() -> None:
     image[..., 16:] = 1.0
     points = [torch.tensor([[4.5, 12.5, 1.0], [28.5, 12.5, 2.0]])]
     probabilities = torch.full((1, 3, *SIZE), 1 / 3)
-    generator = PseudoMaskGenerator(background=None)
+    generator = make(
+        spatial_prior=Gaussian(sigma_start=8.0, sigma_end=160.0), selection=ClassThresholds(), prior_correction=0.0
+    )
     coverage = []
     for progress in (0.0, 0.5, 1.0):
         labels = generator(image, probabilities, points, progress=progress).labels[0]
@@ -245,17 +343,17 @@ def test_labels_spread_from_the_clicks() -> None:
 
 def test_the_trace_tells_every_pixels_story() -> None:
     image, probabilities, points = batch()
-    result = PseudoMaskGenerator(background=0)(image, probabilities, points, progress=0.6, trace=True)
+    generator = make(0, spatial_prior=InverseDistance(background_floor=0.0))
+    result = generator(image, probabilities, points, trace=True)
     trace, labels = result.trace, result.labels
     assert trace is not None
     kept = labels != 255
     assert torch.equal(kept, (trace.rules == Rule.KEPT) | (trace.rules == Rule.CLICKED))
-    torch.testing.assert_close(trace.coverage.sum(1), kept.float().mean(dim=(1, 2)))
-    assert torch.equal(trace.clicks >= 0, kept)
+    assert torch.equal(trace.nearest_click >= 0, kept)
     for b, table in enumerate(points):
-        named = trace.clicks[b][kept[b]]
+        named = trace.nearest_click[b][kept[b]]
         assert torch.equal(table[named, 2].long(), labels[b][kept[b]])
-    assert trace.presence.shape == probabilities.shape
+    assert trace.scores["presence"].shape == probabilities.shape
     assert trace.distances is not None
     assert trace.distances[:, 0].isinf().all()
     assert PseudoMaskGenerator(background=0)(image, probabilities, points, progress=0.6).trace is None
@@ -283,13 +381,13 @@ def test_no_gradient_comes_back() -> None:
     image, probabilities, points = batch()
     result = PseudoMaskGenerator(background=0)(image, probabilities.requires_grad_(), points, progress=0.5, trace=True)
     assert result.trace is not None
-    assert not result.trace.evidence.requires_grad
+    assert not result.trace.scores["inverse-distance"].requires_grad
 
 
 def test_inside_a_compiled_function() -> None:
     image, probabilities, points = batch()
     generator = PseudoMaskGenerator(background=0)
-    compiled = torch.compile(lambda p: generator(image, p * 1.0, points, progress=0.5).labels + 1, backend="no_compile")
+    compiled = torch.compile(lambda p: generator(image, p * 1.0, points, progress=0.5).labels + 1, backend="eager")
     assert torch.equal(compiled(probabilities), generator(image, probabilities, points, progress=0.5).labels + 1)
 
 
@@ -297,29 +395,42 @@ def test_is_frozen_and_comparable() -> None:
     generator = PseudoMaskGenerator(background=0)
     assert generator == PseudoMaskGenerator(background=0)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        generator.low = 0.5  # type: ignore[misc]
-    assert dataclasses.replace(generator, iterations=0).iterations == 0
+        generator.background = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        generator.settings.presence = False  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"iterations": -1},
-        {"dilations": ()},
-        {"metric": "manhattan"},
-        {"gamma": -1.0},
-        {"sigma_start": 0.0},
-        {"sigma_end": math.inf},
-        {"unclicked": 2.0},
-        {"low": -1.0},
-        {"cut": 2.0},
-        {"cut_background": 2.0},
+        {"prior_correction": 1.5},
+        {"refinement": {"iterations": -1}},
+        {"refinement": {"dilations": ()}},
+        {"spatial_prior": {"distance": "manhattan"}},
+        {"spatial_prior": {"gamma": -1.0}},
+        {"spatial_prior": {"distance": "euclidean", "gamma": 10.0}},
+        {"spatial_prior": {"power": 1.0, "sigma_start": 1.0}},
+        {"spatial_prior": {"kind": "gaussian", "sigma_end": math.inf}},
+        {"spatial_prior": {"background_floor": 2.0}},
+        {"selection": {"threshold": -1.0}},
+        {"selection": {"kind": "per-class", "threshold": 0.5}},
+        {"selection": {"kind": "per-class", "relative": 2.0}},
+        {"stages": [{"kind": "magic"}]},
     ],
     ids=str,
 )
 def test_settings_that_make_no_sense(change: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(change))):
-        PseudoMaskGenerator(background=0, **change)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        PseudoMaskSettings.model_validate(change)
+
+
+def test_none_a_name_and_settings_without_their_kind_are_read() -> None:
+    read = PseudoMaskSettings.model_validate
+    assert read({"spatial_prior": "none", "selection": None}) == PseudoMaskSettings(spatial_prior=None, selection=None)
+    assert read({"spatial_prior": "gaussian"}).spatial_prior == Gaussian()
+    assert read({"spatial_prior": {"power": 2}, "refinement": {"iterations": 3}}) == PseudoMaskSettings(
+        spatial_prior=InverseDistance(power=2), refinement=Refinement(iterations=3)
+    )
 
 
 @pytest.mark.parametrize(
@@ -330,7 +441,9 @@ def test_settings_that_make_no_sense(change: dict[str, object]) -> None:
         ({"points": [torch.zeros(0, 3)] * 2}, TensorError, "points"),
         ({"points": [torch.tensor([[1.0, 1.0, 7.0]])]}, TensorError, "points[0]"),
         ({"progress": 1.5}, ConfigError, "progress"),
-        ({"fields": noise(1, 3, *SIZE)}, TensorError, "fields"),
+        ({"distances": noise(1, 3, *SIZE)}, TensorError, "distances"),
+        ({"scale": torch.ones(2)}, TensorError, "scale"),
+        ({"scale": 0.0}, TensorError, "scale"),
         ({"valid": torch.ones(1, *SIZE)}, TensorError, "valid"),
     ],
 )
@@ -350,16 +463,25 @@ def test_the_background_must_be_a_class() -> None:
 
 def test_public_names_are_frozen() -> None:
     assert pseudomask.__all__ == [
+        "ClassThresholds",
+        "ConfidenceThreshold",
+        "Gaussian",
+        "InverseDistance",
         "Metric",
         "PseudoMask",
         "PseudoMaskGenerator",
+        "PseudoMaskSettings",
+        "Refinement",
         "Rule",
+        "Stage",
+        "StageInput",
         "Trace",
-        "competing_filter",
         "distance_fields",
-        "expanding_filter",
+        "expanding_gaussian",
+        "inverse_distance_weighting",
         "presence",
         "present_classes",
+        "rasterise_points",
         "refine",
-        "reliability",
+        "unit_length",
     ]

@@ -162,7 +162,7 @@ def test_threads_change_no_bit() -> None:
     assert torch.equal(results[0], results[2])
 
 
-def test_present_gives_the_same_planes() -> None:
+def test_present_gives_the_same_channels() -> None:
     image, masks = noise(2, 3, 20, 20), noise(2, 7, 20, 20, seed=1)
     present = torch.zeros(2, 7, dtype=torch.bool)
     present[0, [1, 4, 6]], present[1, [0]] = True, True
@@ -173,10 +173,10 @@ def test_present_gives_the_same_planes() -> None:
     assert not refine(image, masks, present=[[], []]).any()
 
 
-def test_guide_counts_as_further_channels(literal_refine: Callable[..., Tensor]) -> None:
-    image, masks, guide = noise(1, 3, 20, 20), noise(1, 2, 20, 20, seed=1), 100 * noise(1, 5, 20, 20, seed=2)
-    expected = literal_refine(torch.cat([image, guide], 1), masks, DEFAULT, 10)
-    torch.testing.assert_close(refine(image, masks, guide=guide).double(), expected, atol=TOLERANCE, rtol=0)
+def test_features_count_as_further_channels(literal_refine: Callable[..., Tensor]) -> None:
+    image, masks, features = noise(1, 3, 20, 20), noise(1, 2, 20, 20, seed=1), 100 * noise(1, 5, 20, 20, seed=2)
+    expected = literal_refine(torch.cat([image, features], 1), masks, DEFAULT, 10)
+    torch.testing.assert_close(refine(image, masks, features=features).double(), expected, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("path", [refine_cpu.refine_channels, refine_torch.refine_channels])
@@ -226,7 +226,7 @@ def test_autocast_changes_nothing() -> None:
 def test_inside_a_compiled_function() -> None:
     """The kernels are opaque to the compiler: it breaks its graph around them and goes on."""
     image, masks = noise(1, 3, 12, 12), noise(1, 2, 12, 12, seed=1)
-    compiled = torch.compile(lambda i, m: refine(i, m * 0.5) + 1, backend="no_compile")
+    compiled = torch.compile(lambda i, m: refine(i, m * 0.5) + 1, backend="eager")
     assert torch.equal(compiled(image, masks), refine(image, masks * 0.5) + 1)
 
 
@@ -253,7 +253,7 @@ def test_memory_is_bounded() -> None:
         ({"masks": noise(2, 2, 8, 8)}, "masks"),
         ({"masks": torch.zeros(1, 2, 8, 8, dtype=torch.int64)}, "masks"),
         ({"masks": torch.zeros(1, 2, 8, 8, device="meta")}, "masks"),
-        ({"guide": noise(1, 2, 4, 4)}, "guide"),
+        ({"features": noise(1, 2, 4, 4)}, "features"),
         ({"present": torch.ones(1, 3, dtype=torch.bool)}, "present"),
         ({"present": torch.ones(1, 2)}, "present"),
         ({"present": [[2]]}, "present"),

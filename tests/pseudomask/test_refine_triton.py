@@ -34,8 +34,8 @@ def case(
 
 CASES = {
     "two images": case(noise(2, 3, 3, 35), 3, [1, 24], 1, None),
-    "present planes": case(noise(2, 3, 4, 6), 5, [1, 4], 2, [2, 5]),
-    "more planes than one program takes": case(noise(1, 3, 3, 4), 35, [1], 1, None),
+    "present channels": case(noise(2, 3, 4, 6), 5, [1, 4], 2, [2, 5]),
+    "more channels than one program takes": case(noise(1, 3, 3, 4), 35, [1], 1, None),
     "five features": case(noise(1, 5, 4, 7), 2, [1], 1, None),
     "flat": case(torch.full((1, 3, 4, 5), 0.3), 2, [1, 2, 4], 1, None),
     "near grey": case(0.5 + 1e-3 * noise(1, 3, 4, 9), 2, [1, 2, 4, 8, 12, 24], 3, None),

@@ -7,13 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pointillist.errors import ConfigError, TensorError
-from pointillist.pseudomask import Rule, reliability
-from pointillist.pseudomask.selection import argmax, decide
+from pointillist.errors import TensorError
+from pointillist.pseudomask import ClassThresholds, ConfidenceThreshold, Rule, StageInput
+from pointillist.pseudomask.selection import check_valid, choose_all, drop
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def choose(
+    masks: Tensor,
+    selection: ClassThresholds | ConfidenceThreshold | None,
+    background: int | None = None,
+    valid: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Labels and rules where every class is present."""
+    batch, count = masks.shape[:2]
+    given = StageInput(masks[:, :1], [], torch.arange(count).expand(batch, -1), (1.0,) * batch, background, None)
+    labels, rules = choose_all(masks) if selection is None else selection.choose(masks, given, valid)
+    drop(labels, rules, valid)
+    return labels, rules
 
 
 def by_loops(masks: Tensor, low: float, cuts: list[float], valid: Tensor) -> np.ndarray:
@@ -52,72 +66,60 @@ def test_equals_the_rule(
     cuts = [cut] * classes
     if background:
         cuts[0] = cut_background
-    labels = reliability(
-        masks, low=low, cut=cut, background=0 if background else None, cut_background=cut_background, valid=valid
-    )
+    selection = ClassThresholds(absolute=low, relative=cut, relative_background=cut_background)
+    labels, _ = choose(masks, selection, 0 if background else None, valid)
     assert labels.dtype == torch.int64
     np.testing.assert_array_equal(labels.numpy(), by_loops(masks, low, cuts, valid))
 
 
 def test_known_values() -> None:
     strengths = torch.tensor([[1.0, 0.70, 0.9, 0.1], [0.1, 0.20, 0.8, 0.9]]).view(1, 2, 1, 4)
-    assert reliability(strengths).flatten().tolist() == [0, 255, 255, 1]
-    _, rules = decide(strengths, 0.2, torch.full((1, 2), 0.75), None)
-    assert rules.flatten().tolist() == [Rule.KEPT, Rule.BELOW_BAR, Rule.CONTESTED, Rule.KEPT]
+    labels, rules = choose(strengths, ClassThresholds())
+    assert labels.flatten().tolist() == [0, 255, 255, 1]
+    assert rules.flatten().tolist() == [Rule.KEPT, Rule.BELOW_THRESHOLD, Rule.CONTESTED, Rule.KEPT]
+    labels, rules = choose(torch.tensor([[0.7, 0.6, 0.0], [0.3, 0.4, 0.0]]).view(1, 2, 1, 3), ConfidenceThreshold())
+    assert labels.flatten().tolist() == [0, 255, 255]
+    assert rules.flatten().tolist() == [Rule.KEPT, Rule.CONTESTED, Rule.BELOW_THRESHOLD]
 
 
-def test_padding_sets_no_bar() -> None:
+def test_padding_sets_no_threshold() -> None:
     masks = torch.tensor([[0.5, 0.3, 1.0]]).view(1, 1, 1, 3)
     valid = torch.tensor([[[True, True, False]]])
-    assert reliability(masks).flatten().tolist() == [255, 255, 0]
-    assert reliability(masks, valid=valid).flatten().tolist() == [0, 255, 255]
+    assert choose(masks, ClassThresholds())[0].flatten().tolist() == [255, 255, 0]
+    assert choose(masks, ClassThresholds(), valid=valid)[0].flatten().tolist() == [0, 255, 255]
 
 
-def test_argmax_leaves_out_only_pixels_without_evidence() -> None:
+def test_without_a_selection_only_pixels_without_scores_are_left_out() -> None:
     masks = torch.tensor([[0.0, 0.1, 0.4], [0.0, 0.2, 0.3]]).view(1, 2, 1, 3)
-    assert argmax(masks, None, None)[0].flatten().tolist() == [255, 1, 0]
-    assert argmax(masks, None, torch.tensor([[[True, False, True]]]))[0].flatten().tolist() == [255, 255, 0]
+    assert choose(masks, None)[0].flatten().tolist() == [255, 1, 0]
+    valid = torch.tensor([[[True, False, True]]])
+    assert choose(masks, None, valid=valid)[0].flatten().tolist() == [255, 255, 0]
 
 
-def test_argmax_of_products_too_small_is_the_nearest_click() -> None:
-    inf = float("inf")
-    masks = torch.tensor([[0.0, 0.0, 0.4], [0.0, 0.0, 0.3]]).view(1, 2, 1, 3)
-    distances = torch.tensor([[9.0, inf, 5.0], [7.0, inf, 1.0]]).view(1, 2, 1, 3)
-    assert argmax(masks, distances, None)[0].flatten().tolist() == [1, 255, 0]
+@pytest.mark.parametrize("selection", [None, ClassThresholds(), ConfidenceThreshold()], ids=str)
+def test_batch_is_its_images_one_by_one(selection: ClassThresholds | ConfidenceThreshold | None) -> None:
+    masks = noise(3, 4, 6, 7)
+    single = torch.cat([choose(masks[b : b + 1], selection)[0] for b in range(3)])
+    assert torch.equal(choose(masks, selection)[0], single)
 
 
 def test_devices_and_dtypes(device: torch.device, dtype: torch.dtype) -> None:
     masks = noise(2, 3, 4, 5).to(device, dtype)
-    labels = reliability(masks, background=0)
+    labels, _ = choose(masks, ClassThresholds(), 0)
     assert (labels.shape, labels.dtype, labels.device) == ((2, 4, 5), torch.int64, masks.device)
     wide = masks.to(torch.float64 if dtype == torch.float64 else torch.float32)
-    assert torch.equal(labels, reliability(wide, background=0))
-
-
-def test_batch_is_its_images_one_by_one() -> None:
-    masks = noise(3, 4, 6, 7)
-    assert torch.equal(reliability(masks), torch.cat([reliability(masks[b : b + 1]) for b in range(3)]))
-
-
-def test_inside_a_compiled_function() -> None:
-    masks = noise(1, 3, 4, 4)
-    assert torch.equal(torch.compile(lambda m: reliability(m), backend="no_compile")(masks), reliability(masks))
+    assert torch.equal(labels, choose(wide, ClassThresholds(), 0)[0])
 
 
 @pytest.mark.parametrize(
-    ("change", "error"),
+    "valid",
     [
-        ({"masks": noise(3, 4, 4)}, TensorError),
-        ({"masks": torch.zeros(1, 3, 4, 4, dtype=torch.int64)}, TensorError),
-        ({"valid": torch.ones(1, 4, 5, dtype=torch.bool)}, TensorError),
-        ({"valid": torch.ones(1, 4, 4)}, TensorError),
-        ({"valid": torch.ones(1, 4, 4, dtype=torch.bool, device="meta")}, TensorError),
-        ({"low": -0.1}, ConfigError),
-        ({"cut": 1.1}, ConfigError),
-        ({"cut_background": float("nan")}, ConfigError),
-        ({"background": 3}, ConfigError),
+        torch.ones(1, 4, 5, dtype=torch.bool),
+        torch.ones(1, 4, 4),
+        torch.ones(1, 4, 4, dtype=torch.bool, device="meta"),
     ],
+    ids=["size", "dtype", "device"],
 )
-def test_arguments_that_do_not_fit(change: dict[str, object], error: type[Exception]) -> None:
-    with pytest.raises(error):
-        reliability(**({"masks": noise(1, 3, 4, 4)} | change))  # type: ignore[arg-type]
+def test_padding_that_does_not_fit(valid: Tensor) -> None:
+    with pytest.raises(TensorError, match="valid"):
+        check_valid(valid, noise(1, 3, 4, 4))

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import TINY_NETWORK, Cli
 
 SHORT = [
-    *("--epochs", "1", "--batch-size", "8", "--device", "cpu", "--set", TINY_NETWORK, "--set", "trainer.panels=0"),
+    *("--epochs", "1", "--batch-size", "8", "--device", "cpu", "--set", TINY_NETWORK, "--set", "trainer.snapshots=0"),
     *("--set", "trainer.validations=0"),
 ]
 

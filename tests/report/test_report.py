@@ -69,20 +69,20 @@ def test_protocol_rows_are_flat() -> None:
 
 
 def test_the_report_of_a_run_is_self_contained(tiny_data: Path, tmp_path: Path) -> None:
-    config = make_config(None, {**TINY, "trainer.panels": 2, "trainer.epochs": 2})
+    config = make_config(None, {**TINY, "trainer.snapshots": 2, "trainer.epochs": 2})
     run = train_config(config, load(tiny_data), tmp_path / "run")
     page = run.report.read_text(encoding="utf-8")
     assert not re.findall(r'(?:src|href)="(?!data:)[^"#]', page)
     assert page.count("data-epoch=") == 2
-    assert [path.name for path in sorted(run.panels.iterdir())] == ["epoch_00001.png", "epoch_00002.png"]
+    assert [path.name for path in sorted(run.snapshots.iterdir())] == ["epoch_00001.png", "epoch_00002.png"]
     for word in ("mIoU on the split", "square", "IoU by class", "validation mIoU", "data_fingerprint"):
         assert word in page
 
 
-def test_panels_do_not_change_the_training(tiny_data: Path, tmp_path: Path) -> None:
+def test_snapshots_do_not_change_the_training(tiny_data: Path, tmp_path: Path) -> None:
     digests = set()
     for panels in (0, 2):
-        config = make_config(None, {**TINY, "trainer.panels": panels})
+        config = make_config(None, {**TINY, "trainer.snapshots": panels})
         run = train_config(config, load(tiny_data), tmp_path / str(panels))
         digests.add((run.model / "model.safetensors").read_bytes())
     assert len(digests) == 1

@@ -11,29 +11,23 @@ from torch.nn import functional as F
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
-from pointillist.training.methods import Method, Prediction, Step, get_method
+from pointillist.training.methods import Method
 from pointillist.training.methods.agmm import class_centres, gaussians, likeness, mixture_loss
+from tests.training import steps
+from tests.training.steps import make_batch, make_step
 
 CLASSES = ClassSet.create(["ground", "square", "disc", "pole"])
 ZERO = torch.zeros((), dtype=torch.float64)
 
 
-def make_batch(height: int, width: int) -> Batch:
-    image = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    points = (
-        torch.tensor([[1.5, 1.5, 1.0], [6.5, 4.5, 1.0], [3.5, 2.5, 2.0], [5.5, 0.5, 0.0]]),
-        torch.tensor([[3.5, 3.5, 2.0], [-3.0, 5.0, 1.0]]),
-    )
-    return Batch(("a", "b"), image, image, points, torch.ones(2, height, width, dtype=torch.bool))
-
-
-def make_step(logits: torch.Tensor, features: torch.Tensor, batch: Batch) -> Step:
-    return Step(Prediction(logits, features), batch, 0.5, lambda: logits.detach().softmax(1))
+POINTS = (
+    torch.tensor([[1.5, 1.5, 1.0], [6.5, 4.5, 1.0], [3.5, 2.5, 2.0], [5.5, 0.5, 0.0]]),
+    torch.tensor([[3.5, 3.5, 2.0], [-3.0, 5.0, 1.0]]),
+)
 
 
 def build(classes: ClassSet = CLASSES, **options: object) -> Method:
-    kind = get_method("agmm")
-    return kind(kind.Options(**{"balance": 0.0, "weight": 1.0, **options}), classes, 5)
+    return steps.build("agmm", classes, 5, **{"class_balance": 0.0, "weight": 1.0, **options})
 
 
 def bce(target: torch.Tensor | float, value: torch.Tensor) -> torch.Tensor:
@@ -96,12 +90,12 @@ def literal_loss(
 @pytest.mark.parametrize("stride", [1, 2])
 def test_loss_and_gradients_equal_the_formulas(policy: str, stride: int) -> None:
     classes = CLASSES.with_policy(policy)
-    batch = make_batch(6, 8)
+    batch = make_batch(POINTS, (6, 8))
     generator = torch.Generator().manual_seed(2)
     logits = (2 * torch.randn(2, 4, 6, 8, generator=generator)).requires_grad_()
     # The network pads to a multiple of its stride; features come with the padding.
     features = torch.randn(2, 5, 8 // stride, 8 // stride, generator=generator).requires_grad_()
-    outcome = build(classes).loss(make_step(logits, features, batch))
+    outcome = build(classes).loss(make_step(logits, batch, features=features))
     got = torch.autograd.grad(outcome.loss, [logits, features])
     exact = [logits.detach().double().requires_grad_(), features.detach().double().requires_grad_()]
     expected = literal_loss(*exact, batch, classes, stride)
@@ -112,9 +106,9 @@ def test_loss_and_gradients_equal_the_formulas(policy: str, stride: int) -> None
 
 
 def test_the_weights_weigh_their_terms() -> None:
-    batch = make_batch(6, 8)
+    batch = make_batch(POINTS, (6, 8))
     logits, features = torch.randn(2, 4, 6, 8), torch.randn(2, 5, 6, 8)
-    outcome = build(weight=0.5, separation=2.0, absent=3.0).loss(make_step(logits, features, batch))
+    outcome = build(weight=0.5, separation=2.0, absent=3.0).loss(make_step(logits, batch, features=features))
     parts = outcome.parts
     expected = (
         parts["loss_clicks"] + 0.5 * parts["loss_mixture"] + 2.0 * parts["loss_separation"] + 3.0 * parts["loss_absent"]
@@ -141,32 +135,33 @@ def test_gradcheck() -> None:
 
 
 def test_padding_changes_nothing() -> None:
-    batch = make_batch(6, 8)
+    batch = make_batch(POINTS, (6, 8))
     logits, features = torch.randn(2, 4, 6, 8).requires_grad_(), torch.randn(2, 5, 6, 8)
-    alone = build().loss(make_step(logits, features, batch)).loss
+    alone = build().loss(make_step(logits, batch, features=features)).loss
     (wanted,) = torch.autograd.grad(alone, logits)
     more = (0, 5, 0, 3)
     padded = replace(batch, image=F.pad(batch.image, more, value=0.5), valid=F.pad(batch.valid.float(), more) > 0)
-    together = build().loss(make_step(F.pad(logits, more, value=3.0), F.pad(features, more, value=9.0), padded)).loss
+    step = make_step(F.pad(logits, more, value=3.0), padded, features=F.pad(features, more, value=9.0))
+    together = build().loss(step).loss
     (got,) = torch.autograd.grad(together, logits)
     assert torch.allclose(alone, together)
     assert torch.allclose(got, wanted, atol=1e-7)
 
 
 def test_an_image_nobody_clicked_teaches_nothing() -> None:
-    batch = make_batch(6, 8)
+    batch = make_batch(POINTS, (6, 8))
     batch = replace(batch, points=(torch.zeros(0, 3), batch.points[1]))
     logits, features = torch.randn(2, 4, 6, 8).requires_grad_(), torch.randn(2, 5, 6, 8).requires_grad_()
-    build().loss(make_step(logits, features, batch)).loss.backward()
+    build().loss(make_step(logits, batch, features=features)).loss.backward()
     for gradient in (logits.grad, features.grad):
         assert gradient[0].abs().sum() == 0
         assert gradient[1].abs().sum() > 0
 
 
 def test_a_click_outside_the_window_still_says_what_is_absent() -> None:
-    batch = make_batch(6, 8)
+    batch = make_batch(POINTS, (6, 8))
     batch = replace(batch, points=tuple(clicks + torch.tensor([100.0, 0, 0]) for clicks in batch.points))
-    parts = build().loss(make_step(torch.randn(2, 4, 6, 8), torch.randn(2, 5, 6, 8), batch)).parts
+    parts = build().loss(make_step(torch.randn(2, 4, 6, 8), batch, features=torch.randn(2, 5, 6, 8))).parts
     assert parts["loss_mixture"] == parts["loss_separation"] == parts["loss_clicks"] == 0
     assert parts["loss_absent"] > 0
 
@@ -174,7 +169,7 @@ def test_a_click_outside_the_window_still_says_what_is_absent() -> None:
 def test_extreme_predictions_stay_finite() -> None:
     logits = (1000 * torch.randn(2, 4, 6, 8)).requires_grad_()
     features = (1000 * torch.randn(2, 5, 6, 8)).requires_grad_()
-    loss = build().loss(make_step(logits, features, make_batch(6, 8))).loss
+    loss = build().loss(make_step(logits, make_batch(POINTS, (6, 8)), features=features)).loss
     loss.backward()
     assert math.isfinite(loss)
     assert logits.grad.isfinite().all()
@@ -184,7 +179,7 @@ def test_extreme_predictions_stay_finite() -> None:
 def test_bfloat16_under_autocast() -> None:
     logits, features = torch.randn(2, 4, 6, 8).bfloat16(), torch.randn(2, 5, 6, 8).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = build().loss(make_step(logits, features, make_batch(6, 8))).loss
-    plain = build().loss(make_step(logits.float(), features.float(), make_batch(6, 8))).loss
+        loss = build().loss(make_step(logits, make_batch(POINTS, (6, 8)), features=features)).loss
+    plain = build().loss(make_step(logits.float(), make_batch(POINTS, (6, 8)), features=features.float())).loss
     assert loss.dtype == torch.float32
     assert torch.allclose(loss, plain, rtol=1e-4)

@@ -37,8 +37,10 @@ def test_sizes(text: str, size: tuple[int, int] | None) -> None:
         ("optimiser.lr=1", "optimiser", "optimizer"),
         ("lr=0.1", "lr", "'optimizer.lr'"),
         ("method=singel-stage", "method.name", "'single-stage'"),
-        ("method.sigma_strat=1", "method.sigma_strat", "'sigma_start'"),
-        ("method.metric=manhattan", "method.metric", "Correct"),
+        ("method.weigth=1", "method.weigth", "'weight'"),
+        ("method.pseudo_mask.spatial_prior.pwer=1", "method.pseudo_mask.spatial_prior.pwer", "spatial_prior.power"),
+        ("method.pseudo_mask.selection=magic", "method.pseudo_mask.selection", "Correct"),
+        ("method.pseudo_mask.spatial_prior.distance=manhattan", "method.pseudo_mask.spatial_prior.distance", "Correct"),
         ("optimizer.lr=-1", "optimizer.lr", "Correct"),
         ("optimizer.lr=fast", "optimizer.lr", "Correct"),
         ("trainer.epochs=0", "trainer.epochs", "Correct"),
@@ -59,6 +61,18 @@ def test_another_method_drops_the_options_of_the_first(tmp_path: Path) -> None:
     file.write_text("method: {name: single-stage, warmup: 0.5}\n")
     assert make_config(file, {"method": "points"}).method.name == "points"
     assert make_config(file, {"method": "single-stage"}).to_dict()["method"]["warmup"] == 0.5
+
+
+def test_nested_settings_are_reached_from_a_file_and_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("method: {name: single-stage, pseudo_mask: {spatial_prior: none, selection: per-class}}\n")
+    config = make_config(file, overrides=["method.pseudo_mask.selection.relative=0.5"])
+    pseudo_mask = config.to_dict()["method"]["pseudo_mask"]
+    assert pseudo_mask["spatial_prior"] is None
+    assert (pseudo_mask["selection"]["kind"], pseudo_mask["selection"]["relative"]) == ("per-class", 0.5)
+    config = make_config(file, overrides=["method.pseudo_mask.spatial_prior.power=2"])
+    assert config.to_dict()["method"]["pseudo_mask"]["spatial_prior"]["power"] == 2
+    assert config_from(yaml.safe_load(config.to_yaml()), "here") == config
 
 
 def test_batches_are_shared_evenly() -> None:

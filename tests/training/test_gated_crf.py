@@ -9,27 +9,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
-from pointillist.training.methods import Method, Prediction, Step, get_method
+from pointillist.training.methods import Method
 from pointillist.training.methods.gated_crf import gated_crf_energy
-
-CLASSES = ClassSet.create(["ground", "square", "disc"])
+from tests.training import steps
+from tests.training.steps import SMALL_POINTS, make_step
 
 
 def make_batch(height: int, width: int) -> Batch:
     image = 0.5 + 0.05 * torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    points = (torch.tensor([[1.5, 1.5, 0.0], [6.5, 4.5, 1.0]]), torch.tensor([[3.5, 3.5, 2.0], [-3.0, 5.0, 1.0]]))
-    return Batch(("a", "b"), image, image, points, torch.ones(2, height, width, dtype=torch.bool))
-
-
-def make_step(logits: torch.Tensor, batch: Batch) -> Step:
-    return Step(Prediction(logits, logits), batch, 0.5, lambda: logits.detach().softmax(1))
+    return steps.make_batch(SMALL_POINTS, image=image)
 
 
 def build(**options: object) -> Method:
-    kind = get_method("gated-crf")
-    return kind(kind.Options(**{"balance": 0.0, **options}), CLASSES, 3)
+    return steps.build("gated-crf", **{"class_balance": 0.0, **options})
 
 
 def literal_energy(

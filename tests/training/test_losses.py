@@ -4,13 +4,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pointillist.training.losses import LEAST_SHARE, MOMENTUM, BalancedCrossEntropy, click_labels, masked_mean
+from pointillist.pseudomask import rasterise_points
+from pointillist.training.losses import (
+    LEAST_FREQUENCY,
+    MOMENTUM,
+    ClassFrequencies,
+    cross_entropy,
+    masked_mean,
+    sparse_cross_entropy,
+)
 
 
 def masked_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Without any balance."""
-    loss: torch.Tensor = BalancedCrossEntropy(logits.shape[1], 0.0)(logits, labels)
-    return loss
+    return cross_entropy(logits, labels, torch.ones(logits.shape[1]))
 
 
 def test_nothing_labelled_is_zero_with_zero_gradient() -> None:
@@ -50,11 +57,9 @@ def test_sparse_labels_give_the_same_loss_and_gradient(labelled: int) -> None:
     torch.manual_seed(0)
     labels = torch.full((3, 6, 7), 255)
     labels[0].view(-1)[torch.randperm(42)[:labelled]] = torch.randint(0, 4, (labelled,))
-    dense, sparse = BalancedCrossEntropy(4, 0.5), BalancedCrossEntropy(4, 0.5)
-    logits = torch.randn(3, 4, 6, 7, requires_grad=True)
-    everywhere, few = dense(logits, labels), sparse.sparse(logits, labels)
+    logits, weights = torch.randn(3, 4, 6, 7, requires_grad=True), torch.rand(4)
+    everywhere, few = cross_entropy(logits, labels, weights), sparse_cross_entropy(logits, labels, weights)
     assert torch.allclose(everywhere, few)
-    assert torch.equal(dense.shares, sparse.shares)
     expected, found = (torch.autograd.grad(loss, logits)[0] for loss in (everywhere, few))
     assert torch.allclose(expected, found)
 
@@ -64,43 +69,42 @@ def test_rare_classes_weigh_more_and_the_mean_weight_stays_one() -> None:
     logits, labels = torch.randn(1, 3, 4, 5), torch.zeros(1, 4, 5, dtype=torch.long)
     labels[0, 0, :4] = 1
     labels[0, 3] = 255
-    balanced = BalancedCrossEntropy(3, 0.5)
-    loss = balanced(logits, labels)
+    counted = ClassFrequencies(3, 0.5)
+    counted.update(labels)
+    loss = cross_entropy(logits, labels, counted.weights)
     shares = torch.tensor([11 / 15, 4 / 15, 0.0])
-    assert torch.allclose(balanced.shares, shares)
-    raw = shares.clamp(min=LEAST_SHARE) ** -0.5
+    assert torch.allclose(counted.frequencies, shares)
+    raw = shares.clamp(min=LEAST_FREQUENCY) ** -0.5
     weights = raw / (raw * shares).sum()
     assert weights[1] / weights[0] == pytest.approx((11 / 4) ** 0.5)
     known = labels[0] != 255
     each = F.cross_entropy(logits[0].permute(1, 2, 0)[known], labels[0][known], reduction="none")
     assert torch.allclose(loss, (each * weights[labels[0][known]]).mean())
-    assert balanced.taught.sum() == pytest.approx(1)
-    assert balanced.taught[1] / balanced.taught[0] == pytest.approx((4 / 11) ** 0.5)
+    assert counted.weighted.sum() == pytest.approx(1)
+    assert counted.weighted[1] / counted.weighted[0] == pytest.approx((4 / 11) ** 0.5)
 
 
 def test_full_balance_teaches_every_class_alike() -> None:
-    balanced = BalancedCrossEntropy(3, 1.0)
-    balanced(torch.zeros(1, 3, 1, 6), torch.tensor([[[0, 0, 0, 1, 1, 2]]]))
-    assert torch.allclose(balanced.taught, torch.full((3,), 1 / 3))
+    counted = ClassFrequencies(3, 1.0)
+    counted.update(torch.tensor([[[0, 0, 0, 1, 1, 2]]]))
+    assert torch.allclose(counted.weighted, torch.full((3,), 1 / 3))
 
 
-def test_shares_are_a_plain_mean_at_first_and_a_moving_one_later() -> None:
-    balanced, logits = BalancedCrossEntropy(2, 0.5), torch.zeros(1, 2, 1, 1)
-    for _ in range(2):
-        balanced(logits, torch.tensor([[[0]]]))
-    balanced(logits, torch.tensor([[[1]]]))
-    assert torch.allclose(balanced.shares, torch.tensor([2 / 3, 1 / 3]))
-    balanced.batches.fill_(10_000)
-    balanced(logits, torch.tensor([[[1]]]))
-    assert balanced.shares[1] == pytest.approx(1 / 3 + MOMENTUM * 2 / 3)
+def test_frequencies_are_a_plain_mean_at_first_and_a_moving_one_later() -> None:
+    counted = ClassFrequencies(2, 0.5)
+    for label in (0, 0, 1):
+        counted.update(torch.tensor([[[label]]]))
+    assert torch.allclose(counted.frequencies, torch.tensor([2 / 3, 1 / 3]))
+    counted.batches.fill_(10_000)
+    counted.update(torch.tensor([[[1]]]))
+    assert counted.frequencies[1] == pytest.approx(1 / 3 + MOMENTUM * 2 / 3)
 
 
-def test_looking_on_counts_nothing() -> None:
-    balanced = BalancedCrossEntropy(2, 0.5).eval()
-    balanced(torch.zeros(1, 2, 1, 1), torch.tensor([[[0]]]))
-    balanced.train()(torch.zeros(1, 2, 1, 1), torch.tensor([[[255]]]))
-    assert balanced.batches == 0
-    assert balanced.shares.tolist() == [0.5, 0.5]
+def test_a_batch_without_labels_counts_nothing() -> None:
+    counted = ClassFrequencies(2, 0.5)
+    counted.update(torch.tensor([[[255]]]))
+    assert counted.batches == 0
+    assert counted.frequencies.tolist() == [0.5, 0.5]
 
 
 def test_half_precision_logits_do_not_overflow() -> None:
@@ -118,15 +122,15 @@ def test_masked_mean_of_nothing() -> None:
     [((0.0, 0.0, 1), (0, 0)), ((2.999, 1.5, 1), (1, 2)), ((3.0, 3.999, 1), (3, 3))],
 )
 def test_the_pixel_of_a_click_is_floor(point: tuple[float, float, int], pixel: tuple[int, int]) -> None:
-    labels = click_labels([torch.tensor([point])], (4, 5), torch.device("cpu"))
+    labels = rasterise_points([torch.tensor([point])], (4, 5), torch.device("cpu"))
     assert labels[0][pixel] == 1
     assert (labels != 255).sum() == 1
 
 
 def test_clicks_outside_the_window_are_left_out() -> None:
     outside = torch.tensor([[-0.1, 1, 0], [5.0, 1, 0], [1, -3, 0], [1, 4.0, 0]])
-    assert (click_labels([outside], (4, 5), torch.device("cpu")) == 255).all()
+    assert (rasterise_points([outside], (4, 5), torch.device("cpu")) == 255).all()
 
 
 def test_no_clicks_at_all() -> None:
-    assert (click_labels([torch.zeros(0, 3)], (4, 5), torch.device("cpu")) == 255).all()
+    assert (rasterise_points([torch.zeros(0, 3)], (4, 5), torch.device("cpu")) == 255).all()

@@ -1,4 +1,4 @@
-"""refine-only against METHOD's formulas, written out plainly: presence, refinement, bars, clicks on top."""
+"""refine-only against METHOD's formulas, written out plainly: presence, refinement, thresholds, clicks on top."""
 
 from __future__ import annotations
 
@@ -10,30 +10,21 @@ import pytest
 import torch
 
 from pointillist.classes import ClassSet
-from pointillist.data.samples import Batch
-from pointillist.training.methods import Prediction, Step, get_method
+from pointillist.pseudomask import Refinement
+from pointillist.training.methods import Method
+from pointillist.training.methods.refine_only import RefineOnlyOptions
+from tests.training import steps
+from tests.training.steps import CLASSES, SMALL_POINTS, make_batch, make_step
 
 DILATIONS = (1, 2)
 ITERATIONS = 3
 
 
-def make_batch(height: int = 8, width: int = 9) -> Batch:
-    image = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    points = (
-        torch.tensor([[1.5, 1.5, 0.0], [6.5, 4.5, 1.0]]),
-        torch.tensor([[3.5, 3.5, 2.0], [-3.0, 5.0, 1.0]]),
-    )
-    return Batch(("a", "b"), image, image, points, torch.ones(2, height, width, dtype=torch.bool))
-
-
-def make_step(logits: torch.Tensor, batch: Batch, progress: float = 0.5) -> Step:
-    return Step(Prediction(logits, logits), batch, progress, lambda: logits.detach().softmax(1))
-
-
-def build(classes: ClassSet, **options: object) -> torch.nn.Module:
-    kind = get_method("refine-only")
-    settings = {"warmup": 0.0, "dilations": DILATIONS, "iterations": ITERATIONS, **options}
-    return kind(kind.Options(**{"balance": 0.0, **settings}), classes, 3)
+def build(classes: ClassSet = CLASSES, **options: object) -> Method:
+    refinement = {"dilations": DILATIONS, "iterations": ITERATIONS}
+    pseudo_mask = RefineOnlyOptions().pseudo_mask.model_copy(update={"refinement": Refinement(**refinement)})
+    settings = {"warmup": 0.0, "pseudo_mask": pseudo_mask, "class_balance": 0.0, **options}
+    return steps.build("refine-only", classes, **settings)
 
 
 def literal_labels(image: np.ndarray, p: np.ndarray, points: np.ndarray, background: int | None) -> np.ndarray:
@@ -74,7 +65,7 @@ def literal_labels(image: np.ndarray, p: np.ndarray, points: np.ndarray, backgro
 @pytest.mark.parametrize("policy", ["points", "none"])
 def test_labels_and_loss_equal_the_formulas(policy: str) -> None:
     classes = ClassSet.create(["ground", "square", "disc"], policy=policy)
-    batch = make_batch()
+    batch = make_batch(SMALL_POINTS, (8, 9))
     logits = 3 * torch.randn(2, 3, 8, 9, generator=torch.Generator().manual_seed(4))
     outcome = build(classes, weight=0.5).loss(make_step(logits, batch))
     p = logits.double().softmax(1).numpy()
@@ -82,7 +73,7 @@ def test_labels_and_loss_equal_the_formulas(policy: str) -> None:
     for i in range(2):
         clicks = batch.points[i].numpy()
         labels = literal_labels(batch.image[i].double().numpy(), p[i], clicks, classes.background)
-        assert np.array_equal(outcome.labels[i].numpy(), labels)
+        assert np.array_equal(outcome.pseudo_labels[i].numpy(), labels)
         assert 0.1 < (labels != 255).mean() < 1
         kept = [-math.log(p[i, labels[r, c], r, c]) for r in range(8) for c in range(9) if labels[r, c] != 255]
         on_clicks = [-math.log(p[i, int(k), int(y), int(x)]) for x, y, k in clicks if x >= 0]
@@ -91,31 +82,26 @@ def test_labels_and_loss_equal_the_formulas(policy: str) -> None:
 
 
 def test_an_image_nobody_clicked_teaches_nothing() -> None:
-    batch = replace(make_batch(), points=(torch.zeros(0, 3), make_batch().points[1]))
+    batch = make_batch((torch.zeros(0, 3), SMALL_POINTS[1]), (8, 9))
     logits = torch.randn(2, 3, 8, 9, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    outcome = build(ClassSet.create(["ground", "square", "disc"])).loss(make_step(logits, batch))
+    outcome = build().loss(make_step(logits, batch))
     outcome.loss.backward()
-    assert (outcome.labels[0] == 255).all()
+    assert (outcome.pseudo_labels[0] == 255).all()
     assert logits.grad[0].abs().sum() == 0
     assert logits.grad[1].abs().sum() > 0
 
 
 def test_padding_carries_no_label() -> None:
-    batch = make_batch()
+    batch = make_batch(SMALL_POINTS, (8, 9))
     valid = batch.valid.clone()
     valid[:, :, 7:] = False
-    labels = (
-        build(ClassSet.create(["ground", "square", "disc"]))
-        .loss(make_step(torch.randn(2, 3, 8, 9), replace(batch, valid=valid)))
-        .labels
-    )
+    labels = build().loss(make_step(torch.randn(2, 3, 8, 9), replace(batch, valid=valid))).pseudo_labels
     assert (labels[:, :, 7:] == 255).all()
 
 
 def test_the_warm_up_learns_from_clicks_alone() -> None:
-    step = make_step(torch.randn(2, 3, 8, 9), make_batch(), 0.1)
-    outcome = build(ClassSet.create(["ground", "square", "disc"]), warmup=0.2).loss(step)
-    points = get_method("points")
-    alone = points(points.Options(balance=0.0), ClassSet.create(["ground", "square", "disc"]), 3).loss(step)
-    assert outcome.labels is None
+    step = make_step(torch.randn(2, 3, 8, 9), make_batch(SMALL_POINTS, (8, 9)), 0.1)
+    outcome = build(warmup=0.2).loss(step)
+    alone = steps.build("points", class_balance=0.0).loss(step)
+    assert outcome.pseudo_labels is None
     assert torch.equal(outcome.loss, alone.loss)

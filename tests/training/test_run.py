@@ -23,7 +23,7 @@ from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
 from pointillist.training.losses import BalancedCrossEntropy
 from pointillist.training.methods import methods
-from pointillist.training.run import fit, remarks, training_items
+from pointillist.training.run import fit, label_warnings, training_items
 from pointillist.training.run_directory import RunDirectory, load_model
 from tests.conftest import TINY, TINY_FLAGS
 
@@ -67,9 +67,9 @@ def test_a_run_leaves_what_it_promises(tiny_data: Path, tmp_path: Path) -> None:
     assert run.checkpoint.is_file()
     assert any((run.root / "tensorboard").iterdir())
     model = load_model(run.model)
-    assert model.expected is not None
-    assert len(model.expected) == len(model.classes)
-    assert min(model.expected) > 0
+    assert model.class_prior is not None
+    assert len(model.class_prior) == len(model.classes)
+    assert min(model.class_prior) > 0
     assert model.classes.names == ("ground", "square", "disc")
     assert model.protocol["clicks"] == 12
 
@@ -87,7 +87,7 @@ def test_no_mask_leaks(method: str, tiny_data: Path, tmp_path: Path) -> None:
     assert not same(weights(with_masks), weights(other_seed))
 
 
-@pytest.mark.parametrize("settings", [{}, {"optimizer__ema": 0.9}, {"data__workers": 2, "trainer__validations": 0}])
+@pytest.mark.parametrize("settings", [{}, {"data__workers": 2, "trainer__validations": 0}])
 @pytest.mark.parametrize("at", [3, 4])
 def test_resumed_equals_uninterrupted(settings: dict[str, Any], at: int, tiny_data: Path, tmp_path: Path) -> None:
     config = tiny_config(trainer__epochs=4, **settings)
@@ -143,7 +143,7 @@ def stop_after_a_checkpoint(arguments: list[str | Path], run: RunDirectory, how:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_killed_interrupted_and_resumed_equals_uninterrupted(tiny_data: Path, tmp_path: Path) -> None:
-    long = [*TINY_FLAGS, "--set", "trainer.epochs=20", "--set", "trainer.threads=1", "--set", "trainer.panels=0"]
+    long = [*TINY_FLAGS, "--set", "trainer.epochs=20", "--set", "trainer.threads=1", "--set", "trainer.snapshots=0"]
     train = ["train", tiny_data, "--method", "single-stage", *long]
     run = RunDirectory(tmp_path / "stopped")
     resume = ["train", "--resume", "--out", run.root]
@@ -278,13 +278,13 @@ def test_a_loss_that_explodes_is_a_named_error(
         fit(tiny_config("points"), load_dataset(tiny_data), tmp_path / "run")
 
 
-def test_remarks_name_what_is_missing(tiny_data: Path) -> None:
+def test_warnings_name_what_is_missing(tiny_data: Path) -> None:
     lines = (tiny_data / "points.csv").read_text().splitlines()
     kept = [line for line in lines if not line.endswith(",disc") and "tiny_0.png" not in line]
     kept = [line for line in kept if not (line.startswith("tiny_1.png") and line.endswith(",ground"))]
     (tiny_data / "points.csv").write_text("\n".join(kept) + "\n")
     data = load_dataset(tiny_data)
-    text = "\n".join(remarks(data, training_items(data, "points"), "points"))
+    text = "\n".join(label_warnings(data, training_items(data, "points"), "points"))
     assert "1 of 4 training images have no label" in text
     assert "1 images have no click on the background 'ground'" in text
     assert "never clicked, so never predicted: disc" in text

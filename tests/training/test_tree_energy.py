@@ -9,29 +9,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pointillist.classes import ClassSet
-from pointillist.data.samples import Batch
-from pointillist.training.methods import Method, Prediction, Step, get_method
+from pointillist.training.methods import Method
 from pointillist.training.methods.tree_energy import grid_distances, spanning_trees, tree_filter
+from tests.training import steps
+from tests.training.steps import SMALL_POINTS, make_batch, make_step
 
-CLASSES = ClassSet.create(["ground", "square", "disc"])
 Cell = tuple[int, int]
 
 
-def make_batch(height: int, width: int) -> Batch:
-    image = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
-    points = (torch.tensor([[1.5, 1.5, 0.0], [6.5, 4.5, 1.0]]), torch.tensor([[3.5, 3.5, 2.0], [-3.0, 5.0, 1.0]]))
-    return Batch(("a", "b"), image, image, points, torch.ones(2, height, width, dtype=torch.bool))
-
-
-def make_step(logits: torch.Tensor, features: torch.Tensor, batch: Batch) -> Step:
-    return Step(Prediction(logits, features), batch, 0.5, lambda: logits.detach().softmax(1))
-
-
 def build(**options: object) -> Method:
-    torch.manual_seed(7)
-    kind = get_method("tree-energy")
-    return kind(kind.Options(**{"balance": 0.0, **options}), CLASSES, 5)
+    return steps.build("tree-energy", features=5, **{"class_balance": 0.0, **options})
 
 
 def kruskal(maps: torch.Tensor, valid: torch.Tensor) -> list[tuple[Cell, Cell]]:
@@ -137,12 +124,12 @@ def test_images_of_a_batch_do_not_meet() -> None:
 @pytest.mark.parametrize("embedding", [0, 4])
 @pytest.mark.parametrize(("stride", "feature_stride"), [(1, 1), (2, 1), (2, 2)])
 def test_loss_and_gradients_equal_the_formula(embedding: int, stride: int, feature_stride: int) -> None:
-    batch = make_batch(6, 8)
+    batch = make_batch(SMALL_POINTS, (6, 8))
     generator = torch.Generator().manual_seed(2)
     logits = (2 * torch.randn(2, 3, 6, 8, generator=generator)).requires_grad_()
     features = torch.randn(2, 5, 8 // feature_stride, 8 // feature_stride, generator=generator).requires_grad_()
     method = build(embedding=embedding, stride=stride, sigma=0.3)
-    outcome = method.loss(make_step(logits, features, batch))
+    outcome = method.loss(make_step(logits, batch, features=features))
     inputs = [logits, features, *method.parameters()]
     got = torch.autograd.grad(outcome.loss, inputs, allow_unused=True)
 
@@ -177,33 +164,35 @@ def test_loss_and_gradients_equal_the_formula(embedding: int, stride: int, featu
 
 @pytest.mark.parametrize(("bottom", "right"), [(4, 6), (3, 5)])
 def test_padding_changes_nothing(bottom: int, right: int) -> None:
-    batch = make_batch(8, 10)
+    batch = make_batch(SMALL_POINTS, (8, 10))
     logits, features = torch.randn(2, 3, 8, 10).requires_grad_(), torch.randn(2, 5, 8, 10)
-    alone = build(stride=2).loss(make_step(logits, features, batch)).loss
+    alone = build(stride=2).loss(make_step(logits, batch, features=features)).loss
     (wanted,) = torch.autograd.grad(alone, logits)
     more = (0, right, 0, bottom)
     padded = replace(batch, image=F.pad(batch.image, more, value=0.5), valid=F.pad(batch.valid.float(), more) > 0)
-    together = build(stride=2).loss(make_step(F.pad(logits, more, value=3.0), F.pad(features, more), padded)).loss
+    together = (
+        build(stride=2).loss(make_step(F.pad(logits, more, value=3.0), padded, features=F.pad(features, more))).loss
+    )
     (got,) = torch.autograd.grad(together, logits)
     assert torch.allclose(alone, together)
     assert torch.allclose(got, wanted, atol=1e-6)
 
 
 def test_an_image_nobody_clicked_teaches_nothing() -> None:
-    batch = make_batch(8, 10)
+    batch = make_batch(SMALL_POINTS, (8, 10))
     batch = replace(batch, points=(torch.zeros(0, 3), batch.points[1]))
     logits, features = torch.randn(2, 3, 8, 10).requires_grad_(), torch.randn(2, 5, 8, 10).requires_grad_()
-    build(stride=2).loss(make_step(logits, features, batch)).loss.backward()
+    build(stride=2).loss(make_step(logits, batch, features=features)).loss.backward()
     for gradient in (logits.grad, features.grad):
         assert gradient[0].abs().sum() == 0
         assert gradient[1].abs().sum() > 0
 
 
 def test_padding_only_and_far_features_stay_finite() -> None:
-    batch = make_batch(8, 10)
+    batch = make_batch(SMALL_POINTS, (8, 10))
     logits, features = torch.randn(2, 3, 8, 10).requires_grad_(), (1e4 * torch.randn(2, 5, 8, 10)).requires_grad_()
     for valid in (batch.valid, torch.zeros_like(batch.valid)):
-        outcome = build(stride=2).loss(make_step(logits, features, replace(batch, valid=valid)))
+        outcome = build(stride=2).loss(make_step(logits, replace(batch, valid=valid), features=features))
         gradients = torch.autograd.grad(outcome.loss, [logits, features])
         assert math.isfinite(outcome.loss)
         assert all(gradient.isfinite().all() for gradient in gradients)
@@ -213,7 +202,11 @@ def test_padding_only_and_far_features_stay_finite() -> None:
 def test_bfloat16_under_autocast() -> None:
     logits, features = torch.randn(2, 3, 8, 10).bfloat16(), torch.randn(2, 5, 8, 10).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = build(stride=2).loss(make_step(logits, features, make_batch(8, 10))).loss
-    plain = build(stride=2).loss(make_step(logits.float(), features.float(), make_batch(8, 10))).loss
+        loss = build(stride=2).loss(make_step(logits, make_batch(SMALL_POINTS, (8, 10)), features=features)).loss
+    plain = (
+        build(stride=2)
+        .loss(make_step(logits.float(), make_batch(SMALL_POINTS, (8, 10)), features=features.float()))
+        .loss
+    )
     assert loss.dtype == torch.float32
     assert torch.allclose(loss, plain, rtol=1e-4)

@@ -248,6 +248,8 @@ def describe_settings(method: str = "single-stage") -> list[Setting]:
 def _described(model: BaseModel, prefix: str = "") -> Iterator[Setting]:
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
+        if name == "kind":
+            continue  # said by the setting that holds it
         if isinstance(value, BaseModel):
             if field.description:
                 yield Setting(f"{prefix}{name}", str(getattr(value, "kind", "")), field.description)
@@ -263,8 +265,9 @@ def _put(values: dict[str, Any], name: str, value: Any) -> None:
     place = values
     for section in sections:
         inner = place.setdefault(section, {})
-        if section == "method" and isinstance(inner, str):
-            inner = place[section] = {"name": inner}
+        if inner is None or isinstance(inner, str):  # a bare name, or what was switched off
+            kind = "name" if section == "method" else "kind"
+            inner = place[section] = {} if inner in (None, "none") else {kind: inner}
         if not isinstance(inner, dict):
             raise ConfigError(f"'{section}' has no settings below it.", field=name, hint="Check the name.")
         place = inner

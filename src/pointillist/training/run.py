@@ -25,7 +25,7 @@ from pointillist.training.config import Config
 from pointillist.training.methods import get_method
 from pointillist.training.module import TrainingModule
 from pointillist.training.protocol import describe_protocol
-from pointillist.training.run_directory import DataRecord, RunDirectory
+from pointillist.training.run_directory import FORMAT, DataRecord, RunDirectory
 from pointillist.training.scoring import ScoredImages
 
 
@@ -174,6 +174,12 @@ def _validation_items(dataset: Dataset) -> tuple[Item, ...]:
 
 def _check_resumable(run: RunDirectory, config: Config, record: DataRecord) -> None:
     saved, earlier = run.read()
+    if run.format() != FORMAT:
+        raise RunError(
+            "was begun by another version of this program, whose training cannot be continued exactly.",
+            where=run.root,
+            hint="Start a new run with another --out; the model of this one can still be used.",
+        )
     if earlier.fingerprint != record.fingerprint:
         raise RunError(
             "classes, images or clicks have changed since this run began.",

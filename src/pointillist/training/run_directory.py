@@ -33,8 +33,8 @@ from pointillist.training.config import RECORD_KEYS, Config, NetworkSettings, co
 from pointillist.training.networks import Network, build_network
 from pointillist.version import __version__
 
-FORMAT = 1
-"""Version of the files below; a newer program reads all older ones."""
+FORMAT = 2
+"""Version of the files below; a newer program reads all older ones. 1: until version 0.1."""
 
 
 @dataclass(frozen=True)
@@ -140,19 +140,29 @@ class RunDirectory:
         content = {"format": FORMAT, "pointillist": __version__, "dataset": asdict(record)}
         write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + config.to_yaml())
 
+    def format(self) -> int:
+        """Version of the files of this run.
+
+        Raises:
+            RunError: It is damaged or from a newer version.
+        """
+        version = read_yaml(self.config_file, RunError).get("format")
+        if not isinstance(version, int) or version > FORMAT:
+            raise RunError(
+                f"has format {version!r}; this version reads up to {FORMAT}.",
+                where=self.config_file,
+                hint="Update pointillist.",
+            )
+        return version
+
     def read(self) -> tuple[Config, DataRecord]:
         """The settings of the run and the data it used.
 
         Raises:
             RunError: They are damaged or from a newer version.
         """
+        self.format()
         content = read_yaml(self.config_file, RunError)
-        if not isinstance(content.get("format"), int) or content["format"] > FORMAT:
-            raise RunError(
-                f"has format {content.get('format')!r}; this version reads up to {FORMAT}.",
-                where=self.config_file,
-                hint="Update pointillist.",
-            )
         try:
             record = DataRecord(**content.pop("dataset"))
         except (KeyError, TypeError) as error:
