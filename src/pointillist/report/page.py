@@ -11,7 +11,7 @@ import jinja2
 from pointillist.classes import ClassSet, hex_color
 from pointillist.files import write_text
 from pointillist.report.curves import curve_svg
-from pointillist.training.callbacks import read_metrics
+from pointillist.training.callbacks import loss_columns, read_metrics
 from pointillist.training.metrics import Scores
 from pointillist.training.run_directory import RunDirectory
 
@@ -114,12 +114,12 @@ def _curves(rows: Sequence[Mapping[str, str]]) -> list[str]:
         known = [(float(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
         return [x for x, _ in known], [y for _, y in known]
 
-    names = {"loss": "all", "loss_clicks": "on clicks", "loss_pseudo": "on pseudo-masks"}
-    losses = {title: series(column) for column, title in names.items() if series(column)[0]}
+    parts = loss_columns(rows[-1]) if rows else []
+    losses = {column.removeprefix("loss_"): series(column) for column in parts if series(column)[0]}
     quality = {name: series(name) for name in ("coverage", "precision") if series(name)[0]}
     curves = [curve_svg("loss", losses)] if losses else []
     if quality:
-        curves.append(curve_svg("pseudo-masks", quality, share=True))
+        curves.append(curve_svg("pseudo-labels", quality, share=True))
     if series("val_miou")[0]:
         curves.append(curve_svg("validation mIoU", {"mIoU": series("val_miou")}, share=True))
     return curves

@@ -6,6 +6,7 @@ import csv
 import io
 import random
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import lightning as L
@@ -153,6 +154,11 @@ def read_metrics(run: RunDirectory) -> list[dict[str, str]]:
     return [{METRICS_RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
 
 
+def loss_columns(names: Iterable[str]) -> list[str]:
+    """The loss, then its parts, whatever a method calls them."""
+    return [name for name in names if name == "loss" or name.startswith("loss_")]
+
+
 class ProgressDisplay(L.Callback):
     """A progress bar that says what matters; where there is no terminal, a line now and then.
 
@@ -216,14 +222,15 @@ class ProgressDisplay(L.Callback):
 
 
 def describe(values: dict[str, float]) -> str:
-    """`loss 0.42 · coverage 71 % · precision 88 % · val mIoU 0.531`.
+    """What matters of an epoch's figures, in one line.
 
-    >>> describe({"loss": 0.4203, "coverage": 0.71})
-    'loss 0.420 · coverage 71 %'
+    >>> describe({"loss": 0.4203, "loss_clicks": 0.31, "loss_pseudo": 0.0276, "coverage": 0.71})
+    'loss 0.420 (clicks 0.310, pseudo 0.028) · coverage 71 %'
     """
     parts = []
     if "loss" in values:
-        parts.append(f"loss {values['loss']:.3f}")
+        each = [f"{name.removeprefix('loss_')} {values[name]:.3f}" for name in loss_columns(values) if name != "loss"]
+        parts.append(f"loss {values['loss']:.3f}" + (f" ({', '.join(each)})" if each else ""))
     parts += [f"{name} {values[name]:.0%}".replace("%", " %") for name in ("coverage", "precision") if name in values]
     if "val_miou" in values:
         parts.append(f"val mIoU {values['val_miou']:.3f}")
