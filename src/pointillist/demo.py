@@ -1,4 +1,4 @@
-"""The demonstration: a small data set drawn from a seed, and three methods trained on it with one network and budget."""
+"""The demonstration: a small data set drawn from a seed, three methods, one network, one budget."""
 
 from __future__ import annotations
 
