@@ -34,10 +34,10 @@ RESULTS = HERE / "results"
 
 
 def source_hash() -> str:
-    """Hash over the rooms that decide what is learnt: results of different hashes do not belong in one table."""
+    """Hash over the packages that decide what is learnt: results of different hashes do not belong in one table."""
     digest = hashlib.sha256()
-    for room in ("pseudomask", "training"):
-        for path in sorted((SOURCE / room).rglob("*.py")):
+    for package in ("pseudomask", "training"):
+        for path in sorted((SOURCE / package).rglob("*.py")):
             digest.update(path.relative_to(SOURCE).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""The library's face: load, train, evaluate, predict, as the command line does it."""
+"""Load, train, evaluate and predict from Python, as on the command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Predictor", "evaluate", "load", "read_image", "train", "train_config
 
 
 def load(path: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:
-    """Open a data set: a folder with `dataset.yaml`, such a file anywhere, or a layout that is known.
+    """Open a data set: a folder with `dataset.yaml`, such a file anywhere, or a known layout.
 
     Args:
         path: The folder or `dataset.yaml`.
@@ -32,7 +32,7 @@ def load(path: str | Path, *, layout: str | None = None, points: str | Path | No
         points: Label file in place of the data set's own clicks.
 
     Raises:
-        DatasetError: There is no data set, or it does not hold together.
+        DatasetError: There is no data set, or its parts do not fit together.
         PointsError: The clicks cannot be read or do not fit.
     """
     return load_dataset(path, layout=layout, points=points)
@@ -55,7 +55,7 @@ def train(
     """Train a network on a data set.
 
     Args:
-        data: A data set, or where it is.
+        data: A data set, or its path.
         out: The run directory to be made.
         method: `single-stage` (what None means without a `config`), `points`, `full`, ….
         epochs: Passes over the training images; None sizes the run to the number of images.
@@ -91,7 +91,7 @@ def train_config(
     overwrite: bool = False,
     console: Console | None = None,
 ) -> RunDirectory:
-    """Train with a whole configuration, take pictures along the way, score, and write the report."""
+    """Train with a complete configuration, take snapshots, score, and write the report."""
     if config.data.background is not None:
         dataset = dataset.with_policy(config.data.background)
     run = RunDirectory(out)

@@ -1,4 +1,4 @@
-"""The demonstration: a small data set drawn from a seed, learnt in three ways with one network and one budget."""
+"""The demonstration: a small data set drawn from a seed, three methods, one network, one budget."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
     """
     results_file, report = out / "results.json", out / "report.html"
     if out.exists() and any(out.iterdir()) and not (out / "data" / "synthetic.json").is_file():
-        raise RunError("exists and is no earlier demo.", where=out, hint="Choose another --out.")
+        raise RunError("is not empty and holds no earlier demo.", where=out, hint="Choose another --out.")
     make_folder(out)
     data = out / "data"
     if not data.exists():
         console.print(f"[bold]1[/] drawing villages into {data}", highlight=False)
         write_dataset(data, seed=seed)
     else:
-        console.print(f"[bold]1[/] villages are there: {data}", highlight=False)
+        console.print(f"[bold]1[/] villages are there already: {data}", highlight=False)
     dataset = load(data)
     learnt = []
     for number, method in enumerate(METHODS, start=2):
@@ -104,7 +104,7 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
     ]
     write_text(results_file, json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
     _write_page(report, dataset, learnt, full, protocol)
-    console.print(f"\nA page worth showing: [bold]{report}[/]", highlight=False)
+    console.print(f"\nReport: [bold]{report}[/]", highlight=False)
     return report
 
 

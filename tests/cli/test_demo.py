@@ -13,10 +13,10 @@ from tests.conftest import TINY
 
 
 def test_the_demo_writes_results_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pointillist.demo as room
+    import pointillist.demo as module
 
     few = lambda folder, *, seed: synthetic.write_dataset(folder, seed=seed, train=3, val=2)  # noqa: E731
-    monkeypatch.setattr(room, "write_dataset", few)
+    monkeypatch.setattr(module, "write_dataset", few)
     out = tmp_path / "demo"
     console = Console(record=True, width=120)
     quick = {name: value for name, value in TINY.items() if name != "trainer.epochs"}

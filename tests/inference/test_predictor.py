@@ -13,7 +13,7 @@ from PIL import Image
 
 from pointillist.api import load, train_config
 from pointillist.errors import ConfigError, DatasetError, ImageError, RunError
-from pointillist.inference import predictor as room
+from pointillist.inference import predictor as module
 from pointillist.inference.batch import LOG, MANIFEST, collect_images, predict_files
 from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
@@ -58,9 +58,9 @@ def test_tiles_are_used_for_large_native_images(run: Path, monkeypatch: pytest.M
     object.__setattr__(predictor.model, "size", None)
     image = np.random.default_rng(2).integers(0, 255, (96, 130, 3), dtype=np.uint8)
     whole = predictor(image)
-    monkeypatch.setattr(room, "LARGEST_PASS", 64 * 64)
-    monkeypatch.setattr(room, "TILE", 64)
-    monkeypatch.setattr(room, "OVERLAP", 32)
+    monkeypatch.setattr(module, "LARGEST_PASS", 64 * 64)
+    monkeypatch.setattr(module, "TILE", 64)
+    monkeypatch.setattr(module, "OVERLAP", 32)
     tiled = predictor(image)
     assert tiled.shape == whole.shape
     assert (tiled == whole).mean() > 0.8  # normalisation sees another neighbourhood, nothing more

@@ -1,4 +1,4 @@
-"""Every mask of the real data sets, counted through the data room and once more without it."""
+"""Every mask of the real data sets, counted through the data package and once more without it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def soybean(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Datase
 
 
 def counted(dataset: Dataset) -> Counter[int]:
-    """Pixels per class index, through the data room."""
+    """Pixels per class index, through the data package."""
     total: Counter[int] = Counter()
     for item in dataset.items:
         if item.mask is not None:

@@ -41,7 +41,7 @@ def get(
     ] = None,
     keep: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives once they are unpacked.")] = False,
 ) -> None:
-    """Fetch a public data set, after you have read its terms; interrupted, the same command goes on where it stopped.
+    """Download a public data set, after you have read its terms. After an interruption, repeat the command to go on.
 
     Example: **pointillist data get voc2012 --out data/voc2012**
     """
@@ -72,7 +72,7 @@ def get(
         console.print(f"{file['file']}: {known}; sha256 {file['sha256']}", highlight=False, soft_wrap=True)
     console.print(f"[green]wrote[/] {folder / RECORD}: source, terms and checksums.", highlight=False)
     if fetched.root is None:
-        console.print(f"[yellow]left to you[/] {entry.by_hand}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]by hand[/] {entry.by_hand}", highlight=False, soft_wrap=True)
     else:
         console.print(f"{fetched.images:,} images in {fetched.root}. Next:", highlight=False, soft_wrap=True)
         console.print(f"  pointillist info {fetched.root}", highlight=False, soft_wrap=True)
@@ -153,7 +153,7 @@ def check(
         typer.Option("--json", help="Write everything that was found to this file.", show_default=False),
     ] = None,
 ) -> None:
-    """Open every image and mask and say what does not fit, what is missing, and what leaks between the splits.
+    """Open every image and mask; list what does not fit, what is missing, and what leaks between the splits.
 
     Exit code 0 when there are no errors, 1 when there are.
 

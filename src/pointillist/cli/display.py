@@ -1,4 +1,4 @@
-"""What several commands show."""
+"""Progress bars of several commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 @contextmanager
 def counting(console: Console, description: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar for the block, on terminals; gives a function to be called once per image."""
+    """A progress bar, on terminals only; gives a function to be called once per image."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(description, total=total)
 

@@ -27,7 +27,7 @@ def evaluate(
     layout: Layout = None,
     device: Device = None,
 ) -> None:
-    """Score a model against masks: IoU by class, mIoU, pixel accuracy, protocol.
+    """Compare what a model predicts with masks: IoU by class, mIoU, pixel accuracy, protocol.
 
     Example: **pointillist evaluate runs/berries berries --json scores.json**
     """

@@ -20,10 +20,10 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="Images and folders of images.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
     confidence: Annotated[bool, typer.Option("--confidence", help="Also write the probability of the label.")] = False,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how undecided the model is.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how unsure the model is.")] = False,
     no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leave out the overlay pictures.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an earlier call stopped, or with the images added since.")
+        bool, typer.Option("--resume", help="Predict only what is missing or has changed since an earlier call.")
     ] = False,
     device: Device = None,
 ) -> None:

@@ -30,7 +30,7 @@ def train(
         typer.Option(help="Run directory to be made.  [default: runs/ and the name of the data]", show_default=False),
     ] = None,
     method: Annotated[
-        _Str, typer.Option(help="single-stage, points, full, or a peer (docs/methods.md).  [default: single-stage]")
+        _Str, typer.Option(help="single-stage, points, full, or a baseline (docs/methods.md).  [default: single-stage]")
     ] = None,
     points: Points = None,
     layout: Layout = None,
@@ -71,7 +71,7 @@ def train(
 
     Example: **pointillist train berries**
 
-    Without a flag the recipe that measured best is taken; the number of images decides how long it learns.
+    Without options it uses the recipe that measured best; the number of images decides how long it trains.
     """
     from rich.console import Console
 

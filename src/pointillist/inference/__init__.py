@@ -1,1 +1,1 @@
-"""Using a trained network: prediction, evaluation, files written."""
+"""Use of a trained network: predict images, evaluate, write files."""

@@ -18,7 +18,7 @@ from pointillist.training.metrics import Scores, confusion_metric, scores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model on a split.
+    """Scores of a model on the images of a split.
 
     Args:
         scores: mIoU, IoU by class, pixel accuracy.

@@ -46,7 +46,7 @@ class Predictor:
 
     Raises:
         RunError: There is no trained model.
-        ConfigError: There is no such device.
+        ConfigError: The device is not available.
 
     Example:
         `labels = Predictor("runs/berries")(image)` for an H×W×3 uint8 RGB image.

@@ -44,7 +44,7 @@ def write_report(
         title=f"{protocol['method']['name']} on {run.root.resolve().name}",
         subtitle="A segmentation network trained with pointillist.",
         figures=figures,
-        lead="" if scored is not None else "There are no masks to compare with, so there are no scores: look below.",
+        lead="" if scored is not None else "There are no masks, so there are no scores: see the pictures below.",
         legend=legend(classes),
         snapshots=_snapshots(run),
         curves=_curves(rows),

@@ -1,4 +1,4 @@
-"""The page of `points check`: images with their points, suspicious ones marked, and what does not fit."""
+"""The page of `points check`: images with their points, the suspicious ones marked, and the rejected ones listed."""
 
 from __future__ import annotations
 
