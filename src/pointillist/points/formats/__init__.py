@@ -6,14 +6,13 @@ A new format is one new module here with a subclass of `PointFormat`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError, nearest
 from pointillist.points.formats.base import NOWHERE, FormatOptions, PointFormat, Surroundings
 from pointillist.points.table import PointTable
-from pointillist.registry import discover
+from pointillist.registry import Registry
 from pointillist.schema import parse
 
 __all__ = [
@@ -28,10 +27,12 @@ __all__ = [
 ]
 
 
-@cache
+FORMATS: Registry[PointFormat] = Registry("label format", __name__, PointFormat, "format", PointsError)  # type: ignore[type-abstract]
+
+
 def formats() -> dict[str, type[PointFormat]]:
     """All formats by name."""
-    return discover(__name__, PointFormat)  # type: ignore[type-abstract]
+    return FORMATS.all()
 
 
 def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointFormat:
