@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pointillist.classes import ClassSet
 from pointillist.errors import PointsError
-from pointillist.points.check import Checked, ImageNames, Reason, check_alone, check_points
+from pointillist.points.check import Checked, ImageNames, Reason, check_points, check_without_dataset
 from pointillist.points.table import Point, PointTable
 
 CLASSES = ClassSet.create(["soil", "berry", "leaf"])
@@ -97,7 +97,7 @@ def test_imported_and_rejected_are_all(points: list[Point], by: str) -> None:
 @given(st.lists(POINTS, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_without_a_data_set_too(points: list[Point]) -> None:
-    checked = check_alone(PointTable(points), SIZES.get)
+    checked = check_without_dataset(PointTable(points), SIZES.get)
     assert checked.total == len(points)
     assert not {Reason.UNKNOWN_IMAGE, Reason.UNKNOWN_CLASS} & set(checked.reasons())
 
@@ -117,10 +117,10 @@ def test_unknown_classes_are_listed_with_counts() -> None:
 
 
 def test_a_limit_tells_misplaced_points_of_images_that_are_not_at_hand() -> None:
-    checked = check(Point("c.png", 501, 1, "soil"), Point("c.png", 499, 1, "soil"), limit=(500, 500))
+    checked = check(Point("c.png", 501, 1, "soil"), Point("c.png", 499, 1, "soil"), max_size=(500, 500))
     assert checked.reasons() == {Reason.OUTSIDE: 1, Reason.UNKNOWN_IMAGE: 1}
     assert "at most 500" in checked.rejections[0].found
-    alone = check_alone(PointTable([Point("c.png", 501, 1, "soil")]), lambda _: None, limit=(500, 500))
+    alone = check_without_dataset(PointTable([Point("c.png", 501, 1, "soil")]), lambda _: None, max_size=(500, 500))
     assert alone.reasons() == {Reason.OUTSIDE: 1}
 
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pointillist.errors import PointsError
-from pointillist.points.formats import Surroundings, formats, get_format, recognise_format
+from pointillist.points.formats import ReadContext, formats, get_format, recognise_format
 from pointillist.points.formats.base import MAX_POINTS
 from pointillist.points.table import Point, PointTable
 
-ABOUT = Surroundings({0: "background", 1: "cat", 2: "dog"}, lambda _: (64, 64))
+ABOUT = ReadContext({0: "background", 1: "cat", 2: "dog"}, lambda _: (64, 64))
 OPTIONS: dict[str, dict[str, Any]] = {
     "id-text": {"order": "yx"},
     "point-png": {"unlabelled": 255},
@@ -35,7 +35,7 @@ JSON_FORMATS = [name for name, suffix in SUFFIXES.items() if suffix in (".json",
 def read(name: str, path: Path) -> PointTable | None:
     """What a file gives: points, or the one kind of error, naming a file."""
     try:
-        table = get_format(name, OPTIONS.get(name)).read(path, ABOUT, broken=True)
+        table = get_format(name, OPTIONS.get(name)).read(path, ABOUT, allow_non_finite=True)
     except PointsError as caught:
         error = caught
     else:
@@ -179,7 +179,7 @@ def test_what_is_not_finite_is_an_error_or_counted(name: str, number: str, tmp_p
         get_format(name).read(path, ABOUT)
     assert caught.value.where == str(path)
     assert caught.value.field
-    assert len(get_format(name).read(path, ABOUT, broken=True)) == 2
+    assert len(get_format(name).read(path, ABOUT, allow_non_finite=True)) == 2
 
 
 @pytest.mark.parametrize("name", JSON_FORMATS)
@@ -272,7 +272,7 @@ def test_not_finite_in_xml_and_text(tmp_path: Path) -> None:
         with pytest.raises(PointsError, match="no position") as caught:
             kind.read(tmp_path / f"a.{suffix}", ABOUT)
         assert caught.value.line == line
-        assert len(kind.read(tmp_path / f"a.{suffix}", ABOUT, broken=True)) == 1
+        assert len(kind.read(tmp_path / f"a.{suffix}", ABOUT, allow_non_finite=True)) == 1
 
 
 @pytest.mark.parametrize("name", sorted(formats()))

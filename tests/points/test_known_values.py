@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pointillist.errors import PointsError
-from pointillist.points.formats import Surroundings, get_format
+from pointillist.points.formats import ReadContext, get_format
 from pointillist.points.table import Point, PointTable
 from tests.points.tool_files import COCO, LABELME, write
 
@@ -103,7 +103,7 @@ def test_label_studio_rotation(
     tmp_path: Path, rotation: int, stored: tuple[int, int], expected: tuple[float, float]
 ) -> None:
     path = write(tmp_path / "a.json", label_studio(rotation, *stored))
-    (point,) = get_format("label-studio").read(path, Surroundings({}, lambda _: (100, 200)))
+    (point,) = get_format("label-studio").read(path, ReadContext({}, lambda _: (100, 200)))
     assert (point.x, point.y) == expected
 
 
@@ -114,7 +114,7 @@ def test_label_studio_turned_points_are_found_by_turning_the_picture(tmp_path: P
         content = label_studio(degrees, 100, 200)
         content[0]["annotations"][0]["result"][0]["value"] |= {"x": 25.5, "y": 10.25}
         path = write(tmp_path / "a.json", content)
-        (point,) = get_format("label-studio").read(path, Surroundings({}, lambda _: (100, 200)))
+        (point,) = get_format("label-studio").read(path, ReadContext({}, lambda _: (100, 200)))
         picture[:] = 0
         picture[int(point.y), int(point.x)] = 255
         view = np.array(Image.fromarray(picture).transpose(turn))
@@ -272,7 +272,7 @@ def test_whats_the_point_gives_ranks_by_order(tmp_path: Path) -> None:
         get_format("whats-the-point").write(PointTable([Point("b.jpg", 1, 1, "berry")]), tmp_path / "a.json")
 
 
-CLASSES = Surroundings({0: "road", 1: "sidewalk", 2: "building"}, lambda _: (1024, 2048))
+CLASSES = ReadContext({0: "road", 1: "sidewalk", 2: "building"}, lambda _: (1024, 2048))
 
 
 def test_id_text_class_y_x(tmp_path: Path) -> None:
@@ -374,14 +374,14 @@ def test_point_png_refuses(tmp_path: Path) -> None:
     with pytest.raises(PointsError, match="'RGB'"):
         get_format("point-png", {"unlabelled": 0}).read(colours)
     kind = get_format("point-png", {"unlabelled": 1})
-    about = Surroundings({1: "cat", 2: "dog"}, lambda _: (9, 9))
+    context = ReadContext({1: "cat", 2: "dog"}, lambda _: (9, 9))
     for points, words in (
         ([Point("a.png", 1, 1, "cat")], "cannot be drawn"),
         ([Point("a.png", 9.5, 1, "dog")], "lies outside"),
         ([Point("a.png", 1.1, 1, "dog"), Point("a.png", 1.9, 1, "dog")], "cover another"),
     ):
         with pytest.raises(PointsError, match=words):
-            kind.write(PointTable(points), tmp_path / "out", about)
+            kind.write(PointTable(points), tmp_path / "out", context)
     with pytest.raises(PointsError, match="size of image"):
         kind.write(PointTable([Point("a.png", 1, 1, "2")]), tmp_path / "out")
 

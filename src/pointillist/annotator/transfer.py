@@ -22,7 +22,7 @@ from pointillist.annotator.session import Session
 from pointillist.annotator.store import PointRow, Tables
 from pointillist.errors import PointsError
 from pointillist.points.check import Checked, ImageNames, check_points
-from pointillist.points.formats import Surroundings, choose_format, formats, get_format
+from pointillist.points.formats import ReadContext, choose_format, formats, get_format
 from pointillist.points.formats.files import has_controls
 from pointillist.points.table import Point, PointTable
 
@@ -131,7 +131,7 @@ class Transfer:
             return None if image is None else catalogue.size(image)
 
         present = [row.name for row in self._session.store.reading().classes()]
-        table = kind.read(file, Surroundings(dict(enumerate(present)), size_of_named), broken=True)
+        table = kind.read(file, ReadContext(dict(enumerate(present)), size_of_named), allow_non_finite=True)
         labels = dict.fromkeys(point.label for point in table)
         new = [label for label in labels if label not in present and class_name_problem(label) is None]
         known = Names((*present, *(new if add_classes else ())))
@@ -141,7 +141,7 @@ class Transfer:
             classes=known,
             images_by=kind.images_by,
             size_of=catalogue.size,
-            limit=kind.limit,
+            max_size=kind.max_size,
         )
         seq, imported, added = self._session.writer.submit(lambda tables: _add(tables, checked)).result()
         self._session.changed()
@@ -182,7 +182,7 @@ class Transfer:
             if image in names
         ]
         listed = list(dict.fromkeys(point.image for point in points))
-        about = Surroundings(
+        context = ReadContext(
             dict(enumerate(classes.values())),
             lambda name: session.catalogue.size(name) if name in names else None,
             lambda name: session.folder.image(name) if name in names else None,
@@ -193,7 +193,7 @@ class Transfer:
             target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
             if kind.one_per_image:
                 target.mkdir()
-            kind.write(PointTable(points, json.loads(tables.fact("columns") or "[]"), listed=listed), target, about)
+            kind.write(PointTable(points, json.loads(tables.fact("columns") or "[]"), listed=listed), target, context)
             if target.is_file():
                 return f"points-{kind.name}{suffix}", target.read_bytes()
             return f"points-{kind.name}.zip", _zipped(target)

@@ -39,7 +39,7 @@ def simulate(
     out: Annotated[Path, typer.Option(help="The points.csv to be written.", show_default=False)],
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one with a mask.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    protocol: Annotated[
+    placement: Annotated[
         str, typer.Option(help="component: in the inner part of each object; uniform: anywhere on it; centroid.")
     ] = "component",
     k: Annotated[int, typer.Option("--k", help="Clicks per object.")] = 1,
@@ -61,10 +61,10 @@ def simulate(
     from pointillist.data.simulated import simulate_dataset
     from pointillist.errors import ConfigError, SaveError, nearest
     from pointillist.points.formats.native import write_csv
-    from pointillist.points.simulate import PROTOCOLS
+    from pointillist.points.simulate import PLACEMENTS
 
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"{protocol!r} is no protocol.", field="--protocol", hint=nearest(protocol, PROTOCOLS))
+    if placement not in PLACEMENTS:
+        raise ConfigError(f"{placement!r} is no placement.", field="--placement", hint=nearest(placement, PLACEMENTS))
     if out.exists() and not overwrite:
         raise SaveError("is there already.", where=out, hint="Choose another --out, or replace it with --overwrite.")
     console = Console()
@@ -75,7 +75,7 @@ def simulate(
             dataset,
             split=split,
             seed=seed,
-            protocol=protocol,
+            placement=placement,
             per_object=k,
             min_area=min_area,
             jitter=jitter,

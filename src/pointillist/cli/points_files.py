@@ -117,7 +117,7 @@ def export_points(
 
     from pointillist.data.images import image_size
     from pointillist.data.layouts import load_dataset
-    from pointillist.points.formats import Surroundings, get_format
+    from pointillist.points.formats import ReadContext, get_format
     from pointillist.points.table import PointTable
 
     kind = get_format(format_name, format_options(order, None, None, unlabelled, settings))
@@ -126,12 +126,12 @@ def export_points(
     items = {item.name: item for item in dataset.split(split)}
     chosen = [point for name in items for point in dataset.points.of(name)]
     files = {name: item.image for name, item in items.items() if isinstance(item.image, Path)}
-    about = Surroundings(
+    context = ReadContext(
         index_table(classes) or dict(enumerate(dataset.classes.names)),
         lambda name: image_size(items[name].image) if name in items else None,
         files.get,
     )
-    kind.write(PointTable(chosen, dataset.points.columns, listed=items), out, about)
+    kind.write(PointTable(chosen, dataset.points.columns, listed=items), out, context)
     text = f"wrote {len(chosen):,} points on {len(items):,} images to {out}"
     Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)
 
@@ -172,8 +172,8 @@ def convert_points(
 
     from rich.console import Console
 
-    from pointillist.points.check import check_alone
-    from pointillist.points.formats import Surroundings, choose_format, formats, get_format, recognise_format
+    from pointillist.points.check import check_without_dataset
+    from pointillist.points.formats import ReadContext, choose_format, formats, get_format, recognise_format
     from pointillist.points.table import PointTable
 
     options = format_options(order, size, rank, unlabelled, settings)
@@ -190,9 +190,9 @@ def convert_points(
     names = pairs("--rename", rename)
     table_of_classes = index_table(classes) | {int(key): name for key, name in names.items() if key.isdecimal()}
     sizes, paths = _at_hand(images, size, reader)
-    about = Surroundings(table_of_classes, sizes, paths)
-    table = reader.read(file, about, broken=True)
-    checked = check_alone(table, about.size, limit=reader.limit)
+    context = ReadContext(table_of_classes, sizes, paths)
+    table = reader.read(file, context, allow_non_finite=True)
+    checked = check_without_dataset(table, context.size, max_size=reader.max_size)
 
     def image_name(name: str) -> str:
         found = None if paths is None or images is None else paths(name)
@@ -200,7 +200,7 @@ def convert_points(
 
     points = [replace(p, image=image_name(p.image), label=names.get(p.label, p.label)) for p in checked.points]
     listed = dict.fromkeys(image_name(name) for name in table.listed)
-    writer.write(PointTable(points, table.columns, listed=listed), out, about)
+    writer.write(PointTable(points, table.columns, listed=listed), out, context)
     show_checked(Console(), checked, report)
     text = f"wrote {len(points):,} points on {len(listed):,} images to {out}"
     Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)

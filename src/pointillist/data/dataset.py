@@ -15,7 +15,7 @@ from pointillist.data.masks import MaskReader
 from pointillist.data.regions import Region, Source
 from pointillist.errors import DatasetError, nearest
 from pointillist.points.check import Checked, ImageNames, check_points
-from pointillist.points.formats import Surroundings, choose_format
+from pointillist.points.formats import ReadContext, choose_format
 from pointillist.points.table import PointTable
 
 ALL = "all"
@@ -150,13 +150,13 @@ class Dataset:
 
         table_of_classes = dict(enumerate(self.classes.names)) if classes is None else classes
         checked = check_points(
-            kind.read(path, Surroundings(table_of_classes, size_of_named), broken=True),
+            kind.read(path, ReadContext(table_of_classes, size_of_named), allow_non_finite=True),
             names=names,
             classes=self.classes,
             images_by=kind.images_by,
             size_of=size_of,
             rename=rename,
-            limit=kind.limit,
+            max_size=kind.max_size,
         )
         if kind.strict if strict is None else strict:
             checked.raise_first(path)

@@ -79,7 +79,7 @@ _PRESETS = (
         "none",
         "One click per class and image, as in the label file passed on with TEL (Liang et al., CVPR 2022).",
         "Drawn evenly from the pixels of the class; TEL's own file can be named as label file instead.",
-        simulation={"protocol": "uniform", "min_area": 1},
+        simulation={"placement": "uniform", "min_area": 1},
         per_class=True,
     ),
     Preset(
@@ -89,7 +89,7 @@ _PRESETS = (
         "none",
         "One click per instance, for classes without instances one per connected area.",
         "Drawn from the inner part of the object, at least 50 pixels large.",
-        simulation={"protocol": "component", "min_area": 50},
+        simulation={"placement": "component", "min_area": 50},
     ),
     Preset(
         "citypersons-boxes",
@@ -115,7 +115,7 @@ _PRESETS = (
         "points",
         "Akiva and Dana, arXiv 2106.10309, train on Inria with points; how they are made is not in the abstract.",
         "One click per connected building and one per connected area of background, per window of 500×500 pixels.",
-        simulation={"protocol": "component", "min_area": 50},
+        simulation={"placement": "component", "min_area": 50},
     ),
 )
 

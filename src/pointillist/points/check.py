@@ -14,7 +14,7 @@ from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
 
-__all__ = ["Checked", "ImageNames", "Reason", "Rejection", "check_alone", "check_points"]
+__all__ = ["Checked", "ImageNames", "Reason", "Rejection", "check_points", "check_without_dataset"]
 
 
 class Reason(StrEnum):
@@ -141,7 +141,7 @@ def check_points(
     images_by: NamedBy = "path",
     size_of: Callable[[str], Size],
     rename: Mapping[str, str] | None = None,
-    limit: Size | None = None,
+    max_size: Size | None = None,
 ) -> Checked:
     """Sort points into those that fit a data set and those that do not.
 
@@ -155,7 +155,7 @@ def check_points(
         images_by: How the label file names images.
         size_of: (height, width) of an image of the data set, in pixels, EXIF-oriented; asked once per image.
         rename: The data set's class name by the label file's, where they differ.
-        limit: (height, width) that no image exceeds, also none that is not at hand.
+        max_size: (height, width) that no image exceeds, also none that is not at hand.
 
     Returns:
         Accepted points carry the data set's image and class names; rejected ones its image names as far as they are
@@ -174,8 +174,8 @@ def check_points(
             problem: Rejection | None
             if (
                 image is None
-                and limit is not None
-                and (beyond := _position_problem(point, limit, most="at most ")) is not None
+                and max_size is not None
+                and (beyond := _position_problem(point, max_size, most="at most ")) is not None
             ):
                 problem = beyond
             elif image is None:
@@ -192,20 +192,22 @@ def check_points(
     return _without_doubles(fitting, rejections, table)
 
 
-def check_alone(table: PointTable, size_of: Callable[[str], Size | None], *, limit: Size | None = None) -> Checked:
+def check_without_dataset(
+    table: PointTable, size_of: Callable[[str], Size | None], *, max_size: Size | None = None
+) -> Checked:
     """Sort points by what can be said without a data set: not finite, outside, conflicting, duplicate.
 
     Args:
         table: Points as a label file has them.
         size_of: (height, width) of an image by its name in the label file; None where it is not known.
-        limit: (height, width) that no image exceeds.
+        max_size: (height, width) that no image exceeds.
     """
     fitting: list[Point] = []
     rejections: list[Rejection] = []
     for image in table.images:
         size = size_of(image)
         for point in table.of(image):
-            problem = _position_problem(point, size or limit, "" if size else "at most ")
+            problem = _position_problem(point, size or max_size, "" if size else "at most ")
             if problem is None:
                 fitting.append(point)
             else:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-NOTHING: Mapping[str, str] = {}
+NO_EXTRA: Mapping[str, str] = {}
 """No further columns; one for all points. A read-only proxy could not be sent to loader processes."""
 
 _NO_COUNTS: Mapping[str, int] = {}
@@ -30,7 +30,7 @@ class Point:
     x: float
     y: float
     label: str
-    extra: Mapping[str, str] = field(default_factory=lambda: NOTHING, compare=False)
+    extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA, compare=False)
     line: int | None = field(default=None, compare=False)
     place: str | None = field(default=None, compare=False)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError, nearest
-from pointillist.points.formats.base import NOWHERE, FormatOptions, PointFormat, Surroundings
+from pointillist.points.formats.base import EMPTY_CONTEXT, FormatOptions, PointFormat, ReadContext
 from pointillist.points.table import PointTable
 from pointillist.registry import discover
 from pointillist.schema import parse
@@ -19,7 +19,7 @@ from pointillist.schema import parse
 __all__ = [
     "FormatOptions",
     "PointFormat",
-    "Surroundings",
+    "ReadContext",
     "choose_format",
     "formats",
     "get_format",
@@ -58,7 +58,7 @@ def recognise_format(path: Path) -> PointFormat:
     """
     if not path.exists():
         raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
-    for kind in sorted(formats().values(), key=lambda kind: (kind.last, kind.name)):
+    for kind in sorted(formats().values(), key=lambda kind: (-kind.priority, kind.name)):
         candidate = kind()
         if candidate.recognise(path):
             return candidate
@@ -81,7 +81,7 @@ def read_points(
     format_name: str | None = None,
     *,
     options: Mapping[str, Any] | None = None,
-    about: Surroundings = NOWHERE,
+    context: ReadContext = EMPTY_CONTEXT,
 ) -> tuple[PointTable, PointFormat]:
     """Read a label file, recognising its format unless it is named.
 
@@ -89,4 +89,4 @@ def read_points(
         PointsError: It cannot be read.
     """
     chosen = choose_format(path, format_name, options)
-    return chosen.read(path, about), chosen
+    return chosen.read(path, context), chosen

@@ -38,7 +38,7 @@ class FormatOptions(Strict):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ReadContext:
     """What a label file leaves to its data set.
 
     Args:
@@ -71,7 +71,7 @@ class Surroundings:
         return size
 
 
-NOWHERE = Surroundings()
+EMPTY_CONTEXT = ReadContext()
 """No data set at hand."""
 
 
@@ -89,9 +89,10 @@ class PointFormat(ABC):
         one_per_image: Whether it is a folder with one file per image; a single file will then do for one image.
         strict: Whether a point that does not fit the data set is an error. True for the data set's own file, which its
             owner can mend; False for files made elsewhere, whose misfits are counted and reported.
-        limit: (height, width) that no image of this format exceeds, so that some misplaced points are told even where
-            the images are not at hand.
-        last: Whether it is recognised by its suffix alone, so that all others are asked first.
+        max_size: (height, width) that no image of this format exceeds, so that some misplaced points are found even
+            where the images are not at hand.
+        priority: Formats of a higher one are asked first whether a file is theirs; below 0 for those that look at the
+            suffix alone.
         Options: What the user may or must say about a file.
 
     Args:
@@ -106,15 +107,15 @@ class PointFormat(ABC):
     classes_by: ClassVar[Literal["name", "index"]] = "name"
     one_per_image: ClassVar[bool] = False
     strict: ClassVar[bool] = False
-    limit: ClassVar[Size | None] = None
-    last: ClassVar[bool] = False
+    max_size: ClassVar[Size | None] = None
+    priority: ClassVar[int] = 0
     Options: ClassVar[type[FormatOptions]] = FormatOptions
 
     def __init__(self, options: FormatOptions | None = None) -> None:
         self.options = self.Options() if options is None else options
 
     @property
-    def shift(self) -> float:
+    def offset(self) -> float:
         """What is added to the file's coordinates to make them continuous and corner-based."""
         return 0.5 if (self.options.origin or self.origin) == "pixel" else 0.0
 
@@ -122,24 +123,24 @@ class PointFormat(ABC):
     def recognise(self, path: Path) -> bool:
         """Whether an existing path is of this format, judged by its suffix and first bytes."""
 
-    def read(self, path: Path, about: Surroundings = NOWHERE, *, broken: bool = False) -> PointTable:
+    def read(self, path: Path, context: ReadContext = EMPTY_CONTEXT, *, allow_non_finite: bool = False) -> PointTable:
         """Read all points, as continuous corner-based coordinates.
 
         Args:
             path: The label file, or the folder of a format that has one file per image.
-            about: What is known of its images and classes.
-            broken: Let points pass whose coordinates are NaN or infinite, to be counted and reported by a check.
+            context: What is known of its images and classes.
+            allow_non_finite: Let points pass whose coordinates are NaN or infinite, for a check to count and report.
 
         Raises:
             PointsError: With the line or key path of the first thing that cannot be read.
         """
-        table = self._read(path, about)
+        table = self._read(path, context)
         if len(table) > MAX_POINTS:
             raise PointsError(
                 f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
             )
         for point in table:
-            if not (broken or is_finite(point)):
+            if not (allow_non_finite or is_finite(point)):
                 raise PointsError(
                     f"({point.x}, {point.y}) is no position.",
                     where=path,
@@ -149,13 +150,13 @@ class PointFormat(ABC):
                 )
         return table
 
-    def write(self, table: PointTable, path: Path, about: Surroundings = NOWHERE) -> None:
+    def write(self, table: PointTable, path: Path, context: ReadContext = EMPTY_CONTEXT) -> None:
         """Write points, whole or not at all per file; `read` gives them back within the format's own precision.
 
         Args:
             table: Points by the image names of the data set.
             path: File to be written, or folder for one file per image.
-            about: Classes by index, sizes and paths of images, where the format needs them.
+            context: Classes by index, sizes and paths of images, where the format needs them.
 
         Raises:
             PointsError: A point that the format cannot hold.
@@ -168,13 +169,13 @@ class PointFormat(ABC):
                     where=path,
                     hint="Check the points first with 'pointillist points check'.",
                 )
-        self._write(table, path, about)
+        self._write(table, path, context)
 
     @abstractmethod
-    def _read(self, path: Path, about: Surroundings) -> PointTable: ...
+    def _read(self, path: Path, context: ReadContext) -> PointTable: ...
 
     @abstractmethod
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None: ...
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None: ...
 
 
 def is_finite(point: Point) -> bool:
@@ -182,16 +183,16 @@ def is_finite(point: Point) -> bool:
     return math.isfinite(point.x) and math.isfinite(point.y)
 
 
-def class_index(point: Point, about: Surroundings, path: Path) -> int:
+def class_index(point: Point, context: ReadContext, path: Path) -> int:
     """Index of a point's class, for a format that knows classes by index only.
 
     Raises:
         PointsError: The class is not in the table.
     """
-    for index, name in about.classes.items():
+    for index, name in context.classes.items():
         if name == point.label:
             return index
-    if not about.classes and point.label.isdecimal():
+    if not context.classes and point.label.isdecimal():
         return int(point.label)
     raise PointsError(
         f"the class '{point.label}' has no index.",
@@ -200,11 +201,11 @@ def class_index(point: Point, about: Surroundings, path: Path) -> int:
     )
 
 
-def class_name(index: int, about: Surroundings) -> str:
+def class_name(index: int, context: ReadContext) -> str:
     """Name of a class by its index; the index itself, as text, where the table has no such class."""
-    return about.classes.get(index, str(index))
+    return context.classes.get(index, str(index))
 
 
-def moved(point: Point, by: float) -> Point:
+def translated(point: Point, by: float) -> Point:
     """The point `by` pixels further right and down."""
     return replace(point, x=point.x + by, y=point.y + by) if by else point

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings
+from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, ReadContext
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.formats.point_png import draw, marks, read_labels, write_labels
 from pointillist.points.table import Point, PointTable
@@ -67,7 +67,7 @@ class Craid(PointFormat):
             names = [entry.name for entry in entries if not entry.name.startswith(".")]
         return bool(names) and all(re.fullmatch(r"count_\d+_.*\.png", name, re.IGNORECASE) for name in names)
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         berry, background = self._names
         points: list[Point] = []
         listed = []
@@ -89,7 +89,7 @@ class Craid(PointFormat):
                     )
         return PointTable(points, ["count"], listed=listed)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         berry, background = self._names
         split = self.options.layout == "split"
         parts = [(path / _MASKS, {berry: 1}), (path / _BACK_MASKS, {background: 1})]
@@ -106,7 +106,7 @@ class Craid(PointFormat):
             outputs = Outputs(folder, ".png")
             for image in table.listed:
                 clicks = [(point, values[point.label]) for point in table.of(image) if point.label in values]
-                labels = draw(image, clicks, about.need_size(image, path), 0, BLOCK, path)
+                labels = draw(image, clicks, context.need_size(image, path), 0, BLOCK, path)
                 write_labels(labels, outputs.file(image))
 
 

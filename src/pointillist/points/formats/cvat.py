@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from pointillist.errors import PointsError
 from pointillist.files import replacing
-from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
 from pointillist.points.table import Point, PointTable
 
@@ -40,7 +40,7 @@ class Cvat(PointFormat):
         """XML with `<annotations>` at its beginning."""
         return path.suffix.lower() in self.suffixes and "<annotations" in head(path)
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         if not path.is_file():
             raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
         if path.stat().st_size > MAX_BYTES:
@@ -61,19 +61,19 @@ class Cvat(PointFormat):
             raise PointsError(f"has an unusable encoding ({error}).", where=path, hint="Save it as UTF-8.") from error
         except OSError as error:
             raise PointsError(f"could not be read ({error}).", where=path, hint="Check its permissions.") from error
-        points = [moved(point, self.shift) for point in reader.points]
+        points = [translated(point, self.offset) for point in reader.points]
         return PointTable(points, listed=reader.listed, skipped=reader.skipped)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         root = ElementTree.Element("annotations")
         ElementTree.SubElement(root, "version").text = "1.1"
         for index, image in enumerate(table.listed):
             entry = ElementTree.SubElement(root, "image", id=str(index), name=image)
-            size = about.size(image)
+            size = context.size(image)
             if size is not None:
                 entry.attrib |= {"width": str(size[1]), "height": str(size[0])}
             for point in table.of(image):
-                position = f"{point.x - self.shift!r},{point.y - self.shift!r}"
+                position = f"{point.x - self.offset!r},{point.y - self.offset!r}"
                 ElementTree.SubElement(
                     entry, "points", label=point.label, source="manual", occluded="0", points=position, z_order="0"
                 )

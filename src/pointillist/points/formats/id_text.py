@@ -15,11 +15,11 @@ from pointillist.points.formats.base import (
     FormatOptions,
     Origin,
     PointFormat,
+    ReadContext,
     Size,
-    Surroundings,
     class_index,
     class_name,
-    moved,
+    translated,
 )
 from pointillist.points.formats.files import head, read_label_text
 from pointillist.points.table import Point, PointTable
@@ -80,15 +80,15 @@ class IdText(PointFormat):
         first = head(path).split("\n", 1)[0].rstrip("\r")
         return "," in first and _LINE.fullmatch(first) is not None
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         order, size = self._declared(path)
-        if size is None and about.size_of is None:
+        if size is None and context.size_of is None:
             raise PointsError(
                 "there are no images to check the order of coordinates against.",
                 where=path,
                 hint="Name the data set, or give the size of its images: --size HxW, for example 1024x2048.",
             )
-        known = Surroundings(about.classes, (lambda _image: size) if size is not None else about.size_of)
+        known = ReadContext(context.classes, (lambda _image: size) if size is not None else context.size_of)
         points: list[Point] = []
         listed: dict[str, int] = {}
         instances = False
@@ -107,7 +107,7 @@ class IdText(PointFormat):
             for group in groups:
                 point, instance = _point(group, image, order == "yx", known, path, number)
                 instances |= instance
-                points.append(moved(point, self.shift))
+                points.append(translated(point, self.offset))
         _refuse_swapped(points, order, known, path)
         return PointTable(points, ["instance"] if instances else [], listed=listed)
 
@@ -123,7 +123,7 @@ class IdText(PointFormat):
             )
         return order, size
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         order, _ = self._declared(path)
         lines: dict[str, str] = {}
         for image in table.listed:
@@ -136,16 +136,16 @@ class IdText(PointFormat):
                 )
             groups = []
             for point in table.of(image):
-                column, row = (int((value - self.shift + 0.5) // 1) for value in (point.x, point.y))
+                column, row = (int((value - self.offset + 0.5) // 1) for value in (point.x, point.y))
                 instance = point.extra.get("instance", "")
                 middle = [instance] if instance else ["0"] if "instance" in table.columns else []
                 position = (row, column) if order == "yx" else (column, row)
-                groups.append(",".join(map(str, (class_index(point, about, path), *middle, *position))))
+                groups.append(",".join(map(str, (class_index(point, context, path), *middle, *position))))
             lines[name] = " ".join([name, *groups])
         write_text(path, "".join(f"{line}\n" for line in lines.values()))
 
 
-def _point(group: str, image: str, y_first: bool, about: Surroundings, path: Path, line: int) -> tuple[Point, bool]:
+def _point(group: str, image: str, y_first: bool, context: ReadContext, path: Path, line: int) -> tuple[Point, bool]:
     parts = group.split(",")
     if len(parts) not in (3, 4):
         raise PointsError(
@@ -163,15 +163,15 @@ def _point(group: str, image: str, y_first: bool, about: Surroundings, path: Pat
         ) from None
     x, y = (second, first) if y_first else (first, second)
     extra = {"instance": parts[1]} if len(parts) == 4 else {}
-    return Point(image, x, y, class_name(index, about), extra, line), bool(extra)
+    return Point(image, x, y, class_name(index, context), extra, line), bool(extra)
 
 
-def _refuse_swapped(points: list[Point], order: str, about: Surroundings, path: Path) -> None:
+def _refuse_swapped(points: list[Point], order: str, context: ReadContext, path: Path) -> None:
     """Refuse points that lie outside as declared and inside with x and y swapped."""
     outside = swapped_outside = 0
     first = None
     for point in points:
-        size = about.size(point.image)
+        size = context.size(point.image)
         if size is None:
             continue
         height, width = size

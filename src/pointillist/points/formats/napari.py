@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
-from pointillist.points.formats.base import MAX_POINTS, FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import MAX_POINTS, FormatOptions, Origin, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files, read_label_text
 from pointillist.points.table import Point, PointTable
 
@@ -52,7 +52,7 @@ class Napari(PointFormat):
         file = first_file(path, self.suffixes)
         return file is not None and "axis-0" in head(file, 4096).split("\n", 1)[0]
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         listed: list[str] = []
         columns: dict[str, None] = {}
@@ -126,9 +126,9 @@ class Napari(PointFormat):
         if not label:
             raise PointsError("is empty.", where=file, line=line, field=column, hint="Give this point a class.")
         extra = {name: cells[name] for name in _extra(header, column)}
-        return moved(Point(image, x, y, label, extra, line, f"{file.name}, line {line}"), self.shift)
+        return translated(Point(image, x, y, label, extra, line, f"{file.name}, line {line}"), self.offset)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".csv")
         column = self.options.column or "class"
         columns = [name for name in table.columns if name not in ("index", *_AXES, *_CLASS_COLUMNS, column)]
@@ -137,7 +137,7 @@ class Napari(PointFormat):
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(["index", *_AXES, column, *columns])
             for index, point in enumerate(table.of(image)):
-                position = [repr(point.y - self.shift), repr(point.x - self.shift)]
+                position = [repr(point.y - self.offset), repr(point.x - self.offset)]
                 writer.writerow([index, *position, point.label, *(point.extra.get(name, "") for name in columns)])
             write_text(outputs.file(image), text.getvalue())
 

@@ -1,6 +1,6 @@
 """Point PNGs: one image file per photograph, whose pixel values are class indices.
 
-Pillow is used here to read label files; photographs are never opened in this room.
+Pillow is used here to read label files; photographs are never opened in this package.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pointillist.points.formats.base import (
     FormatOptions,
     Origin,
     PointFormat,
-    Surroundings,
+    ReadContext,
     class_index,
     class_name,
-    moved,
+    translated,
 )
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.table import Point, PointTable
@@ -83,23 +83,23 @@ class PointPng(PointFormat):
             )
         return unlabelled, self.options.block
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         unlabelled, block = self._declared(path)
         points: list[Point] = []
         listed = []
         for file, image in label_files(path, self.suffixes):
             listed.append(image)
             for x, y, value in marks(read_labels(file), unlabelled, block, file):
-                point = Point(image, x, y, class_name(value, about), place=f"{file.name}, ({int(x)}, {int(y)})")
-                points.append(moved(point, self.shift - 0.5))
+                point = Point(image, x, y, class_name(value, context), place=f"{file.name}, ({int(x)}, {int(y)})")
+                points.append(translated(point, self.offset - 0.5))
         return PointTable(points, listed=listed)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         unlabelled, block = self._declared(path)
         outputs = Outputs(path, ".png")
         for image in table.listed:
-            clicks = [(moved(p, 0.5 - self.shift), class_index(p, about, path)) for p in table.of(image)]
-            labels = draw(image, clicks, about.need_size(image, path), unlabelled, block, path)
+            clicks = [(translated(p, 0.5 - self.offset), class_index(p, context, path)) for p in table.of(image)]
+            labels = draw(image, clicks, context.need_size(image, path), unlabelled, block, path)
             write_labels(labels, outputs.file(image))
 
 
