@@ -19,7 +19,7 @@ SIZES = {"a.png": (10, 20), "sub/b.png": (30, 30)}
 
 def check(*points: Point, **settings: object) -> Checked:
     names = ImageNames(SIZES)
-    return check_points(PointTable(points), names=names, classes=CLASSES, size_of=SIZES.__getitem__, **settings)  # type: ignore[arg-type]
+    return check_points(PointTable(points), names=names, classes=CLASSES.names, size_of=SIZES.__getitem__, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_sizes_are_asked_once_per_image() -> None:
         return SIZES[name]
 
     points = [Point(name, i, 1, "soil") for i in range(3) for name in ("a.png", "b.png", "sub/b.png", "nothing.png")]
-    check_points(PointTable(points), names=ImageNames(SIZES), classes=CLASSES, images_by="tail", size_of=size_of)
+    check_points(PointTable(points), names=ImageNames(SIZES), classes=CLASSES.names, images_by="tail", size_of=size_of)
     assert sorted(asked) == ["a.png", "sub/b.png"]
 
 

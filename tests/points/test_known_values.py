@@ -300,7 +300,7 @@ def test_id_text_class_instance_x_y(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        ("a 0,1,2\n", {}, "whether y or x comes first"),
+        ("a 0,1,2\n", {}, "Whether y or x comes first"),
         ("a 0,796,1351\n", {"order": "xy"}, "with yx it would be 0"),
         ("a 0,1\n", {"order": "yx"}, "in place of"),
         ("a 0,1,2,3,4\n", {"order": "yx"}, "in place of"),
@@ -317,7 +317,7 @@ def test_id_text_refuses(tmp_path: Path, content: str, options: dict[str, str], 
 
 def test_id_text_needs_images_or_a_size(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "a 0,796,1351\n")
-    with pytest.raises(PointsError, match="--size HxW"):
+    with pytest.raises(PointsError, match="--set size="):
         get_format("id-text", {"order": "yx"}).read(path)
     assert len(get_format("id-text", {"order": "yx", "size": "1024x2048"}).read(path)) == 1
 
@@ -366,9 +366,9 @@ def test_point_png_squares_that_cover_one_another(tmp_path: Path) -> None:
 
 def test_point_png_refuses(tmp_path: Path) -> None:
     mask = png(tmp_path / "mask.png", np.ones((30, 30), np.uint8))
-    with pytest.raises(PointsError, match="--unlabelled 0, or 255"):
+    with pytest.raises(PointsError, match="--set unlabelled="):
         get_format("point-png").read(mask)
-    with pytest.raises(PointsError, match=r"900 of 900 pixels are labelled.*--unlabelled 1"):
+    with pytest.raises(PointsError, match=r"900 of 900 pixels are labelled.*--set unlabelled=1"):
         get_format("point-png", {"unlabelled": 0}).read(mask)
     colours = png(tmp_path / "colours.png", np.zeros((3, 3, 3), np.uint8))
     with pytest.raises(PointsError, match="'RGB'"):

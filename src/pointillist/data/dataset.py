@@ -14,8 +14,9 @@ from pointillist.data.listing import find_images as find_images  # where callers
 from pointillist.data.masks import MaskReader
 from pointillist.data.regions import Region, Source
 from pointillist.errors import DatasetError, nearest
-from pointillist.points.check import Checked, ImageNames, check_points
-from pointillist.points.formats import ReadContext, choose_format
+from pointillist.points.check import Checked
+from pointillist.points.formats import choose_format
+from pointillist.points.matching import read_matched
 from pointillist.points.table import PointTable
 
 ALL = "all"
@@ -136,27 +137,14 @@ class Dataset:
         """
         kind = choose_format(path, format_name, options)
         by_name = {item.name: item for item in self.items}
-        names = ImageNames(by_name)
-        sizes: dict[str, tuple[int, int]] = {}
-
-        def size_of(name: str) -> tuple[int, int]:
-            if name not in sizes:
-                sizes[name] = image_size(by_name[name].image)
-            return sizes[name]
-
-        def size_of_named(name: str) -> tuple[int, int] | None:
-            image = names.find(name, kind.images_by)
-            return None if image is None else size_of(image)
-
-        table_of_classes = dict(enumerate(self.classes.names)) if classes is None else classes
-        checked = check_points(
-            kind.read(path, ReadContext(table_of_classes, size_of_named), allow_non_finite=True),
-            names=names,
-            classes=self.classes,
-            images_by=kind.images_by,
-            size_of=size_of,
+        checked = read_matched(
+            path,
+            kind,
+            images=by_name,
+            size_of=lambda name: image_size(by_name[name].image),
+            classes=self.classes.names,
+            class_by_index=classes,
             rename=rename,
-            max_size=kind.max_size,
         )
         if kind.strict if strict is None else strict:
             checked.raise_first(path)

@@ -1,13 +1,13 @@
-"""Matching points with the images and classes of a data set: each is accepted or rejected, none vanishes."""
+"""Sorting points into those that fit and those that do not: each is accepted or rejected, none vanishes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pointillist.errors import PointsError, nearest
 from pointillist.points.formats.base import Size, is_finite
@@ -26,16 +26,6 @@ class Reason(StrEnum):
     OUTSIDE = "outside image"
     CONFLICTING = "conflicting"
     DUPLICATE = "duplicate"
-
-
-class ClassNames(Protocol):
-    """Whatever knows the class names: a `ClassSet`, or the names of a data set that has none yet."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-
-    def __contains__(self, name: object) -> bool: ...
 
 
 _FIELDS = {
@@ -106,6 +96,19 @@ class Checked:
                 hint=rejection.hint,
             )
 
+    def raise_if_none_fits(self, where: Path) -> None:
+        """Make it an error when there are points and not one of them fits.
+
+        Raises:
+            PointsError: None fits.
+        """
+        if self.rejections and not len(self.points):
+            raise PointsError(
+                f"none of the {self.total:,} points fits the data set, so nothing was written.",
+                where=where,
+                hint=self.rejections[0].hint,
+            )
+
     def report(self) -> dict[str, Any]:
         """Everything, as JSON would have it: totals, counts by reason, and each rejected point with its place."""
         return {
@@ -137,7 +140,7 @@ def check_points(
     table: PointTable,
     *,
     names: ImageNames,
-    classes: ClassNames,
+    classes: Sequence[str],
     images_by: NamedBy = "path",
     size_of: Callable[[str], Size],
     rename: Mapping[str, str] | None = None,
@@ -151,7 +154,7 @@ def check_points(
     Args:
         table: Points as a label file has them.
         names: The images of the data set.
-        classes: Its classes.
+        classes: Names of its classes.
         images_by: How the label file names images.
         size_of: (height, width) of an image of the data set, in pixels, EXIF-oriented; asked once per image.
         rename: The data set's class name by the label file's, where they differ.
@@ -182,7 +185,7 @@ def check_points(
                 problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.hint(named))
             elif label not in classes:
                 found = f"'{label}' is not a class of this data set."
-                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes.names))
+                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes))
             else:
                 problem = _position_problem(point, sizes[image])
             if problem is None and image is not None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError, nearest
-from pointillist.points.formats.base import EMPTY_CONTEXT, FormatOptions, PointFormat, ReadContext
+from pointillist.points.formats.base import EMPTY_CONTEXT, PointFormat, ReadContext
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import PointTable
 from pointillist.registry import discover
 from pointillist.schema import parse

@@ -7,34 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pointillist.errors import PointsError
+from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
 from pointillist.points.table import Point, PointTable
-from pointillist.schema import Strict
-
-Origin = Literal["corner", "pixel"]
-"""What the numbers of a label file mean.
-
-`corner`: continuous, measured from the top-left corner of the image, as this program has them. `pixel`: indices of
-pixels, whose centres are half a pixel further, so 0.5 is added on reading and subtracted on writing.
-"""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
 MAX_POINTS = 5_000_000
 """More clicks than any person made; a file that claims more is damaged, and would fill the memory."""
-
-
-class FormatOptions(Strict):
-    """What a user says about a label file that the file itself does not.
-
-    Args:
-        origin: Convention of its coordinates, where the tool that wrote it departs from the format's declared one.
-    """
-
-    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +49,7 @@ class ReadContext:
             raise PointsError(
                 f"the size of image '{image}' is not known, but this format needs it.",
                 where=where,
-                hint="Name the data set or the folder of its images, or give --size HxW.",
+                hint="Name the data set or the folder of its images, or set size=HxW (--set on the command line).",
             )
         return size
 
@@ -93,7 +76,8 @@ class PointFormat(ABC):
             where the images are not at hand.
         priority: Formats of a higher one are asked first whether a file is theirs; below 0 for those that look at the
             suffix alone.
-        Options: What the user may or must say about a file.
+        Options: What the user may say about a file.
+        required: Names of the options that the user must give.
 
     Args:
         options: An instance of `Options`; the defaults when None.
@@ -110,9 +94,42 @@ class PointFormat(ABC):
     max_size: ClassVar[Size | None] = None
     priority: ClassVar[int] = 0
     Options: ClassVar[type[FormatOptions]] = FormatOptions
+    required: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: FormatOptions | None = None) -> None:
         self.options = self.Options() if options is None else options
+
+    @classmethod
+    def option_infos(cls) -> list[OptionInfo]:
+        """The options of this format, for listings."""
+        return describe_options(cls.Options, cls.required)
+
+    @classmethod
+    def own_options(cls) -> list[str]:
+        """Names of the options that this format has and others need not have."""
+        return [name for name in cls.Options.model_fields if name not in FormatOptions.model_fields]
+
+    def demand(self, name: str, path: Path) -> Any:
+        """The value of a required option.
+
+        Raises:
+            PointsError: The user did not give it.
+        """
+        value = getattr(self.options, name)
+        if value is None:
+            info = next(info for info in self.option_infos() if info.name == name)
+            raise PointsError(
+                f"'{name}' is not given, and nothing in the file tells it.",
+                where=path,
+                field=name,
+                hint=f"{info.description} Write --set {name}={info.values}.",
+            )
+        return value
+
+    def with_declared_size(self, context: ReadContext) -> ReadContext:
+        """The context, in which images of unknown size have the one that the user declared."""
+        size = self.options.size
+        return context if size is None else replace(context, size_of=lambda image: context.size(image) or size)
 
     @property
     def offset(self) -> float:
@@ -134,7 +151,7 @@ class PointFormat(ABC):
         Raises:
             PointsError: With the line or key path of the first thing that cannot be read.
         """
-        table = self._read(path, context)
+        table = self._read(path, self.with_declared_size(context))
         if len(table) > MAX_POINTS:
             raise PointsError(
                 f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
@@ -169,7 +186,7 @@ class PointFormat(ABC):
                     where=path,
                     hint="Check the points first with 'pointillist points check'.",
                 )
-        self._write(table, path, context)
+        self._write(table, path, self.with_declared_size(context))
 
     @abstractmethod
     def _read(self, path: Path, context: ReadContext) -> PointTable: ...

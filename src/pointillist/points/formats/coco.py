@@ -7,21 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.names import ImageNames
 from pointillist.points.table import Point, PointTable
 
 
 class CocoOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        label: What names the class of a point: the `category` of its annotation, or the `keypoint`'s own name.
-    """
+    """What the user says about the file."""
 
     label: Literal["category", "keypoint"] = "category"
+    """What names the class of a point: the category of its annotation, or the key point's own name."""
 
 
 class Coco(PointFormat):

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, ReadContext
+from pointillist.points.formats.base import PointFormat, ReadContext
 from pointillist.points.formats.files import Outputs, label_files
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.formats.point_png import draw, marks, read_labels, write_labels
 from pointillist.points.table import Point, PointTable
 
@@ -21,17 +22,14 @@ _MASKS, _BACK_MASKS = "masks", "back_masks"
 
 
 class CraidOptions(FormatOptions):
-    """What the user says about the files.
-
-    Args:
-        berry: Class of the berries' points.
-        background: Class of the background points.
-        layout: For writing: `single` puts both into one PNG; `split` into `masks/` and `back_masks/`, as in 2020.
-    """
+    """What the user says about the files."""
 
     berry: str = "berry"
+    """Class of the berries' points."""
     background: str = "background"
+    """Class of the background points."""
     layout: Literal["single", "split"] = "single"
+    """For writing: both in one PNG, or split into masks/ and back_masks/, as in 2020."""
 
 
 class Craid(PointFormat):

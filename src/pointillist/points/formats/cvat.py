@@ -12,8 +12,9 @@ from xml.parsers import expat
 
 from pointillist.errors import PointsError
 from pointillist.files import replacing
-from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
+from pointillist.points.formats.options import Origin
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50

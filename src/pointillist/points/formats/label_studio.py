@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, ReadContext, Size, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.table import Point, PointTable
 
 
 class LabelStudioOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        image: Which entry of a task's `data` names the image.
-    """
+    """What the user says about the file."""
 
     image: str = "image"
+    """Which entry of a task's `data` names the image."""
 
 
 class LabelStudio(PointFormat):

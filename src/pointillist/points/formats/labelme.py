@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
-from pointillist.points.formats.base import Origin, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import Origin
 from pointillist.points.table import Point, PointTable
 
 

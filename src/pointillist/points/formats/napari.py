@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
-from pointillist.points.formats.base import MAX_POINTS, FormatOptions, Origin, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files, read_label_text
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.table import Point, PointTable
 
 _AXES = ("axis-0", "axis-1")
@@ -18,15 +19,12 @@ _CLASS_COLUMNS = ("class", "label", "name", "category")
 
 
 class NapariOptions(FormatOptions):
-    """What the user says about the files.
-
-    Args:
-        column: Property column that names the class; `class`, `label`, `name` or `category` when not given.
-        label: Class of every point, for layers without such a column.
-    """
+    """What the user says about the files."""
 
     column: str | None = None
+    """Column that names the class; class, label, name or category when not given."""
     label: str | None = None
+    """Class of every point, for layers without such a column."""
 
 
 class Napari(PointFormat):

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
-from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import read_label_text
+from pointillist.points.formats.options import Origin
 from pointillist.points.table import NO_EXTRA, Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")

@@ -7,23 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.table import Point, PointTable
 
 _USUAL = ("class", "label", "name", "type", "category")
 
 
 class ViaOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        attribute: Region attribute that names the class; when not given, `class`, `label`, `name`, `type` or
-            `category`, or the only one there is.
-    """
+    """What the user says about the file."""
 
     attribute: str | None = None
+    """Region attribute that names the class; when not given: class, label, name, type, category, or the only one."""
 
 
 class Via(PointFormat):

@@ -10,22 +10,20 @@ from pydantic import Field
 
 from pointillist.classes import VOC_CLASSES
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, ReadContext, Size, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.table import Point, PointTable
 
 _INDEX = {name: index for index, name in enumerate(VOC_CLASSES) if index}
 
 
 class WhatsThePointOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        rank: Take the clicks of this rank only; 1 is the one-point protocol, the first click of a class in an image.
-    """
+    """What the user says about the file."""
 
     rank: int | None = Field(default=None, ge=1)
+    """Take only the clicks of this rank; 1 is the first click of a class in an image (one point per class)."""
 
 
 class WhatsThePoint(PointFormat):
