@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError, nearest
+from pointillist.files import write_text
 from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
@@ -95,6 +97,14 @@ class Checked:
                 field=_FIELDS[rejection.reason],
                 hint=rejection.hint,
             )
+
+    def write_report(self, path: Path) -> None:
+        """Write `report` as a JSON file.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        write_text(path, json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n")
 
     def raise_if_none_fits(self, where: Path) -> None:
         """Make it an error when there are points and not one of them fits.
