@@ -159,14 +159,11 @@ def check(
 
     Example: **pointillist data check berries --json berries.json**
     """
-    import json
-
     from rich.console import Console
 
     from pointillist.cli.display import counting
     from pointillist.data.check import check as look
     from pointillist.data.layouts import load_dataset
-    from pointillist.files import write_text
 
     console = Console()
     dataset = load_dataset(data, layout=layout, points=points)
@@ -174,7 +171,7 @@ def check(
         report = look(dataset, on_image=done)
     _print_report(console, dataset, report)
     if report_file is not None:
-        write_text(report_file, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        report.write(report_file)
         console.print(f"[green]wrote[/] {report_file}", highlight=False, soft_wrap=True)
     if report.errors:
         raise typer.Exit(1)
@@ -211,8 +208,6 @@ def _print_catalogue(console: Console) -> None:
 
 
 def _print_report(console: Console, dataset: Dataset, report: Report) -> None:
-    from collections import Counter
-
     from rich.markup import escape
     from rich.table import Table
 
@@ -240,9 +235,7 @@ def _print_report(console: Console, dataset: Dataset, report: Report) -> None:
     findings = Table(title="Findings", title_justify="left")
     for column in ("severity", "kind", "times", "for example"):
         findings.add_column(column, justify="right" if column == "times" else "left")
-    kinds = Counter((finding.severity, finding.kind) for finding in report.findings)
-    for (severity, kind), count in sorted(kinds.items()):
-        first = next(finding for finding in report.findings if (finding.severity, finding.kind) == (severity, kind))
-        color = "red" if severity == "error" else "yellow"
-        findings.add_row(f"[{color}]{severity}[/]", kind, f"{count:,}", escape(f"{first.where}: {first.detail}"))
+    for first, count in report.by_kind():
+        severity = f"[{'red' if first.severity == 'error' else 'yellow'}]{first.severity}[/]"
+        findings.add_row(severity, first.kind, f"{count:,}", escape(f"{first.where}: {first.detail}"))
     console.print(findings)

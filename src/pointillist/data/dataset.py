@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pointillist.classes import ClassSet
+from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
-from pointillist.data.listing import find_images as find_images  # where callers have long found it
 from pointillist.data.masks import MaskReader
 from pointillist.data.regions import Region, Source
 from pointillist.errors import DatasetError, nearest
@@ -150,6 +149,6 @@ class Dataset:
             checked.raise_first(path)
         return replace(self, points_file=path, points=checked.points, rejected=checked)
 
-    def with_policy(self, policy: Literal["points", "border", "none"]) -> Dataset:
+    def with_policy(self, policy: BackgroundPolicy) -> Dataset:
         """The same data set under another background policy."""
         return replace(self, classes=self.classes.with_policy(policy))

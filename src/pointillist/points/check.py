@@ -240,15 +240,15 @@ def _position_problem(point: Point, size: Size | None, most: str = "") -> Reject
 
 
 def _without_doubles(fitting: list[Point], rejections: list[Rejection], table: PointTable) -> Checked:
-    pixels: dict[tuple[str, int, int], list[str]] = {}
+    labels: dict[tuple[str, tuple[int, int]], set[str]] = {}
     for point in fitting:
-        pixels.setdefault(_pixel(point), []).append(point.label)
+        labels.setdefault((point.image, point.pixel), set()).add(point.label)
     accepted: list[Point] = []
-    seen: set[tuple[str, int, int]] = set()
+    seen: set[tuple[str, tuple[int, int]]] = set()
     for point in fitting:
-        pixel = _pixel(point)
-        here = sorted(set(pixels[pixel]))
-        place = f"column {pixel[1]}, row {pixel[2]} of '{point.image}'"
+        pixel = point.image, point.pixel
+        here = sorted(labels[pixel])
+        place = f"column {point.pixel[1]}, row {point.pixel[0]} of '{point.image}'"
         if len(here) > 1:
             found = f"{' and '.join(here)} were both clicked at {place}."
             rejections.append(Rejection(point, Reason.CONFLICTING, found, "Keep the one that is right."))
@@ -261,7 +261,3 @@ def _without_doubles(fitting: list[Point], rejections: list[Rejection], table: P
             seen.add(pixel)
             accepted.append(point)
     return Checked(PointTable(accepted, table.columns), tuple(rejections), table.skipped)
-
-
-def _pixel(point: Point) -> tuple[str, int, int]:
-    return point.image, int(point.x // 1), int(point.y // 1)

@@ -47,7 +47,7 @@ def on_edge(points: Sequence[Point], image: NDArray[np.uint8]) -> list[int]:
     grey = image.astype(np.float32).mean(axis=2) / 255
     strength = ndimage.gaussian_gradient_magnitude(grey, sigma=1.0)
     threshold = max(_STRONG, float(np.quantile(strength, _SHARE)))
-    return [i for i, point in enumerate(points) if strength[int(point.y), int(point.x)] >= threshold]
+    return [i for i, point in enumerate(points) if strength[point.pixel] >= threshold]
 
 
 def rare_classes(counts: Counter[str], names: Sequence[str], threshold: int = RARE) -> dict[str, int]:

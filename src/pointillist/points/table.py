@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ class Point:
     extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA, compare=False)
     line: int | None = field(default=None, compare=False)
     place: str | None = field(default=None, compare=False)
+
+    @property
+    def pixel(self) -> tuple[int, int]:
+        """(row, column) of the pixel it lies in."""
+        return math.floor(self.y), math.floor(self.x)
 
 
 class PointTable:
