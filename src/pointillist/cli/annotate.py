@@ -9,11 +9,6 @@ from typing import Annotated, Optional
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="annotate")(annotate)
-
-
 def annotate(
     data: Annotated[Path, typer.Argument(help="Folder of images, or of a data set.", show_default=False)],
     port: Annotated[

@@ -86,7 +86,7 @@ def convert(
     layout: Layout = None,
     preset: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Clicks of a paper's protocol; 'data presets' lists them.", show_default=False),
+        typer.Option(help="Clicks as a paper has them; 'data presets' lists them.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the clicks a preset draws.")] = 0,
 ) -> None:
@@ -126,7 +126,7 @@ def convert(
 
 @app.command()
 def presets() -> None:
-    """List the papers' point protocols: where the clicks come from, and what stands for background.
+    """List whose clicks can be had: where they come from, and what stands for background.
 
     Example: **pointillist data presets**
     """

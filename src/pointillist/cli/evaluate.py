@@ -11,11 +11,6 @@ import typer
 from pointillist.cli.options import Data, Device, Layout, Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="evaluate")(evaluate)
-
-
 def evaluate(
     run: Run,
     data: Data,

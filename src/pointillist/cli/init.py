@@ -9,11 +9,6 @@ import typer
 from pointillist.cli.options import Data
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="init")(init)
-
-
 def init(
     data: Data,
     classes: Annotated[str, typer.Option(help="Class names, separated by commas; the first is the background.")],

@@ -23,7 +23,9 @@ from pointillist.cli.points_options import (
 )
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
-points_files.register(app)
+app.command("import", cls=OlderFlags)(points_files.import_points)
+app.command("export", cls=OlderFlags)(points_files.export_points)
+app.command("convert", cls=OlderFlags)(points_files.convert_points)
 
 
 @app.callback()

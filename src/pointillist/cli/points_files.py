@@ -11,7 +11,6 @@ from pointillist.cli.options import Data, Layout, Points
 from pointillist.cli.points_options import (
     ClassTable,
     Format,
-    OlderFlags,
     Overwrite,
     Rename,
     Report,
@@ -21,13 +20,6 @@ from pointillist.cli.points_options import (
     say,
     show_checked,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to those of `pointillist points`."""
-    app.command(name="import", cls=OlderFlags)(import_points)
-    app.command(name="export", cls=OlderFlags)(export_points)
-    app.command(name="convert", cls=OlderFlags)(convert_points)
 
 
 def import_points(

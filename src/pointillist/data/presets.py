@@ -1,4 +1,4 @@
-"""The papers' point protocols by name: where the clicks come from, how many, and what stands for background.
+"""The clicks of papers, by name: where they come from, how many there are, and what stands for background.
 
 Published numbers on the "same" data set are often not comparable, because these differ. A preset fixes them, and its
 `name` goes into the protocol of a result. Each says what its source states and what is this project's reading of it.
@@ -22,7 +22,7 @@ from pointillist.points.table import Point, PointTable
 
 @dataclass(frozen=True)
 class Preset:
-    """One protocol.
+    """How one paper gets its clicks.
 
     Args:
         name: What the user types.
@@ -142,10 +142,10 @@ def apply(
     seed: int = 0,
     on_image: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """The same data set with the clicks and the background policy of a protocol.
+    """The same data set with the clicks and the background policy of a preset.
 
     Args:
-        preset: The protocol.
+        preset: The preset.
         dataset: The data set, in the layout of the preset, with the clicks of its label file where it needs one.
         split: Where clicks are simulated; the training split when not given.
         seed: Seed of the simulation.
