@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pointillist.errors import PointsError
+from pointillist.points.formats.files import has_controls
 from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
 from pointillist.points.table import Point, PointTable
 
@@ -66,6 +67,7 @@ class PointFormat(ABC):
         title: One line for listings.
         suffixes: File name endings it may have, lower case.
         origin: Declared convention of its coordinates.
+        tolerance: Largest error in pixels of a coordinate that was written and read back; 0 is exact to the last bit.
         images_by: Whether the file names images by their `path` below the image folder, by the end of a path (`tail`,
             for tools that keep paths of their own), or without extension (`stem`).
         classes_by: Whether it names classes, or knows them by index only.
@@ -74,6 +76,7 @@ class PointFormat(ABC):
             owner can mend; False for files made elsewhere, whose misfits are counted and reported.
         max_size: (height, width) that no image of this format exceeds, so that some misplaced points are found even
             where the images are not at hand.
+        only_classes: The only classes it can hold, unless its options rename them; empty for a format that holds any.
         priority: Formats of a higher one are asked first whether a file is theirs; below 0 for those that look at the
             suffix alone.
         Options: What the user may say about a file.
@@ -87,11 +90,13 @@ class PointFormat(ABC):
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     origin: ClassVar[Origin]
+    tolerance: ClassVar[float] = 0.0
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "path"
     classes_by: ClassVar[Literal["name", "index"]] = "name"
     one_per_image: ClassVar[bool] = False
     strict: ClassVar[bool] = False
     max_size: ClassVar[Size | None] = None
+    only_classes: ClassVar[tuple[str, ...]] = ()
     priority: ClassVar[int] = 0
     Options: ClassVar[type[FormatOptions]] = FormatOptions
     required: ClassVar[tuple[str, ...]] = ()
@@ -185,6 +190,12 @@ class PointFormat(ABC):
                     f"({point.x}, {point.y}) in image '{point.image}' is no position.",
                     where=path,
                     hint="Check the points first with 'pointillist points check'.",
+                )
+            if point.label != point.label.strip() or not point.label or has_controls(point.label):
+                raise PointsError(
+                    f"{point.label!r} is no usable class name.",
+                    where=path,
+                    hint="Use printable characters, without blanks at the ends.",
                 )
         self._write(table, path, self.with_declared_size(context))
 

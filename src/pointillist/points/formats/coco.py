@@ -38,6 +38,7 @@ class Coco(PointFormat):
     title: ClassVar[str] = "COCO keypoints JSON"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 1e-9
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
     Options: ClassVar[type[FormatOptions]] = CocoOptions
     options: CocoOptions

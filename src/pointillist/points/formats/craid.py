@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import PointFormat, ReadContext
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.formats.point_png import draw, marks, read_labels, write_labels
@@ -46,8 +46,10 @@ class Craid(PointFormat):
     title: ClassVar[str] = "CRAID point PNGs: 4×4 squares of berries and background"
     suffixes: ClassVar[tuple[str, ...]] = (".png",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 0.5
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
     one_per_image: ClassVar[bool] = True
+    only_classes: ClassVar[tuple[str, ...]] = ("berry", "background")
     Options: ClassVar[type[FormatOptions]] = CraidOptions
     options: CraidOptions
 
@@ -85,7 +87,8 @@ class Craid(PointFormat):
                     raise PointsError(
                         f"there is no '{_MASKS}/{image}.png' beside it.", where=file, hint="Fetch the missing file."
                     )
-        return PointTable(points, ["count"], listed=listed)
+        # The middle of a square is known; an offset other than the declared one is the user's.
+        return PointTable([translated(p, self.offset - 0.5) for p in points], ["count"], listed=listed)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         berry, background = self._names
@@ -103,7 +106,8 @@ class Craid(PointFormat):
         for folder, values in parts:
             outputs = Outputs(folder, ".png")
             for image in table.listed:
-                clicks = [(point, values[point.label]) for point in table.of(image) if point.label in values]
+                here = [translated(p, 0.5 - self.offset) for p in table.of(image) if p.label in values]
+                clicks = [(point, values[point.label]) for point in here]
                 labels = draw(image, clicks, context.need_size(image, path), 0, BLOCK, path)
                 write_labels(labels, outputs.file(image))
 

@@ -42,6 +42,7 @@ class IdText(PointFormat):
     title: ClassVar[str] = "text lines 'id class,y,x …' or 'id class,instance,x,y …'"
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 0.5
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
     classes_by: ClassVar[Literal["name", "index"]] = "index"
     Options: ClassVar[type[FormatOptions]] = IdTextOptions

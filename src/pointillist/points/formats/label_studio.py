@@ -39,6 +39,7 @@ class LabelStudio(PointFormat):
     title: ClassVar[str] = "Label Studio JSON (key points, in percent)"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "corner"
+    tolerance: ClassVar[float] = 1e-9
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
     Options: ClassVar[type[FormatOptions]] = LabelStudioOptions
     options: LabelStudioOptions

@@ -40,6 +40,7 @@ class Napari(PointFormat):
     title: ClassVar[str] = "napari points CSV (y, x), a folder of files or one"
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 1e-9
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
     one_per_image: ClassVar[bool] = True
     Options: ClassVar[type[FormatOptions]] = NapariOptions

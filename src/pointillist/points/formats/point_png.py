@@ -52,6 +52,7 @@ class PointPng(PointFormat):
     title: ClassVar[str] = "PNGs with class indices at the points"
     suffixes: ClassVar[tuple[str, ...]] = (".png",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 0.5
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
     classes_by: ClassVar[Literal["name", "index"]] = "index"
     one_per_image: ClassVar[bool] = True

@@ -36,6 +36,7 @@ class Via(PointFormat):
     title: ClassVar[str] = "VGG Image Annotator JSON"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 1e-9
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
     Options: ClassVar[type[FormatOptions]] = ViaOptions
     options: ViaOptions

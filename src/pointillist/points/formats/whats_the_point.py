@@ -41,8 +41,10 @@ class WhatsThePoint(PointFormat):
     title: ClassVar[str] = "What's the Point JSON: human clicks on PASCAL VOC 2012"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
+    tolerance: ClassVar[float] = 1e-9
     images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
     max_size: ClassVar[Size | None] = (500, 500)
+    only_classes: ClassVar[tuple[str, ...]] = VOC_CLASSES[1:]
     Options: ClassVar[type[FormatOptions]] = WhatsThePointOptions
     options: WhatsThePointOptions
 
