@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,17 +27,16 @@ def data() -> None:
 @app.command()
 def get(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(help="Name in the catalogue; without it, the catalogue is shown.", show_default=False),
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder to fetch into; the name of the data set when not given.", show_default=False),
     ] = None,
     accept: Annotated[bool, typer.Option("--accept-terms", help="You have read the terms and accept them.")] = False,
     mirror: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Web address of a folder with the same files.", show_default=False),
+        str | None, typer.Option(help="Web address of a folder with the same files.", show_default=False)
     ] = None,
     keep: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives once they are unpacked.")] = False,
 ) -> None:
@@ -85,8 +84,7 @@ def convert(
     points: Points = None,
     layout: Layout = None,
     preset: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Clicks as a paper has them; 'data presets' lists them.", show_default=False),
+        str | None, typer.Option(help="Clicks as a paper has them; 'data presets' lists them.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the clicks a preset draws.")] = 0,
 ) -> None:
@@ -149,8 +147,7 @@ def check(
     points: Points = None,
     layout: Layout = None,
     report_file: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--json", help="Write everything that was found to this file.", show_default=False),
+        Path | None, typer.Option("--json", help="Write everything that was found to this file.", show_default=False)
     ] = None,
 ) -> None:
     """Open every image and mask and say what does not fit, what is missing, and what leaks between the splits.

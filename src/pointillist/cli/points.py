@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -94,7 +94,7 @@ def check(
     points: Points = None,
     format_name: Format = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Page of pictures to be written: each image with its points.", show_default=False),
     ] = None,
     report: Report = None,
@@ -113,7 +113,6 @@ def check(
     from rich.console import Console
 
     from pointillist.cli.display import counting
-    from pointillist.data.label_files import check_label_file
     from pointillist.data.layouts import open_dataset
     from pointillist.errors import PointsError
     from pointillist.report.points_page import write_points_page
@@ -123,28 +122,27 @@ def check(
     file = points or dataset.points_file
     if file is None:
         raise PointsError("has no points yet.", where=data, hint="Name a label file with --points, or click some.")
-    dataset, checked = check_label_file(
-        dataset,
+    dataset = dataset.with_points(
         file,
         format_name,
         options=pairs("--set", settings),
         rename=pairs("--rename", rename),
         classes=names(classes),
+        strict=False,
     )
-    show_checked(console, checked, report)
+    show_checked(console, dataset.checked, report)
     if out is not None:
         with counting(console, "looking", len(dataset.split(split))) as done:
             write_points_page(dataset, out, split=split, max_images=max_images, on_image=done)
         say(f"wrote {out}")
-    if strict and checked.rejections:
+    if strict and dataset.checked.rejections:
         raise typer.Exit(1)
 
 
 @app.command()
 def formats(
     name: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(help="Show what can be said about files of this format.", show_default=False),
+        str | None, typer.Argument(help="Show what can be said about files of this format.", show_default=False)
     ] = None,
 ) -> None:
     """List the label formats that can be read and written, or the options of one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -27,7 +27,7 @@ def import_points(
     file: Annotated[Path, typer.Argument(help="Label file, or a folder of them.", show_default=False)],
     format_name: Format = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="The points.csv to be written; that of the data set if not given.", show_default=False),
     ] = None,
     rename: Rename = None,
@@ -98,18 +98,17 @@ def convert_points(
     out: Annotated[Path, typer.Argument(help="File to be written, or folder.", show_default=False)],
     to: Annotated[str, typer.Option("--to", help="Format to be written, see 'points formats'.")],
     source: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--from", help="Format to be read; recognised if not given.", show_default=False),
+        str | None, typer.Option("--from", help="Format to be read; recognised if not given.", show_default=False)
     ] = None,
     images: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder of the images, where a format needs their names or sizes.", show_default=False),
     ] = None,
     rename: Rename = None,
     classes: ClassTable = None,
     settings: Settings = None,
     to_settings: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--to-set", help="KEY=VALUE: option of the format to be written.", show_default=False),
     ] = None,
     report: Report = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -15,25 +15,23 @@ if TYPE_CHECKING:
     from pointillist.points.check import Checked
 
 Format = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--format", help="Label format, see 'points formats'; recognised if not given.", show_default=False),
 ]
 Settings = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option(
         "--set", help="KEY=VALUE: an option of the format, see 'points formats'; may be repeated.", show_default=False
     ),
 ]
 Rename = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(help="THEIRS=OURS: a class by its name or index in the file.", show_default=False),
+    list[str] | None, typer.Option(help="THEIRS=OURS: a class by its name or index in the file.", show_default=False)
 ]
 ClassTable = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="a,b,c: class names in the order of the file's indices.", show_default=False),
+    str | None, typer.Option(help="a,b,c: class names in the order of the file's indices.", show_default=False)
 ]
 Report = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option(help="JSON file for the counts and every rejected point with its reason.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ class Dataset:
         *,
         options: Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
-        classes: Mapping[int, str] | None = None,
+        classes: Sequence[str] | None = None,
         strict: bool | None = None,
     ) -> Dataset:
         """The same data set with the clicks of a label file.
@@ -127,8 +127,8 @@ class Dataset:
             path: The label file, or a folder of them.
             format_name: Its format; recognised when not given.
             options: What the user says about the file, see the format's `Options`.
-            rename: Class names of this data set by those of the file, where they differ.
-            classes: Class names by index, for formats that know classes by index only; this data set's when not given.
+            rename: Class names of this data set by those of the file, or by their indices in it, where they differ.
+            classes: Class names in the order of the file's indices; those of this data set when not given.
             strict: Whether a point that does not fit is an error; the format's own rule when not given.
 
         Raises:
@@ -142,12 +142,17 @@ class Dataset:
             images=by_name,
             size_of=lambda name: image_size(by_name[name].image),
             classes=self.classes.names,
-            class_by_index=classes,
+            file_classes=classes,
             rename=rename,
         )
         if kind.strict if strict is None else strict:
             checked.raise_first(path)
         return replace(self, points_file=path, points=checked.points, rejected=checked)
+
+    @property
+    def checked(self) -> Checked:
+        """What fits and what does not; all of its points fit where nothing was checked."""
+        return self.rejected or Checked(self.points, ())
 
     def with_policy(self, policy: BackgroundPolicy) -> Dataset:
         """The same data set under another background policy."""

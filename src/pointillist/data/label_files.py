@@ -40,9 +40,9 @@ def import_points(
         file: The label file, or a folder of them.
         format_name: Its format; recognised when not given.
         out: Where the points go; the data set's own `points.csv` when not given.
-        options: What the user says about the file, see the format's `Options`.
-        rename: The data set's class names by those of the file, or by their indices in the file.
-        classes: Class names in the order of the file's indices; the data set's when not given.
+        options: As in `with_points`, like the next two.
+        rename: Class names of the data set by those of the file.
+        classes: Class names in the order of the file's indices.
         overwrite: Whether an existing file may be replaced.
 
     Returns:
@@ -59,29 +59,11 @@ def import_points(
             raise ConfigError("is not given.", field="--out", hint="Say where points.csv is to be written.")
         out = dataset.points_file or dataset.root / "points.csv"
     refuse_existing(out, overwrite)
-    checked = check_label_file(dataset, file, format_name, options=options, rename=rename, classes=classes)[1]
+    read = dataset.with_points(file, format_name, options=options, rename=rename, classes=classes, strict=False)
+    checked = read.checked
     if len(checked.points) or not checked.total:
         write_csv(checked.points, out)
     return checked, out
-
-
-def check_label_file(
-    dataset: Dataset,
-    file: Path,
-    format_name: str | None = None,
-    *,
-    options: Mapping[str, Any] | None = None,
-    rename: Mapping[str, str] | None = None,
-    classes: Sequence[str] | None = None,
-) -> tuple[Dataset, Checked]:
-    """The data set with the clicks of a label file, whose misfits are counted whatever its format; see `import_points`.
-
-    Raises:
-        PointsError: The label file cannot be read.
-    """
-    table = None if classes is None else dict(enumerate(classes))
-    result = dataset.with_points(file, format_name, options=options, rename=rename, classes=table, strict=False)
-    return result, result.rejected or Checked(result.points, ())
 
 
 def export_points(

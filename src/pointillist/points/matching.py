@@ -18,7 +18,7 @@ def read_matched(
     images: Iterable[str],
     size_of: Callable[[str], Size],
     classes: Sequence[str],
-    class_by_index: Mapping[int, str] | None = None,
+    file_classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
     may_add_class: Callable[[str], bool] | None = None,
 ) -> Checked:
@@ -30,7 +30,8 @@ def read_matched(
         images: Names of the images of the data set.
         size_of: (height, width) of an image of the data set, EXIF-oriented; asked once per image.
         classes: Names of its classes.
-        class_by_index: Class names by index, for formats that know classes by index only; `classes` when not given.
+        file_classes: Class names in the order of the file's indices, for formats that know classes by index only;
+            `classes` when not given.
         rename: Class names of the data set by those of the file, or by their indices in the file, where they differ.
         may_add_class: Whether points of a class that the data set does not have are accepted under this new name;
             when not given, they are rejected.
@@ -44,7 +45,7 @@ def read_matched(
         image = names.find(name, kind.images_by)
         return None if image is None else size_of(image)
 
-    context = ReadContext(index_table(classes if class_by_index is None else class_by_index, rename), size_by_file)
+    context = ReadContext(index_table(file_classes or classes, rename), size_by_file)
     table = kind.read(file, context, allow_non_finite=True)
     labels = dict.fromkeys(rename.get(label, label) for label in table.counts())
     added = [label for label in labels if label not in classes and may_add_class is not None and may_add_class(label)]
@@ -59,7 +60,6 @@ def read_matched(
     )
 
 
-def index_table(classes: Sequence[str] | Mapping[int, str], rename: Mapping[str, str]) -> dict[int, str]:
+def index_table(classes: Sequence[str], rename: Mapping[str, str]) -> dict[int, str]:
     """Class names by index; `rename` has the last word, where it names a class by its index."""
-    table = dict(classes) if isinstance(classes, Mapping) else dict(enumerate(classes))
-    return table | {int(key): name for key, name in rename.items() if key.isdecimal()}
+    return dict(enumerate(classes)) | {int(key): name for key, name in rename.items() if key.isdecimal()}

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pointillist.errors import PointsError
 from pointillist.files import write_text
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
-from pointillist.points.formats.files import Outputs, first_file, head, label_files, read_label_text
+from pointillist.points.formats.files import Outputs, csv_cells, csv_rows, first_file, head, label_files
 from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.table import Point, PointTable
 
@@ -57,23 +57,13 @@ class Napari(PointFormat):
         columns: dict[str, None] = {}
         for file, image in label_files(path, self.suffixes):
             listed.append(image)
-            rows = csv.reader(io.StringIO(read_label_text(file), newline=""), strict=True)
             header: list[str] = []
-            try:
-                for row in rows:
-                    if not any(cell.strip() for cell in row):
-                        continue
-                    if header:
-                        points.append(self._point(row, header, file, image, rows.line_num))
-                    else:
-                        header = self._header(row, file, rows.line_num)
-                        columns |= dict.fromkeys(_extra(header, self._class_column(header)))
-                    if len(points) > MAX_POINTS:
-                        break
-            except csv.Error as error:
-                raise PointsError(
-                    f"is not readable as CSV ({error}).", where=file, line=rows.line_num, hint="Check the quotes there."
-                ) from error
+            for line, row in csv_rows(file):
+                if not header:
+                    header = self._header(row, file, line)
+                    columns |= dict.fromkeys(_extra(header, self._class_column(header)))
+                elif len(points) <= MAX_POINTS:
+                    points.append(self._point(row, header, file, image, line))
             if not header:
                 raise PointsError("is empty.", where=file, hint="Save the layer again.")
         return PointTable(points, columns, listed=listed)
@@ -102,11 +92,7 @@ class Napari(PointFormat):
         return header
 
     def _point(self, row: list[str], header: list[str], file: Path, image: str, line: int) -> Point:
-        if len(row) != len(header):
-            raise PointsError(
-                f"{len(row)} values for {len(header)} columns.", where=file, line=line, hint="Save the layer again."
-            )
-        cells = dict(zip(header, row, strict=True))
+        cells = csv_cells(row, header, file, line)
         values = []
         for axis in _AXES:
             try:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pointillist.errors import PointsError
 from pointillist.files import write_text
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
-from pointillist.points.formats.files import read_label_text
+from pointillist.points.formats.files import csv_cells, csv_rows
 from pointillist.points.formats.options import Origin
 from pointillist.points.table import NO_EXTRA, Point, PointTable
 
@@ -33,23 +33,13 @@ class NativeCsv(PointFormat):
         return path.is_file() and path.suffix.lower() in self.suffixes
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
-        rows = csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True)
         points: list[Point] = []
         header: list[str] | None = None
-        try:
-            for row in rows:
-                if not any(cell.strip() for cell in row):
-                    continue
-                if header is None:
-                    header = self._header(row, path, rows.line_num)
-                else:
-                    points.append(self._point(row, header, path, rows.line_num))
-                    if len(points) > MAX_POINTS:
-                        break
-        except csv.Error as error:
-            raise PointsError(
-                f"is not readable as CSV ({error}).", where=path, line=rows.line_num, hint="Check the quotes there."
-            ) from error
+        for line, row in csv_rows(path):
+            if header is None:
+                header = self._header(row, path, line)
+            elif len(points) <= MAX_POINTS:
+                points.append(self._point(row, header, path, line))
         if header is None:
             raise PointsError("is empty.", where=path, hint=f"Write the header line {','.join(COLUMNS)} first.")
         return PointTable(points, [name for name in header if name not in COLUMNS])
@@ -85,14 +75,7 @@ class NativeCsv(PointFormat):
         return names
 
     def _point(self, row: list[str], header: list[str], path: Path, line: int) -> Point:
-        if len(row) != len(header):
-            raise PointsError(
-                f"{len(row)} values for {len(header)} columns.",
-                where=path,
-                line=line,
-                hint="Give every column a value; put text that has commas into double quotes.",
-            )
-        cells = dict(zip(header, row, strict=True))
+        cells = csv_cells(row, header, path, line)
         values = {}
         for axis in ("x", "y"):
             try:
