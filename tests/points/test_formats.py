@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointillist.errors import PointsError
-from pointillist.points.formats import ReadContext, get_format, read_points, recognise_format
+from pointillist.points.formats import ReadContext, get_format, recognise_format
 from pointillist.points.names import ImageNames
 from pointillist.points.table import Point, PointTable
 
@@ -166,11 +166,11 @@ def test_unknown_files_are_not_guessed(tmp_path: Path) -> None:
             recognise_format(tmp_path / name)
 
 
-def test_read_points_refuses_what_a_check_would_count(tmp_path: Path) -> None:
+def test_reading_refuses_what_a_check_would_count(tmp_path: Path) -> None:
     path = tmp_path / "points.json"
     path.write_text(json.dumps({"2007_000032": [{"x": float("nan"), "y": 1, "cls": 8, "rank": 1}]}))
     with pytest.raises(PointsError, match=r"2007_000032\[0\].*no position"):
-        read_points(path)
+        recognise_format(path).read(path)
     (point,) = get_format("whats-the-point").read(path, allow_non_finite=True)
     assert point.x != point.x
 

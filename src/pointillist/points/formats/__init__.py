@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError, nearest
-from pointillist.points.formats.base import EMPTY_CONTEXT, PointFormat, ReadContext
+from pointillist.points.formats.base import PointFormat, ReadContext
 from pointillist.points.formats.options import FormatOptions
-from pointillist.points.table import PointTable
 from pointillist.registry import discover
 from pointillist.schema import parse
 
@@ -24,7 +23,6 @@ __all__ = [
     "choose_format",
     "formats",
     "get_format",
-    "read_points",
     "recognise_format",
 ]
 
@@ -75,19 +73,3 @@ def choose_format(path: Path, name: str | None = None, options: Mapping[str, Any
         PointsError: There is none, or it has no such option.
     """
     return get_format(recognise_format(path).name if name is None else name, options)
-
-
-def read_points(
-    path: Path,
-    format_name: str | None = None,
-    *,
-    options: Mapping[str, Any] | None = None,
-    context: ReadContext = EMPTY_CONTEXT,
-) -> tuple[PointTable, PointFormat]:
-    """Read a label file, recognising its format unless it is named.
-
-    Raises:
-        PointsError: It cannot be read.
-    """
-    chosen = choose_format(path, format_name, options)
-    return chosen.read(path, context), chosen

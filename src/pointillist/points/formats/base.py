@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pointillist.errors import PointsError
 from pointillist.points.formats.files import has_controls
 from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 Size = tuple[int, int]
@@ -70,7 +71,6 @@ class PointFormat(ABC):
         tolerance: Largest error in pixels of a coordinate that was written and read back; 0 is exact to the last bit.
         images_by: Whether the file names images by their `path` below the image folder, by the end of a path (`tail`,
             for tools that keep paths of their own), or without extension (`stem`).
-        classes_by: Whether it names classes, or knows them by index only.
         one_per_image: Whether it is a folder with one file per image; a single file will then do for one image.
         strict: Whether a point that does not fit the data set is an error. True for the data set's own file, which its
             owner can mend; False for files made elsewhere, whose misfits are counted and reported.
@@ -91,8 +91,7 @@ class PointFormat(ABC):
     suffixes: ClassVar[tuple[str, ...]]
     origin: ClassVar[Origin]
     tolerance: ClassVar[float] = 0.0
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "path"
-    classes_by: ClassVar[Literal["name", "index"]] = "name"
+    images_by: ClassVar[NamedBy] = "path"
     one_per_image: ClassVar[bool] = False
     strict: ClassVar[bool] = False
     max_size: ClassVar[Size | None] = None

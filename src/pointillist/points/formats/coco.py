@@ -11,7 +11,7 @@ from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import ImageNames
+from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
 
 
@@ -39,7 +39,7 @@ class Coco(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    images_by: ClassVar[NamedBy] = "tail"
     Options: ClassVar[type[FormatOptions]] = CocoOptions
     options: CocoOptions
 

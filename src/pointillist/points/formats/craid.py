@@ -12,6 +12,7 @@ from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.formats.point_png import draw, marks, read_labels, write_labels
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 BLOCK = 4
@@ -47,7 +48,7 @@ class Craid(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".png",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 0.5
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
     only_classes: ClassVar[tuple[str, ...]] = ("berry", "background")
     Options: ClassVar[type[FormatOptions]] = CraidOptions

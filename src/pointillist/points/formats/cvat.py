@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 from xml.etree import ElementTree
 from xml.parsers import expat
 
@@ -15,6 +15,7 @@ from pointillist.files import replacing
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
 from pointillist.points.formats.options import Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50
@@ -35,7 +36,7 @@ class Cvat(PointFormat):
     title: ClassVar[str] = "CVAT for images 1.1 XML"
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    images_by: ClassVar[NamedBy] = "tail"
 
     def recognise(self, path: Path) -> bool:
         """XML with `<annotations>` at its beginning."""

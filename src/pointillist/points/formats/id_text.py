@@ -12,6 +12,7 @@ from pointillist.files import write_text
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import head, read_label_text
 from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _MAX_BYTES = 2**26
@@ -43,8 +44,7 @@ class IdText(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 0.5
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
-    classes_by: ClassVar[Literal["name", "index"]] = "index"
+    images_by: ClassVar[NamedBy] = "stem"
     Options: ClassVar[type[FormatOptions]] = IdTextOptions
     options: IdTextOptions
     required: ClassVar[tuple[str, ...]] = ("order",)

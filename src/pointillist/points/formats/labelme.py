@@ -6,12 +6,13 @@ import os
 import posixpath
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 
@@ -29,7 +30,7 @@ class Labelme(PointFormat):
     title: ClassVar[str] = "labelme JSON, a folder of files or one"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    images_by: ClassVar[NamedBy] = "tail"
     one_per_image: ClassVar[bool] = True
 
     def recognise(self, path: Path) -> bool:

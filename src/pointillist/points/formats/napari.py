@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, csv_cells, csv_rows, first_file, head, label_files
 from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _AXES = ("axis-0", "axis-1")
@@ -41,7 +42,7 @@ class Napari(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
     Options: ClassVar[type[FormatOptions]] = NapariOptions
     options: NapariOptions

@@ -9,7 +9,7 @@ import math
 import struct
 import warnings
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from pointillist.files import replacing
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 MAX_PIXELS = 100_000_000
@@ -53,8 +54,7 @@ class PointPng(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".png",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 0.5
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
-    classes_by: ClassVar[Literal["name", "index"]] = "index"
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
     Options: ClassVar[type[FormatOptions]] = PointPngOptions
     options: PointPngOptions

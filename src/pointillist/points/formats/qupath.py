@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 UNCLASSIFIED = "Unclassified"
@@ -30,7 +31,7 @@ class QuPath(PointFormat):
     title: ClassVar[str] = "QuPath GeoJSON, a folder of files or one"
     suffixes: ClassVar[tuple[str, ...]] = (".geojson", ".json")
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
 
     def recognise(self, path: Path) -> bool:

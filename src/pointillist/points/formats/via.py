@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _USUAL = ("class", "label", "name", "type", "category")
@@ -37,7 +38,7 @@ class Via(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    images_by: ClassVar[NamedBy] = "tail"
     Options: ClassVar[type[FormatOptions]] = ViaOptions
     options: ViaOptions
 

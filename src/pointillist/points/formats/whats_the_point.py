@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from pointillist.points.formats.base import PointFormat, ReadContext, Size, tran
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _INDEX = {name: index for index, name in enumerate(VOC_CLASSES) if index}
@@ -42,7 +43,7 @@ class WhatsThePoint(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
     tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    images_by: ClassVar[NamedBy] = "stem"
     max_size: ClassVar[Size | None] = (500, 500)
     only_classes: ClassVar[tuple[str, ...]] = VOC_CLASSES[1:]
     Options: ClassVar[type[FormatOptions]] = WhatsThePointOptions
