@@ -45,9 +45,8 @@ def test_a_declared_size_serves_both_sides_of_a_conversion(tmp_path: Path) -> No
     file = tmp_path / "a.txt"
     file.write_text("a 0,5,6 1,70,6\n")
     said = {"order": "xy", "size": "48x64"}
-    checked, written = convert_points(
-        file, tmp_path / "a.json", "label-studio", options=said, classes=["soil", "berry"]
-    )
+    to = tmp_path / "a.json"
+    checked, written = convert_points(file, to, "label-studio", options=said, classes=["soil", "berry"])
     assert (checked.total, len(written)) == (2, 1)
     back = convert_points(to, tmp_path / "b.csv", "csv")[1]
     assert [(p.image, p.label) for p in back] == [("a", "soil")]
