@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pointillist.classes import ClassSet
 from pointillist.errors import PointsError
-from pointillist.points.check import Checked, ImageNames, Reason, check_points, check_without_dataset
+from pointillist.points.check import Checked, Reason, check_points, check_without_dataset
+from pointillist.points.names import ImageNames
 from pointillist.points.table import Point, PointTable
 
 CLASSES = ClassSet.create(["soil", "berry", "leaf"])

@@ -124,7 +124,7 @@ def convert(
 
 @app.command()
 def presets() -> None:
-    """List whose clicks can be had: where they come from, and what stands for background.
+    """List the presets: where a paper got its clicks, and which pixels count as background.
 
     Example: **pointillist data presets**
     """

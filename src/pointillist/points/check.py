@@ -16,8 +16,6 @@ from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
 
-__all__ = ["Checked", "ImageNames", "Reason", "Rejection", "check_points", "check_without_dataset"]
-
 
 class Reason(StrEnum):
     """Why a point was rejected; the first that applies, in this order."""

@@ -6,7 +6,7 @@ one object), or one id of an instance map where there is one. Three placements s
 - `component`: pixels drawn from the inner part of the object, the deeper half of its pixels. Depth is the city-block
   distance to the nearest pixel of anything else, the outside of the image included; a thin object has depth 1
   everywhere and is clicked anywhere on itself.
-- `uniform`: pixels drawn evenly from the whole object.
+- `uniform`: pixels drawn uniformly from the whole object.
 - `centroid`: the pixel of the object nearest its centre of mass; on the object also where the centre of mass is not.
 
 Points lie on pixel centres, `(column + 0.5, row + 0.5)`, with the origin at the top-left corner of the image.
@@ -270,8 +270,8 @@ def _depth(objects: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 def _inner(pixels: npt.NDArray[np.intp], depth: npt.NDArray[np.int32], at_least: int) -> npt.NDArray[np.intp]:
     """The deeper half of an object's pixels, and whatever is as deep as the shallowest of them."""
     wanted = min(max(at_least, (len(pixels) + 1) // 2), len(pixels))
-    bar = np.partition(depth, len(pixels) - wanted)[len(pixels) - wanted]
-    deep: npt.NDArray[np.intp] = pixels[depth >= bar]
+    threshold = np.partition(depth, len(pixels) - wanted)[len(pixels) - wanted]
+    deep: npt.NDArray[np.intp] = pixels[depth >= threshold]
     return deep
 
 

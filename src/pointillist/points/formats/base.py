@@ -123,7 +123,7 @@ class PointFormat(ABC):
         if value is None:
             info = next(info for info in self.option_infos() if info.name == name)
             raise PointsError(
-                f"'{name}' is not given, and nothing in the file tells it.",
+                f"'{name}' must be given; such a file does not say it.",
                 where=path,
                 field=name,
                 hint=f"{info.description} Write --set {name}={info.values}.",

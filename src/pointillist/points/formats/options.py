@@ -1,4 +1,4 @@
-"""What a user says about a label file that the file itself does not tell."""
+"""What a user says about a label file, because the file itself does not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OptionInfo:
         name: What the user types.
         values: What it may be: `yx or xy`, `number`, `HxW`, `text`.
         default: What holds where nobody says it; empty where nothing does.
-        required: Whether it must be given, because no file tells and no guess is safe.
+        required: Whether it must be given, because no such file says it and a guess is not safe.
         description: What it means.
     """
 
