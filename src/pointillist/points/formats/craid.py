@@ -88,7 +88,7 @@ class Craid(PointFormat):
                     raise PointsError(
                         f"there is no '{_MASKS}/{image}.png' beside it.", where=file, hint="Fetch the missing file."
                     )
-        # The middle of a square is known; an offset other than the declared one is the user's.
+        # `marks` gives the centres of the squares; only an `origin` that the user declares moves them.
         return PointTable([translated(p, self.offset - 0.5) for p in points], ["count"], listed=listed)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
