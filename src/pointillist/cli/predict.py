@@ -10,11 +10,6 @@ import typer
 from pointillist.cli.options import Device, Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="predict")(predict)
-
-
 def predict(
     run: Run,
     images: Annotated[list[Path], typer.Argument(help="Images and folders of images.", show_default=False)],

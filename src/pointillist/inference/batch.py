@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.classes import ClassSet, hex_color
-from pointillist.data.dataset import find_images
 from pointillist.data.images import read_image
+from pointillist.data.listing import find_images
 from pointillist.errors import ImageError, RunError, SaveError
 from pointillist.files import make_folder, read_text, write_text
 from pointillist.inference.predictor import Prediction, Predictor
