@@ -34,10 +34,10 @@ RESULTS = HERE / "results"
 
 
 def source_hash() -> str:
-    """Hash over the rooms that decide what is learnt: results of different hashes do not belong in one table."""
+    """Hash over the packages that decide what is learnt: results of different hashes do not belong in one table."""
     digest = hashlib.sha256()
-    for room in ("pseudomask", "training"):
-        for path in sorted((SOURCE / room).rglob("*.py")):
+    for package in ("pseudomask", "training"):
+        for path in sorted((SOURCE / package).rglob("*.py")):
             digest.update(path.relative_to(SOURCE).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -58,8 +58,7 @@ def asked_hash(protocol: dict[str, Any], dataset: str, variant: str) -> str:
 def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     """Train and score once; gives the content of the run's JSON."""
     import torch
-    from ceilings import tell
-    from measures import PseudoMaskQuality, StepTime, count_error
+    from measures import PseudoLabelQuality, StepTime, count_error
 
     from pointillist.api import evaluate
     from pointillist.data.synthetic import parameters_hash
@@ -67,8 +66,10 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
     from pointillist.training.run import fit
 
     entry, chosen = protocol["datasets"][dataset], variants(protocol)[variant]
-    if "told" in chosen:
-        tell(chosen["told"])
+    if "oracle" in chosen:
+        from ceilings import use_oracle
+
+        use_oracle(chosen["oracle"])
     data, points_source = open_data(entry, chosen.get("points", {}), seed, folder)
     settings = {
         **protocol["settings"],
@@ -78,9 +79,8 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
         "trainer.seed": seed,
         "trainer.validations": 0,
     }
-    # For `make_config` a None means "as it was"; here it is a value, for example fields that are switched off.
-    config = make_config(None, settings, [f"{name}=null" for name, value in settings.items() if value is None])
-    quality, steps = PseudoMaskQuality(data.classes.names), StepTime()
+    config = make_config(None, settings)
+    quality, steps = PseudoLabelQuality(data.classes.names), StepTime()
     started, cpu = time.monotonic(), time.process_time()
     run = fit(config, data, folder / "run", callbacks=[quality, steps])
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("protocol", type=Path)
     parser.add_argument("--only", nargs="*", default=[], help="names of data sets or methods")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--one", nargs=3, metavar=("DATASET", "VARIANT", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     protocol = yaml.safe_load(arguments.protocol.read_text(encoding="utf-8"))
@@ -210,7 +211,7 @@ def main() -> None:
         )
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for failure in pool.map(lambda job: run_missing(arguments.protocol, protocol, *job), jobs):
+        for failure in pool.map(lambda job: run_missing(arguments, protocol, *job), jobs):
             if failure:
                 sys.exit(failure)
 
@@ -224,15 +225,17 @@ def chosen(arguments: argparse.Namespace, protocol: dict[str, Any]) -> tuple[set
     return datasets, methods
 
 
-def run_missing(protocol_file: Path, protocol: dict[str, Any], dataset: str, variant: str, seed: int) -> str | None:
+def run_missing(
+    arguments: argparse.Namespace, protocol: dict[str, Any], dataset: str, variant: str, seed: int
+) -> str | None:
     """Run in a process of its own unless the result is there; gives what went wrong."""
-    file = RESULTS / protocol["name"] / f"{dataset}-{variant}-{seed}.json"
+    file: Path = arguments.results / protocol["name"] / f"{dataset}-{variant}-{seed}.json"
     if file.exists():
         there = json.loads(file.read_text())
         if (there["source"], there.get("asked")) == (source_hash(), asked_hash(protocol, dataset, variant)):
             print(f"{file.name} is there")
             return None
-    command = [sys.executable, __file__, str(protocol_file), "--one", dataset, variant, str(seed)]
+    command = [sys.executable, __file__, str(arguments.protocol), "--one", dataset, variant, str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:
