@@ -148,12 +148,12 @@ def in_short(runs: list[Run]) -> str:
     parts, minutes = [], []
     for dataset in HEADLINE:
         full, ours = chosen(runs, dataset, "full"), chosen(runs, dataset, OURS)
-        shares = [100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full]
+        percents = [100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full]
         leads = differences(runs, "points", [dataset])
-        if not shares or not leads:
+        if not percents or not leads:
             continue
         parts.append(
-            f"{statistics.mean(shares):.0f} % of `full` and {statistics.mean(leads):+.1f} points against `points` on "
+            f"{statistics.mean(percents):.0f} % of `full` and {statistics.mean(leads):+.1f} points against `points` on "
             f"{dataset}"
         )
         minutes += [run["training_seconds"] / 60 for run in ours.values()]

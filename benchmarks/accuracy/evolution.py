@@ -66,11 +66,11 @@ class Evolution(L.Callback):
 
 def main() -> None:
     """Train, draw."""
-    protocol = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
-    entry = protocol["datasets"]["village"]
+    benchmark = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
+    entry = benchmark["datasets"]["village"]
     with tempfile.TemporaryDirectory() as folder:
         data, _ = open_data(entry, {}, 0, Path(folder))
-        settings = {**protocol["settings"], **entry["settings"], "method": "single-stage", "trainer.validations": 0}
+        settings = {**benchmark["settings"], **entry["settings"], "method": "single-stage", "trainer.validations": 0}
         evolution = Evolution(data.classes)
         config = make_config(None, settings)
         fit(config, data, Path(folder) / "run", callbacks=[evolution])

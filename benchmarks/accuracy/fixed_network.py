@@ -41,7 +41,7 @@ def judge(
     """How good labels are, by setting; and, of the first setting, by class and distance.
 
     Args:
-        entry: A data set of a protocol.
+        entry: A data set of a benchmark file.
         trained: Settings of the training.
         compared: By name, how pseudo-masks are made.
         folder: For what has to be written.
@@ -118,14 +118,14 @@ def main() -> None:
     arguments = parser.parse_args()
     listed = yaml.safe_load(arguments.settings.read_text(encoding="utf-8"))
     compared = {name: PseudoMaskSettings.model_validate(values) for name, values in listed.items()}
-    protocol = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
-    trained = {**protocol["settings"], "trainer.steps": arguments.steps}
+    benchmark = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
+    trained = {**benchmark["settings"], "trainer.steps": arguments.steps}
     result: dict[str, Any] = {"source": source_hash(), "steps": arguments.steps, "images": arguments.images}
     result |= {"settings": listed, "sets": {}, "far": {}, "edges": EDGES}
     for name in arguments.datasets:
         with tempfile.TemporaryDirectory() as folder:
             result["sets"][name], result["far"][name] = judge(
-                protocol["datasets"][name], trained, compared, Path(folder), arguments.images
+                benchmark["datasets"][name], trained, compared, Path(folder), arguments.images
             )
         print(name, flush=True)
         arguments.output.parent.mkdir(parents=True, exist_ok=True)

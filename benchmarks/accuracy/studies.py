@@ -117,8 +117,12 @@ def noisy_clicks_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     return lines
 
 
-WORDS_OF_THEN = (("competing β", "inverse distance, power"), ("β", "power"), ("reach", "background floor"))
-WORDS_OF_THEN += (("no shift", "no prior correction"), ("shift", "prior correction"))
+WORDS_OF_THEN = {
+    "competing β": "inverse distance, power",
+    "β": "power",
+    "reach": "background floor",
+    "shift": "prior correction",
+}
 """How names of settings in a file of version 0.1 are said today."""
 
 
@@ -135,7 +139,7 @@ def fixed_network_study() -> list[str]:
     for name in next(iter(sets.values())):
         rows = [sets[dataset][name] for dataset in sets]
         cells = [f"{row['miou']:.3f} · {100 * row['precision']:.0f} / {100 * row['coverage']:.0f}" for row in rows]
-        for then, today in WORDS_OF_THEN:
+        for then, today in WORDS_OF_THEN.items():
             name = name.replace(then, today)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [
@@ -145,7 +149,7 @@ def fixed_network_study() -> list[str]:
         f"{found['images']} training images, for a network that learnt {found['steps']} steps from clicks alone; one "
         f"seed; `python benchmarks/accuracy/fixed_network.py`, source {found['source']}.",
         "",
-        *(distance_table(found) if "far" in found else []),
+        *distance_table(found),
     ]
 
 
@@ -157,8 +161,8 @@ def distance_table(found: dict[str, Any]) -> list[str]:
     for dataset, classes in found["far"].items():
         lines += [f"| {dataset} | " + " | ".join(f"{span} px" for span in spans) + " |", "|---|" + "---:|" * len(spans)]
         for name, cells in classes.items():
-            shares = [f"{100 * right / kept:.0f} % of {kept:,}" if kept else "–" for kept, right in cells]
-            lines.append(f"| {name} | " + " | ".join(shares) + " |")
+            texts = [f"{100 * right / kept:.0f} % of {kept:,}" if kept else "–" for kept, right in cells]
+            lines.append(f"| {name} | " + " | ".join(texts) + " |")
         lines.append("")
     return [
         *lines,
