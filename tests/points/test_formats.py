@@ -114,7 +114,8 @@ def same(left: PointTable, right: PointTable, precision: float, names: ImageName
             for other in rest
             if names.find(other.image, by) == names.find(point.image, by)
             and other.label == point.label
-            and max(abs(other.x - point.x), abs(other.y - point.y)) <= precision
+            # A click on the edge of two pixels is in the second: of the centres, only one is its own.
+            and all(-precision < gap <= precision for gap in (other.x - point.x, other.y - point.y))
         ]
         if not near:
             return False
