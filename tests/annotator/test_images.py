@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointillist.annotator import pyramid
-from pointillist.annotator.pyramid import TILE, fitted_size, levels_of, read_reduced
+from pointillist.annotator.images import pyramid
+from pointillist.annotator.images.pyramid import TILE, fitted_size, levels_of, read_reduced
 from pointillist.annotator.session import Session
 from pointillist.data.images import read_image
 from pointillist.errors import ImageError

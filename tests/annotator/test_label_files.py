@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pointillist.annotator import label_files
+from pointillist.annotator.files import label_files
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.session import Session
 from pointillist.data.layouts import load_dataset

@@ -14,15 +14,15 @@ import pytest
 import torch
 from PIL import Image
 
-from pointillist.annotator import live as live_module
-from pointillist.annotator.engine import EngineClient
-from pointillist.annotator.engine_process import Engine
-from pointillist.annotator.jobs import Clicks, Failure, LayerJob, LookJob
-from pointillist.annotator.layer import GAMMA, PLAIN, PROGRESS, SPREAD, Knowledge, layer_labels, layer_png
-from pointillist.annotator.layer_queue import LayerQueue
-from pointillist.annotator.live import Live
-from pointillist.annotator.regions import unsure_region
+from pointillist.annotator.engine.client import EngineClient
+from pointillist.annotator.engine.jobs import Clicks, Failure, LayerJob, UncertaintyJob
+from pointillist.annotator.engine.layer import GAMMA, PLAIN, PROGRESS, SPREAD, ModelOutput, layer_labels, layer_png
+from pointillist.annotator.engine.process import Engine
+from pointillist.annotator.engine.queue import LayerQueue
+from pointillist.annotator.engine.uncertain_region import uncertain_region
 from pointillist.annotator.session import Session
+from pointillist.annotator.web import live as live_module
+from pointillist.annotator.web.live import Live
 from pointillist.classes import ClassSet
 from pointillist.errors import RunError
 from pointillist.pseudomask import distance_fields
@@ -71,8 +71,8 @@ def test_with_a_model_the_layer_is_the_generators_result(background: int | None)
     policy = classes or ClassSet.create(list(CLASS_SET), policy="none")
     generator = SingleStage(options, policy, 1).generator
     expected = generator(pixels, probabilities[None], [clicks], progress=1.0).labels[0].numpy()
-    knowledge = Knowledge(probabilities, options, gamma=80.0)
-    found = layer_labels(image, Clicks(points, 5, background), (48, 64), knowledge)
+    output = ModelOutput(probabilities, options, gamma=80.0)
+    found = layer_labels(image, Clicks(points, 5, background), (48, 64), output)
     assert found is not None
     assert np.array_equal(found, expected)
 
@@ -174,10 +174,10 @@ class Here(EngineClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs: list[LayerJob | LookJob] = []
+        self.jobs: list[LayerJob | UncertaintyJob] = []
         self._engine = Engine(None)  # type: ignore[arg-type]
 
-    def run(self, job: LayerJob | LookJob, wanted: Callable[[], bool] = lambda: True) -> object:
+    def run(self, job: LayerJob | UncertaintyJob, wanted: Callable[[], bool] = lambda: True) -> object:
         self.jobs.append(job)
         return self._engine._layer(1, job) if isinstance(job, LayerJob) else self._engine._look(job)
 
@@ -281,19 +281,19 @@ def test_the_region_is_where_uncertainty_is_and_clicks_are_not() -> None:
     uncertainty[10:20, 60:80] = 0.9
     uncertainty[30:40, 20:40] = 1.0
     nothing = np.zeros((0, 2))
-    region = unsure_region(uncertainty, nothing, (500, 1000))
+    region = uncertain_region(uncertainty, nothing, (500, 1000))
     assert (region.x, region.y, region.width, region.height) == (200, 300, 200, 100)
     assert region.score == pytest.approx(1.0)
     # A click there: now the other one teaches more.
     clicked = np.array([(x * 10.0, y * 10.0) for x in range(20, 40, 4) for y in range(30, 40, 4)])
-    region = unsure_region(uncertainty, clicked, (500, 1000))
+    region = uncertain_region(uncertainty, clicked, (500, 1000))
     assert (region.x, region.y) == (600, 100)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (7, 11)])
 def test_regions_of_small_images_lie_inside(size: tuple[int, int]) -> None:
     uncertainty = np.random.default_rng(0).random(size).astype(np.float32)
-    region = unsure_region(uncertainty, np.array([[0.5, 0.5]]), size)
+    region = uncertain_region(uncertainty, np.array([[0.5, 0.5]]), size)
     assert region.x >= 0
     assert region.y >= 0
     assert region.x + region.width <= size[1]
@@ -309,7 +309,7 @@ def test_the_engine_reports_what_it_cannot_do(tmp_path: Path) -> None:
 
     engine = Engine(Wire())  # type: ignore[arg-type]
     pixels = np.zeros((4, 4, 3), np.uint8)
-    engine._answer(7, LookJob("look", pixels, np.zeros((0, 2)), (4, 4), tmp_path / "none"))
+    engine._answer(7, UncertaintyJob("uncertainty", pixels, np.zeros((0, 2)), (4, 4), tmp_path / "none"))
     number, failure = sent[0]
     assert number == 7
     assert "no such run" in failure.found  # type: ignore[attr-defined]

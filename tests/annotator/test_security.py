@@ -15,11 +15,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from pointillist.annotator import pyramid
+from pointillist.annotator.files.transfer import safe_name
 from pointillist.annotator.folder import open_folder
-from pointillist.annotator.security import FILE_BYTES, JSON_BYTES, Security
-from pointillist.annotator.serving import check_reach
-from pointillist.annotator.transfer import safe_name
+from pointillist.annotator.images import pyramid
+from pointillist.annotator.web.security import FILE_BYTES, JSON_BYTES, Security
+from pointillist.annotator.web.serving import check_reach
 from pointillist.errors import ConfigError, DatasetError, PointsError
 from tests.annotator.conftest import Live, Serve, write_images
 
@@ -173,7 +173,7 @@ def test_own_files_that_are_links_are_refused(data: Path, name: str) -> None:
 
 
 def test_a_training_sees_no_image_outside(data: Path) -> None:
-    from pointillist.annotator.training_process import _only_inside
+    from pointillist.annotator.model.training_process import _only_inside
     from pointillist.data.layouts import open_dataset
 
     (data / "images" / "link.png").symlink_to(write_images(data.parent / "outside", 1) / "i0.png")

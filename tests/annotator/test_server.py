@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from pointillist.annotator import serving
-from pointillist.annotator.applying import Applier
-from pointillist.annotator.server import STATIC
-from pointillist.annotator.store import Store, Tables
+from pointillist.annotator.labels.applying import Applier
+from pointillist.annotator.labels.store import Store, Tables
+from pointillist.annotator.web import serving
+from pointillist.annotator.web.server import STATIC
 from pointillist.errors import ConfigError, SaveError
 from tests.annotator.conftest import Live, Serve, write_images
 from tests.conftest import Cli

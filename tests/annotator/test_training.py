@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointillist.annotator.runs import Run
+from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
-from pointillist.annotator.work import Work
+from pointillist.annotator.web.app import App
 from pointillist.errors import ConfigError
 from tests.annotator.conftest import Live, Serve
 from tests.annotator.processes import children
@@ -164,7 +164,7 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
 def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
     """A training that ended with its annotator is told as stopped, and its number is not used again."""
     data = write_tiny(tmp_path / "tiny")
-    first = Work(opened(data))
+    first = App(opened(data))
     run = first.session.folder.below("runs")
     (run / "0004.json").write_text(
         '{"number": 4, "started": 1.0, "class_ids": ["x"], "class_names": ["x"], "settings": {}, '
@@ -172,7 +172,7 @@ def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Pat
     )
     first.engine.close()
     first.live.queue.close()
-    second = Work(first.session)
+    second = App(first.session)
     assert second.trainer.status()["state"] == "stopped"
     assert second.trainer.status()["run"] == "0004"
     with pytest.raises(ConfigError):
@@ -189,7 +189,13 @@ def test_classes_that_change_while_a_training_starts_end_it(tmp_path: Path, open
     ids, names = tuple(row.id for row in rows), (*(row.name for row in rows[:-1]), "as it was")
     run = Run(1, session.folder.below("runs"), 1.0, ids, names, {})
     run.save()
-    command = [sys.executable, "-m", "pointillist.annotator.training_process", str(session.folder.dataset_file), "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "pointillist.annotator.model.training_process",
+        str(session.folder.dataset_file),
+        "1",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.wait(120) == 2
     assert "the classes changed" in run.failure.read_text()
@@ -197,10 +203,10 @@ def test_classes_that_change_while_a_training_starts_end_it(tmp_path: Path, open
 
 
 def test_scores_order_images_and_clicks_reorder_them(data: Path, opened: Callable[[Path], Session]) -> None:
-    from pointillist.annotator.jobs import Region
+    from pointillist.annotator.engine.jobs import UncertainRegion
     from tests.annotator.conftest import Hand
 
-    work = Work(opened(data))
+    work = App(opened(data))
     hand = Hand(work.session)
     hand.classes("soil", "berry")
     order = work.following
@@ -209,7 +215,7 @@ def test_scores_order_images_and_clicks_reorder_them(data: Path, opened: Callabl
         hand.add(f"point-0{number}", number + 1.0, 1, image=name)
     assert order.ordered() == ["i1.png", "i2.png", "i0.png"]
     assert order.next(None)["reason"] == "fewest-points"
-    order._regions = {"i0.png": Region(0.2, 0, 0, 4, 4), "i2.png": Region(0.9, 1, 2, 4, 4)}
+    order._regions = {"i0.png": UncertainRegion(0.2, 0, 0, 4, 4), "i2.png": UncertainRegion(0.9, 1, 2, 4, 4)}
     assert order.ordered() == ["i2.png", "i0.png", "i1.png"]
     following = order.next("i2.png")
     assert (following["image"]["name"], following["reason"]) == ("i0.png", "uncertain")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pointillist.annotator.files.transfer import Transfer
 from pointillist.annotator.session import Session
-from pointillist.annotator.transfer import Transfer
 from pointillist.errors import PointsError
 from pointillist.points.formats import formats
 from tests.annotator.conftest import Hand, Serve, write_images

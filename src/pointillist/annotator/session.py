@@ -10,16 +10,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from pointillist.annotator.applying import PALETTE, Applied, Applier, cost
-from pointillist.annotator.catalogue import Catalogue
+from pointillist.annotator.files.label_files import LabelFiles
 from pointillist.annotator.folder import DataFolder
-from pointillist.annotator.hub import Hub
-from pointillist.annotator.label_files import LabelFiles
-from pointillist.annotator.operations import LARGEST_BATCH, Batch
-from pointillist.annotator.pyramid import TILE, Pyramids, levels_of
-from pointillist.annotator.store import PointRow, Store, Tables
-from pointillist.annotator.thumbnails import Thumbnails
-from pointillist.annotator.writer import Writer
+from pointillist.annotator.images.catalogue import Catalogue
+from pointillist.annotator.images.pyramid import TILE, Pyramids, levels_of
+from pointillist.annotator.images.thumbnails import Thumbnails
+from pointillist.annotator.labels.applying import PALETTE, Applied, Applier, cost
+from pointillist.annotator.labels.operations import LARGEST_BATCH, OperationBatch
+from pointillist.annotator.labels.store import PointRow, Store, Tables
+from pointillist.annotator.labels.writer import Writer
+from pointillist.annotator.web.hub import Hub
 from pointillist.errors import PointillistError, RunError
 from pointillist.version import __version__
 
@@ -44,7 +44,7 @@ class Session:
         # What a killed server left of uploads is nobody's.
         shutil.rmtree(folder.own / "transfer", ignore_errors=True)
         self.store = Store(folder.own / "annotator.sqlite")
-        self.catalogue = Catalogue(folder, self.store.fact("secret"))
+        self.catalogue = Catalogue(folder, self.store.metadata("secret"))
         self.writer = Writer(self.store)
         self.hub = Hub()
         self.files = LabelFiles(folder, self.store, self.writer, self._tell_files)
@@ -78,7 +78,7 @@ class Session:
 
     # Operations
 
-    def submit(self, batch: Batch) -> Future[tuple[int, list[Applied]]]:
+    def submit(self, batch: OperationBatch) -> Future[tuple[int, list[Applied]]]:
         """Have operations applied; the future is done when they are on the disk.
 
         Returns:
@@ -100,12 +100,12 @@ class Session:
     def changed(self) -> None:
         """Tell the pages and the label files that there are new operations."""
         self.files.changed()
-        self.hub.tell()
+        self.hub.publish()
         self.after_change()
 
     def _tell_files(self) -> None:
-        self.hub.tell("csv", self.csv_state())
-        self.hub.tell()  # others' edits of the files are changes, too
+        self.hub.publish("csv", self.csv_state())
+        self.hub.publish()  # others' edits of the files are changes, too
 
     # What a page shows
 
@@ -118,7 +118,7 @@ class Session:
         """Classes, counts and costs."""
         tables = self.store.reading()
         by_class = tables.points_by_class()
-        background = tables.fact("background")
+        background = tables.metadata("background")
         counts = tables.counts()
         labelled = sum(1 for name in counts if self.catalogue.find_id(name) is not None)
         strays = sum(count for name, count in counts.items() if self.catalogue.find_id(name) is None)
@@ -138,7 +138,7 @@ class Session:
                 }
                 for row in classes
             ],
-            "policy": tables.fact("policy") or "none",
+            "policy": tables.metadata("policy") or "none",
             "suggested_colors": list(PALETTE[:24]),
             "images": {
                 "total": len(self.catalogue),
