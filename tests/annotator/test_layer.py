@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ import torch
 from PIL import Image
 
 from pointillist.annotator.engine.client import EngineClient
-from pointillist.annotator.engine.jobs import Clicks, Failure, LayerJob, UncertaintyJob
+from pointillist.annotator.engine.jobs import DROP, Clicks, Failure, Job, MethodsJob, UncertaintyJob
 from pointillist.annotator.engine.layer import GAMMA, PLAIN, PROGRESS, SPREAD, ModelOutput, layer_labels, layer_png
 from pointillist.annotator.engine.process import Engine
-from pointillist.annotator.engine.queue import LayerQueue
+from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.engine.uncertain_region import uncertain_region
 from pointillist.annotator.session import Session
 from pointillist.annotator.web import live as live_module
@@ -117,36 +118,49 @@ def test_the_picture_holds_classes_as_colours_and_nothing_where_undecided() -> N
 
 
 def test_the_newest_request_of_a_tab_wins() -> None:
-    queue: LayerQueue[str] = LayerQueue()
-    begun, go_on = threading.Event(), threading.Event()
+    queue = EngineQueue()
+    begun, woken = threading.Event(), threading.Event()
 
-    def slow(wanted: Callable[[], bool]) -> str | None:
+    def slow(answer: Future[str | None]) -> str:
         begun.set()
-        go_on.wait(30)
-        return "slow" if wanted() else None
+        answer.add_done_callback(lambda _: woken.set())
+        assert woken.wait(30)
+        return "slow"
 
-    def quick(_wanted: Callable[[], bool]) -> str:
+    def quick(_answer: Future[str | None]) -> str:
         return "quick"
 
-    running = queue.submit("tab-one", "fast", slow)
+    running = queue.submit("fast", slow, "tab-one")
     begun.wait(30)
-    waiting = queue.submit("tab-one", "fast", quick)
-    other = queue.submit("tab-two", "fast", quick)
-    full = queue.submit("tab-one", "full", quick)
-    newest = queue.submit("tab-one", "fast", quick)
-    assert waiting.result(30) is None
-    go_on.set()
+    other = queue.submit("fast", quick, "tab-two")
+    waiting = queue.submit("fast", quick, "tab-one")
+    # Who works on the old one is woken by its answer, and nobody waits for the work to end.
     assert running.result(30) is None
+    assert woken.wait(30)
+    newest = queue.submit("fast", quick, "tab-one")
+    assert waiting.result(30) in ("quick", None)
     assert newest.result(30) == other.result(30) == "quick"
-    assert full.result(30) in ("quick", None)
+    queue.close()
+
+
+def test_a_full_layer_gives_way_to_a_newer_quick_one_not_the_other_way_round() -> None:
+    queue = EngineQueue()
+    go_on = threading.Event()
+    full = queue.submit("full", lambda _: go_on.wait(30), "tab-one")
+    quick = queue.submit("fast", lambda _: go_on.wait(30), "tab-one")
+    assert full.result(30) is None
+    other = queue.submit("full", lambda _: True, "tab-one")
+    go_on.set()
+    assert quick.result(30) is True
+    assert other.result(30) is True
     queue.close()
 
 
 def test_a_full_layer_keeps_no_quick_one_waiting() -> None:
-    queue: LayerQueue[str] = LayerQueue()
+    queue = EngineQueue()
     go_on = threading.Event()
-    full = queue.submit("tab-one", "full", lambda _wanted: (go_on.wait(30) and "full") or None)
-    quick = queue.submit("tab-two", "fast", lambda _wanted: "quick")
+    full = queue.submit("full", lambda _: (go_on.wait(30) and "full") or None, "tab-one")
+    quick = queue.submit("fast", lambda _: "quick", "tab-two")
     assert quick.result(30) == "quick"
     assert not full.done()
     go_on.set()
@@ -154,16 +168,73 @@ def test_a_full_layer_keeps_no_quick_one_waiting() -> None:
     queue.close()
 
 
-def test_a_failure_reaches_who_asked() -> None:
-    queue: LayerQueue[str] = LayerQueue()
+def test_uncertainty_is_looked_at_when_no_layer_waits_or_is_made() -> None:
+    queue = EngineQueue()
+    go_on, begun = threading.Event(), threading.Event()
+    done: list[str] = []
 
-    def fail(_wanted: Callable[[], bool]) -> str:
+    def layer(_answer: Future[str | None]) -> str:
+        begun.set()
+        go_on.wait(30)
+        done.append("layer")
+        return "layer"
+
+    first = queue.submit("full", layer, "tab-one")
+    begun.wait(30)
+    second = queue.submit("full", layer, "tab-two")
+    look = queue.submit("uncertainty", lambda _: done.append("uncertainty") or "look")  # type: ignore[func-returns-value]
+    go_on.set()
+    assert look.result(30) == "look"
+    assert first.result(30) == second.result(30) == "layer"
+    assert done == ["layer", "layer", "uncertainty"]
+    queue.close()
+
+
+def test_a_closed_queue_answers_none() -> None:
+    queue = EngineQueue()
+    begun, go_on = threading.Event(), threading.Event()
+    running = queue.submit("fast", lambda _: begun.set() or go_on.wait(30))  # type: ignore[func-returns-value]
+    begun.wait(30)
+    waiting = queue.submit("fast", lambda _: True)
+    queue.close()
+    assert running.result(30) is waiting.result(30) is queue.submit("full", lambda _: True).result(30) is None
+    go_on.set()
+
+
+def test_a_failure_reaches_who_asked_and_a_cancelled_request_stops_nothing() -> None:
+    queue = EngineQueue()
+
+    def fail(_answer: Future[str | None]) -> str:
         raise RunError("no.", hint="Try again.")
 
     with pytest.raises(RunError):
-        queue.submit("tab-one", "fast", fail).result(30)
-    assert queue.submit("tab-one", "fast", lambda _wanted: "next").result(30) == "next"
+        queue.submit("fast", fail, "tab-one").result(30)
+    begun, go_on = threading.Event(), threading.Event()
+    gone = queue.submit("fast", lambda _: begun.set() or go_on.wait(30))  # type: ignore[func-returns-value]
+    begun.wait(30)
+    assert gone.cancel()
+    go_on.set()
+    assert queue.submit("fast", lambda _: "next", "tab-one").result(30) == "next"
     queue.close()
+
+
+def test_an_answered_request_wakes_the_waiting_and_drops_the_job() -> None:
+    engine = EngineClient()
+    sent: list[tuple[int, object]] = []
+
+    class Wire:
+        def send(self, message: tuple[int, object]) -> None:
+            sent.append(message)
+            if message[1] != DROP:
+                answer.set_result(None)
+
+    engine._connection = Wire()  # type: ignore[assignment]
+    engine._ensure = lambda: engine._connection  # type: ignore[assignment,method-assign,return-value]
+    answer: Future[object] = Future()
+    assert engine.run(MethodsJob(), answer) is None
+    assert [number for number, _ in sent] == [1, 1]
+    assert sent[1] == (1, DROP)
+    assert not engine._pending
 
 
 # The engine's process, and the way there
@@ -174,17 +245,21 @@ class Here(EngineClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs: list[LayerJob | UncertaintyJob] = []
+        self.jobs: list[Job] = []
         self._engine = Engine(None)  # type: ignore[arg-type]
 
-    def run(self, job: LayerJob | UncertaintyJob, wanted: Callable[[], bool] = lambda: True) -> object:
+    def run(self, job: Job, answer: Future[Any] | None = None) -> object:
         self.jobs.append(job)
-        return self._engine._layer(1, job) if isinstance(job, LayerJob) else self._engine._look(job)
+        return self._engine._do(1, job)
+
+
+def live_of(session: Session) -> tuple[Live, EngineQueue]:
+    queue = EngineQueue()
+    return Live(session, Here(), queue), queue
 
 
 def test_a_layer_of_the_acknowledged_points(hand: Hand) -> None:
-    engine = Here()
-    live = Live(hand.session, engine)
+    live, queue = live_of(hand.session)
     hand.add("point-01", 3.5, 4.5, "soil")
     hand.add("point-02", 20.5, 10.5, "berry")
     layer = live.layer("i0.png", "tab-one-0", "full").result(60)
@@ -194,13 +269,13 @@ def test_a_layer_of_the_acknowledged_points(hand: Hand) -> None:
     colors = {row.name: row.color for row in hand.session.store.reading().classes()}
     assert "#" + rgba[4, 3, :3].tobytes().hex() == colors["soil"]
     assert "#" + rgba[10, 20, :3].tobytes().hex() == colors["berry"]
-    live.queue.close()
+    queue.close()
 
 
 def test_too_large_images_get_the_largest_layer_that_is_affordable(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "FAST", 100)
     monkeypatch.setattr(live_module, "FULL_PLANES", 400)
-    live = Live(hand.session, Here())
+    live, queue = live_of(hand.session)
     hand.add("point-01", 3.5, 4.5, "berry")
     quick = live.layer("i0.png", "tab-one-0", "fast").result(60)
     full = live.layer("i0.png", "tab-one-0", "full").result(60)
@@ -210,7 +285,7 @@ def test_too_large_images_get_the_largest_layer_that_is_affordable(hand: Hand, m
     # Two classes are computed: the clicked one and the background.
     assert 150 < full.size[0] * full.size[1] <= 200
     assert not full.exact
-    live.queue.close()
+    queue.close()
 
 
 def test_the_end_of_one_process_fails_no_job_of_the_next() -> None:
@@ -318,7 +393,7 @@ def test_the_engine_reports_what_it_cannot_do(tmp_path: Path) -> None:
 def test_a_session_of_a_data_set_shows_its_layer(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
     """The layer of a labelled data set agrees with its masks far better than chance."""
     data = write_tiny(tmp_path / "tiny")
-    live = Live(opened(data), Here())
+    live, queue = live_of(opened(data))
     layer = live.layer("tiny_0.png", "tab-one-0", "full").result(60)
     assert layer is not None
     labels = np.asarray(Image.open(io.BytesIO(layer.png)))
@@ -327,4 +402,4 @@ def test_a_session_of_a_data_set_shows_its_layer(tmp_path: Path, opened: Callabl
     assert decided.mean() > 0.1
     assert (labels[decided] == mask[decided]).mean() > 0.8
     assert len(CLASSES) == 3
-    live.queue.close()
+    queue.close()

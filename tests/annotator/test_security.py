@@ -343,8 +343,8 @@ def test_nothing_that_is_sent_makes_the_server_call_out(live: Live, monkeypatch:
 
 @pytest.mark.parametrize("name", ["network.weights", "trainer.devices", "trainer.nodes", "out", "dataset.path", "x.y"])
 def test_a_training_gets_no_path_and_no_other_machine(live: Live, name: str) -> None:
-    answer = live.client.post("/api/training/start", json={"settings": {name: "/etc/passwd"}})
-    assert answer.status_code == 422
+    answer = live.client.post("/api/training/start", json={name: "/etc/passwd"})
+    assert answer.status_code == 400
     assert answer.json()["error"]["field"] == name
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from pointillist.annotator.engine.jobs import DROP, Failure, LayerJob, UncertaintyJob
+from pointillist.annotator.engine.jobs import DROP, Failure, Job
+from pointillist.annotator.engine.queue import settle
 from pointillist.errors import RunError
-
-GLANCE = 0.05
-"""Seconds between two looks at whether a result is still wanted."""
 
 
 def _main(connection: Connection) -> None:
@@ -46,44 +43,44 @@ class EngineClient:
         with self._lock:
             self._ensure()
 
-    def run(self, job: LayerJob | UncertaintyJob, wanted: Callable[[], bool] = lambda: True) -> Any:
+    def run(self, job: Job, answer: Future[Any] | None = None) -> Any:
         """Have a job done, and wait for it.
 
         Args:
             job: What to do.
-            wanted: Asked while waiting; once it says no, the engine is told to drop the job.
+            answer: Of the queue; as soon as it is done, the waiting ends and the engine is told to drop the job.
 
         Returns:
             The result; None where the job was dropped.
 
         Raises:
             RunError: The job failed, or the engine's process died.
+            ConfigError: The job asked for settings that cannot be.
         """
         future: Future[Any] = Future()
         with self._lock:
             connection = self._ensure()
             number = next(self._numbers)
-            self._pending[number] = future
+            pending = self._pending
+            pending[number] = future
             try:
                 connection.send((number, job))
             except OSError as error:
-                self._pending.pop(number, None)
-                raise RunError(_DIED.found, hint=_DIED.hint) from error
-        while True:
-            try:
-                result = future.result(GLANCE)
-            except TimeoutError:
-                if wanted():
-                    continue
-                with self._lock:
-                    if number in self._pending and self._connection is not None:
-                        # A process that has just ended answers nothing; its listener ends the waiting.
-                        with suppress(OSError):
-                            self._connection.send((number, DROP))
-                result = future.result()
-            if isinstance(result, Failure):
-                raise RunError(result.found, hint=result.hint)
-            return result
+                pending.pop(number, None)
+                raise _DIED.error() from error
+        if answer is not None:
+            answer.add_done_callback(lambda _: settle(future, DROP))
+        result = future.result()
+        if result == DROP:
+            with self._lock:
+                # A process that has just ended answers nothing, and the next one never heard of this job.
+                if pending.pop(number, None) is not None and self._connection is connection:
+                    with suppress(OSError):
+                        connection.send((number, DROP))
+            return None
+        if isinstance(result, Failure):
+            raise result.error()
+        return result
 
     def close(self) -> None:
         """End the process; it keeps nothing that could be lost."""
@@ -120,12 +117,14 @@ class EngineClient:
             with self._lock:
                 future = pending.pop(number, None)
             if future is not None:
-                future.set_result(result)
+                settle(future, result)
         with self._lock:
             if self._connection is connection:
                 self._connection = None
-        for future in pending.values():
-            future.set_result(_DIED)
+            left = list(pending.values())
+            pending.clear()
+        for future in left:
+            settle(future, _DIED)
 
 
 _DIED = Failure("the process that makes the layers ended.", "Try again; the labels are safe.")

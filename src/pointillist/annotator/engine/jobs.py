@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Lane = Literal["fast", "full", "uncertainty"]
-"""Jobs of one lane are done one after another."""
+from pointillist.errors import ConfigError, PointillistError, RunError
 
+Lane = Literal["fast", "full", "uncertainty"]
+"""Jobs of one lane are done one after another; the first comes first."""
 
 DROP = "drop"
 """In place of a job: it is not wanted any more."""
@@ -71,6 +73,24 @@ class UncertaintyJob:
 
 
 @dataclass(frozen=True)
+class MethodsJob:
+    """The methods are to be listed."""
+
+    lane: Lane = "fast"
+
+
+@dataclass(frozen=True)
+class SettingsJob:
+    """Settings that a page made, by dotted name, are to be checked."""
+
+    settings: Mapping[str, Any]
+    lane: Lane = "fast"
+
+
+Job = LayerJob | UncertaintyJob | MethodsJob | SettingsJob
+
+
+@dataclass(frozen=True)
 class UncertainRegion:
     """A rectangle in pixels of the image, and the mean uncertainty in it (0 where all of it is labelled)."""
 
@@ -83,7 +103,14 @@ class UncertainRegion:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job could not be done."""
+    """Why a job could not be done; `field` names the setting that is to blame."""
 
     found: str
     hint: str
+    field: str | None = None
+
+    def error(self) -> PointillistError:
+        """The same as an error."""
+        if self.field is not None:
+            return ConfigError(self.found, field=self.field, hint=self.hint)
+        return RunError(self.found, hint=self.hint)

@@ -9,14 +9,25 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pointillist.annotator.engine.jobs import DROP, Clicks, Failure, LayerJob, UncertainRegion, UncertaintyJob
+from pointillist.annotator.engine.jobs import (
+    DROP,
+    Clicks,
+    Failure,
+    Job,
+    LayerJob,
+    MethodsJob,
+    SettingsJob,
+    UncertainRegion,
+    UncertaintyJob,
+)
 from pointillist.annotator.engine.layer import layer_labels, layer_png
+from pointillist.annotator.engine.methods import describe_methods, page_config
 from pointillist.annotator.engine.uncertain_region import uncertain_region
-from pointillist.errors import PointillistError
+from pointillist.errors import ConfigError, PointillistError
 
 if TYPE_CHECKING:
     from pointillist.annotator.engine.loaded_model import LoadedModel
@@ -49,20 +60,34 @@ class Engine:
             else:
                 self._lanes[job.lane].submit(self._answer, number, job)
 
-    def _answer(self, number: int, job: LayerJob | UncertaintyJob) -> None:
-        result: bytes | UncertainRegion | Failure | None
+    def _answer(self, number: int, job: Job) -> None:
+        result: Any
         try:
-            result = self._layer(number, job) if isinstance(job, LayerJob) else self._look(job)
+            result = self._do(number, job)
+        except ConfigError as error:
+            result = Failure(error.found, error.hint, error.field)
         except PointillistError as error:
             result = Failure(error.found, error.hint)
         except Exception as error:
             traceback.print_exc()
             result = Failure(
-                f"the layer failed ({type(error).__name__}: {error}).", "Report this; the labels are safe."
+                f"the engine failed ({type(error).__name__}: {error}).", "Report this; the labels are safe."
             )
         self._dropped.discard(number)
         with self._sending:
             self._connection.send((number, result))
+
+    def _do(self, number: int, job: Job) -> Any:
+        match job:
+            case LayerJob():
+                return self._layer(number, job)
+            case UncertaintyJob():
+                return self._look(job)
+            case MethodsJob():
+                return describe_methods()
+            case SettingsJob():
+                page_config(job.settings)
+                return True
 
     def _layer(self, number: int, job: LayerJob) -> bytes | None:
         def wanted() -> bool:

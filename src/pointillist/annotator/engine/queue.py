@@ -1,93 +1,108 @@
-"""Layers are made beside the event loop, one quick and one full at a time; of each tab only the newest counts."""
+"""The way of every question to the engine: a lane each for quick layers, full layers and uncertainty."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Generic, Literal, TypeVar
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
 
-Quality = Literal["fast", "full"]
+from pointillist.annotator.engine.jobs import Lane
 
 Result = TypeVar("Result")
 
-Wanted = Callable[[], bool]
-"""Says whether a layer is still wanted."""
+
+def settle(future: Future[Any], result: Any) -> None:
+    """Give a future its result, unless it has one or was cancelled."""
+    with suppress(InvalidStateError):
+        future.set_result(result)
 
 
-class LayerQueue(Generic[Result]):
-    """Two threads: a full layer that takes seconds keeps no quick one waiting."""
+@dataclass(frozen=True)
+class _Request:
+    lane: Lane
+    client: str
+    work: Callable[[Future[Any]], Any]
+    answer: Future[Any]
+
+
+class EngineQueue:
+    """One thread for each lane: a full layer that takes seconds keeps no quick one waiting.
+
+    A newer request of a client answers its older ones with None. Who works on one of those is woken by that answer. A
+    look at uncertainty begins only while no layer waits or is being made.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._newest: dict[tuple[str, Quality], int] = {}
-        self._waiting: dict[
-            Quality, OrderedDict[str, tuple[int, Callable[[Wanted], Result | None], Future[Result | None]]]
-        ] = {
-            "fast": OrderedDict(),
-            "full": OrderedDict(),
-        }
-        self._count = 0
+        self._waiting: list[_Request] = []
+        self._running: dict[Lane, _Request] = {}
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._run, args=(quality,), name=f"annotator-layer-{quality}", daemon=True)
-            for quality in self._waiting
-        ]
-        for thread in self._threads:
-            thread.start()
+        for lane in get_args(Lane):
+            threading.Thread(target=self._run, args=(lane,), name=f"annotator-{lane}", daemon=True).start()
 
-    def submit(self, client: str, quality: Quality, work: Callable[[Wanted], Result | None]) -> Future[Result | None]:
-        """Have a layer made; older requests of the same tab give way.
+    def submit(
+        self, lane: Lane, work: Callable[[Future[Result | None]], Result | None], client: str = ""
+    ) -> Future[Result | None]:
+        """Have something done; older requests of the same client give way.
 
-        A new quick one replaces all older ones; a full one leaves a quick one alone, which comes first anyway.
+        A new quick layer replaces all older ones; a full one leaves a quick one alone, which comes first anyway.
+
+        Args:
+            lane: Where it waits.
+            work: Gets the future that is returned here; once that is done, its result is not wanted any more.
+            client: Who asks; requests without a client replace none.
 
         Returns:
-            A future of what `work` gives, None when a newer request came before it was done.
+            A future of what `work` gives; None when a newer request came first, or the queue is closed.
         """
-        future: Future[Result | None] = Future()
+        answer: Future[Result | None] = Future()
+        replaced = ("fast", "full") if lane == "fast" else (lane,)
         with self._changed:
-            self._count += 1
-            outdone: list[Quality] = ["fast", "full"] if quality == "fast" else ["full"]
-            for lane in outdone:
-                self._newest[client, lane] = self._count
-                old = self._waiting[lane].pop(client, None)
-                if old is not None:
-                    old[2].set_result(None)
-            self._waiting[quality][client] = (self._count, work, future)
+            known = [*self._waiting, *self._running.values()]
+            old = [r.answer for r in known if client and r.client == client and r.lane in replaced]
+            closed = self._closed
+            if not closed:
+                self._waiting.append(_Request(lane, client, work, answer))
             self._changed.notify_all()
-        return future
-
-    def idle(self) -> bool:
-        """Whether nothing waits."""
-        with self._changed:
-            return not any(self._waiting.values())
+        for given_up in [*old, *([answer] if closed else [])]:
+            settle(given_up, None)
+        return answer
 
     def close(self) -> None:
-        """End; what waits is not made."""
+        """End; what waits or runs is answered with None."""
         with self._changed:
             self._closed = True
-            for lane in self._waiting.values():
-                for _, _, future in lane.values():
-                    future.set_result(None)
-                lane.clear()
+            left = [*self._waiting, *self._running.values()]
+            self._waiting.clear()
             self._changed.notify_all()
+        for request in left:
+            settle(request.answer, None)
 
-    def _run(self, quality: Quality) -> None:
+    def _take(self, lane: Lane) -> _Request | None:
+        self._waiting = [request for request in self._waiting if not request.answer.done()]
+        if lane == "uncertainty" and (self._running or any(request.lane != lane for request in self._waiting)):
+            return None  # people come first
+        found = next((request for request in self._waiting if request.lane == lane), None)
+        if found is not None:
+            self._waiting.remove(found)
+            self._running[lane] = found
+        return found
+
+    def _run(self, lane: Lane) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._waiting[quality])
-                if self._closed:
-                    return
-                client, (number, work, future) = self._waiting[quality].popitem(last=False)
-
-            def wanted(client: str = client, number: int = number) -> bool:
-                with self._changed:
-                    return self._newest[client, quality] == number and not self._closed
-
+                while (request := self._take(lane)) is None:
+                    if self._closed:
+                        return
+                    self._changed.wait()
             try:
-                result = work(wanted)
+                settle(request.answer, request.work(request.answer))
             except Exception as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                with suppress(InvalidStateError):
+                    request.answer.set_exception(error)
+            with self._changed:
+                del self._running[lane]
+                self._changed.notify_all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import sqlite3
 import threading
@@ -12,19 +11,18 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
+from typing import TypeVar
 
 from pointillist.annotator.files.merging import merge_classes, merge_points, rows_of
+from pointillist.annotator.files.rendering import point_table, render_classes
 from pointillist.annotator.folder import DataFolder
-from pointillist.annotator.labels.store import ClassRow, Store, Tables
+from pointillist.annotator.labels.store import Store
+from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.labels.writer import Writer
 from pointillist.data.layouts.folder import DatasetFile
 from pointillist.errors import DatasetError, PointillistError, SaveError
-from pointillist.files import read_text, read_yaml, replacing
+from pointillist.files import read_yaml, replacing
 from pointillist.points.formats.native import NativeCsv, write_csv
-from pointillist.points.table import Point, PointTable
 from pointillist.schema import parse
 
 PAUSE = 1.0
@@ -49,14 +47,14 @@ class LabelFiles:
         folder: Where they are.
         store: What they say.
         writer: Takes in what others wrote.
-        told: Called after each writing or failure.
+        on_write: Called after each writing or failure.
     """
 
-    def __init__(self, folder: DataFolder, store: Store, writer: Writer, told: Callable[[], None]) -> None:
+    def __init__(self, folder: DataFolder, store: Store, writer: Writer, on_write: Callable[[], None]) -> None:
         self._folder = folder
         self._store = store
         self._writer = writer
-        self._told = told
+        self._on_write = on_write
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -103,7 +101,7 @@ class LabelFiles:
             )
             raise self.problem from error
         finally:
-            self._told()
+            self._on_write()
 
     def close(self) -> None:
         """Write what is left, and end.
@@ -142,14 +140,13 @@ class LabelFiles:
         self._take_in_points()
         tables = self._store.reading()
         # Whatever comes after this number is written in the next round.
-        tables.sql.execute("BEGIN")
-        try:
+        with tables.snapshot():
             seq = tables.seq()
-            described = self._render_classes(tables)
-            points = self._render_points(tables)
-        finally:
-            tables.sql.execute("COMMIT")
-        if not self._write_points(points):
+            described = render_classes(tables, self._folder)
+            # Ready to take the place of points.csv.
+            following = self._folder.own / "points.next.csv"
+            write_csv(point_table(tables), following)
+        if not self._write_points(following):
             return False
         if described is not None and not self._write("classes", self._folder.dataset_file, described):
             return False
@@ -176,17 +173,6 @@ class LabelFiles:
         return found
 
     # points.csv
-
-    def _table(self, tables: Tables) -> PointTable:
-        names = {row.id: row.name for row in tables.classes()}
-        points = (Point(image, x, y, names[c], extra) for image, x, y, c, extra in tables.all_points())
-        return PointTable(points, json.loads(tables.metadata("columns") or "[]"))
-
-    def _render_points(self, tables: Tables) -> Path:
-        """Where the content of points.csv lies, ready to take its place."""
-        following = self._folder.own / "points.next.csv"
-        write_csv(self._table(tables), following)
-        return following
 
     def _write_points(self, following: Path) -> bool:
         if not self._write("points", self._folder.points_file, following.read_text(encoding="utf-8")):
@@ -225,30 +211,6 @@ class LabelFiles:
         digest = _digest(copy)
         self._writer.submit(lambda tables: merge_classes(tables, settings, digest)).result()
 
-    def _render_classes(self, tables: Tables) -> str | None:
-        """The content of dataset.yaml; None while there are too few classes for one."""
-        path = self._folder.dataset_file
-        classes = tables.classes()
-        there = path.is_file()
-        if len(classes) < 2 and not there:
-            return None
-        content: dict[str, Any] = read_yaml(path, DatasetError) if there else {}
-        before = dict(content)
-        entries: list[dict[str, Any]] = [{"name": row.name, "color": row.color} for row in classes]
-        if any(row.values is not None for row in classes):
-            taken = {value for row in classes for value in row.values or ()} | {content.get("ignore_index", 255)}
-            free = (value for value in range(256 + len(taken)) if value not in taken)
-            for entry, row in zip(entries, classes, strict=True):
-                values = row.values or (next(free),)
-                entry["value"] = values[0] if len(values) == 1 else list(values)
-        content["classes"] = entries
-        content["background"] = _background_entry(tables, classes)
-        if not there and self._folder.images_at_root:
-            content["paths"] = {"images": "."}
-        if there and _same_classes(before, content):
-            return read_text(path, DatasetError)  # its owner's own words
-        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-
     # Both
 
     def _changed_by_others(self, kind: str, path: Path) -> bool:
@@ -257,8 +219,8 @@ class LabelFiles:
         return not self._ours(kind, _digest(path))
 
     def _ours(self, kind: str, digest: str) -> bool:
-        facts = self._store.reading()
-        return digest in (facts.metadata(f"{kind} written"), facts.metadata(f"{kind} writing"))
+        tables = self._store.reading()
+        return digest in (tables.metadata(f"{kind} written"), tables.metadata(f"{kind} writing"))
 
     def _write(self, kind: str, path: Path, text: str) -> bool:
         """Replace a file unless others have just changed it; whether it now has this text."""
@@ -324,27 +286,3 @@ class _ChangedMeanwhile(Exception):
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _background_entry(tables: Tables, classes: list[ClassRow]) -> Any:
-    """What dataset.yaml says about the background."""
-    policy, background = tables.metadata("policy") or "none", tables.metadata("background")
-    index = next((i for i, row in enumerate(classes) if row.id == background), None)
-    if index is None:
-        return "none"
-    return policy if index == 0 else {"policy": policy, "class": classes[index].name}
-
-
-def _same_classes(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether a file that others wrote says the same already, in fewer words."""
-
-    def said(content: dict[str, Any]) -> tuple[Any, ...]:
-        try:
-            settings = DatasetFile.model_validate(content)
-            classes = settings.class_set()
-        except (ValueError, PointillistError):
-            return (content,)
-        values = settings.mask_values()
-        return classes.names, classes.colors, classes.policy, classes.background, values
-
-    return said(before) == said(after)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from pointillist.annotator.labels.applying import PALETTE
-from pointillist.annotator.labels.store import ClassRow, PointRow, Tables
+from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
 from pointillist.data.layouts.folder import DatasetFile
 from pointillist.points.table import Point, PointTable
 
@@ -26,18 +24,16 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
     for label in dict.fromkeys(point.label for point in found):
         if label not in ids:
             ids[label] = new_class(tables, label)
-    columns = dict.fromkeys([*json.loads(tables.metadata("columns") or "[]"), *found.columns])
-    tables.set_metadata("columns", json.dumps(list(columns)))
+    tables.add_columns(found.columns)
     live: dict[Row, list[str]] = defaultdict(list)
     names = {row.id: row.name for row in tables.classes()}
-    query = "SELECT id, image, x, y, class, extra FROM points WHERE deleted=0 ORDER BY place, id"
-    for given, image, x, y, label, extra in tables.sql.execute(query):
-        live[_row(image, x, y, names[label], json.loads(extra) if extra else {})].append(given)
+    for given, image, x, y, label, more in tables.all_points():
+        live[_row(image, x, y, names[label], more)].append(given)
     after = Counter(rows_of(found))
     seq = tables.seq() + 1
     for row, count in (before - after).items():
         for given in live[row][:count]:
-            tables.sql.execute("UPDATE points SET deleted=1, version=?, client=? WHERE id=?", (seq, CLIENT, given))
+            tables.delete_point(given, seq, CLIENT)
         live[row] = live[row][count:]
     # A row that the store has already is no second point.
     needed = Counter({row: min(n, after[row] - len(live[row])) for row, n in (after - before).items()})
@@ -47,8 +43,7 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
             image, x, y, label, extra = row
             point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
             tables.put_point(point, number=number, extra=dict(extra))
-    tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
-    _is_ours(tables, "points", digest)
+    _took_in(tables, "points", digest)
 
 
 def rows_of(points: Iterable[Point]) -> list[Row]:
@@ -68,10 +63,9 @@ def new_class(tables: Tables, name: str, color: str | None = None, values: tuple
     chosen = color or next((color for color in palette if color not in taken), PALETTE[-1])
     row = ClassRow(uuid.uuid4().hex, name, chosen.lower(), values)
     tables.add_class(row)
-    if background and not tables.metadata("background"):
+    if background and not tables.background()[0]:
         # A file that names a class so means it.
-        tables.set_metadata("background", row.id)
-        tables.set_metadata("policy", "points")
+        tables.set_background(row.id, "points")
     return row.id
 
 
@@ -86,7 +80,7 @@ def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
             given = present[entry.name].id
             if entry.color is not None:
                 tables.change_class(given, color=entry.color.lower())
-            tables.change_class(given, mask_values=None if values is None else json.dumps(values))
+            tables.set_mask_values(given, values)
         else:
             given = new_class(tables, entry.name, entry.color, values)
         order.append(given)
@@ -95,22 +89,19 @@ def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
             if with_points.get(row.id):
                 order.append(row.id)
             else:
-                tables.change_class(row.id, removed=1)
-    for place, given in enumerate(order):
-        tables.change_class(given, place=place)
+                tables.change_class(row.id, removed=True)
+    for position, given in enumerate(order):
+        tables.change_class(given, position=position)
     long = None if isinstance(settings.background, str) else settings.background
     policy = settings.background if isinstance(settings.background, str) else settings.background.policy
     ids = {row.name: row.id for row in tables.classes()}
     named = ids.get(long.class_) if long is not None and long.class_ is not None else None
-    background = "" if policy == "none" or not order else named or order[0]
-    tables.set_metadata("background", background)
-    tables.set_metadata("policy", policy if background else "none")
-    seq = tables.seq() + 1
-    tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "file", "images": None}, time.time())
-    _is_ours(tables, "classes", digest)
+    tables.set_background("" if policy == "none" or not order else named or order[0], policy)
+    _took_in(tables, "classes", digest)
 
 
-def _is_ours(tables: Tables, kind: str, digest: str) -> None:
+def _took_in(tables: Tables, kind: str, digest: str) -> None:
     """Note what a file has that was taken in; what was to be written before is in the past."""
+    tables.log(tables.seq() + 1, CLIENT, {"kind": "file", "images": None})
     tables.set_metadata(f"{kind} written", digest)
     tables.set_metadata(f"{kind} writing", digest)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import shutil
 import tempfile
-import time
 import uuid
 import zipfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pointillist.annotator.files.merging import new_class
+from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.images.catalogue import Catalogue
 from pointillist.annotator.labels.operations import class_name_problem
-from pointillist.annotator.labels.store import PointRow, Tables
-from pointillist.annotator.session import Session
+from pointillist.annotator.labels.store import Store
+from pointillist.annotator.labels.tables import PointRow, Tables
+from pointillist.annotator.labels.writer import Writer
 from pointillist.errors import PointsError
 from pointillist.points.check import Checked, ImageNames, check_points
 from pointillist.points.formats import Surroundings, choose_format, formats, get_format
@@ -40,7 +41,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])
 
 
 @dataclass(frozen=True)
-class Names:
+class ClassNames:
     """Class names, as a check needs them; there may be none yet."""
 
     names: tuple[str, ...]
@@ -56,8 +57,6 @@ def describe_formats() -> list[dict[str, Any]]:
             "name": name,
             "title": kind.title,
             "suffixes": list(kind.suffixes),
-            "reads": True,
-            "writes": True,
             "one_per_image": kind.one_per_image,
             "options": [option for option in kind.Options.model_fields if option != "origin"],
         }
@@ -86,15 +85,15 @@ def safe_name(given: str) -> str:
     return last
 
 
+@dataclass(frozen=True)
 class Transfer:
-    """Takes label files in and gives them out.
+    """Takes label files in and gives them out; `changed` is called after points were taken in."""
 
-    Args:
-        session: The folder.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    folder: DataFolder
+    catalogue: Catalogue
+    store: Store
+    writer: Writer
+    changed: Callable[[], None]
 
     def temporary(self) -> Path:
         """A new folder for a file on its way; whoever asks removes it.
@@ -102,7 +101,7 @@ class Transfer:
         Raises:
             SaveError: It cannot be made.
         """
-        return Path(tempfile.mkdtemp(prefix="transfer-", dir=self._session.folder.below("transfer")))
+        return Path(tempfile.mkdtemp(prefix="transfer-", dir=self.folder.below("transfer")))
 
     def take_in(
         self, file: Path, format_name: str | None, options: Mapping[str, str], *, add_classes: bool
@@ -123,18 +122,18 @@ class Transfer:
             SaveError: The store cannot be written.
         """
         kind = choose_format(file, format_name, options)
-        catalogue = self._session.catalogue
+        catalogue = self.catalogue
         names = ImageNames(catalogue.names)
 
         def size_of_named(name: str) -> tuple[int, int] | None:
             image = names.find(name, kind.images_by)
             return None if image is None else catalogue.size(image)
 
-        present = [row.name for row in self._session.store.reading().classes()]
+        present = [row.name for row in self.store.reading().classes()]
         table = kind.read(file, Surroundings(dict(enumerate(present)), size_of_named), broken=True)
         labels = dict.fromkeys(point.label for point in table)
         new = [label for label in labels if label not in present and class_name_problem(label) is None]
-        known = Names((*present, *(new if add_classes else ())))
+        known = ClassNames((*present, *(new if add_classes else ())))
         checked = check_points(
             table,
             names=names,
@@ -143,8 +142,8 @@ class Transfer:
             size_of=catalogue.size,
             limit=kind.limit,
         )
-        seq, imported, added = self._session.writer.submit(lambda tables: _add(tables, checked)).result()
-        self._session.changed()
+        seq, imported, added = self.writer.submit(lambda tables: _add(tables, checked)).result()
+        self.changed()
         return {
             "seq": seq,
             "format": kind.name,
@@ -172,20 +171,19 @@ class Transfer:
             PointsError: There is no such format or option, or it cannot hold these points.
         """
         kind = get_format(format_name, options)
-        session = self._session
-        tables = session.store.reading()
+        tables = self.store.reading()
         classes = {row.id: row.name for row in tables.classes()}
-        names = set(session.catalogue.names)
+        names = set(self.catalogue.names)
         points = [
             Point(image, x, y, classes[label], extra)
-            for image, x, y, label, extra in tables.all_points()
+            for _, image, x, y, label, extra in tables.all_points()
             if image in names
         ]
         listed = list(dict.fromkeys(point.image for point in points))
         about = Surroundings(
             dict(enumerate(classes.values())),
-            lambda name: session.catalogue.size(name) if name in names else None,
-            lambda name: session.folder.image(name) if name in names else None,
+            lambda name: self.catalogue.size(name) if name in names else None,
+            lambda name: self.folder.image(name) if name in names else None,
         )
         home = self.temporary()
         try:
@@ -193,7 +191,7 @@ class Transfer:
             target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
             if kind.one_per_image:
                 target.mkdir()
-            kind.write(PointTable(points, json.loads(tables.metadata("columns") or "[]"), listed=listed), target, about)
+            kind.write(PointTable(points, tables.columns(), listed=listed), target, about)
             if target.is_file():
                 return f"points-{kind.name}{suffix}", target.read_bytes()
             return f"points-{kind.name}.zip", _zipped(target)
@@ -226,10 +224,9 @@ def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
         count += 1
     if not count and not added:
         return tables.seq(), 0, []
-    columns = dict.fromkeys([*json.loads(tables.metadata("columns") or "[]"), *checked.points.columns])
-    tables.set_metadata("columns", json.dumps(list(columns)))
-    told = list(images) if len(images) <= MANY else None
-    tables.log(seq, uuid.uuid4().hex, CLIENT, {"kind": "import", "images": told}, time.time())
+    tables.add_columns(checked.points.columns)
+    named = list(images) if len(images) <= MANY else None
+    tables.log(seq, CLIENT, {"kind": "import", "images": named})
     return seq, count, added
 
 

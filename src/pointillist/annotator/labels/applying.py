@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels import operations as ops
 from pointillist.annotator.labels.operations import Operation, Status
-from pointillist.annotator.labels.store import ClassRow, PointRow, Tables
+from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
 from pointillist.classes import IGNORE, default_palette, hex_color
 from pointillist.errors import DatasetError, PointillistError, PointsError
 
@@ -83,7 +82,7 @@ class Applier:
         if point is not None:
             content["image"] = point.image
         now = self._now()
-        tables.log(seq, operation.id, client, content, now)
+        tables.log(seq, client, content, operation=operation.id, now=now)
         self._count(tables, client, operation, now)
         return Applied(operation.id, status, seq, point, content=content)
 
@@ -107,8 +106,7 @@ class Applier:
                 self._remove(tables, operation)
             case ops.Background():
                 chosen = "" if operation.class_ is None else _known_class(tables, operation.class_)
-                tables.set_metadata("background", chosen)
-                tables.set_metadata("policy", operation.policy if chosen else "none")
+                tables.set_background(chosen, operation.policy)
         return "done", None
 
     # Points
@@ -196,8 +194,7 @@ class Applier:
             color = free if wished in taken or not wished else wished
             tables.add_class(ClassRow(operation.class_, operation.name, color))
         if operation.background:
-            tables.set_metadata("background", same.id if same else operation.class_)
-            tables.set_metadata("policy", "points")
+            tables.set_background(same.id if same else operation.class_, "points")
 
     def _rename(self, tables: Tables, operation: ops.ClassRename) -> None:
         _check_name(operation.name)
@@ -221,16 +218,13 @@ class Applier:
             # Masks keep their values; from now on two of them mean this class.
             if all(row.values is None for row in rows.values()):
                 for index, row in enumerate(rows.values()):
-                    tables.change_class(row.id, mask_values=json.dumps([index]))
+                    tables.set_mask_values(row.id, [index])
                     rows[row.id] = replace(row, values=(index,))
-            both = sorted({*(rows[source].values or ()), *(rows[target].values or ())})
-            tables.change_class(target, mask_values=json.dumps(both) if both else None)
-        tables.sql.execute(
-            "UPDATE points SET class=?, version=?, client=? WHERE class=?", (target, seq, client, source)
-        )
-        tables.change_class(source, joined=target)
-        if tables.metadata("background") == source:
-            tables.set_metadata("background", target)
+            tables.set_mask_values(target, sorted({*(rows[source].values or ()), *(rows[target].values or ())}))
+        tables.touch_points(source, seq, client)
+        tables.merge_class(source, target)
+        if tables.background()[0] == source:
+            tables.set_background(target, tables.background()[1])
 
     def _remove(self, tables: Tables, operation: ops.ClassRemove) -> None:
         label = _known_class(tables, operation.class_)
@@ -238,10 +232,9 @@ class Applier:
             raise DatasetError("this class has points.", field="class", hint="Merge it into another class.")
         if self._folder.masks is not None:
             raise DatasetError("masks know this class.", field="class", hint="Merge it into another class.")
-        tables.change_class(label, removed=1)
-        if tables.metadata("background") == label:
-            tables.set_metadata("background", "")
-            tables.set_metadata("policy", "none")
+        tables.change_class(label, removed=True)
+        if tables.background()[0] == label:
+            tables.set_background("", "none")
 
     # Costs
 
@@ -278,15 +271,14 @@ def _known_class(tables: Tables, given: str) -> str:
 def _revived(tables: Tables, label: str) -> str:
     """The class that a point gets: a removed one comes back, or is the one that has its name by now."""
     label = tables.class_id(label) or label
-    removed = tables.sql.execute("SELECT name FROM classes WHERE id=? AND removed", (label,)).fetchone()
+    removed = tables.removed_name(label)
     if removed is None:
         return label
-    same = next((row.id for row in tables.classes() if row.name == removed[0]), None)
+    same = next((row.id for row in tables.classes() if row.name == removed), None)
     if same is None:
-        tables.change_class(label, removed=0)
+        tables.change_class(label, removed=False)
         return label
-    tables.sql.execute("UPDATE points SET class=? WHERE class=?", (same, label))
-    tables.change_class(label, joined=same)
+    tables.merge_class(label, same)
     return same
 
 

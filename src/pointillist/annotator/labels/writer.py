@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pointillist.annotator.labels.store import Store, Tables
+from pointillist.annotator.labels.store import Store
+from pointillist.annotator.labels.tables import Tables
 from pointillist.errors import SaveError
 
 Result = TypeVar("Result")
@@ -95,15 +96,11 @@ class Writer:
 
     @staticmethod
     def _one(tables: Tables, work: Callable[[Tables], Any]) -> tuple[Any, BaseException | None]:
-        tables.sql.execute("SAVEPOINT change")
         try:
-            result = work(tables)
+            with tables.savepoint():
+                return work(tables), None
         except Exception as error:
             # A full disk ends the whole transaction; anything else is this change's own affair.
-            if not tables.sql.in_transaction:
+            if not tables.writable:
                 raise
-            tables.sql.execute("ROLLBACK TO change")
-            tables.sql.execute("RELEASE change")
             return None, error
-        tables.sql.execute("RELEASE change")
-        return result, None

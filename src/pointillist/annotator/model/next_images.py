@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
+from concurrent.futures import Future
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import UncertainRegion, UncertaintyJob
-from pointillist.annotator.engine.queue import LayerQueue
+from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.images.pyramid import IN_MEMORY, Pixels, read_reduced
-from pointillist.annotator.labels.store import Tables
 from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
-from pointillist.annotator.web.live import Layer
 from pointillist.errors import PointillistError
 
 PIXELS = 150_000
 """Size at which the model looks at images for this."""
 
-PAUSE = 0.02
-"""Seconds between two images: people come first."""
+log = logging.getLogger("pointillist.annotator")
 
 
 class NextImages:
-    """Orders the images; after each training it has the model look at all of them, in a thread of its own.
+    """Orders the images; after each training it has the model look at all of them, one after another.
 
     Args:
         session: The folder.
         engine: Where the model is.
-        layers: Layers that go first.
+        queue: The way there.
     """
 
-    def __init__(self, session: Session, engine: EngineClient, layers: LayerQueue[Layer]) -> None:
+    def __init__(self, session: Session, engine: EngineClient, queue: EngineQueue) -> None:
         self._session = session
         self._engine = engine
-        self._layers = layers
+        self._queue = queue
         self._lock = threading.Lock()
         self._model: Run | None = None
         self._regions: dict[str, UncertainRegion] = {}
         self._seen: dict[str, int] = {}
-        self._wake = threading.Event()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="annotator-next", daemon=True)
-
-    def start(self, model: Run | None) -> None:
-        """Begin with the model of the last training."""
-        self.use(model)
-        self._thread.start()
+        self._failed: set[str] = set()
+        self._due: list[str] = []
+        self._stale = True
+        self._asked = False
 
     def use(self, model: Run | None) -> None:
         """Take another model; what was seen with it before is known still."""
@@ -57,23 +52,18 @@ class NextImages:
             self._model = model
             self._regions.clear()
             self._seen.clear()
+            self._failed.clear()
             if model is not None:
-                rows = self._session.store.reading().sql.execute(
-                    "SELECT image, version, score, x, y, width, height FROM regions WHERE model=?", (model.name,)
-                )
-                for image, version, *values in rows:
+                for image, version, values in self._session.store.reading().regions(model.name):
                     self._regions[image] = UncertainRegion(*values)
                     self._seen[image] = version
-        self._wake.set()
+        self.changed()
 
     def changed(self) -> None:
-        """Say that points have changed."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """End."""
-        self._closed = True
-        self._wake.set()
+        """Say that points or the model have changed: what is most urgent may have, too."""
+        with self._lock:
+            self._stale = True
+        self._ask()
 
     # What a page shows
 
@@ -135,69 +125,75 @@ class NextImages:
 
     # Looking
 
-    def _run(self) -> None:
-        failed: set[str] = set()
-        while not self._closed:
-            self._wake.wait()
-            self._wake.clear()
-            for name in self._due(failed):
-                # Points or the model have changed: what is most urgent may have, too.
-                if self._closed or self._wake.is_set():
-                    break
-                try:
-                    self._look(name)
-                except PointillistError:
-                    # Its own page says what is wrong with it; the others are looked at all the same.
-                    failed.add(name)
-                time.sleep(PAUSE)
-            self._session.hub.publish("next", self.progress())
+    def _ask(self) -> None:
+        """Have the engine look at the most urgent image, unless it does so already."""
+        with self._lock:
+            if self._asked or self._model is None:
+                return
+            self._asked = True
+        self._queue.submit("uncertainty", self._look_at_next).add_done_callback(self._looked)
 
-    def _due(self, failed: set[str]) -> list[str]:
+    def _looked(self, answer: Future[bool | None]) -> None:
+        if answer.cancelled():
+            return
+        with self._lock:
+            self._asked = False
+            more = self._stale or bool(self._due)
+        if answer.exception() is not None:
+            log.error("looking for uncertain images failed", exc_info=answer.exception())
+        elif answer.result() is None:
+            return  # the queue is closed
+        elif more:
+            self._ask()
+        if not more:
+            self._session.publish("next", self.progress())
+
+    def _look_at_next(self, answer: Future[bool | None]) -> bool:
+        with self._lock:
+            model, stale, self._stale = self._model, self._stale, False
+        if stale:
+            self._due = self._find_due()
+        if model is None or not self._due:
+            return True
+        name = self._due.pop(0)
+        try:
+            self._look(name, model, answer)
+        except PointillistError:
+            # Its own page says what is wrong with it; the others are looked at all the same.
+            self._failed.add(name)
+        return True
+
+    def _find_due(self) -> list[str]:
         """Images the model has not seen, unlabelled ones first; then those whose points have changed since."""
         with self._lock:
-            if self._model is None:
-                return []
             seen = dict(self._seen)
-        rows = self._session.store.reading().sql.execute("SELECT image, max(version) FROM points GROUP BY image")
-        versions = dict(rows)
+        versions = self._session.store.reading().points_versions()
         due = [
             name
             for name in self._session.catalogue.names
-            if name not in failed and seen.get(name, -1) < versions.get(name, 0)
+            if name not in self._failed and seen.get(name, -1) < versions.get(name, 0)
         ]
         return sorted(due, key=lambda name: (name in seen, name in versions))
 
-    def _look(self, name: str) -> None:
-        with self._lock:
-            model = self._model
-        if model is None:
-            return
-        while not self._layers.idle() and not self._closed:
-            time.sleep(PAUSE)
+    def _look(self, name: str, model: Run, answer: Future[bool | None]) -> None:
         tables = self._session.store.reading()
         version = tables.points_version(name)
         points = np.array([(p.x, p.y) for p in tables.points_of(name)], np.float64).reshape(-1, 2)
         size = self._session.catalogue.size(name)
         job = UncertaintyJob("uncertainty", self._pixels(name, size), points, size, model.folder)
-        region: UncertainRegion = self._engine.run(job)
+        region: UncertainRegion | None = self._engine.run(job, answer)
         with self._lock:
-            if self._model is not model:
+            if region is None or self._model is not model:
                 return
             self._regions[name] = region
             self._seen[name] = version
             ready = len(self._regions)
-        self._session.writer.submit(lambda tables: _keep(tables, name, model.name, version, region))
+        values = astuple(region)
+        self._session.writer.submit(lambda tables: tables.keep_region(name, model.name, version, values))
         if ready % 10 == 0:
-            self._session.hub.publish("next", self.progress())
+            self._session.publish("next", self.progress())
 
     def _pixels(self, name: str, size: tuple[int, int]) -> Pixels:
         if size[0] * size[1] > IN_MEMORY:
             return self._session.pyramids.fitted(name, PIXELS)
         return read_reduced(name, self._session.catalogue.path(name), size, PIXELS)
-
-
-def _keep(tables: Tables, name: str, model: str, version: int, region: UncertainRegion) -> None:
-    tables.sql.execute(
-        "INSERT OR REPLACE INTO regions VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-        (name, model, version, region.score, region.x, region.y, region.width, region.height),
-    )

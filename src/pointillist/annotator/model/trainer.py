@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pointillist.annotator.files.label_files import LabelFiles
+from pointillist.annotator.engine.client import EngineClient
+from pointillist.annotator.engine.jobs import MethodsJob, SettingsJob
 from pointillist.annotator.model.runs import ENDED, Run, State, find_runs
+from pointillist.annotator.model.settings import PageSettings
 from pointillist.annotator.session import Session, error_body
 from pointillist.errors import ConfigError, RunError, SaveError
 from pointillist.files import read_text, read_yaml
@@ -26,32 +28,28 @@ INTERVAL = 1.0
 PATIENCE = 20.0
 """Seconds a training has to stop before it is ended."""
 
-_SECTIONS = ("data", "network", "optimizer", "trainer", "method")
-_FORBIDDEN = ("network.weights", "trainer.devices", "trainer.nodes")
-"""Settings that name files of this machine, or other machines."""
-
 
 class Trainer:
     """At most one training at a time.
 
     Args:
         session: The folder.
-        files: Its label files, which the training reads.
-        told: Called with the status whenever it may have changed.
-        finished: Called with each run that ended well.
+        engine: Checks settings.
+        on_status: Called with the status whenever it may have changed.
+        on_finish: Called with each run that ended well.
     """
 
     def __init__(
         self,
         session: Session,
-        files: LabelFiles,
-        told: Callable[[dict[str, Any]], None],
-        finished: Callable[[Run], None],
+        engine: EngineClient,
+        on_status: Callable[[dict[str, Any]], None],
+        on_finish: Callable[[Run], None],
     ) -> None:
         self._session = session
-        self._files = files
-        self._told = told
-        self._finished = finished
+        self._engine = engine
+        self._on_status = on_status
+        self._on_finish = on_finish
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
@@ -67,24 +65,22 @@ class Trainer:
         """Whether a training runs."""
         return self._process is not None
 
-    def start(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Start a training with settings by dotted name.
+    def start(self, settings: PageSettings) -> dict[str, Any]:
+        """Start a training.
 
         Raises:
             RunError: One runs already, or the folder is not ready for one.
-            ConfigError: A setting that may not be made here; what else is wrong with one, the training says itself.
+            ConfigError: A setting is impossible, or may not be made here.
             PointillistError: The label files cannot be written.
         """
-        for name in settings:
-            if name.partition(".")[0] not in _SECTIONS or name in _FORBIDDEN:
-                raise ConfigError("this setting cannot be made here.", field=name, hint="Leave it out.")
         with self._lock:
             if self._process is not None:
                 raise RunError("a training runs already.", hint="Stop it first, or wait for it.")
             state = self._session.project()["can_train"]
             if not state["ok"]:
                 raise ConfigError(state["why"], field="labels", hint="Click some points of at least two classes.")
-            self._files.flush()
+            self._engine.run(SettingsJob(settings.dotted()))
+            self._session.files.flush()
             last = self._run.number if self._run is not None else 0
             classes = self._session.store.reading().classes()
             run = Run(
@@ -93,7 +89,7 @@ class Trainer:
                 time.time(),
                 tuple(row.id for row in classes),
                 tuple(row.name for row in classes),
-                dict(settings),
+                settings.dotted(),
             )
             run.save()
             try:
@@ -119,8 +115,17 @@ class Trainer:
                 target=self._watch, args=(self._process, run), name="annotator-trainer", daemon=True
             )
             self._watcher.start()
-        self._told(self.status())
+        self._on_status(self.status())
         return self.status()
+
+    def methods(self) -> list[dict[str, Any]]:
+        """Methods that the page may choose; the engine knows them, since they need torch.
+
+        Raises:
+            RunError: The engine's process ended.
+        """
+        found: list[dict[str, Any]] = self._engine.run(MethodsJob())
+        return found
 
     def stop(self) -> dict[str, Any]:
         """Ask the running training to stop; it can be resumed on the command line."""
@@ -134,7 +139,7 @@ class Trainer:
                 patience = threading.Timer(PATIENCE, process.kill)  # does nothing to one that has ended
                 patience.daemon = True
                 patience.start()
-        self._told(self.status())
+        self._on_status(self.status())
         return self.status()
 
     def close(self) -> None:
@@ -148,7 +153,7 @@ class Trainer:
             try:
                 code = process.wait(INTERVAL)
             except subprocess.TimeoutExpired:
-                self._told(self.status())
+                self._on_status(self.status())
                 continue
             break
         with self._lock:
@@ -164,9 +169,9 @@ class Trainer:
             self._run = replace(ended, error=error_body(problem))
         if process.stdin is not None:
             process.stdin.close()  # a second time does nothing
-        self._told(self.status())
+        self._on_status(self.status())
         if state == "done":
-            self._finished(ended)
+            self._on_finish(ended)
 
     # What the page shows
 

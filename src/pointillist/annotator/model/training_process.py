@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pointillist.annotator.engine.methods import page_config
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.model.runs import find_runs
 from pointillist.annotator.session import error_body
@@ -24,7 +25,6 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.layouts import open_dataset
 from pointillist.errors import PointillistError, RunError
 from pointillist.files import write_text
-from pointillist.training.config import make_config
 
 INTERRUPTED = 130
 """Exit code of a training that was stopped."""
@@ -45,7 +45,7 @@ def main(data: Path, number: int) -> int:
             # The page would take the outputs of the model for other classes.
             raise RunError("the classes changed while the training started.", hint="Start it again.")
         dataset = dataset.with_points(folder.points_file, "csv", strict=False)
-        train_config(make_config(None, run.settings), dataset, run.folder, console=console)
+        train_config(page_config(run.settings), dataset, run.folder, console=console)
     except KeyboardInterrupt:
         print("stopped", flush=True)
         return INTERRUPTED

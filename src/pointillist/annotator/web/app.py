@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pointillist.annotator.engine.client import EngineClient
+from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.files.transfer import describe_formats
 from pointillist.annotator.model.next_images import NextImages
 from pointillist.annotator.model.runs import Run, find_runs
 from pointillist.annotator.model.trainer import Trainer
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.hub import Hub
 from pointillist.annotator.web.live import Live
 from pointillist.annotator.web.security import FILE_BYTES
 
@@ -26,10 +28,14 @@ class App:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.hub = Hub()
         self.engine = EngineClient()
-        self.live = Live(session, self.engine)
-        self.following = NextImages(session, self.engine, self.live.queue)
-        self.trainer = Trainer(session, session.files, lambda s: session.hub.publish("training", s), self._use)
+        self.queue = EngineQueue()
+        self.live = Live(session, self.engine, self.queue)
+        self.following = NextImages(session, self.engine, self.queue)
+        self.trainer = Trainer(session, self.engine, lambda status: self.hub.publish("training", status), self._use)
+        session.publish = self.hub.publish
+        session.publish("csv", session.csv_state())
         session.after_change = self.following.changed
 
     def start(self) -> None:
@@ -37,12 +43,11 @@ class App:
         done = [run for run in find_runs(self.session.folder) if run.state == "done"]
         model = next((run for run in reversed(done) if (run.folder / "model" / "model.json").is_file()), None)
         self.live.model = model
-        self.following.start(model)
+        self.following.use(model)
 
     def close(self) -> None:
         """Stop what runs, write the label files, let go of the folder."""
-        self.following.close()
-        self.live.queue.close()
+        self.queue.close()
         self.engine.close()
         self.trainer.close()
         self.session.close()
@@ -50,7 +55,7 @@ class App:
     def _use(self, run: Run) -> None:
         self.live.model = run
         self.following.use(run)
-        self.session.hub.publish("model", self.model())
+        self.hub.publish("model", self.model())
 
     def model(self) -> dict[str, Any] | None:
         """The model that the layers are made with, as the page reads it."""

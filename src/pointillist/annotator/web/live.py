@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import Clicks, LayerJob
-from pointillist.annotator.engine.queue import LayerQueue, Quality, Wanted
+from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.images.pyramid import fitted_size
-from pointillist.annotator.labels.store import ClassRow, Tables
+from pointillist.annotator.labels.tables import ClassRow, Tables
 from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
 
@@ -23,6 +24,9 @@ FULL = 2_100_000
 
 FULL_PLANES = 12_000_000
 """The same, times the classes in the image: what many classes need in memory and time."""
+
+
+Quality = Literal["fast", "full"]
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Live:
     Args:
         session: The folder.
         engine: Where they are computed.
+        queue: The way there.
     """
 
-    def __init__(self, session: Session, engine: EngineClient) -> None:
+    def __init__(self, session: Session, engine: EngineClient, queue: EngineQueue) -> None:
         self._session = session
         self._engine = engine
-        self.queue: LayerQueue[Layer] = LayerQueue()
+        self._queue = queue
         self.model: Run | None = None
 
     def layer(self, name: str, client: str, quality: Quality) -> Future[Layer | None]:
@@ -66,7 +71,7 @@ class Live:
             client: Who asks.
             quality: `fast` at no more than `FAST` pixels, `full` at the image's own size where that is affordable.
         """
-        return self.queue.submit(client, quality, lambda wanted: self._make(name, quality, wanted))
+        return self._queue.submit(quality, lambda answer: self._make(name, quality, answer), client)
 
     def has_points(self, name: str) -> bool:
         """Whether there is anything to be made a layer of."""
@@ -77,17 +82,16 @@ class Live:
         known = [] if self.model is None else [tables.class_id(given) for given in self.model.class_ids]
         return tuple(tuple(i for i, given in enumerate(known) if given == row.id) for row in classes)
 
-    def _make(self, name: str, quality: Quality, wanted: Wanted) -> Layer | None:
-        if not wanted():
-            return None
+    def _make(self, name: str, quality: Quality, answer: Future[Layer | None]) -> Layer | None:
         catalogue = self._session.catalogue
         tables = self._session.store.reading()
         seq, classes, points = tables.seq(), tables.classes(), tables.points_of(name)
         places = {row.id: index for index, row in enumerate(classes)}
         points = [point for point in points if point.label in places]
-        background = places.get(tables.metadata("background"))
+        background_id, policy = tables.background()
+        background = places.get(background_id)
         table = np.array([(p.x, p.y, places[p.label]) for p in points], np.float64).reshape(-1, 3)
-        clicks = Clicks(table, len(classes), background, tables.metadata("policy") == "border")
+        clicks = Clicks(table, len(classes), background, policy == "border")
         present = {places[point.label] for point in points} | ({background} if background is not None else set())
         size = catalogue.size(name)
         goal = fitted_size(size, FAST if quality == "fast" else min(FULL, FULL_PLANES // max(1, len(present))))
@@ -104,7 +108,7 @@ class Live:
             run=self.model.folder if knows and self.model is not None else None,
             outputs=outputs,
         )
-        png = self._engine.run(job, wanted)
+        png = self._engine.run(job, answer)
         if png is None:
             return None
         height, width = job.pixels.shape[:2]

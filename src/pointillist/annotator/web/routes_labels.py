@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.hub import Hub
 from pointillist.errors import RunError
 
 BEAT = 15.0
@@ -25,7 +26,7 @@ SERVER = secrets.token_hex(8)
 """Tells a page that it talks to another start of the server."""
 
 
-def make(session: Session) -> APIRouter:
+def make(session: Session, hub: Hub) -> APIRouter:
     """Routes of a session."""
     routes = APIRouter(prefix="/api")
 
@@ -50,14 +51,14 @@ def make(session: Session) -> APIRouter:
     async def events(request: Request, after: Annotated[int | None, Query(ge=0)] = None) -> StreamingResponse:
         last = request.headers.get("last-event-id", "")
         start = int(last) if last.isdigit() and len(last) < 18 else after
-        return StreamingResponse(_stream(session, start), media_type="text/event-stream")
+        return StreamingResponse(_stream(session, hub, start), media_type="text/event-stream")
 
     return routes
 
 
-async def _stream(session: Session, after: int | None) -> AsyncIterator[str]:
+async def _stream(session: Session, hub: Hub, after: int | None) -> AsyncIterator[str]:
     """Everything new, as server-sent events; each stream looks up what it has not sent yet."""
-    news = session.hub.join()
+    news = hub.join()
     sent: dict[str, str] = {}
     try:
         seq = (await run_in_threadpool(session.store.reading)).seq() if after is None else after
@@ -71,7 +72,7 @@ async def _stream(session: Session, after: int | None) -> AsyncIterator[str]:
                     seq = change["seq"]
                     yield _event("change", json.dumps(change, ensure_ascii=False), seq)
                 more = found["more"]
-            for topic, text in session.hub.topics().items():
+            for topic, text in hub.topics().items():
                 if sent.get(topic) != text:
                     sent[topic] = text
                     yield _event(topic, text)
@@ -80,7 +81,7 @@ async def _stream(session: Session, after: int | None) -> AsyncIterator[str]:
             except TimeoutError:
                 yield ": alive\n\n"
     finally:
-        session.hub.leave(news)
+        hub.leave(news)
 
 
 def _event(kind: str, data: str, given: int | None = None) -> str:

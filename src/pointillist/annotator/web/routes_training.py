@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from pointillist.annotator.labels.operations import Id
+from pointillist.annotator.model.settings import PageSettings
 from pointillist.annotator.model.trainer import Trainer
 from pointillist.annotator.session import Session
 from pointillist.annotator.web.live import Live
@@ -25,27 +26,6 @@ class LayerRequest(Strict):
     client: Id
     request: int = Field(ge=0)
     quality: Literal["fast", "full"]
-
-
-class StartRequest(Strict):
-    """Settings of a training, by dotted name in `settings`; what is left out has its usual value."""
-
-    epochs: int | None = Field(default=None, ge=1, le=100_000)
-    size: Annotated[str, Field(max_length=20)] | None = None
-    method: Annotated[str, Field(max_length=50)] | None = None
-    seed: int | None = Field(default=None, ge=0, lt=2**32)
-    settings: dict[str, Any] = Field(default_factory=dict)
-
-    def dotted(self) -> dict[str, Any]:
-        """All settings that were made, by dotted name."""
-        chosen = {
-            "method": self.method,
-            "trainer.epochs": self.epochs,
-            "data.size": self.size,
-            "trainer.seed": self.seed,
-            **self.settings,
-        }
-        return {name: value for name, value in chosen.items() if value is not None}
 
 
 class Nothing(Strict):
@@ -80,9 +60,13 @@ def make(session: Session, live: Live, trainer: Trainer) -> APIRouter:
     def status() -> dict[str, Any]:
         return trainer.status()
 
+    @routes.get("/training/methods")
+    def methods() -> dict[str, Any]:
+        return {"methods": trainer.methods()}
+
     @routes.post("/training/start")
-    def start(request: StartRequest) -> dict[str, Any]:
-        return trainer.start(request.dotted())
+    def start(request: PageSettings) -> dict[str, Any]:
+        return trainer.start(request)
 
     @routes.post("/training/stop")
     def stop(_request: Nothing) -> dict[str, Any]:

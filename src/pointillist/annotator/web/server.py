@@ -16,7 +16,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from pointillist.annotator.files.transfer import Transfer
 from pointillist.annotator.session import Session, error_body
 from pointillist.annotator.web import routes_images, routes_labels, routes_training, routes_transfer
 from pointillist.annotator.web.app import App
@@ -53,10 +52,10 @@ def make_app(
         await run_in_threadpool(annotator.close)
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.include_router(routes_labels.make(session))
+    app.include_router(routes_labels.make(session, annotator.hub))
     app.include_router(routes_images.make(session, annotator.following))
     app.include_router(routes_training.make(session, annotator.live, annotator.trainer))
-    app.include_router(routes_transfer.make(Transfer(session)))
+    app.include_router(routes_transfer.make(session.transfer))
 
     @app.get("/api/project")
     def project() -> dict[str, Any]:
