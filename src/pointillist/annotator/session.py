@@ -93,16 +93,13 @@ class Session:
         """
 
         def work(tables: Tables) -> tuple[int, list[Applied]]:
-            outcomes = self._applier.batch(tables, batch.client, batch.ops)
+            # One that cannot be applied does not stop the others.
+            outcomes = [self._applier.apply(tables, batch.client, operation) for operation in batch.ops]
             return tables.seq(), outcomes
 
         future = self.writer.submit(work)
-        future.add_done_callback(self._changed)
+        future.add_done_callback(lambda done: None if done.exception() else self.changed())
         return future
-
-    def _changed(self, future: Future[Any]) -> None:
-        if future.exception() is None:
-            self.changed()
 
     def changed(self) -> None:
         """Tell the pages and the label files that there are new operations."""
@@ -137,11 +134,8 @@ class Session:
             "seq": tables.seq(),
             "classes": [
                 {
-                    "id": row.id,
-                    "name": row.name,
-                    "color": row.color,
-                    "background": row.id == background,
-                    "points": by_class.get(row.id, 0),
+                    **{"id": row.id, "name": row.name, "color": row.color},
+                    **{"background": row.id == background, "points": by_class.get(row.id, 0)},
                 }
                 for row in classes
             ],
@@ -169,11 +163,7 @@ class Session:
         return {"ok": True, "why": None}
 
     def image(self, name: str) -> dict[str, Any]:
-        """Size, levels and points of an image.
-
-        Raises:
-            ImageError: It cannot be read.
-        """
+        """Size, levels and points of an image."""
         height, width = self.catalogue.size(name)
         return {
             "id": self.catalogue.id(name),

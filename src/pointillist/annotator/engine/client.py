@@ -35,11 +35,7 @@ class EngineClient:
         self._closed = False
 
     def start(self) -> None:
-        """Start the process if it does not run, so that the first job does not wait for it.
-
-        Raises:
-            RunError: The engine is closed, or cannot be started.
-        """
+        """Start the process if it does not run, so that the first job does not wait for it."""
         with self._lock:
             self._ensure()
 

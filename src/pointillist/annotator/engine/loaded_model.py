@@ -27,10 +27,6 @@ class LoadedModel:
 
     Args:
         run: A run directory.
-
-    Raises:
-        RunError: It holds no model, or a damaged one.
-        ConfigError: Its settings are damaged.
     """
 
     def __init__(self, run: Path) -> None:

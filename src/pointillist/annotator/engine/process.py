@@ -21,7 +21,6 @@ from pointillist.annotator.engine.jobs import (
     LayerJob,
     MethodsJob,
     SettingsJob,
-    UncertainRegion,
     UncertaintyJob,
 )
 from pointillist.annotator.engine.layer import layer_labels, layer_png
@@ -34,11 +33,7 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """Answers jobs from a connection until it ends.
-
-    Args:
-        connection: To the server.
-    """
+    """Answers jobs from a connection until it ends."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -82,7 +77,8 @@ class Engine:
             case LayerJob():
                 return self._layer(number, job)
             case UncertaintyJob():
-                return self._look(job)
+                uncertainty = self._model(job.run).uncertainty(job.pixels).numpy()
+                return uncertain_region(uncertainty, job.points, job.size)
             case MethodsJob():
                 return describe_methods()
             case SettingsJob():
@@ -90,18 +86,11 @@ class Engine:
                 return True
 
     def _layer(self, number: int, job: LayerJob) -> bytes | None:
-        def wanted() -> bool:
-            return number not in self._dropped
-
-        if not wanted():
+        if number in self._dropped:
             return None
         output = None if job.run is None else self._model(job.run).output(job.key, job.pixels, job.outputs)
-        labels = layer_labels(job.pixels, job.clicks, job.size, output, wanted)
+        labels = layer_labels(job.pixels, job.clicks, job.size, output, lambda: number not in self._dropped)
         return None if labels is None else layer_png(labels, job.colors)
-
-    def _look(self, job: UncertaintyJob) -> UncertainRegion:
-        uncertainty = self._model(job.run).uncertainty(job.pixels).numpy()
-        return uncertain_region(uncertainty, job.points, job.size)
 
     def _model(self, run: Path) -> LoadedModel:
         with self._loading:

@@ -41,14 +41,7 @@ _Content = TypeVar("_Content")
 
 
 class LabelFiles:
-    """Keeps both files current, in a thread of its own.
-
-    Args:
-        folder: Where they are.
-        store: What they say.
-        writer: Takes in what others wrote.
-        on_write: Called after each writing or failure.
-    """
+    """Keeps both files current, in a thread of its own; `on_write` is called after each writing or failure."""
 
     def __init__(self, folder: DataFolder, store: Store, writer: Writer, on_write: Callable[[], None]) -> None:
         self._folder = folder
@@ -104,11 +97,7 @@ class LabelFiles:
             self._on_write()
 
     def close(self) -> None:
-        """Write what is left, and end.
-
-        Raises:
-            PointillistError: See `flush`.
-        """
+        """Write what is left, and end."""
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
@@ -162,14 +151,11 @@ class LabelFiles:
 
     def _look(self) -> list[tuple[int, int] | None]:
         """When the files were last changed, and their sizes: enough to see that somebody else wrote them."""
-        found: list[tuple[int, int] | None] = []
-        for _, path in self._files:
-            try:
+        found: list[tuple[int, int] | None] = [None, None]
+        for index, (_, path) in enumerate(self._files):
+            with suppress(OSError):
                 status = path.stat()
-            except OSError:
-                found.append(None)
-            else:
-                found.append((status.st_mtime_ns, status.st_size))
+                found[index] = status.st_mtime_ns, status.st_size
         return found
 
     # points.csv
@@ -248,11 +234,7 @@ class LabelFiles:
         return True
 
     def _copy_at_rest(self, path: Path) -> Path:
-        """A copy, among the backups, of a file that others write: of one state, and not of half a writing.
-
-        Raises:
-            SaveError: The file keeps changing.
-        """
+        """A copy, among the backups, of a file that others write: of one state, and not of half a writing."""
         folder = self._folder.below("backups")
         kept = sorted(folder.glob(f"{path.stem}-{'[0-9]' * 6}{path.suffix}"))
         number = int(kept[-1].stem.rpartition("-")[2]) + 1 if kept else 1

@@ -96,11 +96,7 @@ class Transfer:
     changed: Callable[[], None]
 
     def temporary(self) -> Path:
-        """A new folder for a file on its way; whoever asks removes it.
-
-        Raises:
-            SaveError: It cannot be made.
-        """
+        """A new folder for a file on its way; whoever asks removes it."""
         return Path(tempfile.mkdtemp(prefix="transfer-", dir=self.folder.below("transfer")))
 
     def take_in(
@@ -135,12 +131,7 @@ class Transfer:
         new = [label for label in labels if label not in present and class_name_problem(label) is None]
         known = ClassNames((*present, *(new if add_classes else ())))
         checked = check_points(
-            table,
-            names=names,
-            classes=known,
-            images_by=kind.images_by,
-            size_of=catalogue.size,
-            limit=kind.limit,
+            table, names=names, classes=known, images_by=kind.images_by, size_of=catalogue.size, limit=kind.limit
         )
         seq, imported, added = self.writer.submit(lambda tables: _add(tables, checked)).result()
         self.changed()
@@ -249,8 +240,6 @@ def check_upload_name(name: str) -> str:
     suffixes = {suffix for kind in formats().values() for suffix in kind.suffixes}
     if suffixes and Path(kept).suffix.lower() not in suffixes:
         raise PointsError(
-            "this is no kind of label file.",
-            field="name",
-            hint=f"Files end in {', '.join(sorted(suffixes))}.",
+            "this is no kind of label file.", field="name", hint=f"Files end in {', '.join(sorted(suffixes))}."
         )
     return kept

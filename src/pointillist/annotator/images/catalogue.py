@@ -92,11 +92,7 @@ class Catalogue:
         return path
 
     def stamp(self, name: str) -> str:
-        """Changes when the file does.
-
-        Raises:
-            ImageError: It is missing.
-        """
+        """Changes when the file does."""
         try:
             status = self._folder.images[name].stat()
         except OSError as error:

@@ -70,12 +70,7 @@ def levels_of(size: tuple[int, int]) -> list[Level]:
 
 
 class Pyramids:
-    """Decoded images, the last used ones kept in bounded memory and disk space.
-
-    Args:
-        catalogue: The images.
-        cache: Folder for what does not fit into memory.
-    """
+    """Decoded images, the last used ones kept in bounded memory and disk space."""
 
     def __init__(self, catalogue: Catalogue, cache: Path) -> None:
         self._catalogue = catalogue
@@ -86,11 +81,7 @@ class Pyramids:
         self._decoding = {False: threading.Lock(), True: threading.Lock()}
 
     def tile(self, name: str, level: int, column: int, row: int) -> Pixels:
-        """Pixels of a tile.
-
-        Raises:
-            ImageError: The image cannot be read, or has no such tile.
-        """
+        """Pixels of a tile."""
         pixels = self.level(name, level)
         tile = pixels[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
         if min(column, row) < 0 or 0 in tile.shape:
@@ -98,12 +89,7 @@ class Pyramids:
         return np.array(tile)
 
     def level(self, name: str, level: int) -> Pixels:
-        """All pixels of a level, H×W×3.
-
-        Raises:
-            ImageError: The image cannot be read, or has no such level.
-            SaveError: A large image could not be decoded into a file.
-        """
+        """All pixels of a level, H×W×3."""
         size = self._catalogue.size(name)
         sizes = levels_of(size)
         if not 0 <= level < len(sizes):
@@ -120,11 +106,7 @@ class Pyramids:
         return found[level]
 
     def fitted(self, name: str, pixels: int) -> Pixels:
-        """The image at the largest size of its shape that has at most so many pixels.
-
-        Raises:
-            ImageError: The image cannot be read.
-        """
+        """The image at the largest size of its shape that has at most so many pixels."""
         height, width = self._catalogue.size(name)
         goal = fitted_size((height, width), pixels)
         if goal == (height, width):
@@ -132,6 +114,13 @@ class Pyramids:
         sizes = levels_of((height, width))
         level = max(i for i, s in enumerate(sizes) if s.height >= goal[0] and s.width >= goal[1])
         return scaled(np.array(self.level(name, level)), goal)
+
+    def reduced(self, name: str, pixels: int) -> Pixels:
+        """The same, quicker where the kind of file allows, and without keeping the decoded image."""
+        size = self._catalogue.size(name)
+        if size[0] * size[1] > IN_MEMORY:
+            return self.fitted(name, pixels)
+        return read_reduced(name, self._catalogue.path(name), fitted_size(size, pixels))
 
     def _find(self, key: tuple[str, str]) -> list[Pixels] | None:
         with self._lock:
@@ -205,19 +194,8 @@ def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BOX))
 
 
-def read_reduced(name: str, path: Path, size: tuple[int, int], pixels: int) -> Pixels:
-    """Read an image at no more than so many pixels, quickly where its kind allows.
-
-    Args:
-        name: Of the image, for messages.
-        path: Its file.
-        size: (height, width) of the upright image.
-        pixels: Most pixels of the result.
-
-    Raises:
-        ImageError: It cannot be read.
-    """
-    goal = fitted_size(size, pixels)
+def read_reduced(name: str, path: Path, goal: tuple[int, int]) -> Pixels:
+    """Read an image at (height, width), quickly where its kind allows; errors call it by its name."""
 
     def read(path: Path) -> Pixels:
         with opened(path) as image:

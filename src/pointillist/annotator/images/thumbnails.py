@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from pointillist.annotator.images.catalogue import Catalogue
-from pointillist.annotator.images.pyramid import IN_MEMORY, Pixels, Pyramids, read_reduced, scaled
+from pointillist.annotator.images.pyramid import Pixels, Pyramids, scaled
 from pointillist.files import replacing
 
 SIDE = 256
@@ -16,13 +16,7 @@ SIDE = 256
 
 
 class Thumbnails:
-    """JPEG pictures of at most `SIDE` pixels.
-
-    Args:
-        catalogue: The images.
-        pyramids: Decoded images, for those too large to be decoded twice.
-        cache: Folder the thumbnails are kept in.
-    """
+    """JPEG pictures of at most `SIDE` pixels."""
 
     def __init__(self, catalogue: Catalogue, pyramids: Pyramids, cache: Path) -> None:
         self._catalogue = catalogue
@@ -30,27 +24,17 @@ class Thumbnails:
         self._cache = cache
 
     def get(self, name: str) -> bytes:
-        """The thumbnail of an image as a JPEG file.
-
-        Raises:
-            ImageError: The image cannot be read.
-            SaveError: The thumbnail cannot be kept.
-        """
+        """The thumbnail of an image as a JPEG file."""
         file = self._cache / f"{self._catalogue.id(name)}-{self._catalogue.stamp(name)}.jpg"
         if file.is_file():
             return file.read_bytes()
         height, width = self._catalogue.size(name)
         scale = min(1.0, SIDE / max(height, width))
         goal = max(1, round(height * scale)), max(1, round(width * scale))
-        data = encode(scaled(self._small(name, (height, width)), goal), "JPEG")
+        data = encode(scaled(self._pyramids.reduced(name, 4 * SIDE * SIDE), goal), "JPEG")
         with replacing(file) as temporary:
             temporary.write_bytes(data)
         return data
-
-    def _small(self, name: str, size: tuple[int, int]) -> Pixels:
-        if size[0] * size[1] > IN_MEMORY:
-            return self._pyramids.fitted(name, 4 * SIDE * SIDE)
-        return read_reduced(name, self._catalogue.path(name), size, 4 * SIDE * SIDE)
 
 
 def encode(pixels: Pixels, kind: str) -> bytes:

@@ -63,11 +63,7 @@ class Applier:
         self._size_of = size_of
         self._now = now
 
-    def batch(self, tables: Tables, client: str, operations: list[Operation]) -> list[Applied]:
-        """Apply operations in order; one that cannot be applied does not stop the others."""
-        return [self.one(tables, client, operation) for operation in operations]
-
-    def one(self, tables: Tables, client: str, operation: Operation) -> Applied:
+    def apply(self, tables: Tables, client: str, operation: Operation) -> Applied:
         """Apply an operation; a second time it changes nothing."""
         before = tables.seq_of(operation.id)
         named = getattr(operation, "point", None)
@@ -130,11 +126,7 @@ class Applier:
         return "done", row
 
     def _change(
-        self,
-        tables: Tables,
-        client: str,
-        operation: ops.Move | ops.Relabel | ops.Delete | ops.Restore,
-        seq: int,
+        self, tables: Tables, client: str, operation: ops.Move | ops.Relabel | ops.Delete | ops.Restore, seq: int
     ) -> tuple[Status, PointRow]:
         row = tables.point(operation.point)
         if row is None:

@@ -30,6 +30,14 @@ class _Operation(Strict):
     id: Id
 
 
+class _OfPoint(_Operation):
+    point: Id
+
+
+class _OfClass(_Operation):
+    class_: Id = Field(alias="class")
+
+
 class Add(_Operation):
     """A click. Coordinates are continuous pixels of the upright image, the centre of pixel (c, r) at +0.5."""
 
@@ -41,79 +49,70 @@ class Add(_Operation):
     class_: Id = Field(alias="class")
 
 
-class Move(_Operation):
+class Move(_OfPoint):
     """A dragged point."""
 
     kind: Literal["move"]
-    point: Id
     x: float
     y: float
     base: Base = None
 
 
-class Relabel(_Operation):
+class Relabel(_OfPoint):
     """A point of another class."""
 
     kind: Literal["relabel"]
-    point: Id
     class_: Id = Field(alias="class")
     base: Base = None
 
 
-class Delete(_Operation):
+class Delete(_OfPoint):
     """A removed point; it can be restored."""
 
     kind: Literal["delete"]
-    point: Id
     base: Base = None
 
 
-class Restore(_Operation):
+class Restore(_OfPoint):
     """A removed point comes back."""
 
     kind: Literal["restore"]
-    point: Id
 
 
-class ClassAdd(_Operation):
+class ClassAdd(_OfClass):
     """A new class."""
 
     kind: Literal["class-add"]
-    class_: Id = Field(alias="class")
     name: Name
     color: HexColor | None = None
     background: bool = False
 
 
-class ClassRename(_Operation):
+class ClassRename(_OfClass):
     """Another name for a class, everywhere."""
 
     kind: Literal["class-rename"]
-    class_: Id = Field(alias="class")
     name: Name
 
 
-class ClassColor(_Operation):
+class ClassColor(_OfClass):
     """Another colour for a class."""
 
     kind: Literal["class-color"]
-    class_: Id = Field(alias="class")
     color: HexColor
 
 
-class ClassMerge(_Operation):
+class ClassMerge(_OfClass):
     """The points of a class become those of another one."""
 
     kind: Literal["class-merge"]
-    class_: Id = Field(alias="class")
     into: Id
 
 
-class ClassRemove(_Operation):
+class ClassRemove(_OfClass):
     """A class without points goes."""
 
     kind: Literal["class-remove"]
-    class_: Id = Field(alias="class")
 
 
 class Background(_Operation):

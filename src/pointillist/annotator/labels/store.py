@@ -110,11 +110,7 @@ def store_error(error: sqlite3.Error, path: Path) -> PointillistError:
 
 
 def hold(path: Path, root: Path) -> sqlite3.Connection:
-    """Hold a folder for this process by a lock on a file in it; the system lets go of it however the process ends.
-
-    Raises:
-        RunError: Another process holds it.
-    """
+    """Hold a folder for this process by a lock on a file in it; the system lets go of it however the process ends."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         connection.execute("BEGIN EXCLUSIVE")

@@ -65,11 +65,7 @@ _POINT = "id, image, x, y, class, version, client, deleted"
 
 
 class Tables:
-    """Questions and changes, inside or outside a transaction.
-
-    Args:
-        connection: To the store.
-    """
+    """Questions and changes, inside or outside a transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._sql = connection
@@ -173,19 +169,11 @@ class Tables:
         self._sql.execute("UPDATE points SET class=? WHERE class=?", (target, source))
         self._sql.execute("UPDATE classes SET joined=? WHERE id=?", (target, source))
 
-    def change_class(
-        self,
-        given: str,
-        *,
-        name: str | None = None,
-        color: str | None = None,
-        position: int | None = None,
-        removed: bool | None = None,
-    ) -> None:
-        """Change what is given of a class."""
-        for column, value in (("name", name), ("color", color), ("place", position), ("removed", removed)):
-            if value is not None:
-                self._sql.execute(f"UPDATE classes SET {column}=? WHERE id=?", (value, given))
+    def change_class(self, given: str, **values: str | int) -> None:
+        """Change name, color, position or removed of a class."""
+        columns = {"name": "name", "color": "color", "position": "place", "removed": "removed"}
+        for name, value in values.items():
+            self._sql.execute(f"UPDATE classes SET {columns[name]}=? WHERE id=?", (value, given))
 
     def set_mask_values(self, given: str, values: Sequence[int] | None) -> None:
         """Say which values mean a class in masks; None for its index."""

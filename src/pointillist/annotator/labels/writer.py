@@ -26,11 +26,7 @@ class _Job:
 
 
 class Writer:
-    """Runs changes one after another; a future is done when its change is on the disk, never before.
-
-    Args:
-        store: What is changed.
-    """
+    """Runs changes one after another; a future is done when its change is on the disk, never before."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -40,11 +36,7 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Callable[[Tables], Result]) -> Future[Result]:
-        """Have a change made; an exception in it undoes it alone.
-
-        Raises:
-            SaveError: The writer is closed.
-        """
+        """Have a change made; an exception in it undoes it alone."""
         future: Future[Result] = Future()
         if self._closed.is_set():
             raise SaveError("the annotator is closing.", hint="Start it again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ import numpy as np
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import UncertainRegion, UncertaintyJob
 from pointillist.annotator.engine.queue import EngineQueue
-from pointillist.annotator.images.pyramid import IN_MEMORY, Pixels, read_reduced
 from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
 from pointillist.errors import PointillistError
@@ -25,13 +24,7 @@ log = logging.getLogger("pointillist.annotator")
 
 
 class NextImages:
-    """Orders the images; after each training it has the model look at all of them, one after another.
-
-    Args:
-        session: The folder.
-        engine: Where the model is.
-        queue: The way there.
-    """
+    """Orders the images; after each training it has the model look at all of them, one after another."""
 
     def __init__(self, session: Session, engine: EngineClient, queue: EngineQueue) -> None:
         self._session = session
@@ -73,15 +66,8 @@ class NextImages:
             region = self._regions.get(name)
         if region is None:
             return None
-        return {
-            "x": region.x,
-            "y": region.y,
-            "width": region.width,
-            "height": region.height,
-            "cx": region.x + region.width / 2,
-            "cy": region.y + region.height / 2,
-            "score": round(region.score, 4),
-        }
+        center = {"cx": region.x + region.width / 2, "cy": region.y + region.height / 2}
+        return {**asdict(region), **center, "score": round(region.score, 4)}
 
     def entry(self, name: str, points: int) -> dict[str, Any]:
         """An image in a list."""
@@ -180,7 +166,7 @@ class NextImages:
         version = tables.points_version(name)
         points = np.array([(p.x, p.y) for p in tables.points_of(name)], np.float64).reshape(-1, 2)
         size = self._session.catalogue.size(name)
-        job = UncertaintyJob("uncertainty", self._pixels(name, size), points, size, model.folder)
+        job = UncertaintyJob("uncertainty", self._session.pyramids.reduced(name, PIXELS), points, size, model.folder)
         region: UncertainRegion | None = self._engine.run(job, answer)
         with self._lock:
             if region is None or self._model is not model:
@@ -192,8 +178,3 @@ class NextImages:
         self._session.writer.submit(lambda tables: tables.keep_region(name, model.name, version, values))
         if ready % 10 == 0:
             self._session.publish("next", self.progress())
-
-    def _pixels(self, name: str, size: tuple[int, int]) -> Pixels:
-        if size[0] * size[1] > IN_MEMORY:
-            return self._session.pyramids.fitted(name, PIXELS)
-        return read_reduced(name, self._session.catalogue.path(name), size, PIXELS)

@@ -69,31 +69,13 @@ class Run:
         return self.home / f"{self.name}.error.json"
 
     def save(self) -> None:
-        """Write the record.
-
-        Raises:
-            SaveError: It cannot be written.
-        """
-        content = {
-            "number": self.number,
-            "started": self.started,
-            "class_ids": list(self.class_ids),
-            "class_names": list(self.class_names),
-            "settings": dict(self.settings),
-            "state": self.state,
-            "error": self.error,
-            "seconds": self.seconds,
-        }
+        """Write the record."""
+        content = {name: value for name, value in vars(self).items() if name != "home"}
         write_text(self.record, json.dumps(content, indent=1) + "\n")
 
 
 def find_runs(folder: DataFolder) -> list[Run]:
-    """All runs of a folder, oldest first.
-
-    Raises:
-        RunError: A record is damaged.
-        SaveError: The folder of the runs cannot be made.
-    """
+    """All runs of a folder, oldest first."""
     home = folder.below("runs")
     found = []
     for path in sorted(home.glob("????.json")):

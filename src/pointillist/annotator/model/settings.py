@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, StringConstraints
+from pydantic import Field, StrictInt
 
 from pointillist.schema import Strict
 
@@ -21,18 +21,12 @@ class PageSettings(Strict):
     """
 
     epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] | None = None
-    size: Annotated[str, StringConstraints(pattern=r"^(native|\d{1,5}(x\d{1,5})?)$")] | None = None
-    method: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,50}$")] | None = None
+    size: Annotated[str, Field(pattern=r"^(native|\d{1,5}(x\d{1,5})?)$")] | None = None
+    method: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,50}$")] | None = None
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] | None = None
 
     def dotted(self) -> dict[str, Any]:
         """The settings that were made, by dotted name."""
-        chosen = {
-            "method": self.method,
-            "trainer.epochs": self.epochs,
-            "data.size": self.size,
-            "trainer.seed": self.seed,
-            "trainer.device": self.device,
-        }
-        return {name: value for name, value in chosen.items() if value is not None}
+        sections = {"method": "method", "size": "data.size"}
+        return {sections.get(name, f"trainer.{name}"): v for name, v in self.model_dump(exclude_none=True).items()}

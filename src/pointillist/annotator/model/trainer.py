@@ -30,14 +30,7 @@ PATIENCE = 20.0
 
 
 class Trainer:
-    """At most one training at a time.
-
-    Args:
-        session: The folder.
-        engine: Checks settings.
-        on_status: Called with the status whenever it may have changed.
-        on_finish: Called with each run that ended well.
-    """
+    """At most one training at a time; `on_status` gets each new status, `on_finish` each run that ended well."""
 
     def __init__(
         self,
@@ -118,14 +111,9 @@ class Trainer:
         self._on_status(self.status())
         return self.status()
 
-    def methods(self) -> list[dict[str, Any]]:
-        """Methods that the page may choose; the engine knows them, since they need torch.
-
-        Raises:
-            RunError: The engine's process ended.
-        """
-        found: list[dict[str, Any]] = self._engine.run(MethodsJob())
-        return found
+    def methods(self) -> Any:
+        """Methods that the page may choose; the engine knows them, since they need torch."""
+        return self._engine.run(MethodsJob())
 
     def stop(self) -> dict[str, Any]:
         """Ask the running training to stop; it can be resumed on the command line."""
@@ -152,10 +140,9 @@ class Trainer:
         while True:
             try:
                 code = process.wait(INTERVAL)
+                break
             except subprocess.TimeoutExpired:
                 self._on_status(self.status())
-                continue
-            break
         with self._lock:
             stopping = self._run is not None and self._run.state == "stopping"
             state: State = "done" if code == 0 else "stopped" if stopping else "failed"
@@ -179,9 +166,15 @@ class Trainer:
         """How far the last training is."""
         run = self._run
         if run is None:
+            nothing = dict.fromkeys(("run", "started", "epochs", "eta", "latest", "error"))
             return {
-                **{"state": "idle", "run": None, "started": None, "seconds": 0.0, "epoch": 0, "epochs": None},
-                **{"progress": 0.0, "eta": None, "latest": None, "panels": 0, "error": None, "settings": {}},
+                "state": "idle",
+                **nothing,
+                "seconds": 0.0,
+                "epoch": 0,
+                "progress": 0.0,
+                "panels": 0,
+                "settings": {},
             }
         rows = _rows(run)
         epochs = _epochs(run)
@@ -192,12 +185,8 @@ class Trainer:
         left = trained / epoch * (epochs - epoch) if epoch and epochs and state == "running" else None
         latest = {name: float(value) for name, value in rows[-1].items() if value} if rows else None
         return {
-            "state": state,
-            "run": run.name,
-            "started": run.started,
-            "seconds": round(seconds, 1),
-            "epoch": epoch,
-            "epochs": epochs,
+            **{"state": state, "run": run.name, "started": run.started, "seconds": round(seconds, 1)},
+            **{"epoch": epoch, "epochs": epochs},
             "progress": 1.0 if state == "done" else epoch / epochs if epochs else 0.0,
             "eta": None if left is None else round(left, 1),
             "latest": latest,

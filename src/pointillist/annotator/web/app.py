@@ -17,14 +17,7 @@ from pointillist.annotator.web.security import FILE_BYTES
 
 
 class App:
-    """Owns the engine, and tells each part of what the others did.
-
-    Args:
-        session: The folder.
-
-    Raises:
-        RunError: The record of a training is damaged.
-    """
+    """Owns the engine, and tells each part of what the others did."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

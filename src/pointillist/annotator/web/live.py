@@ -49,13 +49,7 @@ class Layer:
 
 
 class Live:
-    """Makes layers.
-
-    Args:
-        session: The folder.
-        engine: Where they are computed.
-        queue: The way there.
-    """
+    """Makes layers."""
 
     def __init__(self, session: Session, engine: EngineClient, queue: EngineQueue) -> None:
         self._session = session

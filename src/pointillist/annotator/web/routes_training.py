@@ -56,9 +56,8 @@ def make(session: Session, live: Live, trainer: Trainer) -> APIRouter:
         }
         return Response(made.png, media_type="image/png", headers=headers)
 
-    @routes.get("/training")
-    def status() -> dict[str, Any]:
-        return trainer.status()
+    routes.add_api_route("/training", trainer.status)
+    routes.add_api_route("/training/curves", trainer.curves)
 
     @routes.get("/training/methods")
     def methods() -> dict[str, Any]:
@@ -75,10 +74,6 @@ def make(session: Session, live: Live, trainer: Trainer) -> APIRouter:
     @routes.get("/training/log")
     def log(after: Annotated[int, Query(ge=0)] = 0) -> dict[str, Any]:
         return trainer.log(after, LOG_BYTES)
-
-    @routes.get("/training/curves")
-    def curves() -> dict[str, Any]:
-        return trainer.curves()
 
     @routes.get("/training/panels")
     def panels() -> dict[str, Any]:

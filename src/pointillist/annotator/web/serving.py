@@ -110,11 +110,7 @@ def address_option(system: str = os.name) -> int:
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens.
-
-    Raises:
-        ConfigError: The address or port cannot be had.
-    """
+    """A socket that listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in (PORT, 0) if port is None else (port,):
         listener = socket.socket(family, socket.SOCK_STREAM)
