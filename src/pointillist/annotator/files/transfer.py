@@ -102,16 +102,13 @@ class Transfer:
     def take_in(
         self, file: Path, format_name: str | None, options: Mapping[str, str], *, add_classes: bool
     ) -> dict[str, Any]:
-        """Add the points of a label file; nothing that is there changes.
+        """Add the points of a label file; nothing that is there changes. Total = imported + already there + rejected.
 
         Args:
             file: The file, inside the folder's own temporary place.
             format_name: Its format; recognised when None.
             options: What the user says about the file.
             add_classes: Whether classes that are not there yet are added; else their points are rejected.
-
-        Returns:
-            Counts by what became of the points: total = imported + already_there + rejected.
 
         Raises:
             PointsError: The file cannot be read.
@@ -149,14 +146,7 @@ class Transfer:
         }
 
     def give_out(self, format_name: str, options: Mapping[str, str]) -> tuple[str, bytes]:
-        """All points as a label file; a zip of them where the format has one per image.
-
-        Args:
-            format_name: The format.
-            options: What the user wants of it.
-
-        Returns:
-            A name for the file, and its content.
+        """Name and content of a label file of all points; a zip of them where the format has one per image.
 
         Raises:
             PointsError: There is no such format or option, or it cannot hold these points.

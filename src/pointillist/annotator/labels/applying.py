@@ -42,14 +42,7 @@ class Applied:
 
 
 class Applier:
-    """Applies operations, one after another, inside a transaction of the writer.
-
-    Args:
-        folder: The images and masks.
-        image_named: Name of an image by its id; None for an unknown id.
-        size_of: (height, width) of an image by its name.
-        now: Seconds since 1970.
-    """
+    """Applies operations, one after another, inside a transaction of the writer."""
 
     def __init__(
         self,

@@ -96,13 +96,11 @@ class NextImages:
         """The most instructive image but the present one, and why."""
         counts = self._session.store.reading().counts()
         name = next((name for name in self.ordered() if name != after), None)
-        reason = "none"
-        if name is not None:
-            with self._lock:
-                unsure = name in self._regions
-            reason = "no-points" if not counts.get(name) else "uncertain" if unsure else "fewest-points"
-        entry = None if name is None else self.entry(name, counts.get(name, 0))
-        return {"image": entry, "reason": reason, **self.progress()}
+        if name is None:
+            return {"image": None, "reason": "none", **self.progress()}
+        with self._lock:
+            reason = "no-points" if not counts.get(name) else "uncertain" if name in self._regions else "fewest-points"
+        return {"image": self.entry(name, counts.get(name, 0)), "reason": reason, **self.progress()}
 
     def progress(self) -> dict[str, int]:
         """How many images the present model has looked at."""

@@ -53,11 +53,6 @@ class Trainer:
             self._run = replace(self._run, state="stopped")
             self._run.save()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a training runs."""
-        return self._process is not None
-
     def start(self, settings: PageSettings) -> dict[str, Any]:
         """Start a training.
 

@@ -31,15 +31,7 @@ Quality = Literal["fast", "full"]
 
 @dataclass(frozen=True)
 class Layer:
-    """A picture of the pseudo-mask.
-
-    Args:
-        png: Indexed, transparent where undecided.
-        size: (height, width) of the picture.
-        exact: Whether that is the image's own size.
-        seq: The last operation it knows of.
-        source: Whether a model took part.
-    """
+    """A picture of the pseudo-mask; `exact`: of the image's own size, `seq`: the last operation that it knows of."""
 
     png: bytes
     size: tuple[int, int]
@@ -49,7 +41,7 @@ class Layer:
 
 
 class Live:
-    """Makes layers."""
+    """Makes layers: `fast` of at most `FAST` pixels, `full` of the image's own size where that is affordable."""
 
     def __init__(self, session: Session, engine: EngineClient, queue: EngineQueue) -> None:
         self._session = session
@@ -58,13 +50,7 @@ class Live:
         self.model: Run | None = None
 
     def layer(self, name: str, client: str, quality: Quality) -> Future[Layer | None]:
-        """Have a layer made; the future holds None where a newer request of the client came first.
-
-        Args:
-            name: Of the image.
-            client: Who asks.
-            quality: `fast` at no more than `FAST` pixels, `full` at the image's own size where that is affordable.
-        """
+        """Have a layer made; the future holds None where a newer request of the client came first."""
         return self._queue.submit(quality, lambda answer: self._make(name, quality, answer), client)
 
     def has_points(self, name: str) -> bool:

@@ -35,12 +35,7 @@ def make_app(
 ) -> ASGIApp:
     """The whole application for an opened folder; it closes the folder when it ends.
 
-    Args:
-        session: The folder.
-        port: Port that is served, which requests must name.
-        hosts: Names this server goes by, besides those of this machine.
-        token: What users must show; None where only this machine is served.
-        warm: Start the engine when a page is opened, not at its first layer.
+    With `warm`, the engine starts when a page is opened, not at its first layer; the rest see `Security`.
     """
 
     annotator = App(session)
