@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 import pointillist as pt
-from pointillist.annotator.jobs import Clicks
-from pointillist.annotator.layer import layer_labels
-from pointillist.annotator.models import Model
+from pointillist.annotator.engine.jobs import Clicks
+from pointillist.annotator.engine.layer import layer_labels
+from pointillist.annotator.engine.loaded_model import LoadedModel
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import distance_fields
 from pointillist.training.methods.single_stage import SingleStageOptions
@@ -32,8 +32,8 @@ def test_the_layer_is_what_the_training_step_would_make(tiny_data: Path, tmp_pat
         options.generator(0)(image, said[None], [clicks], progress=1.0, expected=shares, fields=fields).labels[0]
         for shares in (torch.tensor(expected), None)
     )
-    knowledge = Model(run.root).knowledge(("a",), pixels, [[0], [1], [2]])
-    found = layer_labels(pixels, Clicks(points, 3, 0), (48, 64), knowledge)
+    output = LoadedModel(run.root).output(("a",), pixels, [[0], [1], [2]])
+    found = layer_labels(pixels, Clicks(points, 3, 0), (48, 64), output)
     assert found is not None
     assert (found == with_shift.numpy()).mean() > 0.999  # a bar may be met within rounding
     assert (found == without.numpy()).mean() < 0.999
@@ -41,10 +41,10 @@ def test_the_layer_is_what_the_training_step_would_make(tiny_data: Path, tmp_pat
 
 def test_outputs_of_merged_classes_are_added(tiny_data: Path, tmp_path: Path) -> None:
     settings = {"trainer.steps": 4, "trainer.device": "cpu", "trainer.validations": 0, "data.size": "48x64"}
-    model = Model(pt.train(pt.load(tiny_data), out=tmp_path / "run", settings=settings).root)
+    model = LoadedModel(pt.train(pt.load(tiny_data), out=tmp_path / "run", settings=settings).root)
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    apart = model.knowledge(("a",), pixels, [[0], [1], [2]]).probabilities
-    together = model.knowledge(("a",), pixels, [[0], [1, 2], []]).probabilities
+    apart = model.output(("a",), pixels, [[0], [1], [2]]).probabilities
+    together = model.output(("a",), pixels, [[0], [1, 2], []]).probabilities
     assert torch.allclose(apart.sum(0), torch.ones(48, 64))
     assert torch.allclose(together[1], apart[1] + apart[2])
     assert (together[2] == 0).all()

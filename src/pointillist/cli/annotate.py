@@ -32,7 +32,7 @@ def annotate(
     from pointillist.errors import ConfigError
 
     try:
-        from pointillist.annotator.serving import serve
+        from pointillist.annotator.web.serving import serve
     except ModuleNotFoundError as error:
         if error.name not in ("fastapi", "starlette", "uvicorn"):
             raise

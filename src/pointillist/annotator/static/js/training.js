@@ -24,6 +24,9 @@ const SIZES = [
   ["native", "full size, in windows"],
 ];
 
+const LINES = ["var(--line-1)", "var(--line-2)", "var(--line-3)"];
+const DASHES = ["5 3", "2 2", "8 3 2 3", "1 3"];
+
 /** Train from the page: start, watch, stop. */
 export class TrainingPanel {
   /** @type {any} */ #status = null;
@@ -39,12 +42,7 @@ export class TrainingPanel {
     this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "automatic" });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
     this.size.value = "256x256";
-    this.method = el(
-      "select",
-      { id: "train-method" },
-      el("option", { value: "single-stage", text: "single-stage: clicks and pseudo-masks" }),
-      el("option", { value: "points", text: "points: the clicks alone" }),
-    );
+    this.method = el("select", { id: "train-method" });
     this.start = el("button", {
       type: "submit",
       class: "primary wide",
@@ -63,9 +61,9 @@ export class TrainingPanel {
       ),
       el(
         "details",
-        {},
+        { ontoggle: () => this.#loadMethods() },
         el("summary", { text: "More" }),
-        el("div", { class: "field" }, el("label", { for: "train-method", text: "Way to learn" }), this.method),
+        el("div", { class: "field" }, el("label", { for: "train-method", text: "Method" }), this.method),
       ),
       this.start,
       this.why,
@@ -175,13 +173,22 @@ export class TrainingPanel {
     this.start.disabled = true;
     // An empty field leaves the length of the training to the number of images.
     const epochs = this.epochs.value ? Number(this.epochs.value) : null;
-    const wishes = { epochs, size: this.size.value, method: this.method.value };
+    const wishes = { epochs, size: this.size.value, method: this.method.value || null };
     const status = await orTell(() => post("/training/start", wishes));
     if (status) {
       this.take(status);
       this.stop.focus();
     }
     this.#drawForm();
+  }
+
+  /** The methods are those that the engine knows; the usual one is the first. */
+  async #loadMethods() {
+    if (this.method.options.length) return;
+    const answer = await orTell(() => get("/training/methods"));
+    if (!answer || this.method.options.length) return;
+    for (const { name, title } of answer.methods)
+      this.method.append(el("option", { value: name, text: `${name}: ${title}` }));
   }
 
   async #stop() {
@@ -210,7 +217,17 @@ export class TrainingPanel {
         .map((/** @type {any[]} */ row) => [row[epoch], row[value]]);
       return points.length ? [{ name, color, dash: dash || undefined, points }] : [];
     };
-    const loss = [...series("loss", "loss", "var(--line-1)")];
+    const parts = columns.filter(
+      (/** @type {string} */ column, /** @type {number} */ place) =>
+        column.startsWith("loss_") && rows.some((/** @type {any[]} */ row) => row[place] !== null),
+    );
+    const loss = [
+      ...series("loss", "loss", LINES[0]),
+      // Whichever parts the method's loss has; a single one would be the loss again.
+      ...(parts.length > 1 ? parts : []).flatMap((/** @type {string} */ column, /** @type {number} */ index) =>
+        series(column, column.slice(5).replaceAll("_", " "), LINES[(index + 1) % LINES.length], DASHES[index % DASHES.length]),
+      ),
+    ];
     const shares = [
       ...series("val_miou", "mIoU", "var(--line-1)"),
       ...series("coverage", "coverage", "var(--line-2)", "5 3"),
