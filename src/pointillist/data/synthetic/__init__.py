@@ -21,8 +21,8 @@ from PIL import Image
 
 from pointillist.classes import ClassSet
 from pointillist.data.layouts.folder import write_dataset_file
-from pointillist.data.scene_parameters import SceneParameters
-from pointillist.data.village import Village
+from pointillist.data.synthetic.scene_parameters import SceneParameters
+from pointillist.data.synthetic.village import Village
 from pointillist.errors import ConfigError, DatasetError, SaveError
 from pointillist.points.formats.native import write_csv
 from pointillist.points.simulate import rng_for, simulate_image
