@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pointillist.classes import hex_color
-from pointillist.data.dataset import find_images
 from pointillist.data.images import read_image
+from pointillist.data.listing import find_images
 from pointillist.errors import ConfigError, ImageError, RunError, SaveError
 from pointillist.files import make_folder, read_text, write_text
 from pointillist.inference.predictor import Predictor

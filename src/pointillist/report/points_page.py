@@ -149,13 +149,11 @@ def _point(point: Point) -> str:
 
 
 def _chosen(looks: Sequence[Look], count: int) -> list[Look]:
-    """The most suspicious, then a sample spread evenly over the others with points; in the order of the data set."""
+    """The most suspicious, then a sample spread evenly over the others with points."""
     ranked = sorted((look for look in looks if look.warnings), key=lambda look: -len(look.warnings))[:count]
     calm = [look for look in looks if not look.warnings and look.points]
     room = min(count - len(ranked), len(calm))
-    spread = [calm[index * len(calm) // room] for index in range(room)]
-    names = {look.item.name for look in (*ranked, *spread)}
-    return [look for look in ranked if look.item.name in names] + spread
+    return ranked + [calm[index * len(calm) // room] for index in range(room)]
 
 
 def _card(look: Look, dataset: Dataset) -> dict[str, object]:
