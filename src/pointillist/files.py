@@ -144,3 +144,14 @@ def read_yaml(path: Path, kind: type[PointillistError]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise kind("holds no 'key: value' lines.", where=path, hint="See the README for an example.")
     return content
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Protect what is there; an empty folder is nothing.
+
+    Raises:
+        SaveError: There is something, and the user did not say that it may be replaced.
+    """
+    there = any(path.iterdir()) if path.is_dir() else path.exists()
+    if there and not overwrite:
+        raise SaveError("is there already.", where=path, hint="Choose another place, or replace it with --overwrite.")

@@ -12,7 +12,6 @@ import uuid
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from pointillist.annotator.operations import class_name_problem
 from pointillist.annotator.session import Session
 from pointillist.annotator.store import PointRow, Tables
 from pointillist.errors import PointsError
-from pointillist.points.check import Checked, ImageNames, check_points
-from pointillist.points.formats import Surroundings, choose_format, formats, get_format
+from pointillist.points.check import Checked
+from pointillist.points.formats import ReadContext, choose_format, formats, get_format
 from pointillist.points.formats.files import has_controls
+from pointillist.points.matching import read_matched
 from pointillist.points.table import Point, PointTable
 
 CLIENT = "import"
@@ -39,16 +39,6 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])
 """Names that mean a device on Windows, whatever their ending."""
 
 
-@dataclass(frozen=True)
-class Names:
-    """Class names, as a check needs them; there may be none yet."""
-
-    names: tuple[str, ...]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names
-
-
 def describe_formats() -> list[dict[str, Any]]:
     """The known label formats, as the page reads them."""
     return [
@@ -59,7 +49,7 @@ def describe_formats() -> list[dict[str, Any]]:
             "reads": True,
             "writes": True,
             "one_per_image": kind.one_per_image,
-            "options": [option for option in kind.Options.model_fields if option != "origin"],
+            "options": kind.own_options(),
         }
         for name, kind in formats().items()
     ]
@@ -124,24 +114,13 @@ class Transfer:
         """
         kind = choose_format(file, format_name, options)
         catalogue = self._session.catalogue
-        names = ImageNames(catalogue.names)
-
-        def size_of_named(name: str) -> tuple[int, int] | None:
-            image = names.find(name, kind.images_by)
-            return None if image is None else catalogue.size(image)
-
-        present = [row.name for row in self._session.store.reading().classes()]
-        table = kind.read(file, Surroundings(dict(enumerate(present)), size_of_named), broken=True)
-        labels = dict.fromkeys(point.label for point in table)
-        new = [label for label in labels if label not in present and class_name_problem(label) is None]
-        known = Names((*present, *(new if add_classes else ())))
-        checked = check_points(
-            table,
-            names=names,
-            classes=known,
-            images_by=kind.images_by,
+        checked = read_matched(
+            file,
+            kind,
+            images=catalogue.names,
             size_of=catalogue.size,
-            limit=kind.limit,
+            classes=[row.name for row in self._session.store.reading().classes()],
+            may_add_class=lambda label: add_classes and class_name_problem(label) is None,
         )
         seq, imported, added = self._session.writer.submit(lambda tables: _add(tables, checked)).result()
         self._session.changed()
@@ -182,7 +161,7 @@ class Transfer:
             if image in names
         ]
         listed = list(dict.fromkeys(point.image for point in points))
-        about = Surroundings(
+        context = ReadContext(
             dict(enumerate(classes.values())),
             lambda name: session.catalogue.size(name) if name in names else None,
             lambda name: session.folder.image(name) if name in names else None,
@@ -193,7 +172,7 @@ class Transfer:
             target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
             if kind.one_per_image:
                 target.mkdir()
-            kind.write(PointTable(points, json.loads(tables.fact("columns") or "[]"), listed=listed), target, about)
+            kind.write(PointTable(points, json.loads(tables.fact("columns") or "[]"), listed=listed), target, context)
             if target.is_file():
                 return f"points-{kind.name}{suffix}", target.read_bytes()
             return f"points-{kind.name}.zip", _zipped(target)

@@ -11,11 +11,6 @@ from pointillist.cli.options import Layout, Points
 from pointillist.version import __version__
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="info")(info)
-
-
 def info(
     path: Annotated[
         Optional[Path],  # noqa: UP045

@@ -10,22 +10,21 @@ import typer
 from pointillist.cli.options import Device, Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="predict")(predict)
-
-
 def predict(
     run: Run,
     images: Annotated[list[Path], typer.Argument(help="Images and folders of images.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
     write: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Outputs, for example labels,overlay (the default); may be repeated.", show_default=False),
+        typer.Option(
+            help="labels, overlay, confidence, uncertainty, or an output of your own: with commas between, or given "
+            "again. Without it labels,overlay.",
+            show_default=False,
+        ),
     ] = None,
-    confidence: Annotated[bool, typer.Option("--confidence", help="Also write confidence.")] = False,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write uncertainty.")] = False,
-    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leave out overlay.")] = False,
+    confidence: Annotated[bool, typer.Option("--confidence", help="Adds confidence to the outputs.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Adds uncertainty to the outputs.")] = False,
+    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leaves the overlay out.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Predict only what is missing or has changed since an earlier call.")
     ] = False,
