@@ -15,6 +15,7 @@ from pointillist.errors import ConfigError, RunError
 from pointillist.inference.batch import MANIFEST, predict_files
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
+from pointillist.registry import VARIABLE
 from tests.conftest import Cli
 
 OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1"
@@ -133,11 +134,13 @@ def test_predictions_of_version_0_1_go_on(cli: Cli, tmp_path: Path) -> None:
     assert by_name == {entry["image"]: entry for entry in before["images"]}
 
 
-def test_a_new_writer_is_one_file(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["package", "plug-in"])
+def test_a_new_writer_is_one_file(way: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pointillist.inference.writers as package
 
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "sure.py").write_text(
+    file = tmp_path / "new" / "sure.py"
+    file.parent.mkdir()
+    file.write_text(
         "import numpy as np\n"
         "from pointillist.inference.writers.base import Writer\n"
         "class Sure(Writer):\n"
@@ -146,16 +149,15 @@ def test_a_new_writer_is_one_file(cli: Cli, tmp_path: Path, monkeypatch: pytest.
         "    def write(self, prediction, image, classes, path):\n"
         "        np.save(path, prediction.confidence > 0.5)\n"
     )
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / "new")])
-    writers.cache_clear()
-    try:
-        images, out = photo(tmp_path / "photos"), tmp_path / "out"
-        done = cli("predict", OLD / "run", images, "--out", out, "--write", "labels,sure")
-        assert done.code == 0, done.err
-        assert results(out) == ["a.png", "a_sure.npy"]
-        assert np.load(out / "a_sure.npy").shape == (10, 20)
-        manifest = json.loads((out / MANIFEST).read_text())
-        assert manifest["results"] == ["sure"]
-        assert manifest["images"][0]["sure"] == "a_sure.npy"
-    finally:
-        writers.cache_clear()
+    monkeypatch.setenv(VARIABLE, "")
+    if way == "package":
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(file.parent)])
+    images, out = photo(tmp_path / "photos"), tmp_path / "out"
+    flags = ["--plugin", file] if way == "plug-in" else []
+    done = cli("predict", OLD / "run", images, "--out", out, "--write", "labels,sure", *flags)
+    assert done.code == 0, done.err
+    assert results(out) == ["a.png", "a_sure.npy"]
+    assert np.load(out / "a_sure.npy").shape == (10, 20)
+    manifest = json.loads((out / MANIFEST).read_text())
+    assert manifest["results"] == ["sure"]
+    assert manifest["images"][0]["sure"] == "a_sure.npy"

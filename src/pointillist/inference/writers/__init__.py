@@ -5,11 +5,8 @@ A new output is one new module here with a subclass of `Writer`.
 
 from __future__ import annotations
 
-from functools import cache
-
-from pointillist.errors import ConfigError, nearest
 from pointillist.inference.writers.base import Writer
-from pointillist.registry import discover
+from pointillist.registry import Registry
 
 STANDARD = ("labels", "overlay")
 """What is written when nothing is chosen."""
@@ -17,11 +14,12 @@ STANDARD = ("labels", "overlay")
 UNLISTED = "labels"
 """Named for each image of a manifest, but not among its `results`: version 0.1 always wrote it."""
 
+WRITERS: Registry[Writer] = Registry("output", __name__, Writer, "write")  # type: ignore[type-abstract]
 
-@cache
+
 def writers() -> dict[str, type[Writer]]:
     """All writers by name."""
-    return discover(__name__, Writer)  # type: ignore[type-abstract]
+    return WRITERS.all()
 
 
 def get_writer(name: str) -> Writer:
@@ -30,6 +28,4 @@ def get_writer(name: str) -> Writer:
     Raises:
         ConfigError: There is none of this name.
     """
-    if name not in writers():
-        raise ConfigError(f"{name!r} is no output.", field="write", hint=nearest(name, writers()))
-    return writers()[name]()
+    return WRITERS.get(name)()
