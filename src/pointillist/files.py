@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,34 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`, renamed to `path` when the block ends well; else nothing of it is left.
+
+    Raises:
+        SaveError: It cannot be written, or `path` is there and not empty.
+    """
+    make_folder(path.parent)
+    temporary: Path | None = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.", dir=path.parent))
+        content = temporary / "content"  # mkdtemp makes private folders; this one is as readable as any other
+        content.mkdir()
+        yield content
+        if path.exists():
+            path.rmdir()  # renaming onto an empty folder works on POSIX only
+        content.rename(path)
+    except OSError as error:
+        raise SaveError(
+            f"could not be written ({error.strerror or error}).",
+            where=path,
+            hint="Check that the folder above may be written to and has space left; nothing half written is left.",
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

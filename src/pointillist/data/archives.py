@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import lzma
-import shutil
 import stat
 import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from pointillist.errors import DatasetError, SaveError
-from pointillist.files import make_folder
+from pointillist.files import new_folder
 
 MAX_FILES = 2_000_000
 """More files than any data set of single images has."""
@@ -57,25 +55,13 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
     """
     if folder.exists():
         raise SaveError("is there already.", where=folder, hint="Choose another --out, or remove it.")
-    make_folder(folder.parent)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise _not_written(folder, error) from error
-    try:
-        inside = temporary / "content"
-        inside.mkdir()
-        with _members(archive) as members:
+        with new_folder(folder) as inside, _members(archive) as members:
             _unpack(members, inside, archive, max_bytes, on_file)
-        inside.replace(folder)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
         raise _damaged(archive, error) from error
     except RuntimeError as error:  # what zipfile raises for an encrypted file
         raise _damaged(archive, error) from error
-    except OSError as error:
-        raise _not_written(folder, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _unpack(
@@ -184,12 +170,4 @@ def _bomb(archive: Path, what: str) -> DatasetError:
 def _damaged(archive: Path, error: Exception) -> DatasetError:
     return DatasetError(
         f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
-    )
-
-
-def _not_written(folder: Path, error: OSError) -> SaveError:
-    return SaveError(
-        f"could not be written ({error.strerror or error}).",
-        where=folder,
-        hint="Free some space or choose another --out; nothing half unpacked is left.",
     )

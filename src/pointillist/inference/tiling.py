@@ -51,17 +51,17 @@ def tiled_strips(
     for index, top in enumerate(tops):
         for left in lefts:
             window = image[:, top : top + rows, left : left + tile]
-            shares = network(window[None].to(device)).logits[0].float().softmax(0).cpu()
+            probabilities = network(window[None].to(device)).logits[0].float().softmax(0).cpu()
             weight = _weight(window.shape[-2], window.shape[-1], overlap)
             if band is None:
-                band = torch.zeros(shares.shape[0], rows, width)
-            band[:, :, left : left + tile] += shares * weight
+                band = torch.zeros(probabilities.shape[0], rows, width)
+            band[:, :, left : left + tile] += probabilities * weight
             mass[:, left : left + tile] += weight
         if band is None:
             return
         done = (tops[index + 1] if index + 1 < len(tops) else height) - top
         yield top, band[:, :done] / mass[:done]
-        # What the next band shares with this one moves up.
+        # What the next band probabilities with this one moves up.
         kept = rows - done
         band[:, :kept] = band[:, done:].clone()
         band[:, kept:] = 0

@@ -11,8 +11,19 @@ import math
 import numpy as np
 
 from pointillist.classes import parse_color
-from pointillist.data.scene_parameters import GROUND, ROAD, WATER, Count, Palette, Range, SceneParameters
-from pointillist.data.scenery import Band, Canvas, Field, Window, blob, mixed, noise, rectangle, textured, turned
+from pointillist.data.synthetic.scene_parameters import GROUND, ROAD, WATER, Count, Palette, Range, SceneParameters
+from pointillist.data.synthetic.scenery import (
+    Band,
+    Canvas,
+    Field,
+    Window,
+    blob,
+    mixed,
+    noise,
+    rectangle,
+    textured,
+    turned,
+)
 
 
 class Terrain:

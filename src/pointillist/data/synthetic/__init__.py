@@ -9,9 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +18,10 @@ from PIL import Image
 
 from pointillist.classes import ClassSet
 from pointillist.data.layouts.folder import write_dataset_file
-from pointillist.data.scene_parameters import SceneParameters
-from pointillist.data.village import Village
-from pointillist.errors import ConfigError, DatasetError, SaveError
+from pointillist.data.synthetic.scene_parameters import SceneParameters
+from pointillist.data.synthetic.village import Village
+from pointillist.errors import ConfigError, DatasetError
+from pointillist.files import new_folder
 from pointillist.points.formats.native import write_csv
 from pointillist.points.simulate import rng_for, simulate_image
 from pointillist.points.table import Point, PointTable
@@ -116,26 +114,8 @@ def write_dataset(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DatasetError("is not empty.", where=folder, hint="Name a new folder for the data set.")
     splits = {"train": range(train), "val": range(VALIDATION_START, VALIDATION_START + val)}
-    unfinished: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name[:80]}.", dir=folder.parent))
+    with new_folder(folder) as unfinished:
         _write(unfinished, splits, seed, parameters)
-        umask = os.umask(0)
-        os.umask(umask)
-        unfinished.chmod(0o777 & ~umask)  # mkdtemp makes private folders
-        if folder.exists():
-            folder.rmdir()  # renaming onto an empty folder works on POSIX only
-        unfinished.rename(folder)
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=folder,
-            hint="Check that its parent may be written to and has space left.",
-        ) from error
-    finally:
-        if unfinished is not None:
-            shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 

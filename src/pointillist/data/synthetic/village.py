@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pointillist.data.scene_parameters import BUILDING, CAR, GROUND, ROAD, TREE
-from pointillist.data.scenery import Band, Canvas, Field, Window, blob, mixed, rectangle, textured, turned
-from pointillist.data.terrain import Terrain
+from pointillist.data.synthetic.scene_parameters import BUILDING, CAR, GROUND, ROAD, TREE
+from pointillist.data.synthetic.scenery import Band, Canvas, Field, Window, blob, mixed, rectangle, textured, turned
+from pointillist.data.synthetic.terrain import Terrain
 
 _TRIES = 12
 """Places that are tried for a building or a car before it is given up."""
