@@ -6,7 +6,6 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from PIL import Image
 
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import DROP, Clicks, Failure, Job, MethodsJob, UncertaintyJob
-from pointillist.annotator.engine.layer import GAMMA, PLAIN, PROGRESS, SPREAD, ModelOutput, layer_labels, layer_png
+from pointillist.annotator.engine.layer import WITHOUT_MODEL, ModelOutput, layer_labels, layer_png
 from pointillist.annotator.engine.process import Engine
 from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.engine.uncertain_region import uncertain_region
@@ -26,8 +25,7 @@ from pointillist.annotator.web import live as live_module
 from pointillist.annotator.web.live import Live
 from pointillist.classes import ClassSet
 from pointillist.errors import RunError
-from pointillist.pseudomask import distance_fields
-from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
+from pointillist.pseudomask import InverseDistance, PseudoMaskGenerator, PseudoMaskSettings
 from tests.annotator.conftest import Hand, Serve
 from tests.conftest import CLASSES, draw_tiny, write_tiny
 
@@ -49,11 +47,8 @@ def test_without_a_model_the_layer_is_the_generators_result(seed: int) -> None:
     """All five classes at once, as in training; the layer computes only those that are present."""
     image, points = scene(seed)
     pixels, clicks = tensors(image, points)
-    scale = (48 * 64) ** 0.5
-    fields = distance_fields([clicks], (48, 64), 5, metric="geodesic", image=pixels, gamma=GAMMA * scale)
-    shares = torch.where(fields.isfinite(), torch.softmax(-fields / (SPREAD * scale), dim=1), 0.0)
-    generator = replace(PLAIN, background=1)
-    expected = generator(pixels, shares, [clicks], progress=PROGRESS, fields=fields).labels[0].numpy()
+    generator = PseudoMaskGenerator(1, WITHOUT_MODEL)
+    expected = generator(pixels, torch.full((1, 5, 48, 64), 0.2), [clicks]).labels[0].numpy()
     found = layer_labels(image, Clicks(points, 5, background=1), (48, 64))
     assert found is not None
     assert np.array_equal(found, expected)
@@ -66,13 +61,11 @@ def test_with_a_model_the_layer_is_the_generators_result(background: int | None)
     """Also where the background was never clicked (3), and where there is none."""
     image, points = scene()
     pixels, clicks = tensors(image, points)
-    options = SingleStageOptions(gamma=80.0, low=0.05, iterations=4)
+    settings = PseudoMaskSettings(spatial_prior=InverseDistance(gamma=80.0), refinement={"iterations": 4})
     probabilities = torch.rand(5, 48, 64, generator=torch.Generator().manual_seed(1)).softmax(0)
-    classes = ClassSet.create(list(CLASS_SET), background="abcde"[background]) if background is not None else None
-    policy = classes or ClassSet.create(list(CLASS_SET), policy="none")
-    generator = SingleStage(options, policy, 1).generator
-    expected = generator(pixels, probabilities[None], [clicks], progress=1.0).labels[0].numpy()
-    output = ModelOutput(probabilities, options, gamma=80.0)
+    generator = PseudoMaskGenerator(background, settings)
+    expected = generator(pixels, probabilities[None], [clicks]).labels[0].numpy()
+    output = ModelOutput(probabilities, settings)
     found = layer_labels(image, Clicks(points, 5, background), (48, 64), output)
     assert found is not None
     assert np.array_equal(found, expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,22 +13,18 @@ from PIL import Image
 from torch import Tensor
 
 from pointillist.annotator.engine.jobs import Clicks
-from pointillist.points.border import border_points
-from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
-from pointillist.pseudomask.reliability import IGNORE
-from pointillist.training.methods.single_stage import SingleStageOptions
+from pointillist.classes import IGNORE
+from pointillist.points.border import with_border_points
+from pointillist.pseudomask import (
+    InverseDistance,
+    PseudoMaskGenerator,
+    PseudoMaskSettings,
+    distance_fields,
+    unit_length,
+)
 
-GAMMA = 2.0
-"""Price of colour without a model: so many image scales √(H·W) for the way from black to white in one channel."""
-
-SPREAD = 0.1
-"""Without a model, a class loses the factor e of its share with so much more distance, in image scales."""
-
-PLAIN = PseudoMaskGenerator(background=None, sigma_start=0.2, sigma_end=1.0, low=0.1, cut=0.4, cut_background=0.4)
-"""The generator without a model."""
-
-PROGRESS = 0.75
-"""Without a model, how far the fields have expanded; with one, they have wholly, as at the end of its training."""
+WITHOUT_MODEL = PseudoMaskSettings(refinement=None, spatial_prior=InverseDistance(background_floor=0.0))
+"""The recipe without a model: no class is likelier than another, so distance alone decides, for the background, too."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +32,12 @@ class ModelOutput:
     """What a trained model adds.
 
     Args:
-        probabilities: C×H×W of the image at hand, for all classes; the label shift is taken out of them.
-        options: Of the method that trained it.
-        gamma: Price of colour in pixels of the image at hand.
+        probabilities: C×H×W of the image at hand, for all classes, after the prior correction.
+        settings: How the method that trained it makes pseudo-masks.
     """
 
     probabilities: Tensor
-    options: SingleStageOptions
-    gamma: float
+    settings: PseudoMaskSettings
 
 
 def layer_labels(
@@ -54,8 +48,6 @@ def layer_labels(
     still_wanted: Callable[[], bool] = lambda: True,
 ) -> NDArray[np.uint8] | None:
     """The pseudo-mask of an image.
-
-    Without a model, the share of a class at a pixel falls with its geodesic distance D: softmax of −D/(SPREAD·√(H·W)).
 
     Args:
         pixels: H×W×3 uint8, the image at the size of the layer.
@@ -69,33 +61,33 @@ def layer_labels(
     """
     height, width = pixels.shape[:2]
     table = clicks.points * (width / size[1], height / size[0], 1.0)
-    if clicks.border and clicks.background is not None:
-        border = border_points(table, (height, width))
-        table = np.concatenate([table, np.hstack([border, np.full((len(border), 1), clicks.background)])])
-    # Only the planes of these classes are ever computed.
+    table = with_border_points(table, (height, width), clicks.background if clicks.border else None)
+    # Only the channels of these classes are ever computed.
     present = sorted({*table[:, 2].astype(int).tolist(), *([] if clicks.background is None else [clicks.background])})
     table[:, 2] = np.searchsorted(present, table[:, 2])
     points = torch.from_numpy(table).float()
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].float() / 255
-    scale = (height * width) ** 0.5
-    gamma = GAMMA * scale if output is None else output.gamma
-    fields = distance_fields([points], (height, width), len(present), metric="geodesic", image=image, gamma=gamma)
+    settings = WITHOUT_MODEL if output is None else output.settings
+    prior = settings.spatial_prior
+    distances = None
+    if prior is not None:
+        gamma = prior.gamma * unit_length((height, width))
+        distances = distance_fields(
+            [points], (height, width), len(present), metric=prior.distance, image=image, gamma=gamma
+        )
     if not still_wanted():
         return None
-    probabilities = shares_of(fields, scale) if output is None else output.probabilities[present][None]
+    if output is None:
+        probabilities = torch.full((1, len(present), height, width), 1 / max(1, len(present)))
+    else:
+        probabilities = output.probabilities[present][None]
     background = None if clicks.background is None else present.index(clicks.background)
-    generator = replace(PLAIN, background=background) if output is None else output.options.generator(background)
-    progress = PROGRESS if output is None else 1.0
-    labels = generator(image, probabilities, [points], progress=progress, fields=fields).labels[0].numpy()
+    generator = PseudoMaskGenerator(background, settings)
+    # A prior that expands has done so at the end of a training.
+    labels = generator(image, probabilities, [points], progress=1.0, distances=distances).labels[0].numpy()
     back = np.full(256, IGNORE, np.uint8)
     back[: len(present)] = present
     return back[labels.astype(np.uint8)]
-
-
-def shares_of(fields: Tensor, scale: float) -> Tensor:
-    """Shares of the classes by distance alone: B×C×H×W that sum to 1, 0 for a class without clicks."""
-    shares = torch.softmax(-fields / (SPREAD * scale), dim=1)
-    return torch.where(fields.isfinite(), shares, 0.0)
 
 
 def layer_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from pointillist.annotator.engine.layer import ModelOutput
 from pointillist.annotator.images.pyramid import Pixels
 from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
-from pointillist.training.methods.single_stage import SingleStageOptions
+from pointillist.pseudomask import PseudoMaskSettings
+from pointillist.training.methods.pseudo_masks import PseudoMaskOptions
 from pointillist.training.run_directory import RunDirectory
 
 KEPT = 64 * 2**20
@@ -32,11 +32,10 @@ class LoadedModel:
     def __init__(self, run: Path) -> None:
         self._predictor = Predictor(run)
         method = RunDirectory.open(run).read()[0].method
-        self._options = method if isinstance(method, SingleStageOptions) else SingleStageOptions()
-        size = self._predictor.model.size
-        self._scale = None if size is None else math.sqrt(size[0] * size[1])
-        expected = self._predictor.model.expected
-        self._expected = None if expected is None else torch.tensor(expected)[:, None, None]
+        self._settings = method.pseudo_mask if isinstance(method, PseudoMaskOptions) else PseudoMaskSettings()
+        prior = self._predictor.model.class_prior
+        strength = self._settings.prior_correction
+        self._divisor = None if prior is None else torch.tensor(prior)[:, None, None] ** strength
         self._kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
 
     def output(self, key: tuple[str, ...], pixels: Pixels, outputs: Sequence[Sequence[int]]) -> ModelOutput:
@@ -47,15 +46,12 @@ class LoadedModel:
             pixels: H×W×3 uint8.
             outputs: For each present class, the model's outputs that mean it; none for a class it does not know.
         """
-        shares = self._probabilities(key, pixels)
-        height, width = pixels.shape[:2]
-        if self._expected is not None:
-            shares = shares / self._expected  # as the training step did
-            shares = shares / shares.sum(0)
-        planes = [shares[list(indices)].sum(0) for indices in outputs]
-        # Colours weigh as much against the image's size as they did in training.
-        zoom = 1.0 if self._scale is None else math.sqrt(height * width) / self._scale
-        return ModelOutput(torch.stack(planes), self._options, self._options.gamma * zoom)
+        probabilities = self._probabilities(key, pixels)
+        if self._divisor is not None:
+            probabilities = probabilities / self._divisor  # as the training step did
+            probabilities = probabilities / probabilities.sum(0)
+        channels = [probabilities[list(indices)].sum(0) for indices in outputs]
+        return ModelOutput(torch.stack(channels), self._settings)
 
     def uncertainty(self, pixels: Pixels) -> Tensor:
         """H×W in [0, 1]: entropy of the classes divided by its largest value."""

@@ -157,11 +157,7 @@ class Transfer:
             target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
             if kind.one_per_image:
                 target.mkdir()
-<<<<<<< HEAD:src/pointillist/annotator/transfer.py
-            kind.write(PointTable(points, json.loads(tables.fact("columns") or "[]"), listed=listed), target, context)
-=======
-            kind.write(PointTable(points, tables.columns(), listed=listed), target, about)
->>>>>>> annotator:src/pointillist/annotator/files/transfer.py
+            kind.write(PointTable(points, tables.columns(), listed=listed), target, context)
             if target.is_file():
                 return f"points-{kind.name}{suffix}", target.read_bytes()
             return f"points-{kind.name}.zip", _zipped(target)
