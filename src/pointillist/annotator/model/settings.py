@@ -21,7 +21,7 @@ class PageSettings(Strict):
     """
 
     epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] | None = None
-    size: Annotated[str, Field(pattern=r"^(native|\d{1,5}(x\d{1,5})?)$")] | None = None
+    size: Annotated[str, Field(pattern=r"^(native|[0-9]{1,5}(x[0-9]{1,5})?)$")] | None = None
     method: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,50}$")] | None = None
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] | None = None
