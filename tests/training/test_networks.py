@@ -9,7 +9,8 @@ from torch import nn
 
 from pointillist.errors import ConfigError
 from pointillist.training.config import NetworkSettings
-from pointillist.training.networks import build_network, load_encoder
+from pointillist.training.networks import build_network
+from pointillist.training.networks.smp import load_encoder
 
 SLIM = {"channels": [8] * 4, "stem_width": 8, "decoder_channels": [8] * 5}
 
@@ -65,7 +66,7 @@ def test_feature_channels() -> None:
         ({"encoder": "resnet81"}, "network.encoder", "'resnet18'"),
         ({"encoder": "smal"}, "network.encoder", "'small'"),
         ({"encoder": "resnet18", "options": {"decoder_dropot": 0.1}}, "network.options", "'decoder_dropout'"),
-        ({"encoder": "tu-resnet18", "options": {"colour": 1}}, "network", "options"),
+        ({"encoder": "tu-resnet18", "options": {"stem_with": 8}}, "network.options", "'stem_width'"),
     ],
 )
 def test_wrong_names(settings: dict[str, object], field: str, hint: str) -> None:

@@ -113,7 +113,7 @@ def train(
             points = points or (None if record.points is None else Path(record.points))
     if data is None or out is None:
         raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
-    chosen = make_config(config, settings, set_ or ())
+    chosen = make_config(config, settings, set_ or (), resume=resume)
     dataset = load_dataset(data, layout=layout, points=points)
     try:
         run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console)
