@@ -119,12 +119,8 @@ def load_model(folder: Path) -> Model:
     saved = parse(_ModelFile, content, RunError, file)
     found = sha256(weights) if weights.is_file() else "no file"
     if found != saved.sha256:
-        raise RunError(
-            "the weights are not those the model was saved with.",
-            where=weights,
-            field="sha256",
-            hint="Copy the model again from where it came from.",
-        )
+        problem, hint = "the weights are not those the model was saved with.", "Copy the model again from its source."
+        raise RunError(problem, where=weights, field="sha256", hint=hint)
     names, colors = tuple(one.name for one in saved.classes), tuple(one.color for one in saved.classes)
     try:
         classes = ClassSet(names, colors, saved.background_policy, saved.background)
@@ -138,18 +134,10 @@ def load_model(folder: Path) -> Model:
 
 
 def check_format(version: Any, where: Path) -> int:
-    """The version of a file of a run.
-
-    Raises:
-        RunError: It has none, or one of the future.
-    """
+    """The version of a file of a run; a RunError when it has none, or one of the future."""
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT:
-        raise RunError(
-            f"has format {version!r}; this version reads up to {FORMAT}.",
-            where=where,
-            field="format",
-            hint="Update pointillist.",
-        )
+        found = f"has format {version!r}; this version reads up to {FORMAT}."
+        raise RunError(found, where=where, field="format", hint="Update pointillist.")
     return version
 
 

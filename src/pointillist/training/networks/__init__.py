@@ -28,7 +28,7 @@ def architectures() -> dict[str, type[NetworkFamily]]:
     """
     found: dict[str, type[NetworkFamily]] = {}
     for family in families().values():
-        for name in family.architectures():
+        for name in family.architectures:
             if name in found:
                 raise ConfigError(
                     f"{name!r} is offered by {found[name].name} and by {family.name}.",
@@ -40,11 +40,7 @@ def architectures() -> dict[str, type[NetworkFamily]]:
 
 
 def build_network(settings: NetworkSettings, num_classes: int) -> Network:
-    """A network in channels-last order; its weights depend on torch's random state alone.
-
-    Raises:
-        ConfigError: No such architecture, encoder or option, or they do not go together.
-    """
+    """A network in channels-last order; see `NetworkFamily.build`."""
     known = architectures()
     if settings.architecture not in known:
         raise ConfigError(

@@ -19,10 +19,8 @@ class Network(nn.Module, ABC):
     Normalisation and padding happen inside, so that a saved model needs no instructions.
     """
 
-    @property
-    @abstractmethod
-    def feature_channels(self) -> int:
-        """F of `NetworkOutput.features`."""
+    feature_channels: int
+    """F of `NetworkOutput.features`."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> NetworkOutput:
@@ -37,11 +35,8 @@ class NetworkFamily(ABC):
     """
 
     name: ClassVar[str]
-
-    @classmethod
-    @abstractmethod
-    def architectures(cls) -> Collection[str]:
-        """The values of `network.architecture` that are its."""
+    architectures: ClassVar[Collection[str]]
+    """The values of `network.architecture` that are its."""
 
     @classmethod
     @abstractmethod
@@ -54,11 +49,7 @@ class NetworkFamily(ABC):
 
 
 def check_options(settings: NetworkSettings, known: Collection[str]) -> None:
-    """Refuse every option that is not on the list.
-
-    Raises:
-        ConfigError: There is one.
-    """
+    """Raise a ConfigError at an option that is not on the list."""
     for name in settings.options:
         if name not in known:
             raise ConfigError(

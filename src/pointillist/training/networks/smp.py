@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Collection
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -45,9 +44,7 @@ ENCODER_OPTIONS = {
 }
 """What timm's encoders may be told. A list, because timm takes paths and addresses as options as well."""
 
-NOT_OPTIONS = {
-    *("encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "upsampling"),
-}
+NOT_OPTIONS = {"encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "upsampling"}
 """Arguments of architectures that are ours to choose: images go in, and logits of their size come out."""
 
 LEAST_CELLS = {"pan": 8}
@@ -55,12 +52,7 @@ LEAST_CELLS = {"pan": 8}
 
 
 class SmpNetwork(Network):
-    """A network of segmentation_models_pytorch, padding its images to the encoder's stride.
-
-    Args:
-        settings: Which network.
-        model: It.
-    """
+    """A network of segmentation_models_pytorch, padding its images to the encoder's stride."""
 
     mean: Tensor
     std: Tensor
@@ -72,20 +64,17 @@ class SmpNetwork(Network):
             _replace_batch_norm(model)
         if settings.weights is not None:
             load_encoder(model.encoder, settings.weights)
+        head = model.segmentation_head.modules()
+        self.feature_channels = next(part.in_channels for part in head if isinstance(part, nn.Conv2d))
         # The model's own forward then gives both.
         model.segmentation_head.register_forward_hook(_with_features)
         # Fixed numbers, not the data set's: a model must not change with the folder it was trained on.
         self.register_buffer("mean", torch.full((1, 3, 1, 1), 0.5), persistent=False)
         self.register_buffer("std", torch.full((1, 3, 1, 1), 0.25), persistent=False)
-        stride = int(model.encoder.output_stride)
-        # Dilated encoders halve their early maps as often as others.
-        self.stride = max(stride, 2 ** (len(model.encoder.out_channels) - 1))
+        stride, depth = int(model.encoder.output_stride), len(model.encoder.out_channels) - 1
+        # DPT's decoder halves the map once more than its encoder; dilated encoders halve early maps as others do.
+        self.stride = max(stride * (2 if settings.architecture == "dpt" else 1), 2**depth)
         self.least = max(self.stride, LEAST_CELLS.get(settings.architecture, 1) * stride)
-
-    @property
-    def feature_channels(self) -> int:
-        """F of `NetworkOutput.features`."""
-        return next(part.in_channels for part in self.model.segmentation_head.modules() if isinstance(part, nn.Conv2d))
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """See `Network.forward`."""
@@ -109,11 +98,7 @@ class SegmentationModels(NetworkFamily):
     """Architectures and encoders of segmentation_models_pytorch, encoders of timm among them."""
 
     name = "smp"
-
-    @classmethod
-    def architectures(cls) -> Collection[str]:
-        """See `NetworkFamily.architectures`."""
-        return tuple(smp.MODEL_ARCHITECTURES_MAPPING)
+    architectures = tuple(smp.MODEL_ARCHITECTURES_MAPPING)
 
     @classmethod
     def build(cls, settings: NetworkSettings, num_classes: int) -> SmpNetwork:
@@ -121,8 +106,8 @@ class SegmentationModels(NetworkFamily):
         _check_encoder(settings)
         signature = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[settings.architecture])
         own = {name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD}
-        from_timm = settings.encoder == "small" or settings.encoder.startswith("tu-")
-        check_options(settings, sorted((own - NOT_OPTIONS) | (ENCODER_OPTIONS if from_timm else set())))
+        of_timm = settings.encoder == "small" or settings.encoder.startswith("tu-")
+        check_options(settings, sorted((own - NOT_OPTIONS) | (ENCODER_OPTIONS if of_timm else set())))
         options: dict[str, Any] = {"encoder_name": settings.encoder}
         if settings.encoder == "small":
             options = {**SMALL, **SMALL_DECODERS.get(settings.architecture, {})}
@@ -130,9 +115,7 @@ class SegmentationModels(NetworkFamily):
             options["dynamic_img_size"] = True
         options.update(settings.options)
         try:
-            model = smp.create_model(
-                settings.architecture, encoder_weights=None, in_channels=3, classes=num_classes, **options
-            )
+            model = smp.create_model(settings.architecture, encoder_weights=None, classes=num_classes, **options)
             network = SmpNetwork(settings, model)
             _try(network)
         except ConfigError:
