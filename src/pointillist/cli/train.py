@@ -103,7 +103,7 @@ def train(
         config = config or RunDirectory.open(out).config_file
     if out is None or (data is None and not resume):
         raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
-    chosen = make_config(config, settings, set_ or ())
+    chosen = make_config(config, settings, set_ or (), resume=resume)
     if data is None:
         dataset = data_of(out, layout=layout, points=points)
     else:

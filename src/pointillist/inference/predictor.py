@@ -15,7 +15,8 @@ from torch import Tensor
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.inference.tiling import OVERLAP, TILE, tiled_strips
-from pointillist.training.run_directory import Model, RunDirectory, load_model
+from pointillist.training.model_folder import Model, load_model
+from pointillist.training.run_directory import RunDirectory
 from pointillist.training.scoring import network_input, upsample_strips
 
 LARGEST_PASS = 1280 * 1280

@@ -44,7 +44,7 @@ def tiled_strips(
     """
     height, width = image.shape[-2:]
     tops, lefts = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
-    device = network.mean.device
+    device = next(network.parameters()).device
     rows = min(tile, height)
     band: Tensor | None = None
     mass = torch.zeros(rows, width)
