@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def tiled_strips(
     """
     height, width = image.shape[-2:]
     tops, lefts = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device
     rows = min(tile, height)
     band: Tensor | None = None
     mass = torch.zeros(rows, width)
