@@ -263,17 +263,17 @@ def describe_settings(method: str = "single-stage") -> list[Setting]:
 
 def _described(model: BaseModel, prefix: str = "") -> Iterator[Setting]:
     for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
+        value, text = getattr(model, name), " ".join((field.description or "").split())
         if name == "kind":
             continue  # said by the setting that holds it
         if isinstance(value, BaseModel):
-            if field.description:
-                yield Setting(f"{prefix}{name}", str(getattr(value, "kind", "")), field.description)
+            if text:
+                yield Setting(f"{prefix}{name}", str(getattr(value, "kind", "")), text)
             yield from _described(value, f"{prefix}{name}.")
         else:
             plain = model.model_dump(mode="json")[name]
             default = yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
-            yield Setting(f"{prefix}{name}", default, field.description or "")
+            yield Setting(f"{prefix}{name}", default, text)
 
 
 def _put(values: dict[str, Any], name: str, value: Any) -> None:

@@ -16,6 +16,7 @@ from pointillist.annotator.engine.jobs import Clicks
 from pointillist.classes import IGNORE
 from pointillist.points.border import with_border_points
 from pointillist.pseudomask import (
+    ConfidenceThreshold,
     InverseDistance,
     PseudoMaskGenerator,
     PseudoMaskSettings,
@@ -23,8 +24,13 @@ from pointillist.pseudomask import (
     unit_length,
 )
 
-WITHOUT_MODEL = PseudoMaskSettings(refinement=None, spatial_prior=InverseDistance(background_floor=0.0))
-"""The recipe without a model: no class is likelier than another, so distance alone decides, for the background, too."""
+WITHOUT_MODEL = PseudoMaskSettings(
+    refinement=None,
+    spatial_prior=InverseDistance(background_floor=0.3),
+    selection=ConfidenceThreshold(threshold=0.7),
+)
+"""The recipe without a model: no class is likelier than another, so distance alone decides. It has to decide more clearly,
+and the background has to win by clicks of its own."""
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,24 @@ from __future__ import annotations
 import torch
 
 from pointillist.errors import ConfigError, nearest
-from pointillist.registry import discover
+from pointillist.registry import Registry
 from pointillist.training.config import NetworkSettings
 from pointillist.training.networks.base import Network, NetworkFamily, check_options
 
 __all__ = ["Network", "NetworkFamily", "architectures", "build_network", "check_options", "families"]
 
 
+FAMILIES: Registry[NetworkFamily] = Registry(
+    "source of networks",
+    __name__,
+    NetworkFamily,  # type: ignore[type-abstract]
+    "network.architecture",
+)
+
+
 def families() -> dict[str, type[NetworkFamily]]:
     """All sources of networks by name."""
-    return discover(__name__, NetworkFamily)  # type: ignore[type-abstract]
+    return FAMILIES.all()
 
 
 def architectures() -> dict[str, type[NetworkFamily]]:
