@@ -69,8 +69,8 @@ def first_image(live: Live) -> str:
         "/api/images/..%2f..%2fsecret.png/thumbnail",
         "/api/images/../../secret.png/thumbnail",
         "/api/images/i0.png/thumbnail",
-        "/api/training/panels/..%2f..%2fsecret.png",
-        "/api/training/panels/-1",
+        "/api/training/snapshots/..%2f..%2fsecret.png",
+        "/api/training/snapshots/-1",
     ],
 )
 def test_no_path_leads_out(live: Live, path: str) -> None:

@@ -74,10 +74,10 @@ def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve
 
     curves = live.client.get("/api/training/curves").json()
     assert [row[curves["columns"].index("epoch")] for row in curves["rows"]] == [1, 2, 3]
-    panels = live.client.get("/api/training/panels").json()["panels"]
-    assert [panel["epoch"] for panel in panels] == [1, 2, 3]
-    assert Image.open(io.BytesIO(live.client.get("/api/training/panels/0").content)).format == "PNG"
-    assert live.client.get("/api/training/panels/3").status_code == 404
+    snapshots = live.client.get("/api/training/snapshots").json()["snapshots"]
+    assert [snapshot["epoch"] for panel in snapshots] == [1, 2, 3]
+    assert Image.open(io.BytesIO(live.client.get("/api/training/snapshots/0").content)).format == "PNG"
+    assert live.client.get("/api/training/snapshots/3").status_code == 404
     log = live.client.get("/api/training/log").json()
     assert "epoch 3/3" in log["text"]
     assert str(data) not in log["text"]

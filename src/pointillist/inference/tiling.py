@@ -62,7 +62,7 @@ def tiled_strips(
             return
         done = (tops[index + 1] if index + 1 < len(tops) else height) - top
         yield top, band[:, :done] / mass[:done]
-        # What the next band probabilities with this one moves up.
+        # What the next band has in common with this one moves up.
         kept = rows - done
         band[:, :kept] = band[:, done:].clone()
         band[:, kept:] = 0

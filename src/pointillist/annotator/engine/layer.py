@@ -29,8 +29,8 @@ WITHOUT_MODEL = PseudoMaskSettings(
     spatial_prior=InverseDistance(background_floor=0.3),
     selection=ConfidenceThreshold(threshold=0.7),
 )
-"""The recipe without a model: no class is likelier than another, so distance alone decides. It has to decide more clearly,
-and the background has to win by clicks of its own."""
+"""The recipe without a model: no class is likelier than another, so distance alone decides. It has to decide more
+clearly, and the background has to win by clicks of its own."""
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ class Trainer:
                 "seconds": 0.0,
                 "epoch": 0,
                 "progress": 0.0,
-                "panels": 0,
+                "snapshots": 0,
                 "settings": {},
             }
         rows = _rows(run)
@@ -185,7 +185,7 @@ class Trainer:
             "progress": 1.0 if state == "done" else epoch / epochs if epochs else 0.0,
             "eta": None if left is None else round(left, 1),
             "latest": latest,
-            "panels": len(self.panels()),
+            "snapshots": len(self.snapshots()),
             "error": run.error,
             "settings": dict(run.settings),
         }
@@ -199,9 +199,9 @@ class Trainer:
             "rows": [[float(row[name]) if row.get(name) else None for name in columns] for row in rows],
         }
 
-    def panels(self) -> list[Path]:
+    def snapshots(self) -> list[Path]:
         """Pictures of the last training, oldest first."""
-        return [] if self._run is None else sorted((self._run.folder / "panels").glob("epoch_*.png"))
+        return [] if self._run is None else sorted((self._run.folder / "snapshots").glob("epoch_*.png"))
 
     def log(self, after: int, most: int) -> dict[str, Any]:
         """What the last training printed, from a byte on."""

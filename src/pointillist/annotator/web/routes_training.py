@@ -75,14 +75,14 @@ def make(session: Session, live: Live, trainer: Trainer) -> APIRouter:
     def log(after: Annotated[int, Query(ge=0)] = 0) -> dict[str, Any]:
         return trainer.log(after, LOG_BYTES)
 
-    @routes.get("/training/panels")
-    def panels() -> dict[str, Any]:
-        found = trainer.panels()
-        return {"panels": [{"index": i, "epoch": int(path.stem.rpartition("_")[2])} for i, path in enumerate(found)]}
+    @routes.get("/training/snapshots")
+    def snapshots() -> dict[str, Any]:
+        found = trainer.snapshots()
+        return {"snapshots": [{"index": i, "epoch": int(path.stem.rpartition("_")[2])} for i, path in enumerate(found)]}
 
-    @routes.get("/training/panels/{index}")
+    @routes.get("/training/snapshots/{index}")
     def panel(index: int) -> Response:
-        found = trainer.panels()
+        found = trainer.snapshots()
         if not 0 <= index < len(found):
             raise HTTPException(404, "there is no such picture.")
         return FileResponse(found[index], media_type="image/png", headers={"cache-control": "no-cache"})

@@ -31,7 +31,7 @@ const DASHES = ["5 3", "2 2", "8 3 2 3", "1 3"];
 export class TrainingPanel {
   /** @type {any} */ #status = null;
   #epoch = -1;
-  #panelCount = -1;
+  #snapshotCount = -1;
   #log = { text: "", next: 0 };
 
   /** @param {Store} store */
@@ -74,7 +74,7 @@ export class TrainingPanel {
     this.bar = el("progress", { max: "1", "aria-label": "Progress of the training" });
     this.trouble = el("div", {});
     this.curves = el("div", { class: "plots" });
-    this.panels = el("div", { class: "panels" });
+    this.snapshots = el("div", { class: "snapshots" });
     this.logText = el("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log of the training" });
     this.logBox = el(
       "details",
@@ -89,7 +89,7 @@ export class TrainingPanel {
       this.bar,
       this.trouble,
       this.curves,
-      this.panels,
+      this.snapshots,
       this.logBox,
     );
     this.model = el("p", { class: "note" });
@@ -126,8 +126,8 @@ export class TrainingPanel {
       void this.#loadCurves();
       if (this.logBox.open) void this.#loadLog();
     }
-    if (status.panels !== this.#panelCount) {
-      this.#panelCount = status.panels;
+    if (status.snapshots !== this.#snapshotCount) {
+      this.#snapshotCount = status.snapshots;
       void this.#loadPanels();
     }
   }
@@ -240,24 +240,24 @@ export class TrainingPanel {
   }
 
   async #loadPanels() {
-    if (!this.#panelCount) {
-      this.panels.replaceChildren();
+    if (!this.#snapshotCount) {
+      this.snapshots.replaceChildren();
       return;
     }
-    const answer = await orTell(() => get("/training/panels"));
-    const panels = answer?.panels ?? [];
-    if (!panels.length) return;
-    const last = panels.length - 1;
+    const answer = await orTell(() => get("/training/snapshots"));
+    const snapshots = answer?.snapshots ?? [];
+    if (!snapshots.length) return;
+    const last = snapshots.length - 1;
     const picture = el("img", { class: "panel-picture" });
     const link = el("a", { target: "_blank", rel: "noopener", title: "Open in its own window" }, picture);
     const label = el("span", { class: "note number" });
     const run = encodeURIComponent(this.#status?.run ?? "");
     const show = (/** @type {number} */ index) => {
-      const address = `/api/training/panels/${panels[index].index}?run=${run}&epoch=${panels[index].epoch}`;
+      const address = `/api/training/snapshots/${snapshots[index].index}?run=${run}&epoch=${snapshots[index].epoch}`;
       picture.src = address;
-      picture.alt = `Training images with clicks, pseudo-masks and predictions after epoch ${panels[index].epoch}`;
+      picture.alt = `Training images with clicks, pseudo-masks and predictions after epoch ${snapshots[index].epoch}`;
       link.href = address;
-      label.textContent = `epoch ${panels[index].epoch}`;
+      label.textContent = `epoch ${snapshots[index].epoch}`;
     };
     const slider = el("input", {
       type: "range",
@@ -269,7 +269,7 @@ export class TrainingPanel {
     });
     slider.hidden = last === 0;
     show(last);
-    this.panels.replaceChildren(
+    this.snapshots.replaceChildren(
       el("h3", { text: "How it learns" }),
       el("div", { class: "row" }, el("div", { class: "grow" }, slider), label),
       link,
