@@ -75,7 +75,7 @@ def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve
     curves = live.client.get("/api/training/curves").json()
     assert [row[curves["columns"].index("epoch")] for row in curves["rows"]] == [1, 2, 3]
     snapshots = live.client.get("/api/training/snapshots").json()["snapshots"]
-    assert [snapshot["epoch"] for panel in snapshots] == [1, 2, 3]
+    assert [one["epoch"] for one in snapshots] == [1, 2, 3]
     assert Image.open(io.BytesIO(live.client.get("/api/training/snapshots/0").content)).format == "PNG"
     assert live.client.get("/api/training/snapshots/3").status_code == 404
     log = live.client.get("/api/training/log").json()
