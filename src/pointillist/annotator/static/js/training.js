@@ -128,7 +128,7 @@ export class TrainingPanel {
     }
     if (status.snapshots !== this.#snapshotCount) {
       this.#snapshotCount = status.snapshots;
-      void this.#loadPanels();
+      void this.#loadSnapshots();
     }
   }
 
@@ -231,7 +231,7 @@ export class TrainingPanel {
     const shares = [
       ...series("val_miou", "mIoU", "var(--line-1)"),
       ...series("coverage", "coverage", "var(--line-2)", "5 3"),
-      ...series("agreement", "agreement", "var(--line-3)", "2 2"),
+      ...series("precision", "precision", "var(--line-3)", "2 2"),
     ];
     this.curves.replaceChildren(
       ...(loss.length ? [plot("Loss", loss, false)] : []),
@@ -239,7 +239,7 @@ export class TrainingPanel {
     );
   }
 
-  async #loadPanels() {
+  async #loadSnapshots() {
     if (!this.#snapshotCount) {
       this.snapshots.replaceChildren();
       return;
