@@ -14,9 +14,9 @@ import os
 import pkgutil
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
@@ -70,8 +70,13 @@ def use_plugin_files(files: Sequence[Path]) -> None:
         ConfigError: A file is missing.
     """
     for file in files:
-        if not file.is_file():
-            raise ConfigError("there is no such plug-in.", where=file, field="--plugin", hint="Name a Python file.")
+        if not file.is_file() or file.suffix != ".py" or os.pathsep in str(file.resolve()):
+            raise ConfigError(
+                "there is no such plug-in." if not file.exists() else "this is no plug-in.",
+                where=file,
+                field="--plugin",
+                hint=f"Name a Python file that ends in .py, whose path has no '{os.pathsep}'.",
+            )
     known = [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *(str(file.resolve()) for file in files)]
     if known:
         os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(known))
@@ -106,9 +111,8 @@ class Registry(Generic[T]):
                 name = thing.__dict__["name"]
                 if name in found and found[name] is not thing:
                     _warn(origin, f"the {self.kind} '{name}' exists already, in {found[name].__module__}")
-                elif inspect.isabstract(thing):
-                    missing = ", ".join(sorted(getattr(thing, "__abstractmethods__", ())))
-                    _warn(origin, f"the {self.kind} '{name}' does not define {missing}")
+                elif missing := _missing(thing, self.base):
+                    _warn(origin, f"the {self.kind} '{name}' does not define {', '.join(missing)}")
                 else:
                     found[name] = thing
             self._found = {key: dict(sorted(found.items()))}
@@ -142,6 +146,19 @@ def _is_named(thing: object, base: type[T]) -> TypeGuard[type[T]]:
     return isinstance(thing, type) and issubclass(thing, base) and isinstance(thing.__dict__.get("name"), str)
 
 
+def _missing(thing: type, base: type) -> list[str]:
+    """What a class does not define of what its base asks for."""
+    declared = [
+        name
+        for parent in base.__mro__
+        for name, kind in inspect.get_annotations(parent).items()
+        if "ClassVar" in str(kind)
+    ]
+    return sorted(
+        {*getattr(thing, "__abstractmethods__", ()), *(name for name in declared if not hasattr(thing, name))}
+    )
+
+
 def _foreign(package: str, base: type[T]) -> Iterator[tuple[str, type[T]]]:
     """Classes from outside, each with where it comes from."""
     group = next(group for name, group in BASES.items() if name.startswith(f"{package}."))
@@ -149,17 +166,25 @@ def _foreign(package: str, base: type[T]) -> Iterator[tuple[str, type[T]]]:
         origin = f"{entry.dist.name if entry.dist else 'a distribution'} ({entry.name} = {entry.value})"
         yield from ((origin, thing) for thing in _loaded(origin, base, entry.load))
     for name, file in _files().items():
-        yield from ((str(file), thing) for thing in _loaded(str(file), base, partial(importlib.import_module, name)))
+        yield from ((str(file), thing) for thing in _loaded(str(file), base, _importer(name)))
     for thing in _registered:
         if issubclass(thing, base):
             yield f"register({thing.__qualname__})", thing
 
 
-def _loaded(origin: str, base: type[T], load: Any) -> list[type[T]]:
+@cache
+def _outcome(load: Callable[[], object]) -> object:
+    """What came of loading a plug-in; code that failed is not run again."""
     try:
-        thing = load()
-    except Exception as error:  # whatever the code of others raises must not stop the rest
-        _warn(origin, f"{type(error).__name__}: {error}")
+        return load()
+    except (Exception, SystemExit) as error:  # whatever the code of others raises must not stop the rest
+        return error
+
+
+def _loaded(origin: str, base: type[T], load: Callable[[], object]) -> list[type[T]]:
+    thing = _outcome(load)
+    if isinstance(thing, BaseException):
+        _warn(origin, f"{type(thing).__name__}: {thing}")
         return []
     if isinstance(thing, ModuleType):
         return list(_classes(thing, base))
@@ -167,6 +192,11 @@ def _loaded(origin: str, base: type[T], load: Any) -> list[type[T]]:
         return [thing]
     _warn(origin, f"it is no named {base.__name__}")
     return []
+
+
+@cache
+def _importer(name: str) -> Callable[[], object]:
+    return partial(importlib.import_module, name)
 
 
 def _warn(origin: str, why: str) -> None:

@@ -21,6 +21,7 @@ from pointillist.points.table import Point, PointTable
 class Lines(PointFormat):
     name: ClassVar[str] = "lines"
     title: ClassVar[str] = "image|x|y|class, a line each"
+    origin: ClassVar[str] = "corner"
     suffixes: ClassVar[tuple[str, ...]] = (".lines",)
 
     def recognise(self, path):

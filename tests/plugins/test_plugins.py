@@ -90,10 +90,23 @@ def test_a_file_named_on_the_command_line(cli: Cli, tiny_data: Path, tmp_path: P
     assert "entropy" not in methods()
 
 
-def test_a_missing_file_is_an_error(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
-    result = cli("--plugin", tmp_path / "none.py", "info", tiny_data)
-    assert result.code == 2
-    assert "there is no such plug-in" in result.err
+def test_a_file_that_cannot_be_one_is_an_error(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    for name, why in (("none.py", "there is no such plug-in"), ("notes.txt", "this is no plug-in")):
+        result = cli("--plugin", tmp_path / name, "info", tiny_data)
+        assert result.code == 2
+        assert why in result.err
+    result = cli("info", tiny_data, "--plugin")
+    assert (result.code, "names no file" in result.err) == (2, True)
+
+
+def test_code_that_failed_is_not_run_again(cli: Cli, tmp_path: Path) -> None:
+    broken, mark = tmp_path / "broken.py", tmp_path / "mark"
+    broken.write_text(f"open({str(mark)!r}, 'a').write('x')\nraise ValueError\n")
+    result = cli("info", "--plugin", broken)
+    assert result.code == 0
+    assert "broken.py is left out" in result.err
+    assert mark.read_text() == "x"
 
 
 def test_registered_in_python(tiny_data: Path, tmp_path: Path) -> None:
@@ -117,6 +130,8 @@ def test_what_cannot_be_registered_is_told_what_can() -> None:
         ("import no_such_package", "ModuleNotFoundError"),
         ("def f(:", "SyntaxError"),
         ("raise RuntimeError('no luck')", "no luck"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        (method_code().replace("    title:", "    subtitle:"), "the method 'entropy' does not define title"),
         (method_code("points"), "the method 'points' exists already, in pointillist.training.methods.points"),
         (method_code().replace("def loss", "def lost"), "the method 'entropy' does not define loss"),
     ],

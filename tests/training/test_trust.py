@@ -236,3 +236,12 @@ def test_what_is_no_model_file_is_a_typed_error(folder: Path, text: str) -> None
     (folder / "model.json").write_text(text, encoding="utf-8")
     with pytest.raises(RunError):
         load_model(folder)
+
+
+@pytest.mark.parametrize("options", [{"channels": [4096] * 4}, {"decoder_pyramid_channels": 4096}])
+def test_a_network_larger_than_its_weights_takes_no_memory(folder: Path, options: dict[str, Any]) -> None:
+    content = copy.deepcopy(CONTENT)
+    content["network"]["options"] |= options
+    (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(RunError, match="larger than its weights"):
+        load_model(folder)

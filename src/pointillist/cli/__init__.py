@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pointillist.cli import annotate, data, demo, evaluate, info, init, points, predict, train
-from pointillist.errors import PointillistError, PointillistWarning
+from pointillist.errors import ConfigError, PointillistError, PointillistWarning
 from pointillist.registry import use_plugin_files
 
 app = typer.Typer(
@@ -72,7 +72,9 @@ def _plugins(arguments: list[str]) -> list[Path]:
     index = 1
     while index < len(arguments) and arguments[index] != "--":
         name, equals, value = arguments[index].partition("=")
-        if name == "--plugin" and (equals or index + 1 < len(arguments)):
+        if name == "--plugin":
+            if not equals and index + 1 == len(arguments):
+                raise ConfigError("names no file.", field="--plugin", hint="Write --plugin FILE.")
             files.append(Path(value if equals else arguments[index + 1]))
             del arguments[index : index + (1 if equals else 2)]
         else:

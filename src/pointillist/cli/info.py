@@ -57,7 +57,9 @@ def _installation() -> list[tuple[str, str]]:
     from pointillist.data.layouts import layouts
     from pointillist.inference.writers import writers
     from pointillist.points.formats import formats
+    from pointillist.pseudomask.stages import STAGES
     from pointillist.training.methods import methods
+    from pointillist.training.networks import families
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
@@ -68,6 +70,8 @@ def _installation() -> list[tuple[str, str]]:
         ("GPU", gpu),
         *((f"method {name}", kind.title) for name, kind in methods().items()),
         *((f"layout {name}", kind.title) for name, kind in layouts().items()),
+        *((f"networks {name}", ", ".join(kind.architectures)) for name, kind in families().items()),
+        *((f"stage {name}", kind.__doc__.splitlines()[0]) for name, kind in STAGES.all().items() if kind.__doc__),
         *((f"output {name}", kind.title) for name, kind in writers().items()),
         *((f"points {name}", kind.title) for name, kind in formats().items()),
     ]

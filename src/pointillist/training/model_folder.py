@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from pydantic import Field, StrictFloat, StrictInt, ValidationInfo, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -124,7 +125,12 @@ def load_model(folder: Path) -> Model:
     names, colors = tuple(one.name for one in saved.classes), tuple(one.color for one in saved.classes)
     try:
         classes = ClassSet(names, colors, saved.background_policy, saved.background)
-        network = build_network(saved.network.model_copy(update={"weights": None}), len(classes))
+        settings = saved.network.model_copy(update={"weights": None})
+        with torch.device("meta"):  # without memory: a stranger's file may describe a network of any size
+            outline = build_network(settings, len(classes))
+        if sum(tensor.nbytes for tensor in outline.state_dict().values()) > weights.stat().st_size:
+            raise ConfigError("this network is larger than its weights.", field="network.options", hint="Train again.")
+        network = build_network(settings, len(classes))
         network.load_state_dict(load_file(weights))
     except (ConfigError, DatasetError) as error:
         raise RunError(error.found, where=file, field=error.field, hint=error.hint) from error

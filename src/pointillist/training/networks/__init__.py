@@ -5,9 +5,11 @@ A new source is one new module here with a subclass of `NetworkFamily`.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
-from pointillist.errors import ConfigError, nearest
+from pointillist.errors import ConfigError, PluginWarning, nearest
 from pointillist.registry import Registry
 from pointillist.training.config import NetworkSettings
 from pointillist.training.networks.base import Network, NetworkFamily, check_options
@@ -29,21 +31,14 @@ def families() -> dict[str, type[NetworkFamily]]:
 
 
 def architectures() -> dict[str, type[NetworkFamily]]:
-    """Whose each architecture is.
-
-    Raises:
-        ConfigError: Two families offer the same; neither may take the other's place in silence.
-    """
+    """Whose each architecture is. One that two families offer stays with the built-in one, with a `PluginWarning`."""
     found: dict[str, type[NetworkFamily]] = {}
-    for family in families().values():
+    for family in sorted(families().values(), key=lambda family: not family.__module__.startswith(__name__)):
         for name in family.architectures:
             if name in found:
-                raise ConfigError(
-                    f"{name!r} is offered by {found[name].name} and by {family.name}.",
-                    field="network.architecture",
-                    hint="Rename one of them.",
-                )
-            found[name] = family
+                text = f"'{name}' of {family.__module__} is left out: {found[name].__module__} has it already."
+                warnings.warn(text, PluginWarning, stacklevel=2)
+            found.setdefault(name, family)
     return found
 
 
