@@ -42,8 +42,10 @@ PlainOptions = Annotated[dict[str, Any], AfterValidator(_plain)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse(model: type[Model], values: Mapping[str, Any], kind: type[PointillistError], where: str | Path) -> Model:
-    """Validate settings.
+def parse(
+    model: type[Model], values: Mapping[str, Any], kind: type[PointillistError], where: str | Path, prefix: str = ""
+) -> Model:
+    """Validate settings, whose names a user writes with a prefix.
 
     Raises:
         kind: At the first key that does not exist or has an impossible value.
@@ -53,9 +55,12 @@ def parse(model: type[Model], values: Mapping[str, Any], kind: type[PointillistE
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = _location(model, first["loc"])
-        path = ".".join(str(part) for part in location)
+        path = prefix + ".".join(str(part) for part in location)
         if first["type"] == "extra_forbidden":
-            found, hint = "there is no such setting.", _nearest_key(model, location)
+            found, hint = "there is no such setting.", _nearest_key(model, location, prefix)
+        elif first["type"] == "union_tag_invalid":
+            tags = first["ctx"]["expected_tags"].replace("'", "")
+            found, hint = f"there is no {first['ctx']['tag']!r} of this kind.", f"Valid: {tags}, none."
         else:
             message = first["msg"].removeprefix("Value error, ")
             found = f"found {_brief(first['input'])}: {message[:1].lower()}{message[1:]}."
@@ -70,9 +75,9 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _nearest_key(model: type[BaseModel], location: Sequence[str | int]) -> str:
-    known = list(setting_names(model))
-    wanted = ".".join(str(part) for part in location)
+def _nearest_key(model: type[BaseModel], location: Sequence[str | int], prefix: str) -> str:
+    known = setting_names(model, prefix)
+    wanted = prefix + ".".join(str(part) for part in location)
     close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
     if not close:
         # People remember the name, not the section it is in.

@@ -241,10 +241,7 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
         raise ConfigError("holds no settings.", where=where, field="method", hint="Write method: single-stage.")
     name = chosen.get("name", "single-stage")
     options = get_method(str(name)).Options
-    try:
-        method = parse(options, {**chosen, "name": name}, ConfigError, where)
-    except ConfigError as error:
-        raise ConfigError(error.found, where=where, field=f"method.{error.field}", hint=error.hint) from error
+    method = parse(options, {**chosen, "name": name}, ConfigError, where, prefix="method.")
     return parse(Config, {**values, "method": method}, ConfigError, where)
 
 
