@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -55,6 +56,7 @@ class StepInput:
         """B×C×H×W probabilities of the network, detached."""
         return self.output.logits.detach().float().softmax(1)
 
+    @cached_property
     def clicks(self) -> Tensor:
         """B×H×W label map of the clicked pixels, 255 elsewhere."""
         logits = self.output.logits
@@ -119,7 +121,7 @@ class Method(nn.Module, ABC):
 
     def update_class_frequencies(self, step: StepInput, output: LossOutput) -> None:
         """Count what a step has taught; the training calls it once after each loss."""
-        self.frequencies.update(step.clicks())
+        self.frequencies.update(step.clicks)
 
     def class_prior(self) -> Tensor | None:
         """How much of each class (C, sum 1) the network was taught so far; None where nobody asks for it."""
@@ -127,4 +129,4 @@ class Method(nn.Module, ABC):
 
     def click_loss(self, step: StepInput) -> Tensor:
         """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
-        return sparse_cross_entropy(step.output.logits, step.clicks(), self.frequencies.weights)
+        return sparse_cross_entropy(step.output.logits, step.clicks, self.frequencies.weights)

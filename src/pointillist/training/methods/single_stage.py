@@ -59,4 +59,4 @@ class SingleStage(PseudoMaskMethod):
         """The second head's own cross-entropy on the clicks."""
         if self.click_head is None:
             return super().teacher_loss(step, logits)
-        return sparse_cross_entropy(logits, step.clicks(), self.frequencies.weights)
+        return sparse_cross_entropy(logits, step.clicks, self.frequencies.weights)
