@@ -16,7 +16,7 @@ from PIL import Image
 
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import DROP, Clicks, Failure, Job, MethodsJob, UncertaintyJob
-from pointillist.annotator.engine.layer import WITHOUT_MODEL, ModelOutput, layer_labels, layer_png
+from pointillist.annotator.engine.layer import SPREAD, WITHOUT_MODEL, ModelOutput, layer_labels, layer_png
 from pointillist.annotator.engine.process import Engine
 from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.engine.uncertain_region import uncertain_region
@@ -25,7 +25,13 @@ from pointillist.annotator.web import live as live_module
 from pointillist.annotator.web.live import Live
 from pointillist.classes import ClassSet
 from pointillist.errors import RunError
-from pointillist.pseudomask import InverseDistance, PseudoMaskGenerator, PseudoMaskSettings
+from pointillist.pseudomask import (
+    InverseDistance,
+    PseudoMaskGenerator,
+    PseudoMaskSettings,
+    distance_fields,
+    unit_length,
+)
 from tests.annotator.conftest import Hand, Serve
 from tests.conftest import CLASSES, draw_tiny, write_tiny
 
@@ -48,7 +54,10 @@ def test_without_a_model_the_layer_is_the_generators_result(seed: int) -> None:
     image, points = scene(seed)
     pixels, clicks = tensors(image, points)
     generator = PseudoMaskGenerator(1, WITHOUT_MODEL)
-    expected = generator(pixels, torch.full((1, 5, 48, 64), 0.2), [clicks]).labels[0].numpy()
+    unit = unit_length((48, 64))
+    distances = distance_fields([clicks], (48, 64), 5, metric="geodesic", image=pixels, gamma=320 * unit)
+    said = torch.where(distances.isfinite(), torch.softmax(-distances / (SPREAD * unit), dim=1), 0.0)
+    expected = generator(pixels, said, [clicks], progress=1.0).labels[0].numpy()
     found = layer_labels(image, Clicks(points, 5, background=1), (48, 64))
     assert found is not None
     assert np.array_equal(found, expected)

@@ -16,8 +16,8 @@ from pointillist.annotator.engine.jobs import Clicks
 from pointillist.classes import IGNORE
 from pointillist.points.border import with_border_points
 from pointillist.pseudomask import (
-    ConfidenceThreshold,
-    InverseDistance,
+    ClassThresholds,
+    Gaussian,
     PseudoMaskGenerator,
     PseudoMaskSettings,
     distance_fields,
@@ -25,12 +25,14 @@ from pointillist.pseudomask import (
 )
 
 WITHOUT_MODEL = PseudoMaskSettings(
-    refinement=None,
-    spatial_prior=InverseDistance(background_floor=0.3),
-    selection=ConfidenceThreshold(threshold=0.7),
+    spatial_prior=Gaussian(gamma=320.0, sigma_start=107.0, sigma_end=107.0, background_floor=0.0),
+    selection=ClassThresholds(absolute=0.1, relative=0.4, relative_background=0.4),
 )
-"""The recipe without a model: no class is likelier than another, so distance alone decides. It has to decide more
-clearly, and the background has to win by clicks of its own."""
+"""Without a model, distance is all there is, and the recipe would paint everything: on four data sets 0.31 to 0.58 of what
+it paints is right, with these settings 0.77 to 1.00."""
+
+SPREAD = 16.0
+"""Without a model, a class loses the factor e of its probability with so many unit lengths more of distance."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def layer_labels(
     if not still_wanted():
         return None
     if output is None:
-        probabilities = torch.full((1, len(present), height, width), 1 / max(1, len(present)))
+        probabilities = probabilities_of(distances, unit_length((height, width)))
     else:
         probabilities = output.probabilities[present][None]
     background = None if clicks.background is None else present.index(clicks.background)
@@ -94,6 +96,12 @@ def layer_labels(
     back = np.full(256, IGNORE, np.uint8)
     back[: len(present)] = present
     return back[labels.astype(np.uint8)]
+
+
+def probabilities_of(distances: Tensor, unit: float) -> Tensor:
+    """What distance alone says: B×C×H×W that sum to 1, 0 for a class without clicks."""
+    probabilities = torch.softmax(-distances / (SPREAD * unit), dim=1)
+    return torch.where(distances.isfinite(), probabilities, 0.0)
 
 
 def layer_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:
