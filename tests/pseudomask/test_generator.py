@@ -471,6 +471,7 @@ def test_public_names_are_frozen() -> None:
         "PseudoMaskSettings",
         "Refinement",
         "Rule",
+        "SpatialPrior",
         "Stage",
         "StageInput",
         "Trace",

@@ -16,6 +16,7 @@ from pointillist.pseudomask.stages.refinement import Refinement
 from pointillist.pseudomask.stages.spatial_prior import (
     Gaussian,
     InverseDistance,
+    SpatialPrior,
     expanding_gaussian,
     inverse_distance_weighting,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "PseudoMaskSettings",
     "Refinement",
     "Rule",
+    "SpatialPrior",
     "Stage",
     "StageInput",
     "Trace",
