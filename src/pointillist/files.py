@@ -24,29 +24,55 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         SaveError: The folder is missing or read-only, the disk is full.
     """
-    temporary: Path | None = None
-    try:
+    with saving(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        # mkstemp makes private files; a file we write is as readable as any other new one.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=path,
-            hint="Check that the folder exists, may be written to and has space left.",
-        ) from error
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+            with temporary.open("r+b") as stream:
+                os.fsync(stream.fileno())
+            # mkstemp makes private files; a file we write is as readable as any other new one.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; when the block ends well, it becomes `path`, else nothing is left.
+
+    Raises:
+        SaveError: `path` exists, its parent is read-only, the disk is full.
+    """
+    if path.exists():
+        raise SaveError("is there already.", where=path, hint="Choose another --out, or remove it.")
+    make_folder(path.parent)
+    with (
+        saving(path),
+        tempfile.TemporaryDirectory(
+            prefix=f".{path.name[:80]}.", dir=path.parent, ignore_cleanup_errors=True
+        ) as temporary,
+    ):
+        content = Path(temporary, "content")  # the temporary folder itself is private
+        content.mkdir()
+        yield content
+        content.replace(path)
+
+
+@contextmanager
+def saving(
+    path: Path, hint: str = "Check that the folder exists, may be written to and has space left."
+) -> Iterator[None]:
+    """What the operating system refuses inside the block is a `SaveError` of `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise SaveError(f"could not be written ({error.strerror or error}).", where=path, hint=hint) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,8 +19,8 @@ from pointillist.data.layouts import load_dataset
 from pointillist.data.layouts.folder import FILE, write_dataset_file
 from pointillist.data.masks import read_instances
 from pointillist.data.regions import Region
-from pointillist.errors import DatasetError, SaveError
-from pointillist.files import make_folder, write_text
+from pointillist.errors import DatasetError
+from pointillist.files import new_folder, write_text
 from pointillist.points.formats.native import write_csv
 from pointillist.points.table import Point, PointTable
 
@@ -63,25 +62,10 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
         ImageError: An image cannot be read.
         DatasetError: The names of the data set cannot stand in a native folder.
     """
-    if out.exists():
-        raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
-    make_folder(out.parent)
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
-            content = temporary / "content"
-            _write(dataset, content, on_image)
-            written = load_dataset(content)
-            _compare(dataset, written, out)
-            content.replace(out)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=out,
-            hint="Check that the folder above exists, may be written to and has space left.",
-        ) from error
+    with new_folder(out) as content:
+        _write(dataset, content, on_image)
+        written = load_dataset(content)
+        _compare(dataset, written, out)
     return Converted(
         root=out,
         images=len(written.items),
