@@ -1,109 +1,115 @@
-"""What is missing from `single-stage`: the same, told by the real masks what it has to guess from clicks.
+"""What is missing from `single-stage`: the same with an oracle that reads from the real masks what clicks do not say.
 
-No way to learn from points. Runs ask for it through `told`:
+No way to learn from points. Runs ask for it through `oracle`:
 
-- `dropped`: wrong labels among the kept pixels are left out; `right`: they are put right.
-- `shares`: the share of each class in the pixels takes the place of the power of what was taught.
-- `extent`: besides, how far each class reaches from its clicks: the competing filter gives way to the ratio of the
-  densities of log distance inside and outside of the class.
+- `dropped`: wrong pseudo-labels are left out; `corrected`: they get their true class.
+- `prior`: the class prior of the pixels takes the place of the power of the prior that the clicks taught.
+- `prior-and-distances`: besides, the spatial prior is the ratio of how often each distance from a class's clicks
+  occurs inside and outside of that class.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.samples import Batch
-from pointillist.pseudomask.trace import PseudoMask
-from pointillist.training.losses import LEAST_SHARE
-from pointillist.training.methods import Outcome, Step, methods
+from pointillist.pseudomask import InverseDistance
+from pointillist.pseudomask.stages.base import UNIT_SIZE
+from pointillist.training.losses import ClassFrequencies
+from pointillist.training.methods import LossOutput, StepInput, methods
+from pointillist.training.methods.pseudo_masks import as_prior
 from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
 
-Secret = Literal["dropped", "right", "shares", "extent"]
+Oracle = Literal["dropped", "corrected", "prior", "prior-and-distances"]
 
 BINS = 24
 """Bins of log distance, a quarter wide each."""
 
 
-def tell(how: Secret) -> None:
-    """Let `single-stage` of this process know the masks."""
+def use_oracle(oracle: Oracle) -> None:
+    """Let `single-stage` of this process see the masks."""
 
-    class Told(SingleStage):
+    class WithOracle(SingleStage):
         supervision: ClassVar[Literal["points", "masks"]] = "masks"
 
         def __init__(self, options: SingleStageOptions, classes: ClassSet, feature_channels: int) -> None:
             super().__init__(options, classes, feature_channels)
-            self.mask: Tensor | None = None
+            self.pixel_frequencies = ClassFrequencies(len(classes), options.class_balance)
             # A little mass everywhere, so that no logarithm is infinite.
             self.inside, self.outside = torch.full((2, len(classes), BINS), 5.0)
-            self.pixels = torch.ones(len(classes))
-            make = self.generator
 
-            def checked(*arguments: Any, **settings: Any) -> PseudoMask:
-                made = make(*arguments, **settings)
-                return replace(made, labels=check(made.labels, self.mask, how)) if how in ("dropped", "right") else made
+        def labels_of(self, step: StepInput, logits: Tensor) -> Tensor:
+            if oracle == "prior-and-distances":
+                step = replace(step, batch=replace(step.batch, distances=self.oracle_distances(step.batch)))
+            labels = super().labels_of(step, logits)
+            if oracle in ("prior", "prior-and-distances"):
+                return labels
+            mask = mask_of(step.batch)
+            kept = (labels != IGNORE) if oracle == "corrected" else (labels == mask)
+            return torch.where(kept, mask, IGNORE)
 
-            self.generator = checked  # type: ignore[assignment]
+        def teacher_prior(self) -> Tensor:
+            clicked = super().teacher_prior()
+            if oracle in ("dropped", "corrected"):
+                return clicked
+            # The generator raises what it divides by to this power: here one prior is wholly taken out, one put in.
+            power = self.options.pseudo_mask.prior_correction
+            return (clicked / as_prior(self.pixel_frequencies.weighted)) ** (1 / power)
 
-        def loss(self, step: Step) -> Outcome:
-            self.mask = step.batch.mask
-            if how in ("shares", "extent"):
+        def update_class_frequencies(self, step: StepInput, output: LossOutput) -> None:
+            super().update_class_frequencies(step, output)
+            self.pixel_frequencies.update(mask_of(step.batch))
+            if oracle == "prior-and-distances":
                 self.count(step.batch)
-            if how == "extent" and step.batch.fields is not None:
-                step = replace(step, batch=replace(step.batch, fields=self.told_fields(step.batch.fields)))
-            return super().loss(step)
-
-        def taken_out(self, taught: Tensor) -> Tensor | None:
-            if how in ("dropped", "right"):
-                return super().taken_out(taught)
-            shares = (self.pixels / self.pixels.sum()).clamp(min=LEAST_SHARE).sqrt()
-            return (taught / taught.sum()).clamp(min=LEAST_SHARE) * shares.sum() / shares
 
         def count(self, batch: Batch) -> None:
-            """Learn the shares and extents of the classes from the masks seen so far."""
-            if batch.mask is None or batch.fields is None:
-                raise ValueError("masks and geodesic fields are needed here")
-            for c in range(len(self.pixels)):
-                known, own = batch.mask != IGNORE, batch.mask == c
-                self.pixels[c] += own.sum()
-                near = batch.fields[:, c].isfinite()
-                bins = bin_of(batch.fields[:, c])
-                self.inside[c] += torch.bincount(bins[own & near], minlength=BINS)
-                self.outside[c] += torch.bincount(bins[known & ~own & near], minlength=BINS)
+            """Learn from the masks how far from its clicks a class lies."""
+            mask, distances = mask_of(batch), in_units(batch)
+            for c in range(len(self.inside)):
+                clicked, bins = distances[:, c].isfinite(), bin_of(distances[:, c])
+                own, others = mask == c, (mask != c) & (mask != IGNORE)
+                self.inside[c] += torch.bincount(bins[own & clicked], minlength=BINS)
+                self.outside[c] += torch.bincount(bins[others & clicked], minlength=BINS)
 
-        def told_fields(self, fields: Tensor) -> Tensor:
-            """Distances at which the competing filter gives the ratio of densities."""
-            exponent = self.options.exponent
-            if exponent is None:
-                raise ValueError("the competing filter is needed here")
-            inside = self.inside / self.inside.sum(1, keepdim=True)
-            outside = self.outside / self.outside.sum(1, keepdim=True)
+        def oracle_distances(self, batch: Batch) -> Tensor:
+            """Distances (pixels) at which inverse-distance weighting gives the ratio of inside to outside."""
+            prior = self.options.pseudo_mask.spatial_prior
+            if not isinstance(prior, InverseDistance):
+                raise ValueError("inverse-distance weighting is needed here")
+            distances = in_units(batch)
+            inside, outside = (counts / counts.sum(1, keepdim=True) for counts in (self.inside, self.outside))
             ratio = (inside / outside).log()
-            planes = [ratio[c][bin_of(fields[:, c])] for c in range(len(ratio))]
-            told = torch.expm1(-torch.stack(planes, dim=1) / exponent)
-            return torch.where(fields.isfinite(), told, torch.inf)
+            channels = [ratio[c][bin_of(distances[:, c])] for c in range(len(ratio))]
+            weighted = torch.expm1(-torch.stack(channels, dim=1) / prior.power) * units(batch)
+            return torch.where(distances.isfinite(), weighted, torch.inf)
 
-    methods()["single-stage"] = Told
+    methods()["single-stage"] = WithOracle
+
+
+def mask_of(batch: Batch) -> Tensor:
+    """B×H×W real labels, 255 = not known."""
+    if batch.mask is None:
+        raise ValueError("every training image needs a mask here")
+    return batch.mask
+
+
+def units(batch: Batch) -> Tensor:
+    """B×1×1×1 pixels per unit length."""
+    return batch.scales.view(-1, 1, 1, 1) / UNIT_SIZE
+
+
+def in_units(batch: Batch) -> Tensor:
+    """B×C×H×W geodesic distances in unit lengths."""
+    if batch.distances is None:
+        raise ValueError("geodesic distances are needed here")
+    return batch.distances / units(batch)
 
 
 def bin_of(distances: Tensor) -> Tensor:
     """Bin of each distance by its logarithm."""
     return (distances.clamp(max=1e9).log1p() * 4).long().clamp(0, BINS - 1)
-
-
-def check(labels: Tensor, mask: Tensor | None, how: Secret) -> Tensor:
-    """Labels whose kept pixels are right; where the mask says nothing, nothing is kept.
-
-    Args:
-        labels: B×H×W, 255 = not kept.
-        mask: B×H×W real labels, 255 = ignore.
-        how: Leave wrong labels out, or put them right.
-    """
-    if mask is None:
-        raise ValueError("every training image needs a mask here")
-    kept = (labels != IGNORE) & ((labels == mask) if how == "dropped" else torch.ones_like(labels, dtype=torch.bool))
-    return torch.where(kept, mask, IGNORE)

@@ -17,7 +17,7 @@ VOC_HEADLINE = ("background", "cat", "chair", "cow", "dog", "horse", "person", "
 
 
 def class_mean(run: Run, key: str) -> float | None:
-    """Mean over classes of a pseudo-mask's coverage or agreement."""
+    """Mean over classes of the coverage or precision of pseudo-labels."""
     if run["pseudo_mask"] is None:
         return None
     known = [value for value in run["pseudo_mask"][f"{key}_by_class"].values() if value is not None]
@@ -27,7 +27,7 @@ def class_mean(run: Run, key: str) -> float | None:
 def main_table(runs: list[Run]) -> list[str]:
     """One row per data set and method."""
     lines = [
-        "| data set | method | clicks per image | mIoU | % of full | agreement | coverage | CPU-s per step |",
+        "| data set | method | clicks per image | mIoU | % of full | precision | coverage | CPU-s per step |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for dataset in names(runs, "dataset", HEADLINE):
@@ -42,7 +42,7 @@ def main_table(runs: list[Run]) -> list[str]:
                 "masks" if method == "full" else f"{clicks:.1f}",
                 mean_sd([run["miou"] for run in group.values()]),
                 mean_sd(share, 1) if share and method != "full" else "–",
-                percent(class_mean(run, "agreement") for run in group.values()),
+                percent(class_mean(run, "precision") for run in group.values()),
                 percent(class_mean(run, "coverage") for run in group.values()),
                 f"{statistics.mean(run['cpu_seconds_per_step'] for run in group.values()):.3f}",
             ]
@@ -97,7 +97,7 @@ def claims(runs: list[Run], timed: list[Run]) -> list[str]:
         timed: Of the same methods on a quiet machine, for the time of a step.
     """
     datasets = [name for name in HEADLINE if chosen(runs, name, OURS) and chosen(runs, name, "full")]
-    peers = [name for name in names(runs, "variant", METHODS) if name not in (OURS, "full")]
+    baselines = [name for name in names(runs, "variant", METHODS) if name not in (OURS, "full")]
     ratios = {}
     for dataset in datasets:
         full = chosen(runs, dataset, "full")
@@ -107,12 +107,12 @@ def claims(runs: list[Run], timed: list[Run]) -> list[str]:
     lines = ["| figure | to reach | reached |", "|---|---|---|"]
     by_set = ", ".join(f"{dataset} {ratio:.2f}" for dataset, ratio in ratios.items())
     lines.append(f"| `{OURS}` / `full` | ≥ 0.90 | **{statistics.mean(ratios.values()):.2f}** ({by_set}) |")
-    for peer in peers:
-        wanted = "≥ +5 on each" if peer == "points" else "≥ +2.0, interval above 0"
-        each = ", ".join(f"{name} {statistics.mean(differences(runs, peer, [name])):+.1f}" for name in datasets)
+    for baseline in baselines:
+        wanted = "≥ +5 on each" if baseline == "points" else "≥ +2.0, interval above 0"
+        each = ", ".join(f"{name} {statistics.mean(differences(runs, baseline, [name])):+.1f}" for name in datasets)
         lines.append(
-            f"| `{OURS}` − `{peer}`, points of mIoU, paired over set × seed | {wanted} | "
-            f"**{interval(differences(runs, peer, datasets))}**; {each} |"
+            f"| `{OURS}` − `{baseline}`, points of mIoU, paired over set × seed | {wanted} | "
+            f"**{interval(differences(runs, baseline, datasets))}**; {each} |"
         )
     if leads := differences(runs, "points", [VOC]):
         whole = statistics.mean(run["miou"] for run in chosen(runs, VOC, "full").values())
@@ -121,7 +121,7 @@ def claims(runs: list[Run], timed: list[Run]) -> list[str]:
             f"**{statistics.mean(leads) / whole:.0f} %** ({interval(leads)}) |"
         )
     ours = [run for dataset in datasets for run in chosen(runs, dataset, OURS).values()]
-    for key, wanted in (("agreement", "≥ 0.85"), ("coverage", "≥ 0.6, each class ≥ 0.3")):
+    for key, wanted in (("precision", "≥ 0.85"), ("coverage", "≥ 0.6, each class ≥ 0.3")):
         values = {
             dataset: statistics.mean(class_mean(run, key) or 0 for run in ours if run["dataset"] == dataset)
             for dataset in datasets
@@ -135,7 +135,7 @@ def claims(runs: list[Run], timed: list[Run]) -> list[str]:
                 if value is not None
             )
             text += f"; least {least[0]:.2f} ({least[1]})"
-        lines.append(f"| pseudo-mask at the end, mean {key} over classes | {wanted} | {text} |")
+        lines.append(f"| pseudo-labels at the end, mean {key} over classes | {wanted} | {text} |")
     if ratios_of_steps := step_ratios(timed, OURS):
         each = ", ".join(f"{dataset} {ratio:.2f}" for dataset, ratio in ratios_of_steps.items())
         mean = statistics.mean(ratios_of_steps.values())
@@ -148,12 +148,12 @@ def in_short(runs: list[Run]) -> str:
     parts, minutes = [], []
     for dataset in HEADLINE:
         full, ours = chosen(runs, dataset, "full"), chosen(runs, dataset, OURS)
-        shares = [100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full]
+        percents = [100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full]
         leads = differences(runs, "points", [dataset])
-        if not shares or not leads:
+        if not percents or not leads:
             continue
         parts.append(
-            f"{statistics.mean(shares):.0f} % of `full` and {statistics.mean(leads):+.1f} points against `points` on "
+            f"{statistics.mean(percents):.0f} % of `full` and {statistics.mean(leads):+.1f} points against `points` on "
             f"{dataset}"
         )
         minutes += [run["training_seconds"] / 60 for run in ours.values()]

@@ -1,4 +1,4 @@
-"""Clicks for the studies: one per object, fewer, more, or sloppy ones."""
+"""Clicks for the studies: one per object, fewer, more, noisy ones, or uniform points."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draw_points(
     jitter: float = 0.0,
     wrong: float = 0.0,
     missed: float = 0.0,
-    evenly: bool = False,
+    uniform: bool = False,
 ) -> tuple[PointTable, str]:
     """Simulate clicks on the training images, and what to say about them.
 
@@ -33,14 +33,14 @@ def draw_points(
         per_object: Clicks on each connected component of at least 50 px.
         per_class: Of those, keep at most this many of each class in each image; 0 keeps all.
         jitter: Standard deviation of the position, in pixels of the image.
-        wrong: Share of clicks that get another class, drawn evenly.
+        wrong: Share of clicks that get another class, each as likely.
         missed: Share of objects that are overlooked.
-        evenly: No clicks on objects, but as many pixels of each image, drawn evenly among those with a label. Nobody
-            clicks like that: it tells what is lost because objects are clicked and not areas.
+        uniform: No clicks on objects, but as many points on each image, uniform over its pixels with a label. Nobody
+            clicks like that: it says what is lost because objects are clicked and not areas.
     """
     table = simulate_dataset(dataset, split="train", seed=seed, per_object=per_object, jitter=jitter)
-    if evenly:
-        return spread_evenly(dataset, table, seed), f"simulated, drawn evenly from all labelled pixels, seed {seed}"
+    if uniform:
+        return uniform_points(dataset, table, seed), f"simulated, uniform over all labelled pixels, seed {seed}"
     names = dataset.classes.names
     points: list[Point] = []
     for item in dataset.split("train"):
@@ -63,15 +63,15 @@ def draw_points(
     return PointTable(points), f"{source}; {said}" if said else source
 
 
-def spread_evenly(dataset: Dataset, table: PointTable, seed: int) -> PointTable:
-    """As many points on each image as in a table, on labelled pixels drawn evenly."""
+def uniform_points(dataset: Dataset, table: PointTable, seed: int) -> PointTable:
+    """As many points on each image as in a table, uniform over its labelled pixels."""
     points = []
     for item in dataset.split("train"):
         if item.mask is None:
             continue
         mask = dataset.masks.read(item.mask, image_size(item.image))
         rows, columns = np.nonzero(mask != IGNORE)
-        rng = rng_for(seed, f"evenly {item.name}")
+        rng = rng_for(seed, f"uniform {item.name}")
         for index in rng.choice(len(rows), size=len(list(table.of(item.name))), replace=False):
             row, column = int(rows[index]), int(columns[index])
             label = dataset.classes.names[int(mask[row, column])]

@@ -11,16 +11,15 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 import yaml
+from measures import labels_of
 from run import HERE, open_data
 
 from pointillist.classes import ClassSet
-from pointillist.data.samples import Collate, TrainingSamples
+from pointillist.data.samples import TrainingSamples
 from pointillist.data.transforms import Geometry
 from pointillist.report.pictures import Picture, draw_points, grid, picture_of_image, picture_of_labels
 from pointillist.training.config import make_config
-from pointillist.training.methods import Step
 from pointillist.training.module import TrainingModule
 from pointillist.training.run import fit
 
@@ -47,25 +46,17 @@ class Evolution(L.Callback):
         samples: TrainingSamples = loader.dataset
         self.titles += [f"pseudo-mask, {left[0]:.0%}", "prediction"]
         module.eval()
-        with torch.no_grad():
-            for row, index in zip(self.rows, SHOWN, strict=True):
-                sample = samples.whole(index)
-                batch = Collate(len(self.classes))([(sample, sample.image)])
-                prediction = module.network(batch.view)
-                step = Step(prediction, batch.without_masks(), module.progress, module.guide(prediction, batch))
-                labels = module.method.loss(step).labels
-                for plane in (labels, prediction.logits.argmax(1)):
-                    picture = (
-                        np.full(sample.size, 255, np.uint8) if plane is None else plane[0].numpy().astype(np.uint8)
-                    )
-                    row.append(picture_of_labels(picture, self.classes, HEIGHT))
+        for row, index in zip(self.rows, SHOWN, strict=True):
+            for labels in labels_of(module, samples.untransformed(index), len(self.classes)):
+                if labels is not None:
+                    row.append(picture_of_labels(labels.numpy().astype(np.uint8), self.classes, HEIGHT))
         module.train()
 
     def draw(self, samples: TrainingSamples) -> Picture:
         """The whole picture: clicks first, the real mask last."""
         rows = []
         for row, index in zip(self.rows, SHOWN, strict=True):
-            sample = samples.whole(index)
+            sample = samples.untransformed(index)
             pixels = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
             clicks = draw_points(picture_of_image(pixels, HEIGHT), sample.points.numpy(), sample.size, self.classes)
             mask = picture_of_labels(sample.mask.numpy().astype(np.uint8), self.classes, HEIGHT)
@@ -75,11 +66,11 @@ class Evolution(L.Callback):
 
 def main() -> None:
     """Train, draw."""
-    protocol = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
-    entry = protocol["datasets"]["village"]
+    benchmark = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
+    entry = benchmark["datasets"]["village"]
     with tempfile.TemporaryDirectory() as folder:
         data, _ = open_data(entry, {}, 0, Path(folder))
-        settings = {**protocol["settings"], **entry["settings"], "method": "single-stage", "trainer.validations": 0}
+        settings = {**benchmark["settings"], **entry["settings"], "method": "single-stage", "trainer.validations": 0}
         evolution = Evolution(data.classes)
         config = make_config(None, settings)
         fit(config, data, Path(folder) / "run", callbacks=[evolution])

@@ -1,4 +1,4 @@
-"""What is measured beside mIoU: the pseudo-masks at the end of a training, and counts of objects."""
+"""What is measured beside mIoU: the pseudo-labels at the end of a training, and counts of objects."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
 
-from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size, read_image
 from pointillist.data.samples import Collate, TrainingSamples
+from pointillist.data.transforms import Sample
 from pointillist.inference.predictor import Predictor
-from pointillist.training.methods import Step
 from pointillist.training.module import TrainingModule
+from pointillist.training.pseudo_label_scores import class_counts
 from pointillist.training.run_directory import RunDirectory
 
 JUDGED = 64
-"""Training images whose pseudo-masks are judged, evenly spread."""
+"""Training images whose pseudo-labels are judged, evenly spread."""
 
 SMALLEST = 50
 """Least pixels of a counted object, the same as for a simulated click."""
 
 
-class PseudoMaskQuality(L.Callback):
-    """Compares the pseudo-masks of whole training images with their masks when the training ends.
+class PseudoLabelQuality(L.Callback):
+    """Compares the pseudo-labels of whole training images with their masks when the training ends.
 
-    `result` holds, by class, `coverage` (share of its real pixels that are labelled at all) and `agreement` (share of
-    the pixels labelled with it that are right), and the same over all pixels; None for methods without pseudo-masks.
+    `result` holds, by class, `coverage` (share of its real pixels that have any pseudo-label) and `precision` (share of
+    the pixels labelled with it that are right), and the same over all pixels; None for methods without pseudo-labels.
 
     Args:
         names: Classes.
@@ -44,49 +45,42 @@ class PseudoMaskQuality(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Judge."""
-        if not isinstance(module, TrainingModule) or module.method.supervision == "masks":
+        if not isinstance(module, TrainingModule):
             return
         loader: Any = trainer.train_dataloader
         samples: TrainingSamples = loader.dataset
-        counts = np.zeros((4, len(self.names)), np.int64)
+        counts = torch.zeros(4, len(self.names), dtype=torch.int64)
         module.eval()
-        with torch.no_grad():
-            for index in range(0, len(samples), max(1, len(samples) // JUDGED)):
-                sample = samples.whole(index)
-                batch = Collate(len(self.names))([(sample, sample.image)])
-                prediction = module.network(batch.view)
-                guide = module.guide(prediction, batch)
-                labels = module.method.loss(Step(prediction, batch.without_masks(), 1.0, guide)).labels
-                if labels is None or sample.mask is None:
-                    return
-                counts += self._count(labels[0].numpy(), sample.mask.numpy())
+        for index in range(0, len(samples), max(1, len(samples) // JUDGED)):
+            sample = samples.untransformed(index)
+            labels, _ = labels_of(module, sample, len(self.names))
+            if labels is None or sample.mask is None:
+                break
+            counts += class_counts(labels, sample.mask, len(self.names))
         module.train()
-        real, covered, kept, right = counts
+        if not counts.any():
+            return
+        real, covered, labelled, right = counts
         self.result = {
             "coverage": ratio(covered.sum(), real.sum()),
-            "agreement": ratio(right.sum(), kept.sum()),
+            "precision": ratio(right.sum(), labelled.sum()),
             "coverage_by_class": {n: ratio(covered[c], real[c]) for c, n in enumerate(self.names)},
-            "agreement_by_class": {n: ratio(right[c], kept[c]) for c, n in enumerate(self.names)},
+            "precision_by_class": {n: ratio(right[c], labelled[c]) for c, n in enumerate(self.names)},
         }
 
-    def _count(self, labels: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Real pixels, those of them with a pseudo-label, pixels pseudo-labelled as the class, right ones; by class."""
-        known = mask != IGNORE
-        classes = range(len(self.names))
-        return np.array(
-            [
-                [np.count_nonzero(known & (mask == c)) for c in classes],
-                [np.count_nonzero(known & (mask == c) & (labels != IGNORE)) for c in classes],
-                [np.count_nonzero(known & (labels == c)) for c in classes],
-                [np.count_nonzero(known & (labels == c) & (mask == c)) for c in classes],
-            ]
-        )
+
+@torch.no_grad()
+def labels_of(module: TrainingModule, sample: Sample, num_classes: int) -> tuple[Tensor | None, Tensor]:
+    """Pseudo-labels (None where the method makes none) and prediction of one image, H×W on the CPU."""
+    step = module.step_input(Collate(num_classes)([(sample, sample.image)]).to(module.device))
+    labels = module.method.pseudo_labels(step)
+    return None if labels is None else labels[0].cpu(), step.output.logits[0].argmax(0).cpu()
 
 
 class StepTime(L.Callback):
     """Wall time from the end of one step to the end of the next, reading and augmenting the images included.
 
-    The first pass over the images is left out: there they are decoded, and fields are made, once and for all.
+    The first pass over the images is left out: there they are decoded, and distances are made, once and for all.
     """
 
     def __init__(self) -> None:
@@ -104,7 +98,7 @@ class StepTime(L.Callback):
         return round(1000 * statistics.median(steps), 2) if steps else None
 
 
-def ratio(part: int, whole: int) -> float | None:
+def ratio(part: Tensor, whole: Tensor) -> float | None:
     """A share, or None of nothing."""
     return round(float(part) / float(whole), 4) if whole else None
 

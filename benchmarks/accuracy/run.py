@@ -1,4 +1,4 @@
-"""Run a protocol: every data set × method × seed, one JSON per run, continuing where it stopped.
+"""Run a benchmark file: every data set × method × seed, one JSON per run, continuing where it stopped.
 
     python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/cpu-small.yaml
 
@@ -42,45 +42,45 @@ def source_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def variants(protocol: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def variants(benchmark: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What is compared: methods by name, or, in a study, a name for each choice of method, settings and clicks."""
-    methods = protocol["methods"]
+    methods = benchmark["methods"]
     return methods if isinstance(methods, dict) else {name: {"method": name} for name in methods}
 
 
-def asked_hash(protocol: dict[str, Any], dataset: str, variant: str) -> str:
-    """Hash over what a protocol asks of a run: a result of other settings is not the one that is missing."""
-    entry = {name: value for name, value in protocol["datasets"][dataset].items() if name != "methods"}
-    asked = [protocol["settings"], entry, variants(protocol)[variant]]
+def asked_hash(benchmark: dict[str, Any], dataset: str, variant: str) -> str:
+    """Hash over what a benchmark file asks of a run: a result of other settings is not the one that is missing."""
+    entry = {name: value for name, value in benchmark["datasets"][dataset].items() if name != "methods"}
+    asked = [benchmark["settings"], entry, variants(benchmark)[variant]]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
+def run_one(benchmark: dict[str, Any], dataset: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     """Train and score once; gives the content of the run's JSON."""
     import torch
-    from ceilings import tell
-    from measures import PseudoMaskQuality, StepTime, count_error
+    from measures import PseudoLabelQuality, StepTime, count_error
 
     from pointillist.api import evaluate
     from pointillist.data.synthetic import parameters_hash
     from pointillist.training.config import make_config
     from pointillist.training.run import fit
 
-    entry, chosen = protocol["datasets"][dataset], variants(protocol)[variant]
-    if "told" in chosen:
-        tell(chosen["told"])
+    entry, chosen = benchmark["datasets"][dataset], variants(benchmark)[variant]
+    if "oracle" in chosen:
+        from ceilings import use_oracle
+
+        use_oracle(chosen["oracle"])
     data, points_source = open_data(entry, chosen.get("points", {}), seed, folder)
     settings = {
-        **protocol["settings"],
+        **benchmark["settings"],
         **entry.get("settings", {}),
         "method": chosen["method"],
         **chosen.get("settings", {}),
         "trainer.seed": seed,
         "trainer.validations": 0,
     }
-    # For `make_config` a None means "as it was"; here it is a value, for example fields that are switched off.
-    config = make_config(None, settings, [f"{name}=null" for name, value in settings.items() if value is None])
-    quality, steps = PseudoMaskQuality(data.classes.names), StepTime()
+    config = make_config(None, settings)
+    quality, steps = PseudoLabelQuality(data.classes.names), StepTime()
     started, cpu = time.monotonic(), time.process_time()
     run = fit(config, data, folder / "run", callbacks=[quality, steps])
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
@@ -97,13 +97,13 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
         "step_milliseconds": steps.milliseconds,
         "cpu_seconds_per_step": round(cpu_seconds / result.protocol["steps"], 4),
         "protocol": {
-            "name": protocol["name"],
+            "name": benchmark["name"],
             "points_source": points_source,
             **({"scene_parameters": parameters_hash()} if "draw" in entry else {}),
             **result.protocol,
         },
         "source": source_hash(),
-        "asked": asked_hash(protocol, dataset, variant),
+        "asked": asked_hash(benchmark, dataset, variant),
         "machine": {
             "device": "cpu" if config.trainer.device == "cpu" else torch.cuda.get_device_name(),
             "processor": platform.processor() or platform.machine(),
@@ -115,7 +115,7 @@ def run_one(protocol: dict[str, Any], dataset: str, variant: str, seed: int, fol
 
 
 def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: Path) -> tuple[Dataset, str]:
-    """The data set of a protocol's entry with its clicks, and where those come from.
+    """The data set of a benchmark file's entry with its clicks, and where those come from.
 
     Args:
         entry: `draw` (seed of the embedded data set), `path` (below the real data), or `folder` (beside this file, a
@@ -187,52 +187,56 @@ def real_data() -> Path:
 def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("protocol", type=Path)
+    parser.add_argument("benchmark", type=Path)
     parser.add_argument("--only", nargs="*", default=[], help="names of data sets or methods")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--one", nargs=3, metavar=("DATASET", "VARIANT", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    protocol = yaml.safe_load(arguments.protocol.read_text(encoding="utf-8"))
+    benchmark = yaml.safe_load(arguments.benchmark.read_text(encoding="utf-8"))
     if arguments.one:
         dataset, variant, seed = arguments.one
         with tempfile.TemporaryDirectory() as folder:
-            result = run_one(protocol, dataset, variant, int(seed), Path(folder))
+            result = run_one(benchmark, dataset, variant, int(seed), Path(folder))
         result["peak_memory_mb"] = peak_memory_mb()
         print("RESULT " + json.dumps(result))
         return
     jobs = [
         (dataset, variant, seed)
-        for seed in protocol["seeds"]
-        for dataset, entry in protocol["datasets"].items()
-        for variant in entry.get("methods", variants(protocol))
+        for seed in benchmark["seeds"]
+        for dataset, entry in benchmark["datasets"].items()
+        for variant in entry.get("methods", variants(benchmark))
         if all(
-            not only or name in only for name, only in zip((dataset, variant), chosen(arguments, protocol), strict=True)
+            not only or name in only
+            for name, only in zip((dataset, variant), chosen(arguments, benchmark), strict=True)
         )
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for failure in pool.map(lambda job: run_missing(arguments.protocol, protocol, *job), jobs):
+        for failure in pool.map(lambda job: run_missing(arguments, benchmark, *job), jobs):
             if failure:
                 sys.exit(failure)
 
 
-def chosen(arguments: argparse.Namespace, protocol: dict[str, Any]) -> tuple[set[str], set[str]]:
+def chosen(arguments: argparse.Namespace, benchmark: dict[str, Any]) -> tuple[set[str], set[str]]:
     """Data sets and variants named on the command line; an empty set stands for all of them."""
     only = set(arguments.only)
-    datasets, methods = only & set(protocol["datasets"]), only & set(variants(protocol))
+    datasets, methods = only & set(benchmark["datasets"]), only & set(variants(benchmark))
     if unknown := only - datasets - methods:
-        sys.exit(f"neither data set nor method of {protocol['name']}: {', '.join(sorted(unknown))}")
+        sys.exit(f"neither data set nor method of {benchmark['name']}: {', '.join(sorted(unknown))}")
     return datasets, methods
 
 
-def run_missing(protocol_file: Path, protocol: dict[str, Any], dataset: str, variant: str, seed: int) -> str | None:
+def run_missing(
+    arguments: argparse.Namespace, benchmark: dict[str, Any], dataset: str, variant: str, seed: int
+) -> str | None:
     """Run in a process of its own unless the result is there; gives what went wrong."""
-    file = RESULTS / protocol["name"] / f"{dataset}-{variant}-{seed}.json"
+    file: Path = arguments.results / benchmark["name"] / f"{dataset}-{variant}-{seed}.json"
     if file.exists():
         there = json.loads(file.read_text())
-        if (there["source"], there.get("asked")) == (source_hash(), asked_hash(protocol, dataset, variant)):
+        if (there["source"], there.get("asked")) == (source_hash(), asked_hash(benchmark, dataset, variant)):
             print(f"{file.name} is there")
             return None
-    command = [sys.executable, __file__, str(protocol_file), "--one", dataset, variant, str(seed)]
+    command = [sys.executable, __file__, str(arguments.benchmark), "--one", dataset, variant, str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:

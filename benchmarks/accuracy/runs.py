@@ -15,23 +15,33 @@ Run = dict[str, Any]
 
 OURS = "single-stage"
 METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "full")
-TOGETHER = ("cpu-small", "ablation", "longer", "clicks", "sloppy", "ceilings", "held-out", "step-time")
-"""Protocols whose runs stand in one table with those of the first."""
+TOGETHER = ("cpu-small", "ablation", "longer", "clicks", "noisy-clicks", "ceilings", "held-out", "step-time")
+"""Studies whose runs stand in one table with those of the first."""
 
 HEADLINE = ("camvid", "dubai_aerial", "soybean")
 """The data sets of the claims."""
 
 
+def with_new_keys(value: Any) -> Any:
+    """Content of a result file under today's keys: version 0.1 said `agreement` for `precision`."""
+    if not isinstance(value, dict):
+        return value
+    return {key.replace("agreement", "precision"): with_new_keys(inner) for key, inner in value.items()}
+
+
 def read_results() -> dict[str, list[Run]]:
-    """Runs by protocol name; runs that share a table must come from one source.
+    """Runs by the name of their study; runs that share a table must come from one source.
 
     Raises:
         SystemExit: They do not.
     """
     found: dict[str, list[Run]] = defaultdict(list)
     for path in sorted(RESULTS.glob("*/*.json")):
-        run = json.loads(path.read_text(encoding="utf-8"))
-        found[run["protocol"]["name"]].append(run)
+        run = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
+        # Folder and file say which study and variant this is; inside, files of version 0.1 have the names of then.
+        run["protocol"]["name"] = path.parent.name
+        run["variant"] = path.stem.removeprefix(f"{run['dataset']}-").rpartition("-")[0]
+        found[path.parent.name].append(run)
     groups = {name: runs for name, runs in found.items() if name not in TOGETHER}
     groups[" and ".join(TOGETHER)] = [run for name in TOGETHER for run in found.get(name, [])]
     for name, runs in groups.items():

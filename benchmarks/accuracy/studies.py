@@ -1,4 +1,4 @@
-"""The studies: variants of one method, numbers of clicks, sloppy clicks, settings of the engine."""
+"""The studies: variants of one method, numbers of clicks, noisy clicks, settings with one fixed network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from runs import HEADLINE, METHODS, OURS, RESULTS, Run, chosen, mean_sd, names
+from runs import HEADLINE, METHODS, OURS, RESULTS, Run, chosen, mean_sd, names, with_new_keys
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 
@@ -98,7 +98,7 @@ def clicks_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     ]
 
 
-def sloppy_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
+def noisy_clicks_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     """mIoU with clean clicks and with each kind of error."""
     seeds, datasets = {run["seed"] for run in runs}, names(runs, "dataset")
     clean = [
@@ -117,44 +117,56 @@ def sloppy_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     return lines
 
 
-def filters_study() -> list[str]:
+WORDS_OF_THEN = {
+    "competing β": "inverse distance, power",
+    "β": "power",
+    "reach": "background floor",
+    "shift": "prior correction",
+}
+"""How names of settings in a file of version 0.1 are said today."""
+
+
+def fixed_network_study() -> list[str]:
     """Quality of pseudo-masks of one fixed network; nothing when that was not measured."""
-    path = RESULTS / "filters.json"
+    path = RESULTS / "fixed-network.json"
     if not path.is_file():
         return []
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
     sets = found["sets"]
-    lines = ["## Settings of the engine, with one fixed network", ""]
+    selected = "by its own selection" if "settings" in found else "where a class has 0.7 of the scores"
+    lines = ["## Settings of the pseudo-mask, with one fixed network", ""]
     lines += ["| | " + " | ".join(sets) + " |", "|---|" + "---:|" * len(sets)]
     for name in next(iter(sets.values())):
         rows = [sets[dataset][name] for dataset in sets]
-        cells = [f"{row['miou']:.3f} · {100 * row['agreement']:.0f} / {100 * row['coverage']:.0f}" for row in rows]
+        cells = [f"{row['miou']:.3f} · {100 * row['precision']:.0f} / {100 * row['coverage']:.0f}" for row in rows]
+        for then, today in WORDS_OF_THEN.items():
+            name = name.replace(then, today)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [
         *lines,
         "",
-        "mIoU of the labels everywhere · agreement / coverage in percent where a class has 0.7 of the evidence, on "
+        f"mIoU of the labels everywhere · precision / coverage in percent of the labels that are kept, {selected}; on "
         f"{found['images']} training images, for a network that learnt {found['steps']} steps from clicks alone; one "
-        f"seed; `python benchmarks/accuracy/filters.py`, source {found['source']}.",
+        f"seed; `python benchmarks/accuracy/fixed_network.py`, source {found['source']}.",
         "",
-        *(far_table(found) if "far" in found else []),
+        *distance_table(found),
     ]
 
 
-def far_table(found: dict[str, Any]) -> list[str]:
-    """How often sure labels are right, by class and by distance to the nearest click of that class."""
+def distance_table(found: dict[str, Any]) -> list[str]:
+    """How often pseudo-labels are right, by class and by distance to the nearest click of that class."""
     edges = [0, *(f"{edge:g}" for edge in found["edges"])]
     spans = [f"{low} to {high}" for low, high in pairwise(edges)] + [f"over {edges[-1]}"]
-    lines = ["### Sure labels near and far from the clicks", ""]
+    lines = ["### Pseudo-labels near and far from the clicks", ""]
     for dataset, classes in found["far"].items():
         lines += [f"| {dataset} | " + " | ".join(f"{span} px" for span in spans) + " |", "|---|" + "---:|" * len(spans)]
         for name, cells in classes.items():
-            shares = [f"{100 * right / kept:.0f} % of {kept:,}" if kept else "–" for kept, right in cells]
-            lines.append(f"| {name} | " + " | ".join(shares) + " |")
+            texts = [f"{100 * right / kept:.0f} % of {kept:,}" if kept else "–" for kept, right in cells]
+            lines.append(f"| {name} | " + " | ".join(texts) + " |")
         lines.append("")
     return [
         *lines,
-        "Share of the kept pixels that are right, by geodesic distance to the nearest click of their class (γ 300), "
-        "under the defaults of `single-stage`; the same network.",
+        "Precision of the labels that are kept, by geodesic distance to the nearest click of their class (γ 300), in "
+        "the recipe of `single-stage`; the same network.",
         "",
     ]

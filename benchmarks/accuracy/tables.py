@@ -10,26 +10,26 @@ from pathlib import Path
 
 from comparison import claims, counts, in_short, main_table, per_class, protocol_line, step_times, voc_line
 from runs import OURS, Run, read_results, same_seeds
-from studies import IMAGES, clicks_study, filters_study, sloppy_study, variants_table
+from studies import IMAGES, clicks_study, fixed_network_study, noisy_clicks_study, variants_table
 
 ROOT = Path(__file__).parent.parent.parent
 COLUMNS = (
-    "*% of full*: mIoU divided by that of `full` with the same seed. *agreement*: share of the pseudo-mask's pixels "
-    "that are right; *coverage*: share of a class's real pixels that have any label in it; both at the last step, on "
+    "*% of full*: mIoU divided by that of `full` with the same seed. *precision*: share of pseudo-labels that are "
+    "right; *coverage*: share of a class's real pixels that have any pseudo-label; both at the last step, on "
     "whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its steps."
 )
 ABLATION = (
-    "`no-…`: without that part. `euclidean`: in place of the geodesic distance. `gaussian-fields`: in place of the "
-    "competing filter."
+    "`no-…`: without that part. `euclidean`: in place of the geodesic distance. `gaussian`: an expanding Gaussian in "
+    "place of inverse-distance weighting."
 )
 CEILINGS = (
-    "`points-drawn-evenly`: `points`, with as many clicks drawn evenly from all labelled pixels. "
-    "`shares-and-extent-known`: `single-stage` knows the share of each class and how far it reaches from its clicks. "
-    "`wrong-put-right`: each wrong pixel of its pseudo-masks gets its true class."
+    "`uniform-points`: `points`, with as many points, uniform over all labelled pixels. The oracles are "
+    "`single-stage`: `oracle-prior-and-distances` has the true class prior, and how far each class reaches from its "
+    "clicks; `oracle-corrected` gives each wrong pseudo-label its true class."
 )
-LEVERS = (
-    "Made with an earlier recipe: no click head, shift 1, weight 3, confidence 0.5, rate 0.003; a name says what was "
-    "changed (`conf7`: confidence 0.7; `shift5`: shift 0.5; `w1`: weight 1; `unbal`: no class balance)."
+EARLIER = (
+    "Made with an earlier recipe: no click head, prior correction 1, weight 3, confidence threshold 0.5, rate 0.003; a "
+    "name says what was changed. `threshold-0.7` has a prior correction of 0.5 on CamVid, 0.6 on the other sets."
 )
 BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
@@ -51,7 +51,7 @@ def main() -> None:
         "Made by `make docs` from the JSON files in `benchmarks/accuracy/results/`; the data, and how to make them",
         "again: [the benchmark](../benchmarks/accuracy/README.md). What was tried, and what the figures mean:",
         "[experiments](experiments.md). Values are mean ± sd over seeds; differences are points of mIoU (hundredths).",
-        f'{COLUMNS} Set-up and the judging of pseudo-masks are part of it; "What a step costs" gives a step alone.',
+        f'{COLUMNS} Set-up and the judging of pseudo-labels are part of it; "What a step costs" gives a step alone.',
         "",
     ]
     page += section(
@@ -92,19 +92,19 @@ def main() -> None:
         lambda runs: [*variants_table(runs, OURS), "", ABLATION],
     )
     page += section(
-        "What `single-stage` has to guess, told by the masks",
+        "What clicks do not say, given by an oracle",
         results,
         "ceilings",
         lambda runs: [*variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS), "", CEILINGS],
     )
     page += section("The learning rate, on images held out of the training split", results, "rates", variants_table)
-    page += filters_study()
+    page += fixed_network_study()
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
-    page += section("Sloppy clicks", results, "sloppy", lambda runs: sloppy_study(runs, small))
+    page += section("Noisy clicks", results, "noisy-clicks", lambda runs: noisy_clicks_study(runs, small))
     for name, title, words in (
         ("screening", "Four trials of every loss weight", "A name ends with the weight."),
-        ("levers-camvid", "Screening of levers on CamVid", LEVERS),
-        ("levers-small", "Screening of levers on the other sets", LEVERS),
+        ("settings-camvid", "Settings tried on CamVid", EARLIER),
+        ("settings-others", "Settings tried on the other sets", EARLIER),
     ):
         page += section(
             f"{title}, on images held out of the training split",

@@ -145,7 +145,7 @@ def geodesic(peaks: dict[str, float]) -> Row:
     # Colours read, edges written and read, distances read and written, each once.
     moved = side * side * (12 + 16 + 16 + 8 + 8 + 4)
     row: Row = {
-        "what": "geodesic fields, 1 megapixel, 10 points of one class",
+        "what": "geodesic distances, 1 megapixel, 10 points of one class",
         "against": "skimage.graph.MCP_Geometric (node costs)",
         "target": "≥ 2× faster",
         "times_faster": round(ratio(seconds, "MCP_Geometric", "engine"), 2),

@@ -1,4 +1,4 @@
-"""A training step with pseudo-masks beside the same step with clicks only: loader and fields included."""
+"""A training step with pseudo-masks beside the same step with clicks only: loader and distances included."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rows import scene
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pointillist.pseudomask import PseudoMaskGenerator, distance_fields
+from pointillist.pseudomask import PseudoMaskGenerator
+from pointillist.training.methods.pseudo_masks import GeodesicDistances
 
 SIDE, CLASSES, PRESENT, CLICKS, BATCH, STEPS = 320, 21, 4, 12, 8, 2
 
 
 class Clicked(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Synthetic scenes with clicks of four classes; a geodesic field for each, or none."""
+    """Synthetic scenes with clicks of four classes; geodesic distances for each, or none."""
 
-    def __init__(self, fields: bool) -> None:
-        self.fields = fields
+    def __init__(self, distances: bool) -> None:
+        self.distances_of = GeodesicDistances(CLASSES, gamma=300.0) if distances else None
         self.scenes = [scene(SIDE, SIDE)[0]]
 
     def __len__(self) -> int:
@@ -33,9 +34,12 @@ class Clicked(Dataset[tuple[Tensor, Tensor, Tensor]]):
         image = self.scenes[0].roll(int(torch.randint(0, SIDE, (1,), generator=random)), dims=2)
         points = torch.rand(CLICKS, 3, generator=random) * torch.tensor([SIDE, SIDE, 0.0])
         points[:, 2] = torch.arange(CLICKS) % PRESENT * 5
-        if not self.fields:
+        if self.distances_of is None:
             return image, points, torch.empty(0)
-        return image, points, distance_fields([points], (SIDE, SIDE), CLASSES, metric="geodesic", image=image[None])[0]
+        maps, classes = self.distances_of(image, points)
+        distances = torch.full((CLASSES, SIDE, SIDE), torch.inf)
+        distances[classes] = maps
+        return image, points, distances
 
 
 def click_loss(logits: Tensor, points: Tensor) -> Tensor:
@@ -51,12 +55,13 @@ def training_step() -> dict[str, Any]:
     generator = PseudoMaskGenerator(background=0)
 
     def epoch(pseudo: bool) -> None:
-        for image, points, fields in DataLoader(Clicked(pseudo), BATCH, num_workers=1, multiprocessing_context="fork"):
+        loader = DataLoader(Clicked(pseudo), BATCH, num_workers=1, multiprocessing_context="fork")
+        for image, points, distances in loader:
             logits = network(image)
             loss = click_loss(logits, points)
             if pseudo:
-                shares = logits.detach().softmax(dim=1)
-                labels = generator(image, shares, list(points), progress=0.5, fields=fields).labels
+                probabilities = logits.detach().softmax(dim=1)
+                labels = generator(image, probabilities, list(points), distances=distances).labels
                 kept = (labels != 255).sum().clamp(min=1)
                 loss = loss + F.cross_entropy(logits, labels, ignore_index=255, reduction="sum") / kept
             optimizer.zero_grad()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pointillist.errors import PointillistError
     from pointillist.points.table import Point, PointTable
     from pointillist.pseudomask import PseudoMaskGenerator
+    from pointillist.registry import register
 
 _HOMES = {
     "load": "pointillist.api",
@@ -35,6 +36,7 @@ _HOMES = {
     "Point": "pointillist.points.table",
     "PointTable": "pointillist.points.table",
     "PseudoMaskGenerator": "pointillist.pseudomask",
+    "register": "pointillist.registry",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "evaluate",
     "load",
     "read_image",
+    "register",
     "train",
 ]
 

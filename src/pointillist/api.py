@@ -111,6 +111,27 @@ def train_config(
     return run
 
 
+def run_folder(data: Path) -> Path:
+    """Where a run on a data set goes when nobody says it: a folder in `runs/`, named like the data set."""
+    named = data.parent if data.suffix in (".yaml", ".yml") else data
+    return Path("runs") / named.resolve().name
+
+
+def data_of(run: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:
+    """The data set a run learns from, as its record says.
+
+    Args:
+        run: The run directory.
+        layout: Layout in place of the recorded one.
+        points: Label file in place of the recorded one.
+
+    Raises:
+        PointillistError: The run or its data cannot be read.
+    """
+    _, record = RunDirectory.open(run).read()
+    return load(record.path, layout=layout or record.layout, points=points or record.points)
+
+
 def evaluate(
     run: Predictor | RunDirectory | str | Path,
     data: Dataset | str | Path,

@@ -118,6 +118,16 @@ class ClassSet:
     def __contains__(self, name: object) -> bool:
         return name in self.names
 
+    @property
+    def border_background(self) -> int | None:
+        """Index of the background class, where the image border gives its clicks and no person does."""
+        return self.background if self.policy == "border" else None
+
+    @property
+    def clicked(self) -> tuple[str, ...]:
+        """Names of the classes that a person has to click."""
+        return tuple(name for index, name in enumerate(self.names) if index != self.border_background)
+
     def index(self, name: str) -> int:
         """Position of a class.
 

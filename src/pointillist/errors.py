@@ -81,8 +81,16 @@ class TensorError(PointillistError, ValueError):
     """A tensor of the wrong rank, size, dtype or device."""
 
 
-class RenamedWarning(UserWarning):
+class PointillistWarning(UserWarning):
+    """Base of all warnings of this package; the command line prints them as notes."""
+
+
+class RenamedWarning(PointillistWarning):
     """A setting of an older version was read under its new name."""
+
+
+class PluginWarning(PointillistWarning):
+    """A plug-in cannot be used."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

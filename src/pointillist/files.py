@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -44,24 +45,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; when the block ends well, it becomes `path`, else nothing is left.
+    """Give an empty folder beside `path`, renamed to `path` when the block ends well; else nothing of it is left.
 
     Raises:
-        SaveError: `path` exists, its parent is read-only, the disk is full.
+        SaveError: It cannot be written, or `path` is there and not empty.
     """
-    if path.exists():
-        raise SaveError("is there already.", where=path, hint="Choose another --out, or remove it.")
     make_folder(path.parent)
-    with (
-        saving(path),
-        tempfile.TemporaryDirectory(
-            prefix=f".{path.name[:80]}.", dir=path.parent, ignore_cleanup_errors=True
-        ) as temporary,
-    ):
-        content = Path(temporary, "content")  # the temporary folder itself is private
+    hint = "Check that the folder above may be written to and has space left; nothing half written is left."
+    prefix = f".{path.name[:80]}."
+    with saving(path, hint), TemporaryDirectory("", prefix, path.parent, ignore_cleanup_errors=True) as temporary:
+        content = Path(temporary, "content")  # the one around it is private; this one is as readable as any other
         content.mkdir()
         yield content
-        content.replace(path)
+        if path.exists():
+            path.rmdir()  # renaming onto an empty folder works on POSIX only
+        content.rename(path)
 
 
 @contextmanager
@@ -141,3 +139,14 @@ def read_yaml(path: Path, kind: type[PointillistError]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise kind("holds no 'key: value' lines.", where=path, hint="See the README for an example.")
     return content
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Protect what is there; an empty folder is nothing.
+
+    Raises:
+        SaveError: There is something, and the user did not say that it may be replaced.
+    """
+    there = any(path.iterdir()) if path.is_dir() else path.exists()
+    if there and not overwrite:
+        raise SaveError("is there already.", where=path, hint="Choose another place, or replace it with --overwrite.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pointillist.errors import PointillistError
 
@@ -17,6 +17,27 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
+
+def _is_number(value: Any) -> bool:
+    """Sane ones alone: a stranger's file must not ask for terabytes."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 4096
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    for name, value in options.items():
+        if isinstance(value, list | tuple):
+            fits = len(value) <= 16 and all(map(_is_number, value))
+        else:
+            short = isinstance(value, str) and len(value) <= 32
+            fits = value is None or isinstance(value, bool) or short or _is_number(value)
+        if not fits:
+            raise ValueError(f"{name!r} is no number up to 4096, no short word and no list of up to 16 numbers")
+    # As they come back from a file.
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+PlainOptions = Annotated[dict[str, Any], AfterValidator(_plain)]
+"""Options by name that go to somebody else's code."""
 
 Model = TypeVar("Model", bound=BaseModel)
 

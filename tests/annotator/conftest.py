@@ -15,12 +15,12 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from pointillist.annotator.applying import Applied
 from pointillist.annotator.folder import open_folder
-from pointillist.annotator.operations import Batch
-from pointillist.annotator.server import make_app
-from pointillist.annotator.serving import listen
+from pointillist.annotator.labels.applying import Applied
+from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.server import make_app
+from pointillist.annotator.web.serving import listen
 
 HEIGHT, WIDTH = 24, 32
 
@@ -61,7 +61,7 @@ class Hand:
 
     def send(self, *operations: dict[str, Any]) -> list[Applied]:
         """Apply operations in one batch."""
-        batch = Batch.model_validate({"client": self.name, "ops": operations})
+        batch = OperationBatch.model_validate({"client": self.name, "ops": operations})
         return self.session.submit(batch).result()[1]
 
     def do(self, kind: str, **values: Any) -> Applied:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointillist.annotator import pyramid
-from pointillist.annotator.pyramid import TILE, fitted_size, levels_of, read_reduced
+from pointillist.annotator.images import pyramid
+from pointillist.annotator.images.pyramid import TILE, fitted_size, levels_of, read_reduced
 from pointillist.annotator.session import Session
 from pointillist.data.images import read_image
 from pointillist.errors import ImageError
@@ -75,7 +75,7 @@ def test_turned_photographs_stand_upright(
     assert session.catalogue.size("a.jpg") == upright.shape[:2]
     assert np.array_equal(stitched(session, "a.jpg", 0), upright)
     # Read at an eighth, it is the same picture the same way up.
-    small = read_reduced("a.jpg", path, upright.shape[:2], 44 * 25)
+    small = read_reduced("a.jpg", path, fitted_size(upright.shape[:2], 44 * 25))
     reference = np.asarray(Image.fromarray(upright).resize((small.shape[1], small.shape[0]), Image.Resampling.BOX))
     assert np.abs(small.astype(int) - reference.astype(int)).mean() < 6
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pointillist.annotator import label_files
+from pointillist.annotator.files import label_files
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.session import Session
 from pointillist.data.layouts import load_dataset
@@ -33,7 +33,7 @@ def rows(data: Path) -> list[tuple[str, float, float, str]]:
 def live(session: Session) -> set[tuple[str, float, float, str]]:
     tables = session.store.reading()
     names = {row.id: row.name for row in tables.classes()}
-    return {(image, x, y, names[label]) for image, x, y, label, _ in tables.all_points()}
+    return {(image, x, y, names[label]) for _, image, x, y, label, _ in tables.all_points()}
 
 
 def test_a_labelled_folder_is_a_data_set(hand: Hand, data: Path) -> None:
@@ -155,11 +155,12 @@ def test_an_edit_is_seen_without_a_click(hand: Hand, data: Path, monkeypatch: py
     expect_leaf(hand.session)
 
 
-@pytest.mark.parametrize("step", ["_render_points", "_look"])
+@pytest.mark.parametrize("step", ["point_table", "_look"])
 def test_an_edit_amid_a_writing_is_seen(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """Whether it falls between reading and writing, or between writing and the look that remembers the file."""
     files = hand.session.files
-    original = getattr(files, step)
+    owner = files if step == "_look" else label_files
+    original = getattr(owner, step)
     edits = iter([append_leaf])
 
     def amid(*arguments: Any) -> Any:
@@ -170,7 +171,7 @@ def test_an_edit_amid_a_writing_is_seen(hand: Hand, data: Path, monkeypatch: pyt
     hand.add("point-01", 1, 1)
     files.flush()
     monkeypatch.setattr(label_files, "LOOK", 0.05)
-    monkeypatch.setattr(files, step, amid)
+    monkeypatch.setattr(owner, step, amid)
     files.flush()
     files.changed()
     expect_leaf(hand.session)

@@ -6,27 +6,26 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from pointillist.annotator import live as live_module
-from pointillist.annotator.engine import EngineClient
-from pointillist.annotator.engine_process import Engine
-from pointillist.annotator.jobs import Clicks, Failure, LayerJob, LookJob
-from pointillist.annotator.layer import GAMMA, PLAIN, PROGRESS, SPREAD, Knowledge, layer_labels, layer_png
-from pointillist.annotator.layer_queue import LayerQueue
-from pointillist.annotator.live import Live
-from pointillist.annotator.regions import unsure_region
+from pointillist.annotator.engine.client import EngineClient
+from pointillist.annotator.engine.jobs import DROP, Clicks, Failure, Job, MethodsJob, UncertaintyJob
+from pointillist.annotator.engine.layer import WITHOUT_MODEL, ModelOutput, layer_labels, layer_png
+from pointillist.annotator.engine.process import Engine
+from pointillist.annotator.engine.queue import EngineQueue
+from pointillist.annotator.engine.uncertain_region import uncertain_region
 from pointillist.annotator.session import Session
+from pointillist.annotator.web import live as live_module
+from pointillist.annotator.web.live import Live
 from pointillist.classes import ClassSet
 from pointillist.errors import RunError
-from pointillist.pseudomask import distance_fields
-from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
+from pointillist.pseudomask import InverseDistance, PseudoMaskGenerator, PseudoMaskSettings
 from tests.annotator.conftest import Hand, Serve
 from tests.conftest import CLASSES, draw_tiny, write_tiny
 
@@ -48,11 +47,8 @@ def test_without_a_model_the_layer_is_the_generators_result(seed: int) -> None:
     """All five classes at once, as in training; the layer computes only those that are present."""
     image, points = scene(seed)
     pixels, clicks = tensors(image, points)
-    scale = (48 * 64) ** 0.5
-    fields = distance_fields([clicks], (48, 64), 5, metric="geodesic", image=pixels, gamma=GAMMA * scale)
-    shares = torch.where(fields.isfinite(), torch.softmax(-fields / (SPREAD * scale), dim=1), 0.0)
-    generator = replace(PLAIN, background=1)
-    expected = generator(pixels, shares, [clicks], progress=PROGRESS, fields=fields).labels[0].numpy()
+    generator = PseudoMaskGenerator(1, WITHOUT_MODEL)
+    expected = generator(pixels, torch.full((1, 5, 48, 64), 0.2), [clicks]).labels[0].numpy()
     found = layer_labels(image, Clicks(points, 5, background=1), (48, 64))
     assert found is not None
     assert np.array_equal(found, expected)
@@ -65,14 +61,12 @@ def test_with_a_model_the_layer_is_the_generators_result(background: int | None)
     """Also where the background was never clicked (3), and where there is none."""
     image, points = scene()
     pixels, clicks = tensors(image, points)
-    options = SingleStageOptions(gamma=80.0, low=0.05, iterations=4)
+    settings = PseudoMaskSettings(spatial_prior=InverseDistance(gamma=80.0), refinement={"iterations": 4})
     probabilities = torch.rand(5, 48, 64, generator=torch.Generator().manual_seed(1)).softmax(0)
-    classes = ClassSet.create(list(CLASS_SET), background="abcde"[background]) if background is not None else None
-    policy = classes or ClassSet.create(list(CLASS_SET), policy="none")
-    generator = SingleStage(options, policy, 1).generator
-    expected = generator(pixels, probabilities[None], [clicks], progress=1.0).labels[0].numpy()
-    knowledge = Knowledge(probabilities, options, gamma=80.0)
-    found = layer_labels(image, Clicks(points, 5, background), (48, 64), knowledge)
+    generator = PseudoMaskGenerator(background, settings)
+    expected = generator(pixels, probabilities[None], [clicks]).labels[0].numpy()
+    output = ModelOutput(probabilities, settings)
+    found = layer_labels(image, Clicks(points, 5, background), (48, 64), output)
     assert found is not None
     assert np.array_equal(found, expected)
 
@@ -117,36 +111,49 @@ def test_the_picture_holds_classes_as_colours_and_nothing_where_undecided() -> N
 
 
 def test_the_newest_request_of_a_tab_wins() -> None:
-    queue: LayerQueue[str] = LayerQueue()
-    begun, go_on = threading.Event(), threading.Event()
+    queue = EngineQueue()
+    begun, woken = threading.Event(), threading.Event()
 
-    def slow(wanted: Callable[[], bool]) -> str | None:
+    def slow(answer: Future[str | None]) -> str:
         begun.set()
-        go_on.wait(30)
-        return "slow" if wanted() else None
+        answer.add_done_callback(lambda _: woken.set())
+        assert woken.wait(30)
+        return "slow"
 
-    def quick(_wanted: Callable[[], bool]) -> str:
+    def quick(_answer: Future[str | None]) -> str:
         return "quick"
 
-    running = queue.submit("tab-one", "fast", slow)
+    running = queue.submit("fast", slow, "tab-one")
     begun.wait(30)
-    waiting = queue.submit("tab-one", "fast", quick)
-    other = queue.submit("tab-two", "fast", quick)
-    full = queue.submit("tab-one", "full", quick)
-    newest = queue.submit("tab-one", "fast", quick)
-    assert waiting.result(30) is None
-    go_on.set()
+    other = queue.submit("fast", quick, "tab-two")
+    waiting = queue.submit("fast", quick, "tab-one")
+    # Who works on the old one is woken by its answer, and nobody waits for the work to end.
     assert running.result(30) is None
+    assert woken.wait(30)
+    newest = queue.submit("fast", quick, "tab-one")
+    assert waiting.result(30) in ("quick", None)
     assert newest.result(30) == other.result(30) == "quick"
-    assert full.result(30) in ("quick", None)
+    queue.close()
+
+
+def test_a_full_layer_gives_way_to_a_newer_quick_one_not_the_other_way_round() -> None:
+    queue = EngineQueue()
+    go_on = threading.Event()
+    full = queue.submit("full", lambda _: go_on.wait(30), "tab-one")
+    quick = queue.submit("fast", lambda _: go_on.wait(30), "tab-one")
+    assert full.result(30) is None
+    other = queue.submit("full", lambda _: True, "tab-one")
+    go_on.set()
+    assert quick.result(30) is True
+    assert other.result(30) is True
     queue.close()
 
 
 def test_a_full_layer_keeps_no_quick_one_waiting() -> None:
-    queue: LayerQueue[str] = LayerQueue()
+    queue = EngineQueue()
     go_on = threading.Event()
-    full = queue.submit("tab-one", "full", lambda _wanted: (go_on.wait(30) and "full") or None)
-    quick = queue.submit("tab-two", "fast", lambda _wanted: "quick")
+    full = queue.submit("full", lambda _: (go_on.wait(30) and "full") or None, "tab-one")
+    quick = queue.submit("fast", lambda _: "quick", "tab-two")
     assert quick.result(30) == "quick"
     assert not full.done()
     go_on.set()
@@ -154,16 +161,73 @@ def test_a_full_layer_keeps_no_quick_one_waiting() -> None:
     queue.close()
 
 
-def test_a_failure_reaches_who_asked() -> None:
-    queue: LayerQueue[str] = LayerQueue()
+def test_uncertainty_is_looked_at_when_no_layer_waits_or_is_made() -> None:
+    queue = EngineQueue()
+    go_on, begun = threading.Event(), threading.Event()
+    done: list[str] = []
 
-    def fail(_wanted: Callable[[], bool]) -> str:
+    def layer(_answer: Future[str | None]) -> str:
+        begun.set()
+        go_on.wait(30)
+        done.append("layer")
+        return "layer"
+
+    first = queue.submit("full", layer, "tab-one")
+    begun.wait(30)
+    second = queue.submit("full", layer, "tab-two")
+    look = queue.submit("uncertainty", lambda _: done.append("uncertainty") or "look")  # type: ignore[func-returns-value]
+    go_on.set()
+    assert look.result(30) == "look"
+    assert first.result(30) == second.result(30) == "layer"
+    assert done == ["layer", "layer", "uncertainty"]
+    queue.close()
+
+
+def test_a_closed_queue_answers_none() -> None:
+    queue = EngineQueue()
+    begun, go_on = threading.Event(), threading.Event()
+    running = queue.submit("fast", lambda _: begun.set() or go_on.wait(30))  # type: ignore[func-returns-value]
+    begun.wait(30)
+    waiting = queue.submit("fast", lambda _: True)
+    queue.close()
+    assert running.result(30) is waiting.result(30) is queue.submit("full", lambda _: True).result(30) is None
+    go_on.set()
+
+
+def test_a_failure_reaches_who_asked_and_a_cancelled_request_stops_nothing() -> None:
+    queue = EngineQueue()
+
+    def fail(_answer: Future[str | None]) -> str:
         raise RunError("no.", hint="Try again.")
 
     with pytest.raises(RunError):
-        queue.submit("tab-one", "fast", fail).result(30)
-    assert queue.submit("tab-one", "fast", lambda _wanted: "next").result(30) == "next"
+        queue.submit("fast", fail, "tab-one").result(30)
+    begun, go_on = threading.Event(), threading.Event()
+    gone = queue.submit("fast", lambda _: begun.set() or go_on.wait(30))  # type: ignore[func-returns-value]
+    begun.wait(30)
+    assert gone.cancel()
+    go_on.set()
+    assert queue.submit("fast", lambda _: "next", "tab-one").result(30) == "next"
     queue.close()
+
+
+def test_an_answered_request_wakes_the_waiting_and_drops_the_job() -> None:
+    engine = EngineClient()
+    sent: list[tuple[int, object]] = []
+
+    class Wire:
+        def send(self, message: tuple[int, object]) -> None:
+            sent.append(message)
+            if message[1] != DROP:
+                answer.set_result(None)
+
+    engine._connection = Wire()  # type: ignore[assignment]
+    engine._ensure = lambda: engine._connection  # type: ignore[assignment,method-assign,return-value]
+    answer: Future[object] = Future()
+    assert engine.run(MethodsJob(), answer) is None
+    assert [number for number, _ in sent] == [1, 1]
+    assert sent[1] == (1, DROP)
+    assert not engine._pending
 
 
 # The engine's process, and the way there
@@ -174,17 +238,21 @@ class Here(EngineClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self.jobs: list[LayerJob | LookJob] = []
+        self.jobs: list[Job] = []
         self._engine = Engine(None)  # type: ignore[arg-type]
 
-    def run(self, job: LayerJob | LookJob, wanted: Callable[[], bool] = lambda: True) -> object:
+    def run(self, job: Job, answer: Future[Any] | None = None) -> object:
         self.jobs.append(job)
-        return self._engine._layer(1, job) if isinstance(job, LayerJob) else self._engine._look(job)
+        return self._engine._do(1, job)
+
+
+def live_of(session: Session) -> tuple[Live, EngineQueue]:
+    queue = EngineQueue()
+    return Live(session, Here(), queue), queue
 
 
 def test_a_layer_of_the_acknowledged_points(hand: Hand) -> None:
-    engine = Here()
-    live = Live(hand.session, engine)
+    live, queue = live_of(hand.session)
     hand.add("point-01", 3.5, 4.5, "soil")
     hand.add("point-02", 20.5, 10.5, "berry")
     layer = live.layer("i0.png", "tab-one-0", "full").result(60)
@@ -194,13 +262,13 @@ def test_a_layer_of_the_acknowledged_points(hand: Hand) -> None:
     colors = {row.name: row.color for row in hand.session.store.reading().classes()}
     assert "#" + rgba[4, 3, :3].tobytes().hex() == colors["soil"]
     assert "#" + rgba[10, 20, :3].tobytes().hex() == colors["berry"]
-    live.queue.close()
+    queue.close()
 
 
 def test_too_large_images_get_the_largest_layer_that_is_affordable(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "FAST", 100)
     monkeypatch.setattr(live_module, "FULL_PLANES", 400)
-    live = Live(hand.session, Here())
+    live, queue = live_of(hand.session)
     hand.add("point-01", 3.5, 4.5, "berry")
     quick = live.layer("i0.png", "tab-one-0", "fast").result(60)
     full = live.layer("i0.png", "tab-one-0", "full").result(60)
@@ -210,7 +278,7 @@ def test_too_large_images_get_the_largest_layer_that_is_affordable(hand: Hand, m
     # Two classes are computed: the clicked one and the background.
     assert 150 < full.size[0] * full.size[1] <= 200
     assert not full.exact
-    live.queue.close()
+    queue.close()
 
 
 def test_the_end_of_one_process_fails_no_job_of_the_next() -> None:
@@ -281,19 +349,19 @@ def test_the_region_is_where_uncertainty_is_and_clicks_are_not() -> None:
     uncertainty[10:20, 60:80] = 0.9
     uncertainty[30:40, 20:40] = 1.0
     nothing = np.zeros((0, 2))
-    region = unsure_region(uncertainty, nothing, (500, 1000))
+    region = uncertain_region(uncertainty, nothing, (500, 1000))
     assert (region.x, region.y, region.width, region.height) == (200, 300, 200, 100)
     assert region.score == pytest.approx(1.0)
     # A click there: now the other one teaches more.
     clicked = np.array([(x * 10.0, y * 10.0) for x in range(20, 40, 4) for y in range(30, 40, 4)])
-    region = unsure_region(uncertainty, clicked, (500, 1000))
+    region = uncertain_region(uncertainty, clicked, (500, 1000))
     assert (region.x, region.y) == (600, 100)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (7, 11)])
 def test_regions_of_small_images_lie_inside(size: tuple[int, int]) -> None:
     uncertainty = np.random.default_rng(0).random(size).astype(np.float32)
-    region = unsure_region(uncertainty, np.array([[0.5, 0.5]]), size)
+    region = uncertain_region(uncertainty, np.array([[0.5, 0.5]]), size)
     assert region.x >= 0
     assert region.y >= 0
     assert region.x + region.width <= size[1]
@@ -309,7 +377,7 @@ def test_the_engine_reports_what_it_cannot_do(tmp_path: Path) -> None:
 
     engine = Engine(Wire())  # type: ignore[arg-type]
     pixels = np.zeros((4, 4, 3), np.uint8)
-    engine._answer(7, LookJob("look", pixels, np.zeros((0, 2)), (4, 4), tmp_path / "none"))
+    engine._answer(7, UncertaintyJob("uncertainty", pixels, np.zeros((0, 2)), (4, 4), tmp_path / "none"))
     number, failure = sent[0]
     assert number == 7
     assert "no such run" in failure.found  # type: ignore[attr-defined]
@@ -318,7 +386,7 @@ def test_the_engine_reports_what_it_cannot_do(tmp_path: Path) -> None:
 def test_a_session_of_a_data_set_shows_its_layer(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
     """The layer of a labelled data set agrees with its masks far better than chance."""
     data = write_tiny(tmp_path / "tiny")
-    live = Live(opened(data), Here())
+    live, queue = live_of(opened(data))
     layer = live.layer("tiny_0.png", "tab-one-0", "full").result(60)
     assert layer is not None
     labels = np.asarray(Image.open(io.BytesIO(layer.png)))
@@ -327,4 +395,4 @@ def test_a_session_of_a_data_set_shows_its_layer(tmp_path: Path, opened: Callabl
     assert decided.mean() > 0.1
     assert (labels[decided] == mask[decided]).mean() > 0.8
     assert len(CLASSES) == 3
-    live.queue.close()
+    queue.close()

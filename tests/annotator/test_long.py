@@ -300,7 +300,7 @@ def test_nonsense_is_refused_politely(data: Path) -> None:
             "background": {"class": "class-none", "policy": "border"},
             "add": {"point": "point-x0", "image": images[0], "x": 1, "y": 1, "class": "class-none"},
         }
-        paths = ["/api/images/{}", "/api/images/{}/tiles/0/0/0", "/api/images/{}/points", "/api/training/panels/{}"]
+        paths = ["/api/images/{}", "/api/images/{}/tiles/0/0/0", "/api/images/{}/points", "/api/training/snapshots/{}"]
         queries = ["/api/images", "/api/changes", "/api/next", "/api/export", "/api/training/log"]
         for number in range(600):
             what = rng.randrange(6)

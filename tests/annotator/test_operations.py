@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pointillist.annotator.operations import Batch
+from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
 from tests.annotator.conftest import HEIGHT, WIDTH, Hand
 
@@ -122,7 +122,7 @@ def test_unknown_class_and_image_are_rejected(hand: Hand) -> None:
 )
 def test_malformed_operations_are_refused(broken: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Batch.model_validate({"client": "tab-one-0", "ops": [{"id": "operation-1", **broken}]})
+        OperationBatch.model_validate({"client": "tab-one-0", "ops": [{"id": "operation-1", **broken}]})
 
 
 # Classes
@@ -272,7 +272,7 @@ def test_everything_is_there_after_a_restart(data: Path, opened: Callable[[Path]
     second = opened(data)
     assert known(second) == before
     # An operation that was applied before the end is known after it.
-    replay = Batch.model_validate(
+    replay = OperationBatch.model_validate(
         {"client": "tab-one-0", "ops": [{"id": "tab-one-0-op-1", "kind": "class-remove", "class": "class-soil"}]}
     )
     assert second.submit(replay).result()[1][0].status == "repeated"

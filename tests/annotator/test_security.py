@@ -15,11 +15,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from pointillist.annotator import pyramid
+from pointillist.annotator.files.transfer import safe_name
 from pointillist.annotator.folder import open_folder
-from pointillist.annotator.security import FILE_BYTES, JSON_BYTES, Security
-from pointillist.annotator.serving import check_reach
-from pointillist.annotator.transfer import safe_name
+from pointillist.annotator.images import pyramid
+from pointillist.annotator.web.security import FILE_BYTES, JSON_BYTES, Security
+from pointillist.annotator.web.serving import check_reach
 from pointillist.errors import ConfigError, DatasetError, PointsError
 from tests.annotator.conftest import Live, Serve, write_images
 
@@ -69,8 +69,8 @@ def first_image(live: Live) -> str:
         "/api/images/..%2f..%2fsecret.png/thumbnail",
         "/api/images/../../secret.png/thumbnail",
         "/api/images/i0.png/thumbnail",
-        "/api/training/panels/..%2f..%2fsecret.png",
-        "/api/training/panels/-1",
+        "/api/training/snapshots/..%2f..%2fsecret.png",
+        "/api/training/snapshots/-1",
     ],
 )
 def test_no_path_leads_out(live: Live, path: str) -> None:
@@ -173,7 +173,7 @@ def test_own_files_that_are_links_are_refused(data: Path, name: str) -> None:
 
 
 def test_a_training_sees_no_image_outside(data: Path) -> None:
-    from pointillist.annotator.training_process import _only_inside
+    from pointillist.annotator.model.training_process import _only_inside
     from pointillist.data.layouts import open_dataset
 
     (data / "images" / "link.png").symlink_to(write_images(data.parent / "outside", 1) / "i0.png")
@@ -343,8 +343,8 @@ def test_nothing_that_is_sent_makes_the_server_call_out(live: Live, monkeypatch:
 
 @pytest.mark.parametrize("name", ["network.weights", "trainer.devices", "trainer.nodes", "out", "dataset.path", "x.y"])
 def test_a_training_gets_no_path_and_no_other_machine(live: Live, name: str) -> None:
-    answer = live.client.post("/api/training/start", json={"settings": {name: "/etc/passwd"}})
-    assert answer.status_code == 422
+    answer = live.client.post("/api/training/start", json={name: "/etc/passwd"})
+    assert answer.status_code == 400
     assert answer.json()["error"]["field"] == name
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from pointillist.annotator import serving
-from pointillist.annotator.applying import Applier
-from pointillist.annotator.server import STATIC
-from pointillist.annotator.store import Store, Tables
+from pointillist.annotator.labels.applying import Applier
+from pointillist.annotator.labels.store import Store, Tables
+from pointillist.annotator.web import serving
+from pointillist.annotator.web.server import STATIC
 from pointillist.errors import ConfigError, SaveError
 from tests.annotator.conftest import Live, Serve, write_images
 from tests.conftest import Cli
@@ -186,7 +186,7 @@ def test_a_full_disk_keeps_nothing_and_says_so(live: Live) -> None:
 def test_what_fails_for_one_leaves_the_others_of_its_group(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     ops(live, SOIL)
     image = first_image(live)
-    real = Applier.one
+    real = Applier.apply
 
     def sometimes(self: Applier, tables: Tables, client: str, operation: Any) -> Any:
         outcome = real(self, tables, client, operation)
@@ -194,7 +194,7 @@ def test_what_fails_for_one_leaves_the_others_of_its_group(live: Live, monkeypat
             raise RuntimeError("a fault of ours, after the point was written")
         return outcome
 
-    monkeypatch.setattr(Applier, "one", sometimes)
+    monkeypatch.setattr(Applier, "apply", sometimes)
     answers = [ops(live, click(live, number)) for number in (1, 2, 3)]
     assert [answer.status_code for answer in answers] == [200, 500, 200]
     points = live.client.get(f"/api/images/{image}/points").json()["points"]

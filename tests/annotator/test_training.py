@@ -16,15 +16,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointillist.annotator.runs import Run
+from pointillist.annotator.engine.methods import describe_methods, page_config
+from pointillist.annotator.model.runs import Run
+from pointillist.annotator.model.settings import PageSettings
 from pointillist.annotator.session import Session
-from pointillist.annotator.work import Work
+from pointillist.annotator.web.app import App
 from pointillist.errors import ConfigError
+from pointillist.training.methods import methods
 from tests.annotator.conftest import Live, Serve
 from tests.annotator.processes import children
-from tests.conftest import TINY, write_tiny
+from tests.conftest import write_tiny
 
-SETTINGS: dict[str, Any] = {"settings": {k: v for k, v in TINY.items() if k not in ("data.size", "trainer.epochs")}}
+SETTINGS: dict[str, Any] = {"device": "cpu", "size": "48x64", "seed": 1}
 
 
 def wait(live: Live, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def wait(live: Live, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]
 
 
 def start(live: Live, epochs: int, **more: Any) -> dict[str, Any]:
-    answer = live.client.post("/api/training/start", json={**SETTINGS, "epochs": epochs, "size": "48x64", **more})
+    answer = live.client.post("/api/training/start", json={**SETTINGS, "epochs": epochs, **more})
     assert answer.status_code == 200, answer.text
     return answer.json()  # type: ignore[no-any-return]
 
@@ -71,10 +74,10 @@ def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve
 
     curves = live.client.get("/api/training/curves").json()
     assert [row[curves["columns"].index("epoch")] for row in curves["rows"]] == [1, 2, 3]
-    panels = live.client.get("/api/training/panels").json()["panels"]
-    assert [panel["epoch"] for panel in panels] == [3]
-    assert Image.open(io.BytesIO(live.client.get("/api/training/panels/0").content)).format == "PNG"
-    assert live.client.get("/api/training/panels/1").status_code == 404
+    snapshots = live.client.get("/api/training/snapshots").json()["snapshots"]
+    assert [one["epoch"] for one in snapshots] == [1, 2, 3]
+    assert Image.open(io.BytesIO(live.client.get("/api/training/snapshots/0").content)).format == "PNG"
+    assert live.client.get("/api/training/snapshots/3").status_code == 404
     log = live.client.get("/api/training/log").json()
     assert "epoch 3/3" in log["text"]
     assert str(data) not in log["text"]
@@ -130,17 +133,91 @@ def test_what_a_training_needs_is_said_before_it_begins(data: Path, serve: Serve
     assert not list((data / ".pointillist").glob("runs/*.log"))
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"network": {"weights": "/etc/passwd"}}, "network"),
+        ({"trainer": {"devices": 2}}, "trainer"),
+        ({"settings": {"network": {"weights": "/etc/passwd"}}}, "settings"),
+        ({"settings": {"trainer": {"devices": 2}}}, "settings"),
+        ({"settings": {"network.options": {"checkpoint_path": "x.pkl"}}}, "settings"),
+        ({"settings": {"network.encoder": "tu-hf-hub:somebody/something"}}, "settings"),
+        ({"epochs": "3"}, "epochs"),
+        ({"epochs": True}, "epochs"),
+        ({"seed": 2**32}, "seed"),
+        ({"size": "/etc/passwd"}, "size"),
+        ({"size": [48, 64]}, "size"),
+        ({"method": {"name": "points"}}, "method"),
+        ({"method": "../points"}, "method"),
+        ({"device": "tpu"}, "device"),
+    ],
+)
+def test_a_page_makes_only_the_settings_that_it_offers(
+    data: Path, serve: Serve, body: dict[str, Any], field: str
+) -> None:
+    answer = serve(data).client.post("/api/training/start", json=body)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"network.weights": "x"}, "network.weights"),
+        ({"network": {"weights": "x"}}, "network.weights"),
+        ({"trainer": {"devices": 2}}, "trainer.devices"),
+        ({"network": {"options": {"checkpoint_path": "x.pkl"}}}, "network.options.checkpoint_path"),
+        ({"network.encoder": "tu-local-dir:/tmp"}, "network.encoder"),
+        ({"method": {"name": "single-stage", "warmup": 0.5}}, "method.warmup"),
+        ({"method": "full"}, "method"),
+        ({"method": "none"}, "method"),
+        ({"data.size": "1x1"}, "data.size"),
+        ({"data.nothing": 1}, "data.nothing"),
+    ],
+)
+def test_the_merged_configuration_is_checked(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError) as problem:
+        page_config(settings)
+    assert problem.value.field is not None
+    assert problem.value.field.startswith(field)
+
+
+def test_what_a_page_offers_is_taken() -> None:
+    wishes = PageSettings(epochs=3, size="48x64", method="points", seed=7, device="cpu")
+    config = page_config(wishes.dotted())
+    assert (config.trainer.epochs, config.data.size, config.method.name) == (3, (48, 64), "points")
+    assert (config.trainer.seed, config.trainer.device, config.network.weights) == (7, "cpu", None)
+
+
+def test_methods_that_learn_from_points_are_offered_by_themselves() -> None:
+    offered = describe_methods()
+    points = {name: kind.title for name, kind in methods().items() if kind.supervision == "points"}
+    assert {method["name"]: method["title"] for method in offered} == points
+    assert offered[0]["name"] == "single-stage"
+    assert "full" not in points
+
+
+@pytest.mark.slow
+def test_settings_are_checked_before_a_training_begins(tmp_path: Path, serve: Serve) -> None:
+    """By the real engine: the answer names the field, and no run is begun."""
+    data = write_tiny(tmp_path / "tiny")
+    live = serve(data)
+    assert live.client.get("/api/training/methods").json() == {"methods": describe_methods()}
+    for body, field in (({"method": "full"}, "method"), ({"size": "1x1"}, "data.size")):
+        answer = live.client.post("/api/training/start", json=body)
+        assert (answer.status_code, answer.json()["error"]["field"][: len(field)]) == (422, field)
+    assert not list((data / ".pointillist" / "runs").glob("*"))
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked at through /proc")
-@pytest.mark.parametrize("how", ["setting", "killed", "stopped"])
+@pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve, how: str) -> None:
     live = serve(write_tiny(tmp_path / "tiny"))
     before = live.client.get("/api/project").json()["images"]["points"]
-    if how == "setting":
-        start(live, 1, settings={"data.nothing": 1})
-    else:
-        start(live, 100_000)
-        wait(live, lambda status: status["epoch"] >= 2)
+    start(live, 100_000)
+    # The first checkpoint comes after twenty seconds.
+    checkpoints = tmp_path / "tiny" / ".pointillist" / "runs" / "0001" / "checkpoints"
+    wait(live, lambda status: status["epoch"] >= 2 and (how != "stopped" or list(checkpoints.glob("*.ckpt"))))
     if how == "stopped":
         assert live.client.post("/api/training/stop", json={}).json()["state"] == "stopping"
     if how == "killed":
@@ -152,10 +229,10 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
     if how == "stopped":
         assert (status["state"], status["error"]) == ("stopped", None)
         # Begun on the page, continued on the command line: the checkpoint is there.
-        assert list((tmp_path / "tiny" / ".pointillist" / "runs" / "0001" / "checkpoints").iterdir())
+        assert list(checkpoints.iterdir())
     else:
         assert status["state"] == "failed"
-        assert ("nothing" if how == "setting" else "signal 9") in str(status["error"])
+        assert "signal 9" in str(status["error"])
     assert click(live, "tiny_0.png", 1) == 200
     assert live.client.get("/api/project").json()["images"]["points"] == before + 1
     assert live.client.get("/api/project").json()["model"] is None
@@ -164,21 +241,19 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
 def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
     """A training that ended with its annotator is told as stopped, and its number is not used again."""
     data = write_tiny(tmp_path / "tiny")
-    first = Work(opened(data))
+    first = App(opened(data))
     run = first.session.folder.below("runs")
     (run / "0004.json").write_text(
         '{"number": 4, "started": 1.0, "class_ids": ["x"], "class_names": ["x"], "settings": {}, '
         '"state": "running", "error": null, "seconds": null}'
     )
     first.engine.close()
-    first.live.queue.close()
-    second = Work(first.session)
+    first.queue.close()
+    second = App(first.session)
     assert second.trainer.status()["state"] == "stopped"
     assert second.trainer.status()["run"] == "0004"
-    with pytest.raises(ConfigError):
-        second.trainer.start({"network.weights": "x"})
     second.engine.close()
-    second.live.queue.close()
+    second.queue.close()
 
 
 def test_classes_that_change_while_a_training_starts_end_it(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
@@ -189,7 +264,13 @@ def test_classes_that_change_while_a_training_starts_end_it(tmp_path: Path, open
     ids, names = tuple(row.id for row in rows), (*(row.name for row in rows[:-1]), "as it was")
     run = Run(1, session.folder.below("runs"), 1.0, ids, names, {})
     run.save()
-    command = [sys.executable, "-m", "pointillist.annotator.training_process", str(session.folder.dataset_file), "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "pointillist.annotator.model.training_process",
+        str(session.folder.dataset_file),
+        "1",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.wait(120) == 2
     assert "the classes changed" in run.failure.read_text()
@@ -197,10 +278,10 @@ def test_classes_that_change_while_a_training_starts_end_it(tmp_path: Path, open
 
 
 def test_scores_order_images_and_clicks_reorder_them(data: Path, opened: Callable[[Path], Session]) -> None:
-    from pointillist.annotator.jobs import Region
+    from pointillist.annotator.engine.jobs import UncertainRegion
     from tests.annotator.conftest import Hand
 
-    work = Work(opened(data))
+    work = App(opened(data))
     hand = Hand(work.session)
     hand.classes("soil", "berry")
     order = work.following
@@ -209,9 +290,9 @@ def test_scores_order_images_and_clicks_reorder_them(data: Path, opened: Callabl
         hand.add(f"point-0{number}", number + 1.0, 1, image=name)
     assert order.ordered() == ["i1.png", "i2.png", "i0.png"]
     assert order.next(None)["reason"] == "fewest-points"
-    order._regions = {"i0.png": Region(0.2, 0, 0, 4, 4), "i2.png": Region(0.9, 1, 2, 4, 4)}
+    order._regions = {"i0.png": UncertainRegion(0.2, 0, 0, 4, 4), "i2.png": UncertainRegion(0.9, 1, 2, 4, 4)}
     assert order.ordered() == ["i2.png", "i0.png", "i1.png"]
     following = order.next("i2.png")
     assert (following["image"]["name"], following["reason"]) == ("i0.png", "uncertain")
     assert np.isclose(order.next(None)["image"]["region"]["cx"], 3.0)
-    work.live.queue.close()
+    work.queue.close()

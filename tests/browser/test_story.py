@@ -64,6 +64,10 @@ def test_from_an_empty_folder_to_a_trained_layer(browser: Browser, server: Serve
         page.locator("#tab-train").click()
         page.locator("#train-epochs").fill("2")
         page.locator("#train-size").select_option("128x128")
+        # The methods are those that the engine knows.
+        page.locator(".train-form summary").click()
+        expect(page.locator("#train-method")).to_have_value("single-stage", timeout=TRAINING)
+        assert page.locator("#train-method option").count() > 2
         page.get_by_role("button", name="Train", exact=True).click()
         expect(page.locator("#train-stop")).to_be_visible()
         # Labelling goes on meanwhile.

@@ -92,13 +92,13 @@ def test_import_by_index(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.csv"
     result = cli("points", "import", tiny_data, file, "--out", out)
     assert result.code == 2
-    assert "--order yx" in result.err
-    assert cli("points", "import", tiny_data, file, "--order", "yx", "--rename", "9=disc", "--out", out).code == 0
+    assert "--set order=yx" in result.err
+    assert cli("points", "import", tiny_data, file, "--set", "order=yx", "--rename", "9=disc", "--out", out).code == 0
     assert [(p.x, p.y, p.label) for p in NativeCsv().read(out)] == [
         *((6.5, 5.5, "ground"), (8.5, 7.5, "square"), (2.5, 1.5, "disc")),
     ]
     table = ["--classes", "disc,square,ground", "--overwrite"]
-    assert cli("points", "import", tiny_data, file, "--order", "xy", *table, "--out", out).code == 0
+    assert cli("points", "import", tiny_data, file, "--set", "order=xy", *table, "--out", out).code == 0
     assert [(p.x, p.y, p.label) for p in NativeCsv().read(out)] == [(5.5, 6.5, "disc"), (7.5, 8.5, "square")]
 
 
@@ -113,8 +113,8 @@ def test_import_by_index(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
         ("qupath", "out", []),
         ("napari", "out", []),
         ("via", "out.json", []),
-        ("id-text", "out.txt", ["--order", "yx"]),
-        ("point-png", "out", ["--unlabelled", "255"]),
+        ("id-text", "out.txt", ["--set", "order=yx"]),
+        ("point-png", "out", ["--set", "unlabelled=255"]),
     ],
 )
 def test_export_then_import(
@@ -156,13 +156,13 @@ def test_convert_without_a_data_set(cli: Cli, tmp_path: Path) -> None:
     assert "3 points: 2 imported + 1 rejected" in result.out
     assert "outside image" in result.out
     assert out.read_text().splitlines()[1:] == ["a,1.5,2.5,cat,1", "a,3.5,4.5,cat,2"]
-    assert cli("points", "convert", file, out, "--to", "csv", "--rank", "1", "--overwrite").code == 0
+    assert cli("points", "convert", file, out, "--to", "csv", "--set", "rank=1", "--overwrite").code == 0
     assert out.read_text().splitlines()[1:] == ["a,1.5,2.5,cat,1"]
 
 
 def test_convert_gives_options_to_the_side_that_has_them(cli: Cli, tmp_path: Path) -> None:
     file, out = write(tmp_path / "a.json", json.dumps(WTP)), tmp_path / "out.txt"
-    flags = ["--to", "id-text", "--rank", "1", "--order", "yx", "--classes", "no,no,no,cat"]
+    flags = ["--to", "id-text", "--set", "rank=1", "--set", "order=yx", "--classes", "no,no,no,cat"]
     assert cli("points", "convert", file, out, *flags).code == 0
     assert out.read_text() == "a 3,2,1\n"
     back = tmp_path / "back.txt"
@@ -172,10 +172,10 @@ def test_convert_gives_options_to_the_side_that_has_them(cli: Cli, tmp_path: Pat
             "convert",
             out,
             back,
-            "--order",
-            "yx",
-            "--size",
-            "600x800",
+            "--set",
+            "order=yx",
+            "--set",
+            "size=600x800",
             "--to",
             "id-text",
             "--to-set",
@@ -191,16 +191,39 @@ def test_convert_gives_options_to_the_side_that_has_them(cli: Cli, tmp_path: Pat
 
 def test_convert_finds_images_and_their_sizes(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
     file, out = write(tmp_path / "a.txt", "tiny_0 0,5,6\ntiny_1 1,63,40\n"), tmp_path / "out.json"
-    flags = ["--order", "xy", "--images", tiny_data / "images", "--classes", "ground,square"]
+    flags = ["--set", "order=xy", "--images", tiny_data / "images", "--classes", "ground,square"]
     result = cli("points", "convert", file, out, "--to", "label-studio", *flags)
     assert result.code == 0, result.err
     first, second = json.loads(out.read_text())
     assert first["data"]["image"] == "tiny_0.png"
     value = second["annotations"][0]["result"][0]["value"]
     assert (value["x"], value["y"]) == pytest.approx((100 * 63.5 / 64, 100 * 40.5 / 48))
-    wrong = cli("points", "convert", file, tmp_path / "b.csv", "--to", "csv", *flags, "--order", "yx")
+    wrong = cli("points", "convert", file, tmp_path / "b.csv", "--to", "csv", *flags, "--set", "order=yx")
     assert wrong.code == 2
-    assert "--order xy" in wrong.err
+    assert "--set order=xy" in wrong.err
+
+
+def test_flags_of_version_0_1_are_read_and_called_by_their_new_names(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
+    file, out = write(tmp_path / "a.txt", "tiny_0 0,5,6\n"), tmp_path / "out.csv"
+    result = cli("points", "convert", file, out, "--to", "csv", "--order=xy", "--size", "48x64")
+    assert result.code == 0, result.err
+    assert "--order is called --set order=xy today" in result.err
+    assert "--size is called --set size=48x64 today" in result.err
+    assert out.read_text().splitlines()[1:] == ["tiny_0,5.5,6.5,0"]
+    wtp = write(tmp_path / "a.json", json.dumps(WTP))
+    assert cli("points", "convert", wtp, tmp_path / "wtp.csv", "--to", "csv", "--rank", "1").code == 0
+    assert (tmp_path / "wtp.csv").read_text().splitlines()[1:] == ["a,1.5,2.5,cat,1"]
+    flags = ("--format", "point-png", "--unlabelled", "255")
+    assert cli("points", "export", tiny_data, tmp_path / "png", *flags).code == 0
+    assert cli("points", "check", tiny_data, "--points", tmp_path / "png", *flags).code == 0
+    drawn = ("points", "simulate", tiny_data, "--out")
+    result = cli(*drawn, tmp_path / "old.csv", "--k", "2", "--protocol", "uniform")
+    assert "--k is called --per-object 2 today" in result.err
+    assert cli(*drawn, tmp_path / "new.csv", "--per-object", "2", "--placement", "uniform").code == 0
+    assert (tmp_path / "old.csv").read_text() == (tmp_path / "new.csv").read_text()
+    result = cli("points", "import", tiny_data, file, "--out", tmp_path / "b.csv", "--order")
+    assert result.code == 2
+    assert "KEY=VALUE" in result.err
 
 
 def test_check_finds_what_does_not_fit_and_what_looks_wrong(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
@@ -247,6 +270,15 @@ def test_formats_lists_all(cli: Cli) -> None:
     assert result.code == 0
     for name in formats():
         assert name in result.out
+    assert "order (required)" in result.out
+
+
+def test_formats_shows_the_options_of_one(cli: Cli) -> None:
+    result = cli("points", "formats", "id-text")
+    assert result.code == 0
+    for words in ("order", "yx or xy", "required", "size", "HxW", "origin", "corner or pixel"):
+        assert words in result.out
+    assert "Did you mean 'labelme'" in cli("points", "formats", "labelmee").err
 
 
 @pytest.mark.parametrize("command", ["import", "export", "convert", "check", "formats", "simulate"])

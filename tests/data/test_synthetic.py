@@ -13,8 +13,6 @@ import yaml
 from PIL import Image
 from scipy import ndimage
 
-from pointillist.data.scene_parameters import BUILDING, CAR, GROUND, ROAD, TREE, WATER, SceneParameters
-from pointillist.data.scenery import Band, Canvas, blob, coverage, noise, rectangle, turned
 from pointillist.data.synthetic import (
     CLASSES,
     DEFAULTS,
@@ -23,6 +21,8 @@ from pointillist.data.synthetic import (
     parameters_hash,
     write_dataset,
 )
+from pointillist.data.synthetic.scene_parameters import BUILDING, CAR, GROUND, ROAD, TREE, WATER, SceneParameters
+from pointillist.data.synthetic.scenery import Band, Canvas, blob, coverage, noise, rectangle, turned
 from pointillist.errors import ConfigError, DatasetError, SaveError
 from pointillist.points.simulate import simulate
 

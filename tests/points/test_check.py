@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pointillist.classes import ClassSet
 from pointillist.errors import PointsError
-from pointillist.points.check import Checked, ImageNames, Reason, check_alone, check_points
+from pointillist.points.check import Checked, Reason, check_points, check_without_dataset
+from pointillist.points.names import ImageNames
 from pointillist.points.table import Point, PointTable
 
 CLASSES = ClassSet.create(["soil", "berry", "leaf"])
@@ -19,7 +20,7 @@ SIZES = {"a.png": (10, 20), "sub/b.png": (30, 30)}
 
 def check(*points: Point, **settings: object) -> Checked:
     names = ImageNames(SIZES)
-    return check_points(PointTable(points), names=names, classes=CLASSES, size_of=SIZES.__getitem__, **settings)  # type: ignore[arg-type]
+    return check_points(PointTable(points), names=names, classes=CLASSES.names, size_of=SIZES.__getitem__, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_imported_and_rejected_are_all(points: list[Point], by: str) -> None:
 @given(st.lists(POINTS, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_without_a_data_set_too(points: list[Point]) -> None:
-    checked = check_alone(PointTable(points), SIZES.get)
+    checked = check_without_dataset(PointTable(points), SIZES.get)
     assert checked.total == len(points)
     assert not {Reason.UNKNOWN_IMAGE, Reason.UNKNOWN_CLASS} & set(checked.reasons())
 
@@ -117,10 +118,10 @@ def test_unknown_classes_are_listed_with_counts() -> None:
 
 
 def test_a_limit_tells_misplaced_points_of_images_that_are_not_at_hand() -> None:
-    checked = check(Point("c.png", 501, 1, "soil"), Point("c.png", 499, 1, "soil"), limit=(500, 500))
+    checked = check(Point("c.png", 501, 1, "soil"), Point("c.png", 499, 1, "soil"), max_size=(500, 500))
     assert checked.reasons() == {Reason.OUTSIDE: 1, Reason.UNKNOWN_IMAGE: 1}
     assert "at most 500" in checked.rejections[0].found
-    alone = check_alone(PointTable([Point("c.png", 501, 1, "soil")]), lambda _: None, limit=(500, 500))
+    alone = check_without_dataset(PointTable([Point("c.png", 501, 1, "soil")]), lambda _: None, max_size=(500, 500))
     assert alone.reasons() == {Reason.OUTSIDE: 1}
 
 
@@ -132,7 +133,7 @@ def test_sizes_are_asked_once_per_image() -> None:
         return SIZES[name]
 
     points = [Point(name, i, 1, "soil") for i in range(3) for name in ("a.png", "b.png", "sub/b.png", "nothing.png")]
-    check_points(PointTable(points), names=ImageNames(SIZES), classes=CLASSES, images_by="tail", size_of=size_of)
+    check_points(PointTable(points), names=ImageNames(SIZES), classes=CLASSES.names, images_by="tail", size_of=size_of)
     assert sorted(asked) == ["a.png", "sub/b.png"]
 
 

@@ -18,47 +18,24 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pointillist.errors import PointsError
-from pointillist.points.formats import Surroundings, formats, get_format, recognise_format
+from pointillist.points.formats import ReadContext, formats, get_format, recognise_format
 from pointillist.points.formats.base import MAX_POINTS
 from pointillist.points.table import Point, PointTable
+from tests.points.format_contract import labels, made, read_or_typed_error, write_valid
 
-ABOUT = Surroundings({0: "background", 1: "cat", 2: "dog"}, lambda _: (64, 64))
-OPTIONS: dict[str, dict[str, Any]] = {
-    "id-text": {"order": "yx"},
-    "point-png": {"unlabelled": 255},
-    "craid": {"berry": "cat", "background": "dog"},
-}
+ABOUT = ReadContext({0: "background", 1: "cat", 2: "dog"}, lambda _: (64, 64))
 SUFFIXES = {name: kind.suffixes[0] for name, kind in formats().items()}
 JSON_FORMATS = [name for name, suffix in SUFFIXES.items() if suffix in (".json", ".geojson")]
 
 
 def read(name: str, path: Path) -> PointTable | None:
-    """What a file gives: points, or the one kind of error, naming a file."""
-    try:
-        table = get_format(name, OPTIONS.get(name)).read(path, ABOUT, broken=True)
-    except PointsError as caught:
-        error = caught
-    else:
-        error = None
-    if error is not None:
-        assert error.where
-        assert error.found
-        assert error.hint
-        return None
-    for point in table:  # whatever came in can be written down again
-        f"{point.image}{point.label}".encode()
-        assert point.label
-    return table
+    return read_or_typed_error(formats()[name], path)
 
 
 def valid(name: str, folder: Path) -> Path:
     """A small file of the format."""
-    kind = get_format(name, OPTIONS.get(name))
-    path = folder / f"a{SUFFIXES[name]}"
-    target = folder if name == "craid" else path
-    points = [Point("a.png", 10.5, 20.5, "cat"), Point("a.png", 30.5, 40.5, "dog")]
-    kind.write(PointTable(points), target, ABOUT)
-    return path
+    first, second, _ = labels(formats()[name], ("cat", "dog", "dog"))
+    return write_valid(formats()[name], folder, [Point("a.png", 10.5, 20.5, first), Point("a.png", 30.5, 40.5, second)])
 
 
 @pytest.mark.parametrize("name", sorted(formats()))
@@ -153,7 +130,7 @@ def test_a_valid_json_file_with_one_value_replaced(name: str, data: st.DataObjec
 def test_numbers_as_text_are_named_by_their_key_path(name: str, tmp_path: Path) -> None:
     path = valid(name, tmp_path)
     content = json.loads(path.read_text())
-    numbers = [keys for keys in places(content) if _at(content, keys) in (10.5, 10, 10.0, 10.5 / 64 * 100)]
+    numbers = [keys for keys in places(content) if _at(content, keys) in (10.5, 10, 10.0, 10.5 * 100 / 90)]
     assert numbers
     path.write_text(json.dumps(replaced(content, numbers[0], "10")))
     with pytest.raises(PointsError, match="'10', which is no number") as caught:
@@ -173,13 +150,13 @@ def _at(content: Any, keys: list[Any]) -> Any:
 def test_what_is_not_finite_is_an_error_or_counted(name: str, number: str, tmp_path: Path) -> None:
     path = valid(name, tmp_path)
     content = json.loads(path.read_text())
-    keys = next(keys for keys in places(content) if _at(content, keys) in (10.5, 10.0, 10.5 / 64 * 100))
+    keys = next(keys for keys in places(content) if _at(content, keys) in (10.5, 10.0, 10.5 * 100 / 90))
     path.write_text(json.dumps(replaced(content, keys, "HERE")).replace('"HERE"', number))
     with pytest.raises(PointsError, match="no position") as caught:
         get_format(name).read(path, ABOUT)
     assert caught.value.where == str(path)
     assert caught.value.field
-    assert len(get_format(name).read(path, ABOUT, broken=True)) == 2
+    assert len(get_format(name).read(path, ABOUT, allow_non_finite=True)) == 2
 
 
 @pytest.mark.parametrize("name", JSON_FORMATS)
@@ -268,11 +245,11 @@ def test_not_finite_in_xml_and_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a 0,nan,2\n")
     (tmp_path / "a.csv").write_text("index,axis-0,axis-1,class\n0,inf,1,cat\n")
     for name, suffix, line in (("cvat", "xml", 2), ("id-text", "txt", 1), ("napari", "csv", 2)):
-        kind = get_format(name, OPTIONS.get(name))
+        kind = made(formats()[name])
         with pytest.raises(PointsError, match="no position") as caught:
             kind.read(tmp_path / f"a.{suffix}", ABOUT)
         assert caught.value.line == line
-        assert len(kind.read(tmp_path / f"a.{suffix}", ABOUT, broken=True)) == 1
+        assert len(kind.read(tmp_path / f"a.{suffix}", ABOUT, allow_non_finite=True)) == 1
 
 
 @pytest.mark.parametrize("name", sorted(formats()))
@@ -284,7 +261,7 @@ def test_a_gigabyte_of_nonsense_is_not_even_opened(name: str, tmp_path: Path) ->
     start = time.monotonic()
     try:
         with pytest.raises(PointsError) as caught:
-            get_format(name, OPTIONS.get(name)).read(path, ABOUT)
+            made(formats()[name]).read(path, ABOUT)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -329,14 +306,14 @@ def test_a_pipe_does_not_hang(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{SUFFIXES[name]}"
     os.mkfifo(path)
     with pytest.raises(PointsError):
-        get_format(name, OPTIONS.get(name)).read(path, ABOUT)
+        made(formats()[name]).read(path, ABOUT)
     with pytest.raises(PointsError):
         recognise_format(path)
 
 
 @pytest.mark.parametrize("name", sorted(formats()))
 def test_missing_files_and_empty_folders(name: str, tmp_path: Path) -> None:
-    kind = get_format(name, OPTIONS.get(name))
+    kind = made(formats()[name])
     for path in (tmp_path / f"nothing{SUFFIXES[name]}", tmp_path):
         with pytest.raises(PointsError) as caught:
             kind.read(path, ABOUT)
@@ -355,7 +332,7 @@ def test_more_points_than_anybody_clicks(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_long_line_of_points_is_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("a" + " 0,1,2" * 120_000 + "\n")
-    assert len(get_format("id-text", OPTIONS["id-text"]).read(path, ABOUT)) == 120_000
+    assert len(get_format("id-text", {"order": "yx"}).read(path, ABOUT)) == 120_000
 
 
 def test_an_element_with_more_points_than_anybody_clicks(tmp_path: Path) -> None:

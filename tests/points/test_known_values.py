@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pointillist.errors import PointsError
-from pointillist.points.formats import Surroundings, get_format
+from pointillist.points.formats import ReadContext, get_format
 from pointillist.points.table import Point, PointTable
 from tests.points.tool_files import COCO, LABELME, write
 
@@ -103,7 +103,7 @@ def test_label_studio_rotation(
     tmp_path: Path, rotation: int, stored: tuple[int, int], expected: tuple[float, float]
 ) -> None:
     path = write(tmp_path / "a.json", label_studio(rotation, *stored))
-    (point,) = get_format("label-studio").read(path, Surroundings({}, lambda _: (100, 200)))
+    (point,) = get_format("label-studio").read(path, ReadContext({}, lambda _: (100, 200)))
     assert (point.x, point.y) == expected
 
 
@@ -114,7 +114,7 @@ def test_label_studio_turned_points_are_found_by_turning_the_picture(tmp_path: P
         content = label_studio(degrees, 100, 200)
         content[0]["annotations"][0]["result"][0]["value"] |= {"x": 25.5, "y": 10.25}
         path = write(tmp_path / "a.json", content)
-        (point,) = get_format("label-studio").read(path, Surroundings({}, lambda _: (100, 200)))
+        (point,) = get_format("label-studio").read(path, ReadContext({}, lambda _: (100, 200)))
         picture[:] = 0
         picture[int(point.y), int(point.x)] = 255
         view = np.array(Image.fromarray(picture).transpose(turn))
@@ -272,7 +272,7 @@ def test_whats_the_point_gives_ranks_by_order(tmp_path: Path) -> None:
         get_format("whats-the-point").write(PointTable([Point("b.jpg", 1, 1, "berry")]), tmp_path / "a.json")
 
 
-CLASSES = Surroundings({0: "road", 1: "sidewalk", 2: "building"}, lambda _: (1024, 2048))
+CLASSES = ReadContext({0: "road", 1: "sidewalk", 2: "building"}, lambda _: (1024, 2048))
 
 
 def test_id_text_class_y_x(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_id_text_class_instance_x_y(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
-        ("a 0,1,2\n", {}, "whether y or x comes first"),
+        ("a 0,1,2\n", {}, "Whether y or x comes first"),
         ("a 0,796,1351\n", {"order": "xy"}, "with yx it would be 0"),
         ("a 0,1\n", {"order": "yx"}, "in place of"),
         ("a 0,1,2,3,4\n", {"order": "yx"}, "in place of"),
@@ -317,7 +317,7 @@ def test_id_text_refuses(tmp_path: Path, content: str, options: dict[str, str], 
 
 def test_id_text_needs_images_or_a_size(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "a 0,796,1351\n")
-    with pytest.raises(PointsError, match="--size HxW"):
+    with pytest.raises(PointsError, match="--set size="):
         get_format("id-text", {"order": "yx"}).read(path)
     assert len(get_format("id-text", {"order": "yx", "size": "1024x2048"}).read(path)) == 1
 
@@ -366,22 +366,22 @@ def test_point_png_squares_that_cover_one_another(tmp_path: Path) -> None:
 
 def test_point_png_refuses(tmp_path: Path) -> None:
     mask = png(tmp_path / "mask.png", np.ones((30, 30), np.uint8))
-    with pytest.raises(PointsError, match="--unlabelled 0, or 255"):
+    with pytest.raises(PointsError, match="--set unlabelled="):
         get_format("point-png").read(mask)
-    with pytest.raises(PointsError, match=r"900 of 900 pixels are labelled.*--unlabelled 1"):
+    with pytest.raises(PointsError, match=r"900 of 900 pixels are labelled.*--set unlabelled=1"):
         get_format("point-png", {"unlabelled": 0}).read(mask)
     colours = png(tmp_path / "colours.png", np.zeros((3, 3, 3), np.uint8))
     with pytest.raises(PointsError, match="'RGB'"):
         get_format("point-png", {"unlabelled": 0}).read(colours)
     kind = get_format("point-png", {"unlabelled": 1})
-    about = Surroundings({1: "cat", 2: "dog"}, lambda _: (9, 9))
+    context = ReadContext({1: "cat", 2: "dog"}, lambda _: (9, 9))
     for points, words in (
         ([Point("a.png", 1, 1, "cat")], "cannot be drawn"),
         ([Point("a.png", 9.5, 1, "dog")], "lies outside"),
         ([Point("a.png", 1.1, 1, "dog"), Point("a.png", 1.9, 1, "dog")], "cover another"),
     ):
         with pytest.raises(PointsError, match=words):
-            kind.write(PointTable(points), tmp_path / "out", about)
+            kind.write(PointTable(points), tmp_path / "out", context)
     with pytest.raises(PointsError, match="size of image"):
         kind.write(PointTable([Point("a.png", 1, 1, "2")]), tmp_path / "out")
 

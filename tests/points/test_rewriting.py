@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointillist.errors import PointsError
-from pointillist.points.formats import Surroundings, get_format
+from pointillist.points.formats import ReadContext, get_format
 from pointillist.points.table import Point, PointTable
 from tests.points.tool_files import COCO, LABELME, write
 
@@ -34,8 +34,8 @@ def test_labelme_does_not_overwrite_what_it_cannot_read(tmp_path: Path) -> None:
 
 
 def test_labelme_points_to_the_image(tmp_path: Path) -> None:
-    about = Surroundings({}, lambda _: (60, 90), lambda name: tmp_path / "images" / name)
-    get_format("labelme").write(PointTable([Point("sub/a.png", 1, 1, "soil")]), tmp_path / "labels", about)
+    context = ReadContext({}, lambda _: (60, 90), lambda name: tmp_path / "images" / name)
+    get_format("labelme").write(PointTable([Point("sub/a.png", 1, 1, "soil")]), tmp_path / "labels", context)
     content = json.loads((tmp_path / "labels" / "sub" / "a.json").read_text())
     assert content["imagePath"] == "../../images/sub/a.png"
     assert (content["imageHeight"], content["imageWidth"]) == (60, 90)
@@ -47,8 +47,8 @@ def test_coco_keeps_what_it_does_not_know(tmp_path: Path) -> None:
         *(Point("a.png", x, y, "berry") for x, y in ((10.5, 20.5), (30.5, 40.5))),
         *(Point("c.png", 1.5, 2.5, "leaf"), Point("b.png", 3.5, 4.5, "berry")),
     ]
-    about = Surroundings({}, {"c.png": (6, 8)}.get)
-    get_format("coco").write(PointTable(points, listed=["a.png", "b.png", "c.png"]), path, about)
+    context = ReadContext({}, {"c.png": (6, 8)}.get)
+    get_format("coco").write(PointTable(points, listed=["a.png", "b.png", "c.png"]), path, context)
     content = json.loads(path.read_text())
     assert (content["info"], content["licenses"]) == (COCO["info"], COCO["licenses"])
     # Images keep the names and keys they have; only what is new is added.

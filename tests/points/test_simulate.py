@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, MaskError
-from pointillist.points.simulate import PROTOCOLS, rng_for, simulate, simulate_image
+from pointillist.points.simulate import PLACEMENTS, rng_for, simulate, simulate_image
 
 CLASSES = 4
 IGNORE = 255
@@ -56,10 +56,10 @@ def draw(mask: np.ndarray, seed: int = 0, **settings: object) -> np.ndarray:
     return simulate(mask, **given)  # type: ignore[arg-type]
 
 
-@given(masks(), st.sampled_from(PROTOCOLS), st.integers(1, 20), st.integers(0, 99))
+@given(masks(), st.sampled_from(PLACEMENTS), st.integers(1, 20), st.integers(0, 99))
 @settings(max_examples=150, deadline=None)
-def test_one_point_per_object_on_the_object(mask: np.ndarray, protocol: str, min_area: int, seed: int) -> None:
-    points = draw(mask, seed, protocol=protocol, min_area=min_area)
+def test_one_point_per_object_on_the_object(mask: np.ndarray, placement: str, min_area: int, seed: int) -> None:
+    points = draw(mask, seed, placement=placement, min_area=min_area)
     objects = components(mask, min_area)
     assert points.shape == (len(objects), 3)
     assert points.dtype == np.float64
@@ -73,8 +73,8 @@ def test_one_point_per_object_on_the_object(mask: np.ndarray, protocol: str, min
 
 @given(masks(), st.sampled_from(["component", "uniform"]), st.integers(2, 5))
 @settings(max_examples=60, deadline=None)
-def test_k_points_are_distinct_pixels(mask: np.ndarray, protocol: str, per_object: int) -> None:
-    points = draw(mask, protocol=protocol, per_object=per_object)
+def test_k_points_are_distinct_pixels(mask: np.ndarray, placement: str, per_object: int) -> None:
+    points = draw(mask, placement=placement, per_object=per_object)
     objects = components(mask, 1)
     assert len(points) == sum(min(per_object, int(inside.sum())) for _, inside in objects)
     rows, columns = pixels(points)
@@ -119,37 +119,37 @@ def _tiles(mask: np.ndarray, size: int) -> np.ndarray:
 def test_known_values() -> None:
     mask = np.zeros((7, 9), np.uint8)
     mask[1:6, 2:7] = 1  # a square with one deepest pixel: row 3, column 4
-    np.testing.assert_array_equal(draw(mask, protocol="centroid")[1], [4.5, 3.5, 1])
+    np.testing.assert_array_equal(draw(mask, placement="centroid")[1], [4.5, 3.5, 1])
     mask[3, 4] = 2
-    assert draw(mask, protocol="centroid")[-1].tolist() == [4.5, 3.5, 2]
+    assert draw(mask, placement="centroid")[-1].tolist() == [4.5, 3.5, 2]
 
 
 def test_centroid_of_a_ring_is_on_the_ring() -> None:
     mask = np.zeros((21, 21), np.uint8)
     rows, columns = np.indices(mask.shape) - 10
     mask[(np.hypot(rows, columns) > 6) & (np.hypot(rows, columns) < 9)] = 1
-    for _, _, label in draw(mask, protocol="centroid"):
+    for _, _, label in draw(mask, placement="centroid"):
         assert label in (0, 1)
-    x, y, _ = draw(mask, protocol="centroid")[-1]
+    x, y, _ = draw(mask, placement="centroid")[-1]
     assert mask[int(y), int(x)] == 1
 
 
 def test_inner_half_avoids_the_border_and_uniform_does_not() -> None:
     mask = np.zeros((20, 20), np.uint8)
     counts = {}
-    for protocol in ("component", "uniform"):
-        points = np.concatenate([draw(mask, seed, protocol=protocol) for seed in range(300)])
+    for placement in ("component", "uniform"):
+        points = np.concatenate([draw(mask, seed, placement=placement) for seed in range(300)])
         edge = np.minimum(np.minimum(points[:, 0], points[:, 1]), 20 - np.maximum(points[:, 0], points[:, 1]))
-        counts[protocol] = (edge < 1).sum()
+        counts[placement] = (edge < 1).sum()
     assert counts["component"] == 0
     assert counts["uniform"] == pytest.approx(300 * 76 / 400, abs=30)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_thin_objects_are_clicked_on_themselves(protocol: str) -> None:
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_thin_objects_are_clicked_on_themselves(placement: str) -> None:
     mask = np.zeros((30, 30), np.uint8)
     mask[np.arange(30), np.arange(30)] = 1  # a diagonal wire: one object, for it is 8-connected
-    points = draw(mask, protocol=protocol, min_area=30)
+    points = draw(mask, placement=placement, min_area=30)
     wire = points[points[:, 2] == 1]
     assert len(wire) == 1
     assert np.floor(wire[0, 0]) == np.floor(wire[0, 1])
@@ -197,14 +197,14 @@ def test_mask_as_instances_makes_one_object_of_each_class(mask: np.ndarray) -> N
     assert points[:, 2].tolist() == sorted(set(np.unique(mask).tolist()) - {IGNORE})
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_same_seed_same_points(protocol: str) -> None:
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_same_seed_same_points(placement: str) -> None:
     mask = blobs(3)
     before = mask.copy()
-    first, second, other = (draw(mask, seed, protocol=protocol) for seed in (1, 1, 2))
+    first, second, other = (draw(mask, seed, placement=placement) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(mask, before)
-    assert np.array_equal(first, other) == (protocol == "centroid")
+    assert np.array_equal(first, other) == (placement == "centroid")
 
 
 def test_dtype_and_memory_layout_do_not_matter() -> None:
@@ -245,9 +245,9 @@ def test_rng_for_separates_seeds_and_names() -> None:
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"protocol": "componet"}, "protocol"),
+        ({"placement": "componet"}, "placement"),
         ({"per_object": 0}, "per_object"),
-        ({"protocol": "centroid", "per_object": 2}, "per_object"),
+        ({"placement": "centroid", "per_object": 2}, "per_object"),
         ({"min_area": 0}, "min_area"),
         ({"num_classes": 0}, "num_classes"),
         ({"jitter": -1.0}, "jitter"),
@@ -263,7 +263,7 @@ def test_impossible_settings(changed: dict[str, object], field: str) -> None:
 
 def test_misspelt_protocol_is_corrected() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'component'"):
-        draw(np.zeros((5, 5), np.uint8), protocol="componet")
+        draw(np.zeros((5, 5), np.uint8), placement="componet")
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,6 @@ def test_a_new_stage_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "        scores = scores.clone()\n        scores[..., self.columns:] = 0\n        return scores\n"
     )
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    package.stages.cache_clear()
     try:
         settings = PseudoMaskSettings.model_validate({"stages": [{"kind": "only-left", "columns": 5}]})
         assert PseudoMaskSettings.model_validate(settings.model_dump()) == settings
@@ -247,7 +246,6 @@ def test_a_new_stage_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert not ((result.labels[..., 5:] != 255) & (result.trace.rules[..., 5:] != Rule.CLICKED)).any()
     finally:
         monkeypatch.undo()
-        package.stages.cache_clear()
 
 
 def test_batch_is_its_images_one_by_one_bitwise() -> None:

@@ -102,9 +102,9 @@ def test_instance_points_agree_with_every_mask(labels: Path, voc: Dataset) -> No
     assert set(outcome.reasons()) == {Reason.UNKNOWN_IMAGE}
     assert sum(bool(dataset.points.of(name)) for name in train) == 389
     assert agreement(dataset, train) == (1249, 0, 0)
-    with pytest.raises(PointsError, match="--order xy"):
+    with pytest.raises(PointsError, match="--set order=xy"):
         voc.with_points(labels / INSTANCES, options={"order": "yx"})
-    with pytest.raises(PointsError, match="--order yx or --order xy"):
+    with pytest.raises(PointsError, match="order=yx or xy"):
         voc.with_points(labels / INSTANCES)
 
 
@@ -115,10 +115,10 @@ def test_cityscapes_points_are_refused_in_the_wrong_order(labels: Path) -> None:
     assert {point.label for point in table} == {str(index) for index in range(19)}
     assert len({(point.image, point.label) for point in table}) == len(table)
     assert all(0 <= point.x < 2048 and 0 <= point.y < 1024 for point in table)
-    with pytest.raises(PointsError, match="--order yx") as caught:
+    with pytest.raises(PointsError, match="--set order=yx") as caught:
         get_format("id-text", {"order": "xy", "size": "1024x2048"}).read(labels / CITIES)
     print(caught.value.found)
-    with pytest.raises(PointsError, match="--size HxW"):
+    with pytest.raises(PointsError, match="--set size="):
         get_format("id-text", {"order": "yx"}).read(labels / CITIES)
 
 

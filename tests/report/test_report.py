@@ -94,5 +94,5 @@ def test_a_run_without_masks_has_a_report_without_scores(tiny_data: Path, tmp_pa
     (tiny_data / "masks").rmdir()
     run = train_config(make_config(None, TINY), load(tiny_data), tmp_path / "run")
     page = run.report.read_text(encoding="utf-8")
-    assert "There are no masks to compare with" in page
+    assert "There are no masks, so there are no scores" in page
     assert "IoU by class" not in page

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError
-from pointillist.training.config import NetworkSettings
-from pointillist.training.networks import build_network, load_encoder
+from pointillist.inference.predictor import Predictor
+from pointillist.training import networks
+from pointillist.training.config import Config, NetworkSettings, make_config
+from pointillist.training.methods import get_method
+from pointillist.training.module import TrainingModule
+from pointillist.training.networks import architectures, build_network, families
+from pointillist.training.networks.smp import load_encoder
+from pointillist.training.run import fit
+from tests.conftest import TINY
+from tests.training.steps import CLASSES, make_batch
 
 SLIM = {"channels": [8] * 4, "stem_width": 8, "decoder_channels": [8] * 5}
 
@@ -65,7 +77,7 @@ def test_feature_channels() -> None:
         ({"encoder": "resnet81"}, "network.encoder", "'resnet18'"),
         ({"encoder": "smal"}, "network.encoder", "'small'"),
         ({"encoder": "resnet18", "options": {"decoder_dropot": 0.1}}, "network.options", "'decoder_dropout'"),
-        ({"encoder": "tu-resnet18", "options": {"colour": 1}}, "network", "options"),
+        ({"encoder": "tu-resnet18", "options": {"stem_with": 8}}, "network.options", "'stem_width'"),
     ],
 )
 def test_wrong_names(settings: dict[str, object], field: str, hint: str) -> None:
@@ -99,3 +111,100 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     file.write_bytes(b"not weights")
     with pytest.raises(ConfigError, match="cannot be loaded"):
         load_encoder(encoder, file)
+
+
+def one_step(settings: NetworkSettings, size: tuple[int, int] = (24, 32)) -> None:
+    """A training step of the whole module, after which every weight of the network has learnt something finite."""
+    torch.manual_seed(0)
+    config = Config(method=get_method("points").Options(name="points"), network=settings)
+    module = TrainingModule(config, CLASSES, 10)
+    before = {name: tensor.clone() for name, tensor in module.network.state_dict().items()}
+    optimizer = torch.optim.SGD(module.network.parameters(), lr=0.1)
+    module.method.loss(module.step_input(make_batch(size=size))).loss.backward()
+    optimizer.step()
+    after = module.network.state_dict()
+    assert all(tensor.isfinite().all() for tensor in after.values())
+    assert any(not torch.equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("architecture", sorted(smp.MODEL_ARCHITECTURES_MAPPING))
+@pytest.mark.parametrize("size", [(24, 32), (33, 70)])
+def test_every_architecture_learns(architecture: str, size: tuple[int, int]) -> None:
+    encoder = "tu-vit_tiny_patch16_224" if architecture == "dpt" else "small"
+    settings = NetworkSettings(architecture=architecture, encoder=encoder)
+    one_step(settings, size)
+    network = build_network(settings, 3)
+    output = network(torch.rand(2, 3, *size))
+    assert output.logits.shape == (2, 3, *size)
+    assert output.features.shape[:2] == (2, network.feature_channels)
+
+
+@pytest.mark.parametrize("encoder", ["small", "resnet18", "tu-resnet18", "tu-vgg11"])
+def test_dpt_wants_a_vision_transformer(encoder: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_network(NetworkSettings(architecture="dpt", encoder=encoder), 3)
+    assert caught.value.field in ("network", "network.encoder")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"architecture": "unet", "encoder": "tu-swin_tiny_patch4_window7_224"},
+        {"architecture": "pspnet", "options": {"encoder_depth": 4}},
+    ],
+)
+def test_what_cannot_take_images_of_any_size_is_refused_before_training(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="cannot be built"):
+        build_network(NetworkSettings(**settings), 3)
+
+
+FAMILY = """
+from torch import nn
+from pointillist.training.methods import NetworkOutput
+from pointillist.training.networks import Network, NetworkFamily, check_options
+
+
+class Line(Network):
+    feature_channels = 4
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, num_classes, 1)
+
+    def forward(self, images):
+        features = self.body(images).relu()
+        return NetworkOutput(self.head(features), features)
+
+
+class Lines(NetworkFamily):
+    name = "lines"
+    architectures = ("ARCHITECTURE",)
+
+    @classmethod
+    def build(cls, settings, num_classes):
+        check_options(settings, ())
+        return Line(num_classes)
+"""
+
+
+def add_family(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, architecture: str) -> None:
+    (folder / f"{name}.py").write_text(FAMILY.replace("ARCHITECTURE", architecture), encoding="utf-8")
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(folder)])
+
+
+def test_a_new_network_is_one_file(tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_family(tmp_path, monkeypatch, "a_family_of_lines", "line")
+    assert set(families()) == {"lines", "smp"}
+    assert {"line", "fpn"} <= set(architectures())
+    one_step(NetworkSettings(architecture="line"))
+    with pytest.raises(ConfigError, match="no option 'x'"):
+        build_network(NetworkSettings(architecture="line", options={"x": 1}), 3)
+    config = make_config(None, {**TINY, "network.architecture": "line", "network.options": {}})
+    run = fit(config, load_dataset(tiny_data), tmp_path / "run")
+    assert Predictor(run)(np.zeros((20, 30, 3), np.uint8)).shape == (20, 30)
+
+
+def test_no_family_takes_the_name_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_family(tmp_path, monkeypatch, "a_family_of_other_lines", "fpn")
+    with pytest.raises(ConfigError, match="'fpn' is offered by lines and by smp"):
+        build_network(NetworkSettings(), 3)

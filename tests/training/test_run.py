@@ -23,8 +23,9 @@ from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
 from pointillist.training.losses import BalancedCrossEntropy
 from pointillist.training.methods import methods
+from pointillist.training.model_folder import load_model
 from pointillist.training.run import fit, label_warnings, training_items
-from pointillist.training.run_directory import RunDirectory, load_model
+from pointillist.training.run_directory import RunDirectory
 from tests.conftest import TINY, TINY_FLAGS
 
 POINT_METHODS = tuple(name for name, method in methods().items() if method.supervision == "points")

@@ -45,12 +45,7 @@ class DataFolder:
 
     @cached_property
     def own(self) -> Path:
-        """The annotator's own folder, made when missing.
-
-        Raises:
-            DatasetError: Something else stands in its place.
-            SaveError: It cannot be made.
-        """
+        """The annotator's own folder, made when missing."""
         path = self.root / OWN
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise DatasetError(
@@ -59,23 +54,14 @@ class DataFolder:
         return make_folder(path)
 
     def below(self, *parts: str) -> Path:
-        """A folder below `own`, made when missing.
-
-        Raises:
-            DatasetError: It is a link.
-            SaveError: It cannot be made.
-        """
+        """A folder below `own`, made when missing."""
         path = self.own.joinpath(*parts)
         if path.is_symlink():
             raise DatasetError("is a link.", where=path, hint="Remove it; the annotator makes a folder there.")
         return make_folder(path)
 
     def image(self, name: str) -> Path:
-        """The file of an image, as long as it still lies inside the folder.
-
-        Raises:
-            DatasetError: It has become a link that leads out of the folder.
-        """
+        """The file of an image, as long as it still lies inside the folder."""
         path = self.images[name]
         if not contains(self.root, path):
             raise DatasetError(

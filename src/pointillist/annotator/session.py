@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any
 
-from pointillist.annotator.applying import PALETTE, Applied, Applier, cost
-from pointillist.annotator.catalogue import Catalogue
+from pointillist.annotator.files.label_files import LabelFiles
+from pointillist.annotator.files.transfer import Transfer
 from pointillist.annotator.folder import DataFolder
-from pointillist.annotator.hub import Hub
-from pointillist.annotator.label_files import LabelFiles
-from pointillist.annotator.operations import LARGEST_BATCH, Batch
-from pointillist.annotator.pyramid import TILE, Pyramids, levels_of
-from pointillist.annotator.store import PointRow, Store, Tables
-from pointillist.annotator.thumbnails import Thumbnails
-from pointillist.annotator.writer import Writer
-from pointillist.errors import PointillistError, RunError
+from pointillist.annotator.images.catalogue import Catalogue
+from pointillist.annotator.images.pyramid import TILE, Pyramids, levels_of
+from pointillist.annotator.images.thumbnails import Thumbnails
+from pointillist.annotator.labels.applying import PALETTE, Applied, Applier, cost
+from pointillist.annotator.labels.operations import LARGEST_BATCH, OperationBatch
+from pointillist.annotator.labels.store import Store, hold
+from pointillist.annotator.labels.tables import PointRow, Tables
+from pointillist.annotator.labels.writer import Writer
+from pointillist.errors import PointillistError
 from pointillist.version import __version__
 
 LARGEST_CLASS_NAME = 100
+
+Publish = Callable[..., None]
+"""Tells the pages that something is new, see `Hub.publish`."""
 
 
 class Session:
@@ -31,6 +33,10 @@ class Session:
 
     Args:
         folder: What is annotated.
+
+    Attributes:
+        publish: Tells the pages that something is new; nobody listens until an `App` does.
+        after_change: Called after each change of the labels.
 
     Raises:
         RunError: Another annotator has the folder open.
@@ -40,16 +46,17 @@ class Session:
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
         self._closed = False
-        self._guard = _guard(folder)
+        self._guard = hold(folder.own / "open.sqlite", folder.root)
         # What a killed server left of uploads is nobody's.
         shutil.rmtree(folder.own / "transfer", ignore_errors=True)
         self.store = Store(folder.own / "annotator.sqlite")
-        self.catalogue = Catalogue(folder, self.store.fact("secret"))
+        self.catalogue = Catalogue(folder, self.store.metadata("secret"))
         self.writer = Writer(self.store)
-        self.hub = Hub()
-        self.files = LabelFiles(folder, self.store, self.writer, self._tell_files)
+        self.publish: Publish = lambda *_: None
+        self.files = LabelFiles(folder, self.store, self.writer, self._files_written)
         self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"))
         self.thumbnails = Thumbnails(self.catalogue, self.pyramids, folder.below("cache", "thumbnails"))
+        self.transfer = Transfer(folder, self.catalogue, self.store, self.writer, self.changed)
         self.after_change: Callable[[], None] = lambda: None
         self._applier = Applier(folder, self.catalogue.name, self.catalogue.size, time.time)
         try:
@@ -78,7 +85,7 @@ class Session:
 
     # Operations
 
-    def submit(self, batch: Batch) -> Future[tuple[int, list[Applied]]]:
+    def submit(self, batch: OperationBatch) -> Future[tuple[int, list[Applied]]]:
         """Have operations applied; the future is done when they are on the disk.
 
         Returns:
@@ -86,26 +93,23 @@ class Session:
         """
 
         def work(tables: Tables) -> tuple[int, list[Applied]]:
-            outcomes = self._applier.batch(tables, batch.client, batch.ops)
+            # One that cannot be applied does not stop the others.
+            outcomes = [self._applier.apply(tables, batch.client, operation) for operation in batch.ops]
             return tables.seq(), outcomes
 
         future = self.writer.submit(work)
-        future.add_done_callback(self._changed)
+        future.add_done_callback(lambda done: None if done.exception() else self.changed())
         return future
-
-    def _changed(self, future: Future[Any]) -> None:
-        if future.exception() is None:
-            self.changed()
 
     def changed(self) -> None:
         """Tell the pages and the label files that there are new operations."""
         self.files.changed()
-        self.hub.tell()
+        self.publish()
         self.after_change()
 
-    def _tell_files(self) -> None:
-        self.hub.tell("csv", self.csv_state())
-        self.hub.tell()  # others' edits of the files are changes, too
+    def _files_written(self) -> None:
+        self.publish("csv", self.csv_state())
+        self.publish()  # others' edits of the files are changes, too
 
     # What a page shows
 
@@ -118,7 +122,7 @@ class Session:
         """Classes, counts and costs."""
         tables = self.store.reading()
         by_class = tables.points_by_class()
-        background = tables.fact("background")
+        background, policy = tables.background()
         counts = tables.counts()
         labelled = sum(1 for name in counts if self.catalogue.find_id(name) is not None)
         strays = sum(count for name, count in counts.items() if self.catalogue.find_id(name) is None)
@@ -130,15 +134,12 @@ class Session:
             "seq": tables.seq(),
             "classes": [
                 {
-                    "id": row.id,
-                    "name": row.name,
-                    "color": row.color,
-                    "background": row.id == background,
-                    "points": by_class.get(row.id, 0),
+                    **{"id": row.id, "name": row.name, "color": row.color},
+                    **{"background": row.id == background, "points": by_class.get(row.id, 0)},
                 }
                 for row in classes
             ],
-            "policy": tables.fact("policy") or "none",
+            "policy": policy,
             "suggested_colors": list(PALETTE[:24]),
             "images": {
                 "total": len(self.catalogue),
@@ -162,11 +163,7 @@ class Session:
         return {"ok": True, "why": None}
 
     def image(self, name: str) -> dict[str, Any]:
-        """Size, levels and points of an image.
-
-        Raises:
-            ImageError: It cannot be read.
-        """
+        """Size, levels and points of an image."""
         height, width = self.catalogue.size(name)
         return {
             "id": self.catalogue.id(name),
@@ -231,24 +228,3 @@ def error_body(error: PointillistError) -> dict[str, Any]:
     if where is not None and error.line is not None:
         where = f"{where}, line {error.line}"
     return {"found": error.found, "where": where, "field": error.field, "hint": error.hint}
-
-
-def _guard(folder: DataFolder) -> sqlite3.Connection:
-    """Hold the folder for this process; the system lets go of it however the process ends.
-
-    Raises:
-        RunError: Another process holds it.
-    """
-    path = folder.own / "open.sqlite"
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        with suppress(sqlite3.Error):
-            connection.close()
-        raise RunError(
-            f"another annotator has this folder open ({error}).",
-            where=folder.root,
-            hint="Use that one (several people and tabs can work in it at once), or end it first.",
-        ) from error
-    return connection

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from pointillist.cli import annotate, data, demo, evaluate, info, init, points, predict, train
-from pointillist.errors import PointillistError
+from pointillist.errors import PointillistError, PointillistWarning
+from pointillist.registry import use_plugin_files
 
 app = typer.Typer(
     name="pointillist",
@@ -19,19 +23,58 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (demo, init, annotate, train, evaluate, predict, info):
-    module.register(app)
+for command in (
+    *(demo.demo, init.init, annotate.annotate),
+    *(train.train, evaluate.evaluate, predict.predict, info.info),
+):
+    app.command()(command)
 app.add_typer(points.app, name="points")
 app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def options(
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(help="A Python file with methods, formats, … of your own; anywhere in a command.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Options of all commands."""
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2, never a traceback."""
     console = Console(stderr=True)
+
+    def note(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, PointillistWarning):
+            console.print(f"[yellow]note[/]  {escape(str(message))}", highlight=False, soft_wrap=True)
+        else:
+            shown(message, category, *where)
+
+    shown = warnings.showwarning
+    warnings.showwarning = note  # type: ignore[assignment]
     try:
+        use_plugin_files(_plugins(sys.argv))
         app()
     except PointillistError as error:
         place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)
         console.print(f"[green]hint[/]  {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(2)
+    finally:
+        warnings.showwarning = shown
+
+
+def _plugins(arguments: list[str]) -> list[Path]:
+    """Take `--plugin FILE` out of the arguments, wherever it stands: people add it at the end of a command."""
+    files = []
+    index = 1
+    while index < len(arguments) and arguments[index] != "--":
+        name, equals, value = arguments[index].partition("=")
+        if name == "--plugin" and (equals or index + 1 < len(arguments)):
+            files.append(Path(value if equals else arguments[index + 1]))
+            del arguments[index : index + (1 if equals else 2)]
+        else:
+            index += 1
+    return files

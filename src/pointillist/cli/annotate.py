@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="annotate")(annotate)
 
 
 def annotate(
     data: Annotated[Path, typer.Argument(help="Folder of images, or of a data set.", show_default=False)],
     port: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Port of the page; 8765 or a free one if not given.", min=0, max=65535, show_default=False),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine a --token is needed.")] = (
         "127.0.0.1"
     ),
     token: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="What others must show: 16 or more letters and digits.", show_default=False),
+        str | None, typer.Option(help="What others must show: 16 or more letters and digits.", show_default=False)
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
@@ -38,7 +32,7 @@ def annotate(
     from pointillist.errors import ConfigError
 
     try:
-        from pointillist.annotator.serving import serve
+        from pointillist.annotator.web.serving import serve
     except ModuleNotFoundError as error:
         if error.name not in ("fastapi", "starlette", "uvicorn"):
             raise

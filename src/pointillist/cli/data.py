@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,17 +27,16 @@ def data() -> None:
 @app.command()
 def get(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(help="Name in the catalogue; without it, the catalogue is shown.", show_default=False),
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder to fetch into; the name of the data set when not given.", show_default=False),
     ] = None,
     accept: Annotated[bool, typer.Option("--accept-terms", help="You have read the terms and accept them.")] = False,
     mirror: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Web address of a folder with the same files.", show_default=False),
+        str | None, typer.Option(help="Web address of a folder with the same files.", show_default=False)
     ] = None,
     keep: Annotated[bool, typer.Option("--keep-archives", help="Keep the archives once they are unpacked.")] = False,
 ) -> None:
@@ -85,8 +84,7 @@ def convert(
     points: Points = None,
     layout: Layout = None,
     preset: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Clicks of a paper's protocol; 'data presets' lists them.", show_default=False),
+        str | None, typer.Option(help="Clicks as a paper has them; 'data presets' lists them.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the clicks a preset draws.")] = 0,
 ) -> None:
@@ -126,7 +124,7 @@ def convert(
 
 @app.command()
 def presets() -> None:
-    """List the papers' point protocols: where the clicks come from, and what stands for background.
+    """List the presets: where a paper got its clicks, and which pixels count as background.
 
     Example: **pointillist data presets**
     """
@@ -149,8 +147,7 @@ def check(
     points: Points = None,
     layout: Layout = None,
     report_file: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--json", help="Write everything that was found to this file.", show_default=False),
+        Path | None, typer.Option("--json", help="Write everything that was found to this file.", show_default=False)
     ] = None,
 ) -> None:
     """Open every image and mask; list what does not fit, what is missing, and what leaks between the splits.
@@ -159,14 +156,11 @@ def check(
 
     Example: **pointillist data check berries --json berries.json**
     """
-    import json
-
     from rich.console import Console
 
     from pointillist.cli.display import counting
     from pointillist.data.check import check as look
     from pointillist.data.layouts import load_dataset
-    from pointillist.files import write_text
 
     console = Console()
     dataset = load_dataset(data, layout=layout, points=points)
@@ -174,7 +168,7 @@ def check(
         report = look(dataset, on_image=done)
     _print_report(console, dataset, report)
     if report_file is not None:
-        write_text(report_file, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        report.write(report_file)
         console.print(f"[green]wrote[/] {report_file}", highlight=False, soft_wrap=True)
     if report.errors:
         raise typer.Exit(1)
@@ -211,8 +205,6 @@ def _print_catalogue(console: Console) -> None:
 
 
 def _print_report(console: Console, dataset: Dataset, report: Report) -> None:
-    from collections import Counter
-
     from rich.markup import escape
     from rich.table import Table
 
@@ -240,9 +232,7 @@ def _print_report(console: Console, dataset: Dataset, report: Report) -> None:
     findings = Table(title="Findings", title_justify="left")
     for column in ("severity", "kind", "times", "for example"):
         findings.add_column(column, justify="right" if column == "times" else "left")
-    kinds = Counter((finding.severity, finding.kind) for finding in report.findings)
-    for (severity, kind), count in sorted(kinds.items()):
-        first = next(finding for finding in report.findings if (finding.severity, finding.kind) == (severity, kind))
-        color = "red" if severity == "error" else "yellow"
-        findings.add_row(f"[{color}]{severity}[/]", kind, f"{count:,}", escape(f"{first.where}: {first.detail}"))
+    for first, count in report.by_kind():
+        severity = f"[{'red' if first.severity == 'error' else 'yellow'}]{first.severity}[/]"
+        findings.add_row(severity, first.kind, f"{count:,}", escape(f"{first.where}: {first.detail}"))
     console.print(findings)

@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="demo")(demo)
-
-
 def demo(
     out: Annotated[Path, typer.Option(help="Where data, runs, results.json and the report go.")] = Path("runs/demo"),
     seed: Annotated[int, typer.Option(help="Seed of scenes, clicks and training.")] = 0,

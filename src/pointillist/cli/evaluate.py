@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from pointillist.cli.options import Data, Device, Layout, Run
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="evaluate")(evaluate)
 
 
 def evaluate(
@@ -21,8 +16,7 @@ def evaluate(
     data: Data,
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
     json_file: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--json", help="Also write the scores here.", metavar="FILE", show_default=False),
+        Path | None, typer.Option("--json", help="Also write the scores here.", metavar="FILE", show_default=False)
     ] = None,
     layout: Layout = None,
     device: Device = None,

@@ -11,11 +11,6 @@ from pointillist.cli.options import Layout, Points
 from pointillist.version import __version__
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="info")(info)
-
-
 def info(
     path: Annotated[
         Optional[Path],  # noqa: UP045
@@ -60,6 +55,7 @@ def _installation() -> list[tuple[str, str]]:
     import torch
 
     from pointillist.data.layouts import layouts
+    from pointillist.inference.writers import writers
     from pointillist.points.formats import formats
     from pointillist.training.methods import methods
 
@@ -72,6 +68,7 @@ def _installation() -> list[tuple[str, str]]:
         ("GPU", gpu),
         *((f"method {name}", kind.title) for name, kind in methods().items()),
         *((f"layout {name}", kind.title) for name, kind in layouts().items()),
+        *((f"output {name}", kind.title) for name, kind in writers().items()),
         *((f"points {name}", kind.title) for name, kind in formats().items()),
     ]
 

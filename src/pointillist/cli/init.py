@@ -9,11 +9,6 @@ import typer
 from pointillist.cli.options import Data
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="init")(init)
-
-
 def init(
     data: Data,
     classes: Annotated[str, typer.Option(help="Class names, separated by commas; the first is the background.")],
@@ -30,29 +25,16 @@ def init(
     """
     from rich.console import Console
 
-    from pointillist.classes import BACKGROUND_POLICIES, ClassSet
-    from pointillist.data.dataset import find_images
-    from pointillist.data.layouts.folder import FILE, write_dataset_file
-    from pointillist.data.masks import MASK_ENCODINGS
-    from pointillist.errors import ConfigError, DatasetError, nearest
+    from pointillist.data.layouts.folder import create_dataset
 
-    if background not in BACKGROUND_POLICIES:
-        raise ConfigError(
-            f"{background!r} is no background policy.",
-            field="--background",
-            hint=nearest(background, BACKGROUND_POLICIES),
-        )
-    if masks not in MASK_ENCODINGS:
-        raise ConfigError(f"{masks!r} is no kind of mask.", field="--masks", hint=nearest(masks, MASK_ENCODINGS))
-    file = data / FILE
-    if file.exists() and not overwrite:
-        raise DatasetError("is there already.", where=file, hint="Edit it, or replace it with --overwrite.")
-    images = find_images(data / "images")
-    class_set = ClassSet.create([name.strip() for name in classes.split(",")], policy=background)
-    write_dataset_file(file, class_set, masks=masks)
+    dataset = create_dataset(
+        data, [name.strip() for name in classes.split(",")], background=background, masks=masks, overwrite=overwrite
+    )
     console = Console()
-    console.print(f"[green]wrote[/] {file}: {len(class_set)} classes, {len(images)} images.")
-    if not (data / "points.csv").exists():
+    console.print(
+        f"[green]wrote[/] {data / 'dataset.yaml'}: {len(dataset.classes)} classes, {len(dataset.items)} images."
+    )
+    if dataset.points_file is None:
         console.print(
             f"Next: put clicks into {data / 'points.csv'}, one a line after the header [bold]image,x,y,class[/]; then\n"
             f"  pointillist train {data}",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 Data = Annotated[Path, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere.", show_default=False)]
 Run = Annotated[Path, typer.Argument(help="Run directory made by 'train'.", show_default=False)]
 Points = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(help="Label file in place of the data set's own clicks.", show_default=False),
+    Path | None, typer.Option(help="Label file in place of the data set's own clicks.", show_default=False)
 ]
 Layout = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(help="Layout of the data set, see 'pointillist info'; recognised when not given.", show_default=False),
 ]
-Device = Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or mps.", show_default=False)]  # noqa: UP045
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default=False)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -11,21 +11,21 @@ from pointillist.cli import points_files
 from pointillist.cli.options import Data, Layout, Points
 from pointillist.cli.points_options import (
     ClassTable,
-    FileSize,
     Format,
-    Order,
-    Rank,
+    OlderFlags,
     Rename,
     Report,
     Settings,
-    Unlabelled,
-    format_options,
+    names,
+    pairs,
+    say,
     show_checked,
-    with_clicks,
 )
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
-points_files.register(app)
+app.command("import", cls=OlderFlags)(points_files.import_points)
+app.command("export", cls=OlderFlags)(points_files.export_points)
+app.command("convert", cls=OlderFlags)(points_files.convert_points)
 
 
 @app.callback()
@@ -33,16 +33,16 @@ def points() -> None:
     """Work with clicks."""
 
 
-@app.command()
+@app.command(cls=OlderFlags)
 def simulate(
     data: Data,
     out: Annotated[Path, typer.Option(help="The points.csv to be written.", show_default=False)],
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one with a mask.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    protocol: Annotated[
+    placement: Annotated[
         str, typer.Option(help="component: in the inner part of each object; uniform: anywhere on it; centroid.")
     ] = "component",
-    k: Annotated[int, typer.Option("--k", help="Clicks per object.")] = 1,
+    per_object: Annotated[int, typer.Option(help="Clicks per object.")] = 1,
     min_area: Annotated[int, typer.Option(help="Objects of fewer pixels get no click.")] = 50,
     jitter: Annotated[float, typer.Option(help="Spread of the hand in pixels; with it a click can miss.")] = 0.0,
     layout: Layout = None,
@@ -59,14 +59,10 @@ def simulate(
     from pointillist.cli.display import counting
     from pointillist.data.layouts import open_dataset
     from pointillist.data.simulated import simulate_dataset
-    from pointillist.errors import ConfigError, SaveError, nearest
+    from pointillist.files import refuse_existing
     from pointillist.points.formats.native import write_csv
-    from pointillist.points.simulate import PROTOCOLS
 
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"{protocol!r} is no protocol.", field="--protocol", hint=nearest(protocol, PROTOCOLS))
-    if out.exists() and not overwrite:
-        raise SaveError("is there already.", where=out, hint="Choose another --out, or replace it with --overwrite.")
+    refuse_existing(out, overwrite)
     console = Console()
     dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
@@ -75,8 +71,8 @@ def simulate(
             dataset,
             split=split,
             seed=seed,
-            protocol=protocol,
-            per_object=k,
+            placement=placement,  # type: ignore[arg-type]
+            per_object=per_object,
             min_area=min_area,
             jitter=jitter,
             on_image=done,
@@ -89,16 +85,16 @@ def simulate(
     for name in dataset.classes.names:
         summary.add_row(escape(name), f"{counts[name]:,}")
     console.print(summary)
-    console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
+    say(f"wrote {out}")
 
 
-@app.command()
+@app.command(cls=OlderFlags)
 def check(
     data: Data,
     points: Points = None,
     format_name: Format = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Page of pictures to be written: each image with its points.", show_default=False),
     ] = None,
     report: Report = None,
@@ -107,10 +103,6 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 when a point was rejected.")] = False,
     rename: Rename = None,
     classes: ClassTable = None,
-    order: Order = None,
-    size: FileSize = None,
-    rank: Rank = None,
-    unlabelled: Unlabelled = None,
     settings: Settings = None,
     layout: Layout = None,
 ) -> None:
@@ -130,35 +122,54 @@ def check(
     file = points or dataset.points_file
     if file is None:
         raise PointsError("has no points yet.", where=data, hint="Name a label file with --points, or click some.")
-    options = format_options(order, size, rank, unlabelled, settings)
-    dataset = with_clicks(dataset, file, format_name, options, rename, classes)
-    if dataset.rejected is not None:
-        show_checked(console, dataset.rejected, report)
+    dataset = dataset.with_points(
+        file,
+        format_name,
+        options=pairs("--set", settings),
+        rename=pairs("--rename", rename),
+        classes=names(classes),
+        strict=False,
+    )
+    show_checked(console, dataset.checked, report)
     if out is not None:
         with counting(console, "looking", len(dataset.split(split))) as done:
             write_points_page(dataset, out, split=split, max_images=max_images, on_image=done)
-        console.print(f"wrote {out}", style="green", markup=False, highlight=False, soft_wrap=True)
-    if strict and dataset.rejected is not None and dataset.rejected.rejections:
+        say(f"wrote {out}")
+    if strict and dataset.checked.rejections:
         raise typer.Exit(1)
 
 
 @app.command()
-def formats() -> None:
-    """List the label formats that can be read and written.
+def formats(
+    name: Annotated[
+        str | None, typer.Argument(help="Show what can be said about files of this format.", show_default=False)
+    ] = None,
+) -> None:
+    """List the label formats that can be read and written, or the options of one.
 
-    Example: **pointillist points formats**
+    Example: **pointillist points formats id-text**
     """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from pointillist.points.formats import formats as known
+    from pointillist.points.formats import get_format
 
     table = Table()
-    for column in ("name", "what", "coordinates", "options (--set KEY=VALUE)"):
-        table.add_column(column)
-    meaning = {"corner": "continuous, from the corner", "pixel": "pixel index: + 0.5"}
-    for name, kind in known().items():
-        options = ", ".join(option for option in kind.Options.model_fields if option != "origin")
-        table.add_row(name, escape(kind.title), meaning[kind.origin], options)
+    if name is None:
+        for column in ("name", "what", "coordinates", "options (--set KEY=VALUE)"):
+            table.add_column(column)
+        meaning = {"corner": "continuous, from the corner", "pixel": "pixel index: + 0.5"}
+        for listed, kind in known().items():
+            options = ", ".join(
+                f"{option} (required)" * (option in kind.required) or option for option in kind.own_options()
+            )
+            table.add_row(listed, escape(kind.title), meaning[kind.origin], options)
+    else:
+        for column in ("option", "values", "default", "meaning"):
+            table.add_column(column)
+        for info in get_format(name).option_infos():
+            default = "required" if info.required else info.default
+            table.add_row(info.name, info.values, escape(default), escape(info.description))
     Console().print(table)

@@ -1,80 +1,70 @@
-"""What the commands of `pointillist points` share: options of formats, clicks of data sets, the printed outcome."""
+"""What the commands of `pointillist points` share: arguments, older flags, the printed outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pointillist.data.dataset import Dataset
     from pointillist.points.check import Checked
 
 Format = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--format", help="Label format, see 'points formats'; recognised if not given.", show_default=False),
 ]
-Order = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="yx or xy: which coordinate an id-text file has first.", show_default=False),
-]
-FileSize = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--size", help="HxW of all images, where they are not at hand.", show_default=False),
-]
-Rank = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help="What's the Point: only clicks of this rank; 1 is the one-point protocol.", show_default=False),
-]
-Unlabelled = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help="Point PNGs: the value of pixels without a point.", show_default=False),
-]
 Settings = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--set", help="KEY=VALUE: any other option of the format.", show_default=False),
+    list[str] | None,
+    typer.Option(
+        "--set", help="KEY=VALUE: an option of the format, see 'points formats'; may be repeated.", show_default=False
+    ),
 ]
 Rename = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(help="THEIRS=OURS: a class by its name or index in the file.", show_default=False),
+    list[str] | None, typer.Option(help="THEIRS=OURS: a class by its name or index in the file.", show_default=False)
 ]
 ClassTable = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="a,b,c: class names in the order of the file's indices.", show_default=False),
+    str | None, typer.Option(help="a,b,c: class names in the order of the file's indices.", show_default=False)
 ]
 Report = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option(help="JSON file for the counts and every rejected point with its reason.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
-
-def with_clicks(
-    dataset: Dataset,
-    file: Path,
-    format_name: str | None,
-    options: Mapping[str, Any],
-    rename: list[str] | None,
-    classes: str | None,
-) -> Dataset:
-    """The data set with the clicks of a label file; misfits are counted, whatever the format."""
-    names = pairs("--rename", rename)
-    table = index_table(classes) or dict(enumerate(dataset.classes.names))
-    # A class that is named by its index in the file: the table says what the index means.
-    table |= {int(key): name for key, name in names.items() if key.isdecimal()}
-    return dataset.with_points(file, format_name, options=options, rename=names, classes=table, strict=False)
+_RENAMED = {
+    "--order": "--set order=",
+    "--size": "--set size=",
+    "--rank": "--set rank=",
+    "--unlabelled": "--set unlabelled=",
+    "--protocol": "--placement ",
+    "--k": "--per-object ",
+}
+"""What flags of version 0.1 are called today."""
 
 
-def format_options(
-    order: str | None, size: str | None, rank: int | None, unlabelled: int | None, settings: list[str] | None
-) -> dict[str, Any]:
-    """Options of a format from the flags that were given."""
-    flags = {"order": order, "size": size, "rank": rank, "unlabelled": unlabelled}
-    return {key: value for key, value in flags.items() if value is not None} | pairs("--set", settings)
+class OlderFlags(TyperCommand):
+    """A command that still reads its flags of version 0.1, and says what they are called today."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments, after older flags got their new names."""
+        return super().parse_args(ctx, list(_renewed(args)))
+
+
+def _renewed(args: list[str]) -> Iterator[str]:
+    rest = iter(args)
+    for argument in rest:
+        flag, equals, value = argument.partition("=")
+        if flag not in _RENAMED:
+            yield argument
+            continue
+        new = _RENAMED[flag] + (value if equals else next(rest, ""))
+        typer.echo(f"note: {flag} is called {new} today", err=True)
+        yield from new.split(" ", 1)
 
 
 def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
@@ -94,32 +84,22 @@ def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
     return found
 
 
-def index_table(classes: str | None) -> dict[int, str]:
-    """Class names by index, from `a,b,c`."""
-    return {} if classes is None else {index: name.strip() for index, name in enumerate(classes.split(","))}
+def names(classes: str | None) -> list[str] | None:
+    """Class names from `a,b,c`."""
+    return None if classes is None else [name.strip() for name in classes.split(",")]
 
 
-def refuse_existing(out: Path, overwrite: bool) -> None:
-    """Protect what is there.
+def say(text: str) -> None:
+    """Print a line in green, whatever is in it."""
+    from rich.console import Console
 
-    Raises:
-        SaveError: There is something, and the user did not say that it may be replaced.
-    """
-    from pointillist.errors import SaveError
-
-    there = any(out.iterdir()) if out.is_dir() else out.exists()
-    if there and not overwrite:
-        raise SaveError("is there already.", where=out, hint="Choose another place, or replace it with --overwrite.")
+    Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_checked(console: Console, checked: Checked, report: Path | None) -> None:
     """Print what came in and what did not, and write the report if one is asked for."""
-    import json
-
     from rich.markup import escape
     from rich.table import Table
-
-    from pointillist.files import write_text
 
     total = f"{checked.total:,} points: {len(checked.points):,} imported + {len(checked.rejections):,} rejected"
     console.print(total, style="bold", highlight=False, soft_wrap=True)
@@ -142,5 +122,5 @@ def show_checked(console: Console, checked: Checked, report: Path | None) -> Non
         text = f"{rejection.reason.value}, for example {place}{rejection.found} {rejection.hint}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if report is not None:
-        write_text(report, json.dumps(checked.report(), ensure_ascii=False, indent=2) + "\n")
+        checked.write_report(report)
         console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
 from pointillist.cli.options import Device, Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="predict")(predict)
-
-
 def predict(
     run: Run,
     images: Annotated[list[Path], typer.Argument(help="Images and folders of images.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
-    confidence: Annotated[bool, typer.Option("--confidence", help="Also write the probability of the label.")] = False,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how unsure the model is.")] = False,
-    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leave out the overlay pictures.")] = False,
+    write: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="labels, overlay, confidence, uncertainty, or an output of your own: with commas between, or given "
+            "again. Without it labels,overlay.",
+            show_default=False,
+        ),
+    ] = None,
+    confidence: Annotated[bool, typer.Option("--confidence", help="Adds confidence to the outputs.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Adds uncertainty to the outputs.")] = False,
+    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Leaves the overlay out.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Predict only what is missing or has changed since an earlier call.")
     ] = False,
     device: Device = None,
 ) -> None:
-    """Label images at their own size: an indexed PNG, an overlay picture, optional maps, a manifest.
+    """Label images at their own size, and list what was written in a manifest.
 
-    Example: **pointillist predict runs/berries photos --out predictions --uncertainty**
+    Example: **pointillist predict runs/berries photos --out predictions --write labels,uncertainty**
     """
     from rich.console import Console
 
@@ -37,32 +40,27 @@ def predict(
     from pointillist.errors import ImageError
     from pointillist.inference.batch import collect_images, predict_files
     from pointillist.inference.predictor import Predictor
+    from pointillist.inference.writers import STANDARD
 
+    names = [name.strip() for name in ",".join(write or STANDARD).split(",")]
+    names += [name for name, wanted in (("confidence", confidence), ("uncertainty", uncertainty)) if wanted]
+    names = [name for name in names if not (no_overlay and name == "overlay")]
     console = Console()
     predictor = Predictor(run, device or "auto")
     total = len(collect_images(images))
     try:
         with counting(console, "predicting", total) as done:
-            outcome = predict_files(
-                predictor,
-                images,
-                out,
-                confidence=confidence,
-                uncertainty=uncertainty,
-                overlays=not no_overlay,
-                resume=resume,
-                on_image=done,
-            )
+            result = predict_files(predictor, images, out, write=names, resume=resume, on_image=done)
     except KeyboardInterrupt:
         console.print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
         raise typer.Exit(130) from None
-    console.print(f"[green]done[/] {outcome.written} of {total} images, listed in {outcome.manifest}", highlight=False)
-    for name, error in outcome.failed.items():
+    console.print(f"[green]done[/] {result.written} of {total} images, listed in {result.manifest}", highlight=False)
+    for name, error in result.failed.items():
         console.print(f"[red]left out[/] {name}: {error.found}", highlight=False)
-    if outcome.failed:
-        first = next(iter(outcome.failed.values()))
+    if result.failed:
+        first = next(iter(result.failed.values()))
         raise ImageError(
-            f"{len(outcome.failed)} of {total} images could not be read; the others are done.",
+            f"{len(result.failed)} of {total} images could not be read; the others are done.",
             where=first.where,
             hint=first.hint,
         )

@@ -13,11 +13,6 @@ _Int = Optional[int]  # noqa: UP045
 _Str = Optional[str]  # noqa: UP045
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="train")(train)
-
-
 def train(
     data: Annotated[
         Optional[Path],  # noqa: UP045
@@ -75,7 +70,7 @@ def train(
     """
     from rich.console import Console
 
-    from pointillist.api import train_config
+    from pointillist.api import data_of, run_folder, train_config
     from pointillist.data.layouts import load_dataset
     from pointillist.errors import ConfigError
     from pointillist.training.config import make_config
@@ -99,29 +94,25 @@ def train(
         "trainer.precision": precision,
     }
     if out is None and data is not None:
-        named = data.parent if data.suffix in (".yaml", ".yml") else data
-        out = Path("runs") / named.resolve().name
+        out = run_folder(data)
     if resume:
         if out is None:
             raise ConfigError(
                 "no run is named.", field="--out", hint="pointillist train --resume --out RUN, or name the data."
             )
-        _, record = RunDirectory.open(out).read()
-        config = config or RunDirectory(out).config_file
-        if data is None:
-            data, layout = Path(record.path), layout or record.layout
-            points = points or (None if record.points is None else Path(record.points))
-    if data is None or out is None:
+        config = config or RunDirectory.open(out).config_file
+    if out is None or (data is None and not resume):
         raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
-    chosen = make_config(config, settings, set_ or ())
-    dataset = load_dataset(data, layout=layout, points=points)
+    chosen = make_config(config, settings, set_ or (), resume=resume)
+    if data is None:
+        dataset = data_of(out, layout=layout, points=points)
+    else:
+        dataset = load_dataset(data, layout=layout, points=points)
     try:
         run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console)
     except KeyboardInterrupt:
         console.print(f"[yellow]interrupted[/] continue with: pointillist train --resume --out {out}", highlight=False)
         raise typer.Exit(130) from None
     console.print(f"[green]done[/] model: {run.model}   report: {run.report}", highlight=False)
-    console.print(
-        f"Next: pointillist predict {run.root} IMAGES --out predictions    pointillist evaluate {run.root} {data}",
-        highlight=False,
-    )
+    predict, evaluate = f"predict {run.root} IMAGES --out predictions", f"evaluate {run.root} {dataset.root}"
+    console.print(f"Next: pointillist {predict}    pointillist {evaluate}", highlight=False)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
-from pointillist.errors import DatasetError
+from pointillist.errors import DatasetError, SaveError
 from pointillist.files import new_folder
 
 MAX_FILES = 2_000_000
@@ -48,6 +48,8 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
             the same name twice; or unpacks to more than `max_bytes`.
         SaveError: `folder` exists, or the disk is full.
     """
+    if folder.exists():
+        raise SaveError("is there already.", where=folder, hint="Choose another --out, or remove it.")
     left = max_bytes
     with new_folder(folder) as inside, closing(_reading(_entries(archive), archive)) as entries:
         for count, (name, opening) in enumerate(entries):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, sa
 from pointillist.data.images import image_size, read_image
 from pointillist.data.listing import find_images
 from pointillist.errors import ImageError, MaskError
+from pointillist.files import write_text
 
 Severity = Literal["error", "warning"]
 
@@ -75,6 +77,21 @@ class Report:
     def errors(self) -> int:
         """How many findings are errors."""
         return sum(finding.severity == "error" for finding in self.findings)
+
+    def by_kind(self) -> list[tuple[Finding, int]]:
+        """The first finding of each severity and kind, and how many there are."""
+        kinds: dict[tuple[str, str], list[Finding]] = {}
+        for finding in self.findings:
+            kinds.setdefault((finding.severity, finding.kind), []).append(finding)
+        return [(found[0], len(found)) for _, found in sorted(kinds.items())]
+
+    def write(self, path: Path) -> None:
+        """Write everything that was found as a JSON file.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        write_text(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
 
     def add(self, kind: str, severity: Severity, where: str, detail: str) -> None:
         """Note a finding."""
@@ -170,7 +187,7 @@ def _check_pairs(dataset: Dataset, report: Report) -> None:
 
 def _check_classes(dataset: Dataset, report: Report) -> None:
     total = sum(report.pixels.values())
-    for index, name in enumerate(dataset.classes.names):
+    for name in dataset.classes.names:
         if report.masks:
             share = report.pixels[name] / total if total else 0.0
             if report.pixels[name] == 0:
@@ -179,8 +196,7 @@ def _check_classes(dataset: Dataset, report: Report) -> None:
                 report.add("rare class", "warning", name, f"{share:.3%} of the pixels.")
             elif report.images_with[name] < FEW_IMAGES <= report.masks:
                 report.add("rare class", "warning", name, f"in {report.images_with[name]} image(s) only.")
-        from_border = dataset.classes.policy == "border" and index == dataset.classes.background
-        if len(dataset.points) and report.clicks[name] == 0 and not from_border:
+        if len(dataset.points) and report.clicks[name] == 0 and name in dataset.classes.clicked:
             report.add("class without clicks", "warning", name, "it cannot be learned from points.")
 
 

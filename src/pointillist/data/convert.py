@@ -19,7 +19,7 @@ from pointillist.data.layouts import load_dataset
 from pointillist.data.layouts.folder import FILE, write_dataset_file
 from pointillist.data.masks import read_instances
 from pointillist.data.regions import Region
-from pointillist.errors import DatasetError
+from pointillist.errors import DatasetError, SaveError
 from pointillist.files import new_folder, write_text
 from pointillist.points.formats.native import write_csv
 from pointillist.points.table import Point, PointTable
@@ -62,6 +62,8 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
         ImageError: An image cannot be read.
         DatasetError: The names of the data set cannot stand in a native folder.
     """
+    if out.exists():
+        raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
     with new_folder(out) as content:
         _write(dataset, content, on_image)
         written = load_dataset(content)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pointillist.classes import ClassSet
+from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
-from pointillist.data.listing import find_images as find_images  # where callers have long found it
 from pointillist.data.masks import MaskReader
 from pointillist.data.regions import Region, Source
 from pointillist.errors import DatasetError, nearest
-from pointillist.points.check import Checked, ImageNames, check_points
-from pointillist.points.formats import Surroundings, choose_format
+from pointillist.points.check import Checked
+from pointillist.points.formats import choose_format
+from pointillist.points.matching import read_matched
 from pointillist.points.table import PointTable
 
 ALL = "all"
@@ -114,7 +114,7 @@ class Dataset:
         *,
         options: Mapping[str, Any] | None = None,
         rename: Mapping[str, str] | None = None,
-        classes: Mapping[int, str] | None = None,
+        classes: Sequence[str] | None = None,
         strict: bool | None = None,
     ) -> Dataset:
         """The same data set with the clicks of a label file.
@@ -127,8 +127,8 @@ class Dataset:
             path: The label file, or a folder of them.
             format_name: Its format; recognised when not given.
             options: What the user says about the file, see the format's `Options`.
-            rename: Class names of this data set by those of the file, where they differ.
-            classes: Class names by index, for formats that know classes by index only; this data set's when not given.
+            rename: Class names of this data set by those of the file, or by their indices in it, where they differ.
+            classes: Class names in the order of the file's indices; those of this data set when not given.
             strict: Whether a point that does not fit is an error; the format's own rule when not given.
 
         Raises:
@@ -136,32 +136,24 @@ class Dataset:
         """
         kind = choose_format(path, format_name, options)
         by_name = {item.name: item for item in self.items}
-        names = ImageNames(by_name)
-        sizes: dict[str, tuple[int, int]] = {}
-
-        def size_of(name: str) -> tuple[int, int]:
-            if name not in sizes:
-                sizes[name] = image_size(by_name[name].image)
-            return sizes[name]
-
-        def size_of_named(name: str) -> tuple[int, int] | None:
-            image = names.find(name, kind.images_by)
-            return None if image is None else size_of(image)
-
-        table_of_classes = dict(enumerate(self.classes.names)) if classes is None else classes
-        checked = check_points(
-            kind.read(path, Surroundings(table_of_classes, size_of_named), broken=True),
-            names=names,
-            classes=self.classes,
-            images_by=kind.images_by,
-            size_of=size_of,
+        checked = read_matched(
+            path,
+            kind,
+            images=by_name,
+            size_of=lambda name: image_size(by_name[name].image),
+            classes=self.classes.names,
+            file_classes=classes,
             rename=rename,
-            limit=kind.limit,
         )
         if kind.strict if strict is None else strict:
             checked.raise_first(path)
         return replace(self, points_file=path, points=checked.points, rejected=checked)
 
-    def with_policy(self, policy: Literal["points", "border", "none"]) -> Dataset:
+    @property
+    def checked(self) -> Checked:
+        """What fits and what does not; all of its points fit where nothing was checked."""
+        return self.rejected or Checked(self.points, ())
+
+    def with_policy(self, policy: BackgroundPolicy) -> Dataset:
         """The same data set under another background policy."""
         return replace(self, classes=self.classes.with_policy(policy))

@@ -1,4 +1,4 @@
-"""The papers' point protocols by name: where the clicks come from, how many, and what stands for background.
+"""The clicks of papers, by name: where they come from, how many there are, and what stands for background.
 
 Published numbers on the "same" data set are often not comparable, because these differ. A preset fixes them, and its
 `name` goes into the protocol of a result. Each says what its source states and what is this project's reading of it.
@@ -22,7 +22,7 @@ from pointillist.points.table import Point, PointTable
 
 @dataclass(frozen=True)
 class Preset:
-    """One protocol.
+    """How one paper gets its clicks.
 
     Args:
         name: What the user types.
@@ -79,7 +79,7 @@ _PRESETS = (
         "none",
         "One click per class and image, as in the label file passed on with TEL (Liang et al., CVPR 2022).",
         "Drawn evenly from the pixels of the class; TEL's own file can be named as label file instead.",
-        simulation={"protocol": "uniform", "min_area": 1},
+        simulation={"placement": "uniform", "min_area": 1},
         per_class=True,
     ),
     Preset(
@@ -89,7 +89,7 @@ _PRESETS = (
         "none",
         "One click per instance, for classes without instances one per connected area.",
         "Drawn from the inner part of the object, at least 50 pixels large.",
-        simulation={"protocol": "component", "min_area": 50},
+        simulation={"placement": "component", "min_area": 50},
     ),
     Preset(
         "citypersons-boxes",
@@ -115,7 +115,7 @@ _PRESETS = (
         "points",
         "Akiva and Dana, arXiv 2106.10309, train on Inria with points; how they are made is not in the abstract.",
         "One click per connected building and one per connected area of background, per window of 500×500 pixels.",
-        simulation={"protocol": "component", "min_area": 50},
+        simulation={"placement": "component", "min_area": 50},
     ),
 )
 
@@ -142,10 +142,10 @@ def apply(
     seed: int = 0,
     on_image: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """The same data set with the clicks and the background policy of a protocol.
+    """The same data set with the clicks and the background policy of a preset.
 
     Args:
-        preset: The protocol.
+        preset: The preset.
         dataset: The data set, in the layout of the preset, with the clicks of its label file where it needs one.
         split: Where clicks are simulated; the training split when not given.
         seed: Seed of the simulation.

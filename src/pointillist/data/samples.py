@@ -22,7 +22,7 @@ from pointillist.data.transforms import (
     resize_image,
     resize_labels,
 )
-from pointillist.points.border import border_points
+from pointillist.points.border import with_border_points
 
 DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Makes distances to the clicks on a whole image: (image 3×H×W, points N×3) → (distances P×H×W, their classes P)."""
@@ -97,10 +97,7 @@ def read_sample(dataset: Dataset, item: Item, size: tuple[int, int] | None, *, w
         [(p.x, p.y, dataset.classes.index(p.label)) for p in dataset.points.of(item.name)], dtype=np.float64
     ).reshape(-1, 3)
     clicks[:, :2] *= (target[1] / width, target[0] / height)
-    if dataset.classes.policy == "border" and dataset.classes.background is not None:
-        border = border_points(clicks, target)
-        background = np.full((len(border), 1), dataset.classes.background)
-        clicks = np.concatenate([clicks, np.hstack([border, background])])
+    clicks = with_border_points(clicks, target, dataset.classes.border_background)
     mask = None
     if with_mask and item.mask is not None:
         labels = dataset.masks.read(item.mask, (height, width))

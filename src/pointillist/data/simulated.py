@@ -11,7 +11,7 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.masks import read_instances
 from pointillist.errors import DatasetError
-from pointillist.points.simulate import MIN_AREA, Protocol, simulate_image
+from pointillist.points.simulate import MIN_AREA, Placement, simulate_image
 from pointillist.points.table import PointTable
 
 
@@ -20,7 +20,7 @@ def simulate_dataset(
     *,
     split: str = "all",
     seed: int = 0,
-    protocol: Protocol = "component",
+    placement: Placement = "component",
     per_object: int = 1,
     min_area: int = MIN_AREA,
     jitter: float = 0.0,
@@ -40,7 +40,7 @@ def simulate_dataset(
         # The mask reader gives 255 for "ignore", whatever the files have.
         classes=dataclasses.replace(dataset.classes, ignore_index=IGNORE),
         seed=seed,
-        protocol=protocol,
+        placement=placement,
         per_object=per_object,
         min_area=min_area,
         jitter=jitter,

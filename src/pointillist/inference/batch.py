@@ -10,16 +10,14 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pointillist.classes import ClassSet, hex_color
-from pointillist.data.dataset import find_images
+from pointillist.classes import hex_color
 from pointillist.data.images import read_image
-from pointillist.errors import ImageError, RunError, SaveError
+from pointillist.data.listing import find_images
+from pointillist.errors import ConfigError, ImageError, RunError, SaveError
 from pointillist.files import make_folder, read_text, write_text
-from pointillist.inference.predictor import Prediction, Predictor
-from pointillist.inference.writers.png import write_labels, write_map, write_overlay
+from pointillist.inference.predictor import Predictor
+from pointillist.inference.writers import STANDARD, UNLISTED, get_writer, writers
+from pointillist.inference.writers.base import MAPS, Writer
 from pointillist.version import __version__
 
 MANIFEST = "manifest.json"
@@ -28,9 +26,12 @@ MANIFEST = "manifest.json"
 LOG = "manifest.log"
 """The same while it grows: a line of settings, then a line per image."""
 
+_ABOUT = {"image", "state", "height", "width"}
+"""What a manifest says of an image besides its files."""
+
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchResult:
     """What became of a batch.
 
     Args:
@@ -61,7 +62,7 @@ def collect_images(inputs: Sequence[Path]) -> dict[str, Path]:
             stem = str(PurePosixPath(name).with_suffix(""))
             if stem in results:
                 raise RunError(
-                    f"'{results[stem]}' and '{path}' would both be written to '{stem}.png'.",
+                    f"'{results[stem]}' and '{path}' would both be written under the name '{stem}'.",
                     field="IMAGE",
                     hint="Predict them into different --out folders.",
                 )
@@ -75,13 +76,11 @@ def predict_files(
     inputs: Sequence[Path],
     out: Path,
     *,
-    confidence: bool = False,
-    uncertainty: bool = False,
-    overlays: bool = True,
+    write: Sequence[str] = STANDARD,
     resume: bool = False,
     on_image: Callable[[str], None] | None = None,
-) -> Outcome:
-    """Predict images and write, below `out`, a label PNG, an overlay picture and optional maps for each.
+) -> BatchResult:
+    """Predict images and write what is asked for below `out`.
 
     An image that cannot be read is listed in the manifest and does not stop the others. What is done is noted image by
     image, so that a batch that was interrupted, or to which images were added, can go on.
@@ -90,25 +89,29 @@ def predict_files(
         predictor: The model.
         inputs: Images and folders of images.
         out: Output folder; made when missing.
-        confidence: Also write `…_confidence.png`.
-        uncertainty: Also write `…_uncertainty.png`.
-        overlays: Write `…_overlay.jpg`.
+        write: Names of what to write, see `writers`.
         resume: Leave out images that an earlier call with the same model and the same results has predicted into
             `out`; one whose file has changed since is predicted again.
         on_image: Called with the name of each image that is done.
 
     Raises:
+        ConfigError: No writer has one of these names, or none is given.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
             a file from elsewhere, or, with `resume`, what is there is of another model or has other results.
         SaveError: A file could not be written.
     """
+    if not write:
+        raise ConfigError("nothing is to be written.", field="write", hint=f"Name outputs: {', '.join(writers())}.")
+    chosen = [get_writer(name) for name in dict.fromkeys(write)]
+    needs = {need: True for writer in chosen for need in writer.needs}
     images = collect_images(inputs)
-    wanted = {"overlay": overlays, "confidence": confidence, "uncertainty": uncertainty}
-    results = [kind for kind, chosen in wanted.items() if chosen]
-    settings = {"model_sha256": predictor.model.sha256, "results": results}
-    _spare_others(images, out, results)
+    settings = {
+        "model_sha256": predictor.model.sha256,
+        "results": [writer.name for writer in chosen if writer.name != UNLISTED],
+    }
+    _spare_others(images, out, chosen)
     make_folder(out)
-    entries = _done(out, settings) if resume else {}
+    entries = _done(out, predictor.model.sha256, chosen) if resume else {}
     failed: dict[str, ImageError] = {}
     log = out / LOG
     write_text(log, "".join(json.dumps(line) + "\n" for line in (settings, *entries.values())))
@@ -122,9 +125,11 @@ def predict_files(
                 failed[name] = error
                 entries[name]["error"] = error.found
             else:
-                prediction = predictor.predict(image, confidence=confidence, uncertainty=uncertainty)
-                files = _files(name, results)
-                _write(prediction, image, predictor.classes, out, files)
+                prediction = predictor.predict(image, **needs)
+                files = {writer.name: _file(name, writer) for writer in chosen}
+                make_folder((out / name).parent)
+                for writer in chosen:
+                    writer.write(prediction, image, predictor.classes, out / files[writer.name])
                 entries[name] |= {"height": image.shape[0], "width": image.shape[1], **files}
             _note(log, entries[name])
         if on_image is not None:
@@ -137,24 +142,22 @@ def predict_files(
             {"index": index, "name": name, "color": hex_color(color)}
             for index, (name, color) in enumerate(zip(predictor.classes.names, predictor.classes.colors, strict=True))
         ],
-        "maps": "confidence and uncertainty: 8-bit grey, 255 = 1",
+        "maps": MAPS,
         "protocol": predictor.model.protocol,
         "images": list(entries.values()),
     }
     write_text(manifest, json.dumps(content, indent=1) + "\n")
     log.unlink()
-    return Outcome(manifest, len(images) - len(failed), failed)
+    return BatchResult(manifest, len(images) - len(failed), failed)
 
 
-def _files(name: str, results: Sequence[str]) -> dict[str, str]:
-    """Names below the output folder, by kind, of what is written for one image."""
-    stem = PurePosixPath(name).with_suffix("")
-    ends = {"overlay": "_overlay.jpg", "confidence": "_confidence.png", "uncertainty": "_uncertainty.png"}
-    return {"labels": f"{stem}.png", **{kind: f"{stem}{ends[kind]}" for kind in results}}
+def _file(name: str, writer: Writer) -> str:
+    """Name below the output folder of what is written for one image."""
+    return f"{PurePosixPath(name).with_suffix('')}{writer.suffix}"
 
 
-def _spare_others(images: dict[str, Path], out: Path, results: Sequence[str]) -> None:
-    """Refuse an output folder in which a result would take the place of an image or of anybody else's file.
+def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) -> None:
+    """Refuse an output folder in which a result would take the place of an image, another result or anybody's file.
 
     Raises:
         RunError: With the file.
@@ -167,29 +170,21 @@ def _spare_others(images: dict[str, Path], out: Path, results: Sequence[str]) ->
         return os.path.normcase(real(path.parent) / path.name)
 
     inputs = {place(path) for path in images.values()}
+    taken: set[str] = set()
     for name in images:
-        for file in _files(name, results).values():
+        for writer in chosen:
+            file = _file(name, writer)
             path = out / file
+            if file in taken:
+                raise RunError("two results would be written here.", where=path, hint="Split the images or outputs.")
+            taken.add(file)
             if place(path) in inputs:
                 raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
             if not ours and path.is_file():
                 raise RunError("is there already, and not from a prediction.", where=path, hint="Choose another --out.")
 
 
-def _write(
-    prediction: Prediction, image: NDArray[np.uint8], classes: ClassSet, out: Path, files: dict[str, str]
-) -> None:
-    """Write the results of one image."""
-    make_folder((out / files["labels"]).parent)
-    write_labels(prediction.labels, classes, out / files["labels"])
-    if "overlay" in files:
-        write_overlay(image, prediction.labels, classes, out / files["overlay"])
-    for kind in ("confidence", "uncertainty"):
-        if kind in files:
-            write_map(getattr(prediction, kind), out / files[kind])
-
-
-def _done(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _done(out: Path, model: str, chosen: Sequence[Writer]) -> dict[str, dict[str, Any]]:
     """What an earlier call has predicted, by image: from its log when it was interrupted, else from its manifest."""
     file = next((out / name for name in (LOG, MANIFEST) if (out / name).is_file()), None)
     if file is None:
@@ -202,14 +197,14 @@ def _done(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
         else:
             earlier = json.loads(read_text(file, RunError))
             entries = earlier["images"]
-        if {key: earlier[key] for key in settings} != settings:
+        whole = [entry for entry in entries if "error" not in entry]
+        kinds = {writer.name for writer in chosen}
+        if earlier["model_sha256"] != model or any(entry.keys() - _ABOUT != kinds for entry in whole):
             raise RunError(
-                "is of another model, or of other results (overlay, confidence, uncertainty).",
+                "is of another model, or of other results.",
                 where=file,
                 hint="Give the same model and options as before, another --out, or leave --resume out.",
             )
-        whole = [entry for entry in entries if "error" not in entry]
-        kinds = ("labels", *settings["results"])
         return {e["image"]: e for e in whole if all((out / e[kind]).is_file() for kind in kinds)}
     except (ValueError, KeyError, TypeError) as error:
         raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error

@@ -15,7 +15,8 @@ from torch import Tensor
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.inference.tiling import OVERLAP, TILE, tiled_strips
-from pointillist.training.run_directory import Model, RunDirectory, load_model
+from pointillist.training.model_folder import Model, load_model
+from pointillist.training.run_directory import RunDirectory
 from pointillist.training.scoring import network_input, upsample_strips
 
 LARGEST_PASS = 1280 * 1280
@@ -91,14 +92,14 @@ class Predictor:
         labels = np.empty(size, dtype=np.uint8)
         sure = np.empty(size, dtype=np.float32) if confidence else None
         unsure = np.empty(size, dtype=np.float32) if uncertainty else None
-        for top, shares in self.probability_strips(image):
-            rows = slice(top, top + shares.shape[1])
-            best, index = shares.max(0)
+        for top, probabilities in self.probability_strips(image):
+            rows = slice(top, top + probabilities.shape[1])
+            best, index = probabilities.max(0)
             labels[rows] = index.to(torch.uint8).numpy()
             if sure is not None:
                 sure[rows] = best.numpy()
             if unsure is not None:
-                entropy = torch.special.entr(shares).sum(0) / math.log(shares.shape[0])
+                entropy = torch.special.entr(probabilities).sum(0) / math.log(probabilities.shape[0])
                 unsure[rows] = entropy.clamp(0, 1).numpy()
         return Prediction(labels, sure, unsure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -44,24 +45,24 @@ def tiled_strips(
     """
     height, width = image.shape[-2:]
     tops, lefts = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
-    device = network.mean.device
+    device = next(chain(network.parameters(), network.buffers())).device
     rows = min(tile, height)
     band: Tensor | None = None
     mass = torch.zeros(rows, width)
     for index, top in enumerate(tops):
         for left in lefts:
             window = image[:, top : top + rows, left : left + tile]
-            shares = network(window[None].to(device)).logits[0].float().softmax(0).cpu()
+            probabilities = network(window[None].to(device)).logits[0].float().softmax(0).cpu()
             weight = _weight(window.shape[-2], window.shape[-1], overlap)
             if band is None:
-                band = torch.zeros(shares.shape[0], rows, width)
-            band[:, :, left : left + tile] += shares * weight
+                band = torch.zeros(probabilities.shape[0], rows, width)
+            band[:, :, left : left + tile] += probabilities * weight
             mass[:, left : left + tile] += weight
         if band is None:
             return
         done = (tops[index + 1] if index + 1 < len(tops) else height) - top
         yield top, band[:, :done] / mass[:done]
-        # What the next band shares with this one moves up.
+        # What the next band has in common with this one moves up.
         kept = rows - done
         band[:, :kept] = band[:, done:].clone()
         band[:, kept:] = 0

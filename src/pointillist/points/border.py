@@ -6,6 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def with_border_points(
+    points: NDArray[np.float64], size: tuple[int, int], background: int | None
+) -> NDArray[np.float64]:
+    """The clicks of an image, followed by those on background that its border gives.
+
+    Args:
+        points: N×3: x, y and class index.
+        size: (height, width) in pixels.
+        background: See `ClassSet.border_background`; None adds nothing.
+    """
+    if background is None:
+        return points
+    border = border_points(points, size)
+    return np.concatenate([points, np.hstack([border, np.full((len(border), 1), background)])])
+
+
 def border_points(
     points: NDArray[np.float64], size: tuple[int, int], *, spacing: float = 1 / 12, clearance: float = 1 / 5
 ) -> NDArray[np.float64]:

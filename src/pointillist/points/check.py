@@ -1,20 +1,20 @@
-"""Matching points with the images and classes of a data set: each is accepted or rejected, none vanishes."""
+"""Sorting points into those that fit and those that do not: each is accepted or rejected, none vanishes."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pointillist.errors import PointsError, nearest
+from pointillist.files import write_text
 from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
-
-__all__ = ["Checked", "ImageNames", "Reason", "Rejection", "check_alone", "check_points"]
 
 
 class Reason(StrEnum):
@@ -26,16 +26,6 @@ class Reason(StrEnum):
     OUTSIDE = "outside image"
     CONFLICTING = "conflicting"
     DUPLICATE = "duplicate"
-
-
-class ClassNames(Protocol):
-    """Whatever knows the class names: a `ClassSet`, or the names of a data set that has none yet."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-
-    def __contains__(self, name: object) -> bool: ...
 
 
 _FIELDS = {
@@ -106,6 +96,27 @@ class Checked:
                 hint=rejection.hint,
             )
 
+    def write_report(self, path: Path) -> None:
+        """Write `report` as a JSON file.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        write_text(path, json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n")
+
+    def raise_if_none_fits(self, where: Path) -> None:
+        """Make it an error when there are points and not one of them fits.
+
+        Raises:
+            PointsError: None fits.
+        """
+        if self.rejections and not len(self.points):
+            raise PointsError(
+                f"none of the {self.total:,} points fits the data set, so nothing was written.",
+                where=where,
+                hint=self.rejections[0].hint,
+            )
+
     def report(self) -> dict[str, Any]:
         """Everything, as JSON would have it: totals, counts by reason, and each rejected point with its place."""
         return {
@@ -137,11 +148,11 @@ def check_points(
     table: PointTable,
     *,
     names: ImageNames,
-    classes: ClassNames,
+    classes: Sequence[str],
     images_by: NamedBy = "path",
     size_of: Callable[[str], Size],
     rename: Mapping[str, str] | None = None,
-    limit: Size | None = None,
+    max_size: Size | None = None,
 ) -> Checked:
     """Sort points into those that fit a data set and those that do not.
 
@@ -151,11 +162,11 @@ def check_points(
     Args:
         table: Points as a label file has them.
         names: The images of the data set.
-        classes: Its classes.
+        classes: Names of its classes.
         images_by: How the label file names images.
         size_of: (height, width) of an image of the data set, in pixels, EXIF-oriented; asked once per image.
         rename: The data set's class name by the label file's, where they differ.
-        limit: (height, width) that no image exceeds, also none that is not at hand.
+        max_size: (height, width) that no image exceeds, also none that is not at hand.
 
     Returns:
         Accepted points carry the data set's image and class names; rejected ones its image names as far as they are
@@ -174,15 +185,15 @@ def check_points(
             problem: Rejection | None
             if (
                 image is None
-                and limit is not None
-                and (beyond := _position_problem(point, limit, most="at most ")) is not None
+                and max_size is not None
+                and (beyond := _position_problem(point, max_size, most="at most ")) is not None
             ):
                 problem = beyond
             elif image is None:
                 problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.hint(named))
             elif label not in classes:
                 found = f"'{label}' is not a class of this data set."
-                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes.names))
+                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes))
             else:
                 problem = _position_problem(point, sizes[image])
             if problem is None and image is not None:
@@ -192,20 +203,22 @@ def check_points(
     return _without_doubles(fitting, rejections, table)
 
 
-def check_alone(table: PointTable, size_of: Callable[[str], Size | None], *, limit: Size | None = None) -> Checked:
+def check_without_dataset(
+    table: PointTable, size_of: Callable[[str], Size | None], *, max_size: Size | None = None
+) -> Checked:
     """Sort points by what can be said without a data set: not finite, outside, conflicting, duplicate.
 
     Args:
         table: Points as a label file has them.
         size_of: (height, width) of an image by its name in the label file; None where it is not known.
-        limit: (height, width) that no image exceeds.
+        max_size: (height, width) that no image exceeds.
     """
     fitting: list[Point] = []
     rejections: list[Rejection] = []
     for image in table.images:
         size = size_of(image)
         for point in table.of(image):
-            problem = _position_problem(point, size or limit, "" if size else "at most ")
+            problem = _position_problem(point, size or max_size, "" if size else "at most ")
             if problem is None:
                 fitting.append(point)
             else:
@@ -225,15 +238,15 @@ def _position_problem(point: Point, size: Size | None, most: str = "") -> Reject
 
 
 def _without_doubles(fitting: list[Point], rejections: list[Rejection], table: PointTable) -> Checked:
-    pixels: dict[tuple[str, int, int], list[str]] = {}
+    labels: dict[tuple[str, tuple[int, int]], set[str]] = {}
     for point in fitting:
-        pixels.setdefault(_pixel(point), []).append(point.label)
+        labels.setdefault((point.image, point.pixel), set()).add(point.label)
     accepted: list[Point] = []
-    seen: set[tuple[str, int, int]] = set()
+    seen: set[tuple[str, tuple[int, int]]] = set()
     for point in fitting:
-        pixel = _pixel(point)
-        here = sorted(set(pixels[pixel]))
-        place = f"column {pixel[1]}, row {pixel[2]} of '{point.image}'"
+        pixel = point.image, point.pixel
+        here = sorted(labels[pixel])
+        place = f"column {point.pixel[1]}, row {point.pixel[0]} of '{point.image}'"
         if len(here) > 1:
             found = f"{' and '.join(here)} were both clicked at {place}."
             rejections.append(Rejection(point, Reason.CONFLICTING, found, "Keep the one that is right."))
@@ -246,7 +259,3 @@ def _without_doubles(fitting: list[Point], rejections: list[Rejection], table: P
             seen.add(pixel)
             accepted.append(point)
     return Checked(PointTable(accepted, table.columns), tuple(rejections), table.skipped)
-
-
-def _pixel(point: Point) -> tuple[str, int, int]:
-    return point.image, int(point.x // 1), int(point.y // 1)

@@ -1,12 +1,12 @@
 """Points from label masks, seeded: the clicks somebody would have made.
 
 An *object* is what gets its own clicks: a connected component of one class (8-connected, so that a diagonal wire stays
-one object), or one id of an instance map where there is one. Three protocols say where the clicks fall:
+one object), or one id of an instance map where there is one. Three placements say where the clicks fall:
 
 - `component`: pixels drawn from the inner part of the object, the deeper half of its pixels. Depth is the city-block
   distance to the nearest pixel of anything else, the outside of the image included; a thin object has depth 1
   everywhere and is clicked anywhere on itself.
-- `uniform`: pixels drawn evenly from the whole object.
+- `uniform`: pixels drawn uniformly from the whole object.
 - `centroid`: the pixel of the object nearest its centre of mass; on the object also where the centre of mass is not.
 
 Points lie on pixel centres, `(column + 0.5, row + 0.5)`, with the origin at the top-left corner of the image.
@@ -25,10 +25,10 @@ from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, MaskError, nearest
 from pointillist.points.table import Point
 
-Protocol = Literal["component", "uniform", "centroid"]
+Placement = Literal["component", "uniform", "centroid"]
 """Where on an object its clicks fall; see the module."""
 
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 MIN_AREA = 50
 """Objects of fewer pixels get no click, by default: nobody sees them."""
@@ -40,7 +40,7 @@ def simulate(
     mask: npt.NDArray[np.integer[Any]],
     *,
     num_classes: int,
-    protocol: Protocol = "component",
+    placement: Placement = "component",
     per_object: int = 1,
     min_area: int = MIN_AREA,
     ignore_index: int = 255,
@@ -57,7 +57,7 @@ def simulate(
     Args:
         mask: H×W, integer; class indices 0..`num_classes` − 1, or `ignore_index`.
         num_classes: Number of classes.
-        protocol: Where on the object the clicks fall; see the module.
+        placement: Where on the object the clicks fall; see the module.
         per_object: Clicks per object, on distinct pixels; an object of fewer pixels gets one per pixel. `component`
             goes beyond the inner part, deepest pixels first, where that is too small. `centroid` has only one.
         min_area: Smallest object that is clicked, in pixels.
@@ -75,11 +75,11 @@ def simulate(
         MaskError: The mask or the instance map is not H×W integer, or holds a value that names no class.
         ConfigError: An argument that cannot be.
     """
-    _check_settings(num_classes, protocol, per_object, min_area, jitter)
+    _check_settings(num_classes, placement, per_object, min_area, jitter)
     codes = _codes(mask, num_classes, ignore_index)
     objects, classes = _objects(codes, _checked_instances(instances, codes.shape))
     height, width = codes.shape
-    depth = _depth(objects).ravel() if protocol == "component" else None
+    depth = _depth(objects).ravel() if placement == "component" else None
 
     # One stable sort lays the pixels of each object side by side, in reading order, without a pass per object.
     flat = objects.ravel()
@@ -90,7 +90,7 @@ def simulate(
         pixels = by_object[ends[index - 1] : ends[index]]
         if len(pixels) < min_area:
             continue
-        if protocol == "centroid":
+        if placement == "centroid":
             chosen = _central(pixels, width)
         elif depth is None:
             chosen = _draw(pixels, per_object, rng)
@@ -113,7 +113,7 @@ def simulate_image(
     classes: ClassSet,
     *,
     seed: int,
-    protocol: Protocol = "component",
+    placement: Placement = "component",
     per_object: int = 1,
     min_area: int = MIN_AREA,
     jitter: float = 0.0,
@@ -126,7 +126,7 @@ def simulate_image(
         mask: H×W, integer; indices into `classes`, or its ignore index.
         classes: Classes of the data set.
         seed: Seed of the data set's clicks, ≥ 0.
-        protocol: As in `simulate`, like all that follow.
+        placement: As in `simulate`, like all that follow.
         per_object: Clicks per object.
         min_area: Smallest object that is clicked, in pixels.
         jitter: Standard deviation of a human-like error, in pixels per axis.
@@ -140,7 +140,7 @@ def simulate_image(
         drawn = simulate(
             mask,
             num_classes=len(classes),
-            protocol=protocol,
+            placement=placement,
             per_object=per_object,
             min_area=min_area,
             ignore_index=classes.ignore_index,
@@ -170,17 +170,17 @@ def rng_for(seed: int, image_name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
 
-def _check_settings(num_classes: int, protocol: str, per_object: int, min_area: int, jitter: float) -> None:
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"{protocol!r} is no protocol.", field="protocol", hint=nearest(protocol, PROTOCOLS))
+def _check_settings(num_classes: int, placement: str, per_object: int, min_area: int, jitter: float) -> None:
+    if placement not in PLACEMENTS:
+        raise ConfigError(f"{placement!r} is no placement.", field="placement", hint=nearest(placement, PLACEMENTS))
     for name, value in (("num_classes", num_classes), ("per_object", per_object), ("min_area", min_area)):
         if value < 1:
             raise ConfigError(f"{name} is {value}.", field=name, hint="Use a whole number of at least 1.")
-    if protocol == "centroid" and per_object != 1:
+    if placement == "centroid" and per_object != 1:
         raise ConfigError(
             f"{per_object} clicks per object are asked for, but an object has one centroid.",
             field="per_object",
-            hint="Use 1, or the protocol 'component'.",
+            hint="Use 1, or the placement 'component'.",
         )
     if not 0 <= jitter < np.inf:
         raise ConfigError(
@@ -270,8 +270,8 @@ def _depth(objects: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 def _inner(pixels: npt.NDArray[np.intp], depth: npt.NDArray[np.int32], at_least: int) -> npt.NDArray[np.intp]:
     """The deeper half of an object's pixels, and whatever is as deep as the shallowest of them."""
     wanted = min(max(at_least, (len(pixels) + 1) // 2), len(pixels))
-    bar = np.partition(depth, len(pixels) - wanted)[len(pixels) - wanted]
-    deep: npt.NDArray[np.intp] = pixels[depth >= bar]
+    threshold = np.partition(depth, len(pixels) - wanted)[len(pixels) - wanted]
+    deep: npt.NDArray[np.intp] = pixels[depth >= threshold]
     return deep
 
 

@@ -46,10 +46,10 @@ def on_edge(points: Sequence[Point], image: NDArray[np.uint8]) -> list[int]:
         return []
     grey = image.astype(np.float32).mean(axis=2) / 255
     strength = ndimage.gaussian_gradient_magnitude(grey, sigma=1.0)
-    bar = max(_STRONG, float(np.quantile(strength, _SHARE)))
-    return [i for i, point in enumerate(points) if strength[int(point.y), int(point.x)] >= bar]
+    threshold = max(_STRONG, float(np.quantile(strength, _SHARE)))
+    return [i for i, point in enumerate(points) if strength[point.pixel] >= threshold]
 
 
-def rare_classes(counts: Counter[str], names: Sequence[str], bar: int = RARE) -> dict[str, int]:
-    """Classes with fewer than `bar` points, and how many they have."""
-    return {name: counts[name] for name in names if counts[name] < bar}
+def rare_classes(counts: Counter[str], names: Sequence[str], threshold: int = RARE) -> dict[str, int]:
+    """Classes with fewer than `threshold` points, and how many they have."""
+    return {name: counts[name] for name in names if counts[name] < threshold}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-NOTHING: Mapping[str, str] = {}
+NO_EXTRA: Mapping[str, str] = {}
 """No further columns; one for all points. A read-only proxy could not be sent to loader processes."""
 
 _NO_COUNTS: Mapping[str, int] = {}
@@ -30,9 +31,14 @@ class Point:
     x: float
     y: float
     label: str
-    extra: Mapping[str, str] = field(default_factory=lambda: NOTHING, compare=False)
+    extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA, compare=False)
     line: int | None = field(default=None, compare=False)
     place: str | None = field(default=None, compare=False)
+
+    @property
+    def pixel(self) -> tuple[int, int]:
+        """(row, column) of the pixel it lies in."""
+        return math.floor(self.y), math.floor(self.x)
 
 
 class PointTable:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from pointillist.errors import nearest
 from pointillist.pseudomask.selection import ClassThresholds, ConfidenceThreshold
-from pointillist.pseudomask.stages import Stage, stages
+from pointillist.pseudomask.stages import STAGES, Stage
 from pointillist.pseudomask.stages.base import Settings
 from pointillist.pseudomask.stages.refinement import Refinement
 from pointillist.pseudomask.stages.spatial_prior import Gaussian, InverseDistance
@@ -37,9 +37,9 @@ def _read_stage(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     kind = value.get("kind")
-    if kind not in stages():
-        raise ValueError(f"{kind!r} is no stage. {nearest(str(kind), stages())}")
-    return stages()[kind].model_validate(value)
+    if kind not in STAGES.all():
+        raise ValueError(f"{kind!r} is no stage. {nearest(str(kind), STAGES.all())}")
+    return STAGES.get(kind).model_validate(value)
 
 
 class PseudoMaskSettings(Settings):

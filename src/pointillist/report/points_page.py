@@ -22,7 +22,7 @@ from pointillist.report.pictures import Picture, data_url, draw_points, picture_
 
 WARNING = (220, 38, 38)
 _HEIGHT, _WIDTH = 300, 460
-_REMARKS = 6
+_WARNINGS = 6
 _NAMES = 30
 
 
@@ -35,14 +35,14 @@ class Look:
         points: Its points.
         outside: Points that lie outside it.
         marked: Indices of suspicious points.
-        remarks: One line each, the graver first.
+        warnings: One line each, the graver first.
     """
 
     item: Item
     points: tuple[Point, ...]
     outside: list[Rejection] = field(default_factory=list)
     marked: set[int] = field(default_factory=set)
-    remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def write_points_page(
@@ -80,13 +80,13 @@ def write_points_page(
         if look.item.name in opened:
             edges = on_edge(look.points, read_image(look.item.image))
             look.marked.update(edges)
-            look.remarks += [f"{_point(look.points[i])} lies on a strong edge." for i in edges]
+            look.warnings += [f"{_point(look.points[i])} lies on a strong edge." for i in edges]
         if on_image is not None:
             on_image(look.item.name)
     shown = _chosen(looks, max_images)
     without = [look.item.name for look in looks if not look.points]
     left_out = len(looks) - len(shown)
-    suspicious = sum(bool(look.remarks) for look in looks)
+    suspicious = sum(bool(look.warnings) for look in looks)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pointillist", "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -111,7 +111,7 @@ def write_points_page(
         without_more=max(0, len(without) - _NAMES),
         cards=[_card(look, dataset) for look in shown],
         left_out=left_out,
-        left_out_suspicious=suspicious - sum(bool(look.remarks) for look in shown),
+        left_out_suspicious=suspicious - sum(bool(look.warnings) for look in shown),
         unopened=len(looks) - len(opened),
     )
     write_text(path, content)
@@ -131,15 +131,15 @@ def _look(
             if rejection.reason is Reason.OUTSIDE:
                 look.outside.append(rejection)
             if rejection.reason is not Reason.DUPLICATE:
-                look.remarks.append(f"{rejection.reason.value}: {rejection.found}")
+                look.warnings.append(f"{rejection.reason.value}: {rejection.found}")
         for i, j in too_near(look.points):
             look.marked.update((i, j))
             gap = np.hypot(look.points[i].x - look.points[j].x, look.points[i].y - look.points[j].y)
-            look.remarks.append(f"{_point(look.points[i])} and {_point(look.points[j])} are {gap:.1f} px apart.")
+            look.warnings.append(f"{_point(look.points[i])} and {_point(look.points[j])} are {gap:.1f} px apart.")
         for i, point in enumerate(look.points):
             if point.label in rare:
                 look.marked.add(i)
-                look.remarks.append(f"{_point(point)} is one of {rare[point.label]} of its class.")
+                look.warnings.append(f"{_point(point)} is one of {rare[point.label]} of its class.")
         looks.append(look)
     return looks
 
@@ -149,13 +149,11 @@ def _point(point: Point) -> str:
 
 
 def _chosen(looks: Sequence[Look], count: int) -> list[Look]:
-    """The most suspicious, then a sample spread evenly over the others with points; in the order of the data set."""
-    ranked = sorted((look for look in looks if look.remarks), key=lambda look: -len(look.remarks))[:count]
-    calm = [look for look in looks if not look.remarks and look.points]
+    """The most suspicious, then a sample spread evenly over the others with points."""
+    ranked = sorted((look for look in looks if look.warnings), key=lambda look: -len(look.warnings))[:count]
+    calm = [look for look in looks if not look.warnings and look.points]
     room = min(count - len(ranked), len(calm))
-    spread = [calm[index * len(calm) // room] for index in range(room)]
-    names = {look.item.name for look in (*ranked, *spread)}
-    return [look for look in ranked if look.item.name in names] + spread
+    return ranked + [calm[index * len(calm) // room] for index in range(room)]
 
 
 def _card(look: Look, dataset: Dataset) -> dict[str, object]:
@@ -174,8 +172,8 @@ def _card(look: Look, dataset: Dataset) -> dict[str, object]:
         "width": picture.width,
         "height": picture.height,
         "count": f"{len(look.points):,} point{'' if len(look.points) == 1 else 's'}",
-        "remarks": look.remarks[:_REMARKS],
-        "more": max(0, len(look.remarks) - _REMARKS),
+        "warnings": look.warnings[:_WARNINGS],
+        "more": max(0, len(look.warnings) - _WARNINGS),
     }
 
 

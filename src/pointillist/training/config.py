@@ -14,7 +14,7 @@ from pointillist.classes import BackgroundPolicy
 from pointillist.data.samples import steps_per_epoch
 from pointillist.errors import ConfigError, RenamedWarning
 from pointillist.files import read_yaml
-from pointillist.schema import Strict, parse
+from pointillist.schema import PlainOptions, Strict, parse
 from pointillist.training.methods import MethodOptions, get_method
 from pointillist.training.renamed import translate
 
@@ -72,16 +72,19 @@ class NetworkSettings(Strict):
     """Which network."""
 
     architecture: str = "fpn"
-    """A decoder of segmentation_models_pytorch: fpn, unet, deeplabv3plus, segformer, …"""
+    """A decoder of segmentation_models_pytorch (fpn, unet, deeplabv3plus, segformer, …), or an architecture of another
+    family of networks."""
     encoder: str = "small"
     """An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a narrow ResNet-18 for training
     from scratch on little data, 1.2 M parameters with the FPN decoder."""
     normalization: Literal["group", "batch"] = "group"
     """`group` survives small batches; `batch` is what pre-trained weights come with."""
     weights: Path | None = None
-    """File with encoder weights (safetensors or a state dict); None starts from scratch."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Further arguments of the architecture, for example {decoder_dropout: 0.1}."""
+    """File with encoder weights (safetensors or a state dict); None starts from scratch. Never taken from the files of
+    a run or model: they may be a stranger's."""
+    options: PlainOptions = Field(default_factory=dict)
+    """Further arguments of the architecture and of timm's encoders, for example {decoder_dropout: 0.1}: numbers, short
+    words, true, false, null, or short lists of numbers."""
 
 
 class OptimizerSettings(Strict):
@@ -181,6 +184,8 @@ def make_config(
     file: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     overrides: Iterable[str] = (),
+    *,
+    resume: bool = False,
 ) -> Config:
     """Join a settings file, values by dotted name, and `key=value` strings; what comes later wins.
 
@@ -188,12 +193,16 @@ def make_config(
         file: YAML like a run's `config.yaml`.
         settings: Values by dotted name; None leaves a setting alone.
         overrides: `data.size=144x192`; values are read as YAML.
+        resume: The file is the `config.yaml` of a run that goes on; its `network.weights` is then a mere record.
 
     Raises:
         ConfigError: A setting that does not exist, or an impossible value.
     """
     values: dict[str, Any] = {} if file is None else read_yaml(file, ConfigError)
+    of_a_run = any(key in values for key in RECORD_KEYS) and not resume
     values = {key: value for key, value in values.items() if key not in RECORD_KEYS}
+    network = values.get("network")
+    named = network.pop("weights", None) if of_a_run and isinstance(network, dict) else None
     for name, value in (settings or {}).items():
         if value is not None:
             _put(values, name, value)
@@ -207,6 +216,13 @@ def make_config(
             _put(values, name.strip(), yaml.safe_load(text))
         except yaml.YAMLError as error:
             raise ConfigError(f"{text!r} is no value.", where="--set", field=name, hint="Quote it.") from error
+    if named is not None and "weights" not in values["network"]:
+        raise ConfigError(
+            f"a run's settings name the file {str(named)!r}, and they may be a stranger's.",
+            where=file,
+            field="network.weights",
+            hint="Name the file yourself with --weights.",
+        )
     return config_from(values, file or "settings")
 
 
@@ -247,17 +263,17 @@ def describe_settings(method: str = "single-stage") -> list[Setting]:
 
 def _described(model: BaseModel, prefix: str = "") -> Iterator[Setting]:
     for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
+        value, text = getattr(model, name), " ".join((field.description or "").split())
         if name == "kind":
             continue  # said by the setting that holds it
         if isinstance(value, BaseModel):
-            if field.description:
-                yield Setting(f"{prefix}{name}", str(getattr(value, "kind", "")), field.description)
+            if text:
+                yield Setting(f"{prefix}{name}", str(getattr(value, "kind", "")), text)
             yield from _described(value, f"{prefix}{name}.")
         else:
             plain = model.model_dump(mode="json")[name]
             default = yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
-            yield Setting(f"{prefix}{name}", default, field.description or "")
+            yield Setting(f"{prefix}{name}", default, text)
 
 
 def _put(values: dict[str, Any], name: str, value: Any) -> None:

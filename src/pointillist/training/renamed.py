@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+PRIOR, SELECTION = "method.pseudo_mask.spatial_prior", "method.pseudo_mask.selection"
+
 RENAMED = {
     "data.diagnose": "data.log_pseudo_label_accuracy",
     "trainer.panels": "trainer.snapshots",
@@ -15,17 +17,17 @@ RENAMED = {
     "method.presence": "method.pseudo_mask.presence",
     "method.dilations": "method.pseudo_mask.refinement.dilations",
     "method.iterations": "method.pseudo_mask.refinement.iterations",
-    "method.metric": "method.pseudo_mask.spatial_prior.distance",
-    "method.gamma": "method.pseudo_mask.spatial_prior.gamma",
-    "method.reach": "method.pseudo_mask.spatial_prior.background_floor",
-    "method.exponent": "method.pseudo_mask.spatial_prior.power",
-    "method.sigma_start": "method.pseudo_mask.spatial_prior.sigma_start",
-    "method.sigma_end": "method.pseudo_mask.spatial_prior.sigma_end",
-    "method.reliability": "method.pseudo_mask.selection",
-    "method.confidence": "method.pseudo_mask.selection.threshold",
-    "method.low": "method.pseudo_mask.selection.absolute",
-    "method.cut": "method.pseudo_mask.selection.relative",
-    "method.cut_background": "method.pseudo_mask.selection.relative_background",
+    "method.metric": f"{PRIOR}.distance",
+    "method.gamma": f"{PRIOR}.gamma",
+    "method.reach": f"{PRIOR}.background_floor",
+    "method.exponent": f"{PRIOR}.power",
+    "method.sigma_start": f"{PRIOR}.sigma_start",
+    "method.sigma_end": f"{PRIOR}.sigma_end",
+    "method.reliability": SELECTION,
+    "method.confidence": f"{SELECTION}.threshold",
+    "method.low": f"{SELECTION}.absolute",
+    "method.cut": f"{SELECTION}.relative",
+    "method.cut_background": f"{SELECTION}.relative_background",
 }
 """Names of version 0.1, and what they are called now."""
 
@@ -35,97 +37,72 @@ GONE = {"optimizer.ema": "a moving average of the weights gained nothing"}
 METRICS_RENAMED = {"agreement": "precision"}
 """Columns of `metrics.csv` of version 0.1, and what they are called now."""
 
-_UNIT = 160
-
 
 def translate(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Bring settings to today's names.
 
     Args:
-        values: Content of a `config.yaml` or values a user gave, by section.
+        values: Content of a `config.yaml`, or values that a user gave, by section.
 
     Returns:
         The same under today's names, and a line for each name that was another one.
     """
     new: dict[str, Any] = deepcopy(dict(values))
     method = new.get("method")
-    lines: list[str] = []
-    for old, why in GONE.items():
+    chosen = method.get("name", "single-stage") if isinstance(method, dict) else method
+    found: dict[str, Any] = {}
+    for old in (*RENAMED, *GONE):
         section, name = old.split(".")
-        if isinstance(new.get(section), dict) and name in new[section]:
-            new[section].pop(name)
-            lines.append(f"{old} is no longer a setting and is left out: {why}.")
-    found = {
-        old: new[section].pop(name)
-        for old in RENAMED
-        for section, name in [old.split(".")]
         # Other methods have settings of the same names.
-        if isinstance(new.get(section), dict) and name in new[section] and not _kept(old, method)
-    }
-    if not found:
-        return new, lines
-    lines += [f"{old} is now {RENAMED[old]}." for old in found]
-    flat = {name.split(".")[1]: value for name, value in found.items() if name.startswith("method.")}
-    for name in ("data.diagnose", "trainer.panels", "method.balance"):
-        if name in found:
-            section, last = RENAMED[name].split(".")
-            new[section][last] = found[name]
-    flat.pop("balance", None)
-    if flat:
-        whole = {"metric", "reliability"} <= set(flat)  # all settings of an older run, not a few that a user gave
-        new["method"]["pseudo_mask"] = _pseudo_mask(flat, new.get("data", {}), whole)
+        foreign = section == "method" and name != "balance" and chosen not in ("single-stage", "refine-only")
+        if isinstance(new.get(section), dict) and name in new[section] and not foreign:
+            found[old] = new[section].pop(name)
+    lines = [f"{old} is now {RENAMED[old]}." for old in found if old in RENAMED]
+    lines += [f"{old} is no longer a setting and is left out: {GONE[old]}." for old in found if old in GONE]
+    prior, selection = _spatial_prior(found, new.get("data")), _selection(found)
+    for old, value in found.items():
+        if old in RENAMED and not RENAMED[old].startswith((PRIOR, SELECTION)):
+            _put(new, RENAMED[old], value)
+    for path, nested in ((PRIOR, prior), (SELECTION, selection)):
+        if nested is None or nested:
+            _put(new, path, nested)
     return new, lines
 
 
-def _kept(old: str, method: Any) -> bool:
-    section, name = old.split(".")
-    if section != "method" or name == "balance":
-        return False
-    chosen = method.get("name", "single-stage") if isinstance(method, dict) else method
-    return chosen not in ("single-stage", "refine-only")
-
-
-def _pseudo_mask(old: dict[str, Any], data: Any, whole: bool) -> dict[str, Any]:
-    """The nested settings of version 0.1's flat ones."""
-    new: dict[str, Any] = {
-        name: old[was] for was, name in (("shift", "prior_correction"), ("presence", "presence")) if was in old
-    }
-    refinement = {name: old[name] for name in ("dilations", "iterations") if name in old}
-    if refinement:
-        new["refinement"] = refinement
-    prior, selection = _spatial_prior(old, data, whole), _selection(old, whole)
-    if prior is None or prior:
-        new["spatial_prior"] = prior
-    if selection is None or selection:
-        new["selection"] = selection
-    return new
-
-
-def _spatial_prior(old: dict[str, Any], data: Any, whole: bool) -> dict[str, Any] | None:
-    if "metric" in old and old["metric"] is None:
+def _spatial_prior(found: Mapping[str, Any], data: Any) -> dict[str, Any] | None:
+    prior = {path.rpartition(".")[2]: found[old] for old, path in RENAMED.items() if PRIOR in path and old in found}
+    if "distance" in prior and prior["distance"] is None:
         return None
-    names = {"metric": "distance", "reach": "background_floor"}
-    new = {name: old[was] for was, name in names.items() if was in old}
-    gaussian = "exponent" in old and old["exponent"] is None
-    if gaussian or ("exponent" not in old and "sigma_start" in old and not whole):
-        new["kind"] = "gaussian"
-        # They were fractions of the image's scale.
-        new.update({name: old[name] * _UNIT for name in ("sigma_start", "sigma_end") if name in old})
-    elif "exponent" in old:
-        new |= {"kind": "inverse-distance", "power": old["exponent"]}
-    if "gamma" in old and new.get("distance") != "euclidean":
+    if prior.get("power") is not None:
+        prior = {"kind": "inverse-distance", **prior}
+        prior.pop("sigma_start", None), prior.pop("sigma_end", None)
+    elif "power" in prior or "sigma_start" in prior or "sigma_end" in prior:
+        prior = {"kind": "gaussian", **prior}
+        prior.pop("power", None)
+        # They were fractions of the image's scale, which is 160 unit lengths.
+        prior.update({name: prior[name] * 160 for name in ("sigma_start", "sigma_end") if name in prior})
+    if "gamma" in prior:
         # It was in pixels of an image of the size of training.
         size = data.get("size") if isinstance(data, dict) else None
-        sides = size if isinstance(size, list | tuple) and len(size) == 2 else (_UNIT, _UNIT)
-        new["gamma"] = old["gamma"] * _UNIT / math.sqrt(sides[0] * sides[1])
-    return new
+        sides = size if isinstance(size, list | tuple) and len(size) == 2 else (160, 160)
+        prior["gamma"] *= 160 / math.sqrt(sides[0] * sides[1])
+        if prior.get("distance") == "euclidean":
+            prior.pop("gamma")
+    return prior
 
 
-def _selection(old: dict[str, Any], whole: bool) -> dict[str, Any] | None:
-    if old.get("reliability") is False:
+def _selection(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    if found.get("method.reliability") is False:
         return None
-    if old.get("confidence") is not None:
-        return {"kind": "confidence", "threshold": old["confidence"]}
+    if found.get("method.confidence") is not None:
+        return {"kind": "confidence", "threshold": found["method.confidence"]}
     names = {"low": "absolute", "cut": "relative", "cut_background": "relative_background"}
-    new = {name: old[was] for was, name in names.items() if was in old}
-    return {"kind": "per-class", **new} if new or (whole and "confidence" in old) else new
+    chosen = {new: found[f"method.{old}"] for old, new in names.items() if f"method.{old}" in found}
+    return {"kind": "per-class", **chosen} if chosen or "method.confidence" in found else {}
+
+
+def _put(values: dict[str, Any], path: str, value: Any) -> None:
+    *sections, last = path.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[last] = value

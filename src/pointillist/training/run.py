@@ -23,9 +23,10 @@ from pointillist.errors import DatasetError, PointsError, RunError
 from pointillist.training.callbacks import Checkpoint, MetricsTable, ProgressDisplay
 from pointillist.training.config import Config
 from pointillist.training.methods import get_method
+from pointillist.training.model_folder import FORMAT
 from pointillist.training.module import TrainingModule
 from pointillist.training.protocol import describe_protocol
-from pointillist.training.run_directory import FORMAT, DataRecord, RunDirectory
+from pointillist.training.run_directory import DataRecord, RunDirectory
 from pointillist.training.scoring import ScoredImages
 
 
@@ -65,14 +66,13 @@ def fit(
     L.seed_everything(config.trainer.seed, verbose=False)
     config = config.sized_to(len(items))
     epochs = config.trainer.epochs_for(len(items))
+    begun = _resumable(RunDirectory.open(out), config, record) if resume else config
     # Whatever can be wrong with the settings shows here, before anything is written.
-    module = TrainingModule(config, dataset.classes, epochs * steps_per_epoch(len(items), config.trainer.batch_size))
+    module = TrainingModule(begun, dataset.classes, epochs * steps_per_epoch(len(items), config.trainer.batch_size))
 
     run = RunDirectory(out)
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
-    if resume:
-        _check_resumable(RunDirectory.open(out), config, record)
-    elif first_process:
+    if first_process and not resume:
         # With several devices Lightning starts this program once more for each; the first one keeps the books.
         run.begin(config, record, overwrite=overwrite)
     if console is not None and first_process:
@@ -172,7 +172,8 @@ def _validation_items(dataset: Dataset) -> tuple[Item, ...]:
     return () if dataset.validation_split is None else dataset.split(dataset.validation_split)
 
 
-def _check_resumable(run: RunDirectory, config: Config, record: DataRecord) -> None:
+def _resumable(run: RunDirectory, config: Config, record: DataRecord) -> Config:
+    """The settings to build the network with: the checkpoint has all weights; no path in a run's file is opened."""
     saved, earlier = run.read()
     if run.format() != FORMAT:
         raise RunError(
@@ -194,6 +195,14 @@ def _check_resumable(run: RunDirectory, config: Config, record: DataRecord) -> N
             where=run.root,
             hint="Resume with the settings of the run: --resume alone takes them from its config.yaml.",
         )
+    if config.network.weights is not None and not run.checkpoint.is_file():
+        raise RunError(
+            "stopped before its first checkpoint, and began with weights that a run's settings cannot name.",
+            where=run.root,
+            field="network.weights",
+            hint="Start it again with --overwrite and --weights.",
+        )
+    return config.model_copy(update={"network": config.network.model_copy(update={"weights": None})})
 
 
 def _trainer(

@@ -20,21 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.errors import RunError
-from pointillist.files import make_folder, read_text, read_yaml, replacing, write_text
-from pointillist.schema import parse
-from pointillist.training.config import RECORD_KEYS, Config, NetworkSettings, config_from
-from pointillist.training.networks import Network, build_network
+from pointillist.files import make_folder, read_yaml, replacing, write_text
+from pointillist.training.config import RECORD_KEYS, Config, config_from
+from pointillist.training.model_folder import FORMAT, check_format, sha256
+from pointillist.training.networks import Network
 from pointillist.version import __version__
-
-FORMAT = 2
-"""Version of the files below; a newer program reads all older ones. 1: until version 0.1."""
 
 
 @dataclass(frozen=True)
@@ -146,17 +142,12 @@ class RunDirectory:
         Raises:
             RunError: It is damaged or from a newer version.
         """
-        version = read_yaml(self.config_file, RunError).get("format")
-        if not isinstance(version, int) or version > FORMAT:
-            raise RunError(
-                f"has format {version!r}; this version reads up to {FORMAT}.",
-                where=self.config_file,
-                hint="Update pointillist.",
-            )
-        return version
+        return check_format(read_yaml(self.config_file, RunError).get("format"), self.config_file)
 
     def read(self) -> tuple[Config, DataRecord]:
         """The settings of the run and the data it used.
+
+        `network.weights` is a record here and never opened: the file may be a stranger's.
 
         Raises:
             RunError: They are damaged or from a newer version.
@@ -194,80 +185,3 @@ class RunDirectory:
             "sha256": sha256(weights),
         }
         write_text(self.model / "model.json", json.dumps(content, indent=2) + "\n")
-
-
-@dataclass(frozen=True)
-class Model:
-    """A trained network with what is needed to use it.
-
-    Args:
-        network: In evaluation mode, on the CPU.
-        classes: Its classes, in the order of its logits.
-        size: Scale of training; images are fitted into it before prediction.
-        protocol: How it was trained.
-        class_prior: How much of each class it was taught (C, shares); None where its method does not ask.
-        sha256: Hash of its weights.
-    """
-
-    network: Network
-    classes: ClassSet
-    size: tuple[int, int] | None
-    protocol: dict[str, Any]
-    class_prior: tuple[float, ...] | None
-    sha256: str
-
-
-def load_model(folder: Path) -> Model:
-    """Load a `model/` directory; nothing in it is executed.
-
-    Raises:
-        RunError: It is missing, damaged, or from a newer version.
-    """
-    file, weights = folder / "model.json", folder / "model.safetensors"
-    if not file.is_file():
-        raise RunError("holds no trained model.", where=folder, hint="Let the training finish, or --resume it.")
-    try:
-        content = json.loads(read_text(file, RunError))
-        names = [entry["name"] for entry in content["classes"]]
-        colors = [tuple(entry["color"]) for entry in content["classes"]]
-        classes = ClassSet(tuple(names), tuple(colors), content["background_policy"], content["background"])
-        version, checksum = content["format"], content["sha256"]
-        size = None if content["size"] is None else (int(content["size"][0]), int(content["size"][1]))
-        protocol = dict(content["protocol"])
-        class_prior = _class_prior(content, protocol)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise RunError(f"is damaged ({error}).", where=file, hint="Train again, or restore the file.") from error
-    if not isinstance(version, int) or version > FORMAT:
-        raise RunError(
-            f"has format {version!r}; this version reads up to {FORMAT}.", where=file, hint="Update pointillist."
-        )
-    found = sha256(weights) if weights.is_file() else "no file"
-    if found != checksum:
-        raise RunError(
-            "the weights are not those the model was saved with.",
-            where=weights,
-            field="sha256",
-            hint="Copy the model again from where it came from.",
-        )
-    network = build_network(parse(NetworkSettings, content["network"], RunError, file), len(classes))
-    try:
-        network.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise RunError(f"cannot be loaded: {error}", where=weights, hint="Train again.") from error
-    return Model(network.eval(), classes, size, protocol, class_prior, checksum)
-
-
-def _class_prior(content: dict[str, Any], protocol: dict[str, Any]) -> tuple[float, ...] | None:
-    if content.get("class_prior") is not None:
-        return tuple(float(share) for share in content["class_prior"])
-    if content.get("expected") is None:
-        return None
-    # Version 0.1 wrote the prior to the power of its correction.
-    strength = float(protocol["method"]["shift"])
-    return tuple(float(share) ** (1 / strength) for share in content["expected"])
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

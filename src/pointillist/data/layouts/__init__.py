@@ -8,21 +8,22 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 from pointillist.data.dataset import Dataset
 from pointillist.data.layouts.base import Layout
-from pointillist.errors import DatasetError, nearest
-from pointillist.registry import discover
+from pointillist.errors import DatasetError
+from pointillist.registry import Registry
 
-__all__ = ["Layout", "layouts", "load_dataset", "open_dataset"]
+__all__ = ["LAYOUTS", "Layout", "layouts", "load_dataset", "open_dataset"]
 
 
-@cache
+LAYOUTS: Registry[Layout] = Registry("layout", __name__, Layout, "layout", DatasetError)  # type: ignore[type-abstract]
+
+
 def layouts() -> dict[str, type[Layout]]:
     """All layouts by name."""
-    return discover(__name__, Layout)  # type: ignore[type-abstract]
+    return LAYOUTS.all()
 
 
 def load_dataset(path: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:
@@ -53,9 +54,7 @@ def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
     if not root.exists():
         raise DatasetError("there is no such folder or file.", where=root, hint="Check the path of the data set.")
     if layout is not None:
-        if layout not in layouts():
-            raise DatasetError(f"{layout!r} is no layout.", field="layout", hint=nearest(layout, layouts()))
-        chosen = layouts()[layout]()
+        chosen = LAYOUTS.get(layout)()
     else:
         # A dataset.yaml is what its owner wrote on purpose, so it wins over a layout that merely looks alike.
         own = layouts()["folder"]()

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import Field, field_validator
 
-from pointillist.classes import IGNORE, BackgroundPolicy, ClassSet, hex_color, parse_color
+from pointillist.classes import BACKGROUND_POLICIES, IGNORE, BackgroundPolicy, ClassSet, hex_color, parse_color
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import SplitNames, find_images_like, pair_files, pair_masks, read_split
-from pointillist.data.masks import MaskEncoding, MaskReader
-from pointillist.errors import DatasetError
-from pointillist.files import read_yaml, write_text
+from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
+from pointillist.data.masks import MASK_ENCODINGS, MaskEncoding, MaskReader
+from pointillist.errors import ConfigError, DatasetError, nearest
+from pointillist.files import read_yaml, refuse_existing, write_text
 from pointillist.schema import Strict, parse
 
 FILE = "dataset.yaml"
@@ -187,6 +187,37 @@ def _find_masks(home: Path, pattern: str, images: Mapping[str, Path]) -> dict[st
     if "{}" not in pattern:
         return pair_masks(home / pattern, images)
     return pair_files(find_images_like(home, pattern), images, home / pattern)
+
+
+def create_dataset(
+    root: Path, classes: Sequence[str], *, background: str = "points", masks: str = "index", overwrite: bool = False
+) -> Dataset:
+    """Make a data set of a folder with `images/`, by writing its `dataset.yaml`.
+
+    Args:
+        root: The folder.
+        classes: Class names; the first is the background.
+        background: Background policy: points, border or none.
+        masks: How masks, if there are any, name classes: index, palette or color.
+        overwrite: Whether an existing `dataset.yaml` may be replaced.
+
+    Raises:
+        ConfigError: There is no such policy or kind of mask.
+        DatasetError: There are no images, or the classes do not hold together.
+        SaveError: There is a `dataset.yaml` already.
+    """
+    if background not in BACKGROUND_POLICIES:
+        raise ConfigError(
+            f"{background!r} is no background policy.",
+            field="--background",
+            hint=nearest(background, BACKGROUND_POLICIES),
+        )
+    if masks not in MASK_ENCODINGS:
+        raise ConfigError(f"{masks!r} is no kind of mask.", field="--masks", hint=nearest(masks, MASK_ENCODINGS))
+    refuse_existing(root / FILE, overwrite)
+    find_images(root / "images")
+    write_dataset_file(root / FILE, ClassSet.create(classes, policy=background), masks=masks)
+    return Folder().load(root)
 
 
 def write_dataset_file(

@@ -6,32 +6,38 @@ A new format is one new module here with a subclass of `PointFormat`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pointillist.errors import PointsError, nearest
-from pointillist.points.formats.base import NOWHERE, FormatOptions, PointFormat, Surroundings
-from pointillist.points.table import PointTable
-from pointillist.registry import discover
+from pointillist.errors import PointsError
+from pointillist.points.formats.base import PointFormat, ReadContext
+from pointillist.points.formats.options import FormatOptions
+from pointillist.registry import Registry
 from pointillist.schema import parse
 
 __all__ = [
     "FormatOptions",
     "PointFormat",
-    "Surroundings",
+    "ReadContext",
     "choose_format",
     "formats",
     "get_format",
-    "read_points",
     "recognise_format",
 ]
 
 
-@cache
+FORMATS: Registry[PointFormat] = Registry(
+    "label format",
+    __name__,
+    PointFormat,  # type: ignore[type-abstract]
+    "format",
+    PointsError,
+)
+
+
 def formats() -> dict[str, type[PointFormat]]:
     """All formats by name."""
-    return discover(__name__, PointFormat)  # type: ignore[type-abstract]
+    return FORMATS.all()
 
 
 def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointFormat:
@@ -44,9 +50,7 @@ def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointForm
     Raises:
         PointsError: There is none of this name, or it has no such option.
     """
-    if name not in formats():
-        raise PointsError(f"{name!r} is no label format.", field="format", hint=nearest(name, formats()))
-    kind = formats()[name]
+    kind = FORMATS.get(name)
     return kind(parse(kind.Options, options or {}, PointsError, f"the format '{name}'"))
 
 
@@ -58,7 +62,7 @@ def recognise_format(path: Path) -> PointFormat:
     """
     if not path.exists():
         raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
-    for kind in sorted(formats().values(), key=lambda kind: (kind.last, kind.name)):
+    for kind in sorted(formats().values(), key=lambda kind: (-kind.priority, kind.name)):
         candidate = kind()
         if candidate.recognise(path):
             return candidate
@@ -74,19 +78,3 @@ def choose_format(path: Path, name: str | None = None, options: Mapping[str, Any
         PointsError: There is none, or it has no such option.
     """
     return get_format(recognise_format(path).name if name is None else name, options)
-
-
-def read_points(
-    path: Path,
-    format_name: str | None = None,
-    *,
-    options: Mapping[str, Any] | None = None,
-    about: Surroundings = NOWHERE,
-) -> tuple[PointTable, PointFormat]:
-    """Read a label file, recognising its format unless it is named.
-
-    Raises:
-        PointsError: It cannot be read.
-    """
-    chosen = choose_format(path, format_name, options)
-    return chosen.read(path, about), chosen

@@ -7,18 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
 from pointillist.errors import PointsError
+from pointillist.points.formats.files import has_controls
+from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
-from pointillist.schema import Strict
-
-Origin = Literal["corner", "pixel"]
-"""What the numbers of a label file mean.
-
-`corner`: continuous, measured from the top-left corner of the image, as this program has them. `pixel`: indices of
-pixels, whose centres are half a pixel further, so 0.5 is added on reading and subtracted on writing.
-"""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -27,18 +22,8 @@ MAX_POINTS = 5_000_000
 """More clicks than any person made; a file that claims more is damaged, and would fill the memory."""
 
 
-class FormatOptions(Strict):
-    """What a user says about a label file that the file itself does not.
-
-    Args:
-        origin: Convention of its coordinates, where the tool that wrote it departs from the format's declared one.
-    """
-
-    origin: Origin | None = None
-
-
 @dataclass(frozen=True)
-class Surroundings:
+class ReadContext:
     """What a label file leaves to its data set.
 
     Args:
@@ -66,12 +51,12 @@ class Surroundings:
             raise PointsError(
                 f"the size of image '{image}' is not known, but this format needs it.",
                 where=where,
-                hint="Name the data set or the folder of its images, or give --size HxW.",
+                hint="Name the data set or the folder of its images, or set size=HxW (--set on the command line).",
             )
         return size
 
 
-NOWHERE = Surroundings()
+EMPTY_CONTEXT = ReadContext()
 """No data set at hand."""
 
 
@@ -83,16 +68,19 @@ class PointFormat(ABC):
         title: One line for listings.
         suffixes: File name endings it may have, lower case.
         origin: Declared convention of its coordinates.
+        tolerance: Largest error in pixels of a coordinate that was written and read back; 0 is exact to the last bit.
         images_by: Whether the file names images by their `path` below the image folder, by the end of a path (`tail`,
             for tools that keep paths of their own), or without extension (`stem`).
-        classes_by: Whether it names classes, or knows them by index only.
         one_per_image: Whether it is a folder with one file per image; a single file will then do for one image.
         strict: Whether a point that does not fit the data set is an error. True for the data set's own file, which its
             owner can mend; False for files made elsewhere, whose misfits are counted and reported.
-        limit: (height, width) that no image of this format exceeds, so that some misplaced points are told even where
-            the images are not at hand.
-        last: Whether it is recognised by its suffix alone, so that all others are asked first.
-        Options: What the user may or must say about a file.
+        max_size: (height, width) that no image of this format exceeds, so that some misplaced points are found even
+            where the images are not at hand.
+        only_classes: The only classes it can hold, unless its options rename them; empty for a format that holds any.
+        priority: Formats of a higher one are asked first whether a file is theirs; below 0 for those that look at the
+            suffix alone.
+        Options: What the user may say about a file.
+        required: Names of the options that the user must give.
 
     Args:
         options: An instance of `Options`; the defaults when None.
@@ -102,19 +90,53 @@ class PointFormat(ABC):
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     origin: ClassVar[Origin]
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "path"
-    classes_by: ClassVar[Literal["name", "index"]] = "name"
+    tolerance: ClassVar[float] = 0.0
+    images_by: ClassVar[NamedBy] = "path"
     one_per_image: ClassVar[bool] = False
     strict: ClassVar[bool] = False
-    limit: ClassVar[Size | None] = None
-    last: ClassVar[bool] = False
+    max_size: ClassVar[Size | None] = None
+    only_classes: ClassVar[tuple[str, ...]] = ()
+    priority: ClassVar[int] = 0
     Options: ClassVar[type[FormatOptions]] = FormatOptions
+    required: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: FormatOptions | None = None) -> None:
         self.options = self.Options() if options is None else options
 
+    @classmethod
+    def option_infos(cls) -> list[OptionInfo]:
+        """The options of this format, for listings."""
+        return describe_options(cls.Options, cls.required)
+
+    @classmethod
+    def own_options(cls) -> list[str]:
+        """Names of the options that this format has and others need not have."""
+        return [name for name in cls.Options.model_fields if name not in FormatOptions.model_fields]
+
+    def demand(self, name: str, path: Path) -> Any:
+        """The value of a required option.
+
+        Raises:
+            PointsError: The user did not give it.
+        """
+        value = getattr(self.options, name)
+        if value is None:
+            info = next(info for info in self.option_infos() if info.name == name)
+            raise PointsError(
+                f"'{name}' must be given; such a file does not say it.",
+                where=path,
+                field=name,
+                hint=f"{info.description} Write --set {name}={info.values}.",
+            )
+        return value
+
+    def with_declared_size(self, context: ReadContext) -> ReadContext:
+        """The context, in which images of unknown size have the one that the user declared."""
+        size = self.options.size
+        return context if size is None else replace(context, size_of=lambda image: context.size(image) or size)
+
     @property
-    def shift(self) -> float:
+    def offset(self) -> float:
         """What is added to the file's coordinates to make them continuous and corner-based."""
         return 0.5 if (self.options.origin or self.origin) == "pixel" else 0.0
 
@@ -122,24 +144,24 @@ class PointFormat(ABC):
     def recognise(self, path: Path) -> bool:
         """Whether an existing path is of this format, judged by its suffix and first bytes."""
 
-    def read(self, path: Path, about: Surroundings = NOWHERE, *, broken: bool = False) -> PointTable:
+    def read(self, path: Path, context: ReadContext = EMPTY_CONTEXT, *, allow_non_finite: bool = False) -> PointTable:
         """Read all points, as continuous corner-based coordinates.
 
         Args:
             path: The label file, or the folder of a format that has one file per image.
-            about: What is known of its images and classes.
-            broken: Let points pass whose coordinates are NaN or infinite, to be counted and reported by a check.
+            context: What is known of its images and classes.
+            allow_non_finite: Let points pass whose coordinates are NaN or infinite, for a check to count and report.
 
         Raises:
             PointsError: With the line or key path of the first thing that cannot be read.
         """
-        table = self._read(path, about)
+        table = self._read(path, self.with_declared_size(context))
         if len(table) > MAX_POINTS:
             raise PointsError(
                 f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
             )
         for point in table:
-            if not (broken or is_finite(point)):
+            if not (allow_non_finite or is_finite(point)):
                 raise PointsError(
                     f"({point.x}, {point.y}) is no position.",
                     where=path,
@@ -149,13 +171,13 @@ class PointFormat(ABC):
                 )
         return table
 
-    def write(self, table: PointTable, path: Path, about: Surroundings = NOWHERE) -> None:
+    def write(self, table: PointTable, path: Path, context: ReadContext = EMPTY_CONTEXT) -> None:
         """Write points, whole or not at all per file; `read` gives them back within the format's own precision.
 
         Args:
             table: Points by the image names of the data set.
             path: File to be written, or folder for one file per image.
-            about: Classes by index, sizes and paths of images, where the format needs them.
+            context: Classes by index, sizes and paths of images, where the format needs them.
 
         Raises:
             PointsError: A point that the format cannot hold.
@@ -168,13 +190,19 @@ class PointFormat(ABC):
                     where=path,
                     hint="Check the points first with 'pointillist points check'.",
                 )
-        self._write(table, path, about)
+            if point.label != point.label.strip() or not point.label or has_controls(point.label):
+                raise PointsError(
+                    f"{point.label!r} is no usable class name.",
+                    where=path,
+                    hint="Use printable characters, without blanks at the ends.",
+                )
+        self._write(table, path, self.with_declared_size(context))
 
     @abstractmethod
-    def _read(self, path: Path, about: Surroundings) -> PointTable: ...
+    def _read(self, path: Path, context: ReadContext) -> PointTable: ...
 
     @abstractmethod
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None: ...
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None: ...
 
 
 def is_finite(point: Point) -> bool:
@@ -182,16 +210,16 @@ def is_finite(point: Point) -> bool:
     return math.isfinite(point.x) and math.isfinite(point.y)
 
 
-def class_index(point: Point, about: Surroundings, path: Path) -> int:
+def class_index(point: Point, context: ReadContext, path: Path) -> int:
     """Index of a point's class, for a format that knows classes by index only.
 
     Raises:
         PointsError: The class is not in the table.
     """
-    for index, name in about.classes.items():
+    for index, name in context.classes.items():
         if name == point.label:
             return index
-    if not about.classes and point.label.isdecimal():
+    if not context.classes and point.label.isdecimal():
         return int(point.label)
     raise PointsError(
         f"the class '{point.label}' has no index.",
@@ -200,11 +228,11 @@ def class_index(point: Point, about: Surroundings, path: Path) -> int:
     )
 
 
-def class_name(index: int, about: Surroundings) -> str:
+def class_name(index: int, context: ReadContext) -> str:
     """Name of a class by its index; the index itself, as text, where the table has no such class."""
-    return about.classes.get(index, str(index))
+    return context.classes.get(index, str(index))
 
 
-def moved(point: Point, by: float) -> Point:
+def translated(point: Point, by: float) -> Point:
     """The point `by` pixels further right and down."""
     return replace(point, x=point.x + by, y=point.y + by) if by else point

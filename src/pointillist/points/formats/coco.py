@@ -7,21 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.names import ImageNames
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import ImageNames, NamedBy
 from pointillist.points.table import Point, PointTable
 
 
 class CocoOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        label: What names the class of a point: the `category` of its annotation, or the `keypoint`'s own name.
-    """
+    """What the user says about the file."""
 
     label: Literal["category", "keypoint"] = "category"
+    """What names the class of a point: the category of its annotation, or the key point's own name."""
 
 
 class Coco(PointFormat):
@@ -40,7 +38,8 @@ class Coco(PointFormat):
     title: ClassVar[str] = "COCO keypoints JSON"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    tolerance: ClassVar[float] = 1e-9
+    images_by: ClassVar[NamedBy] = "tail"
     Options: ClassVar[type[FormatOptions]] = CocoOptions
     options: CocoOptions
 
@@ -50,7 +49,7 @@ class Coco(PointFormat):
         names = ('"images"', '"annotations"', '"categories"', '"keypoints"', '"file_name"', '"image_id"')
         return start.lstrip().startswith("{") and sum(name in start for name in names) >= 2
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         content = read_json(path)
         images = _by_id(content, "images", "file_name")
         categories = _by_id(content, "categories", "name")
@@ -64,7 +63,7 @@ class Coco(PointFormat):
                 if point is None:
                     skipped["keypoint with v = 0"] += 1
                 else:
-                    points.append(moved(point, self.shift))
+                    points.append(translated(point, self.offset))
         return PointTable(points, listed=[node.get("file_name").text() for node in images.values()], skipped=skipped)
 
     def _points(self, annotation: Node, images: dict[int, Node], categories: dict[int, Node]) -> Iterator[Point | None]:
@@ -87,7 +86,7 @@ class Coco(PointFormat):
                 label = names[index // 3].text()
             yield Point(image, x, y, label, place=f"{annotation.field}.keypoints[{index}]") if visible else None
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         old: dict[str, Any] = {"images": [], "categories": [], "annotations": []}
         root = Node({**old, **(read_json(path).items() if path.is_file() else {})}, path)
         images = _by_id(root, "images", "file_name")
@@ -95,7 +94,7 @@ class Coco(PointFormat):
         # The file may call the images by longer paths than the data set does; it goes on doing so.
         names = ImageNames(table.listed)
         name_of = {i: names.find(node.get("file_name").text(), "tail") for i, node in images.items()}
-        wanted = Counter((p.image, p.label, p.x - self.shift, p.y - self.shift) for p in table)
+        wanted = Counter((p.image, p.label, p.x - self.offset, p.y - self.offset) for p in table)
         kept = []
         for annotation in root.get("annotations").each():
             if annotation.maybe("keypoints") is not None:
@@ -113,7 +112,7 @@ class Coco(PointFormat):
         image_ids = _ids(root.value["images"], images, "file_name", named_images, table.listed)
         category_ids = _ids(root.value["categories"], categories, "name", named_categories, table.counts())
         for entry in root.value["images"]:
-            size = about.size(entry["file_name"])
+            size = context.size(entry["file_name"])
             if size is not None and "width" not in entry:
                 entry |= {"width": size[1], "height": size[0]}
         for entry in root.value["categories"]:

@@ -8,9 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, label_files
+from pointillist.points.formats.options import FormatOptions, Origin
 from pointillist.points.formats.point_png import draw, marks, read_labels, write_labels
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 BLOCK = 4
@@ -21,17 +23,14 @@ _MASKS, _BACK_MASKS = "masks", "back_masks"
 
 
 class CraidOptions(FormatOptions):
-    """What the user says about the files.
-
-    Args:
-        berry: Class of the berries' points.
-        background: Class of the background points.
-        layout: For writing: `single` puts both into one PNG; `split` into `masks/` and `back_masks/`, as in 2020.
-    """
+    """What the user says about the files."""
 
     berry: str = "berry"
+    """Class of the berries' points."""
     background: str = "background"
+    """Class of the background points."""
     layout: Literal["single", "split"] = "single"
+    """For writing: both in one PNG, or split into masks/ and back_masks/, as in 2020."""
 
 
 class Craid(PointFormat):
@@ -48,8 +47,10 @@ class Craid(PointFormat):
     title: ClassVar[str] = "CRAID point PNGs: 4×4 squares of berries and background"
     suffixes: ClassVar[tuple[str, ...]] = (".png",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    tolerance: ClassVar[float] = 0.5
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
+    only_classes: ClassVar[tuple[str, ...]] = ("berry", "background")
     Options: ClassVar[type[FormatOptions]] = CraidOptions
     options: CraidOptions
 
@@ -67,7 +68,7 @@ class Craid(PointFormat):
             names = [entry.name for entry in entries if not entry.name.startswith(".")]
         return bool(names) and all(re.fullmatch(r"count_\d+_.*\.png", name, re.IGNORECASE) for name in names)
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         berry, background = self._names
         points: list[Point] = []
         listed = []
@@ -87,9 +88,10 @@ class Craid(PointFormat):
                     raise PointsError(
                         f"there is no '{_MASKS}/{image}.png' beside it.", where=file, hint="Fetch the missing file."
                     )
-        return PointTable(points, ["count"], listed=listed)
+        # `marks` gives the centres of the squares; only an `origin` that the user declares moves them.
+        return PointTable([translated(p, self.offset - 0.5) for p in points], ["count"], listed=listed)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         berry, background = self._names
         split = self.options.layout == "split"
         parts = [(path / _MASKS, {berry: 1}), (path / _BACK_MASKS, {background: 1})]
@@ -105,8 +107,9 @@ class Craid(PointFormat):
         for folder, values in parts:
             outputs = Outputs(folder, ".png")
             for image in table.listed:
-                clicks = [(point, values[point.label]) for point in table.of(image) if point.label in values]
-                labels = draw(image, clicks, about.need_size(image, path), 0, BLOCK, path)
+                here = [translated(p, 0.5 - self.offset) for p in table.of(image) if p.label in values]
+                clicks = [(point, values[point.label]) for point in here]
+                labels = draw(image, clicks, context.need_size(image, path), 0, BLOCK, path)
                 write_labels(labels, outputs.file(image))
 
 

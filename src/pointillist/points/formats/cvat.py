@@ -6,14 +6,16 @@ import io
 import re
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from pointillist.errors import PointsError
 from pointillist.files import replacing
-from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
+from pointillist.points.formats.options import Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50
@@ -34,13 +36,13 @@ class Cvat(PointFormat):
     title: ClassVar[str] = "CVAT for images 1.1 XML"
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    images_by: ClassVar[NamedBy] = "tail"
 
     def recognise(self, path: Path) -> bool:
         """XML with `<annotations>` at its beginning."""
         return path.suffix.lower() in self.suffixes and "<annotations" in head(path)
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         if not path.is_file():
             raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
         if path.stat().st_size > MAX_BYTES:
@@ -61,19 +63,19 @@ class Cvat(PointFormat):
             raise PointsError(f"has an unusable encoding ({error}).", where=path, hint="Save it as UTF-8.") from error
         except OSError as error:
             raise PointsError(f"could not be read ({error}).", where=path, hint="Check its permissions.") from error
-        points = [moved(point, self.shift) for point in reader.points]
+        points = [translated(point, self.offset) for point in reader.points]
         return PointTable(points, listed=reader.listed, skipped=reader.skipped)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         root = ElementTree.Element("annotations")
         ElementTree.SubElement(root, "version").text = "1.1"
         for index, image in enumerate(table.listed):
             entry = ElementTree.SubElement(root, "image", id=str(index), name=image)
-            size = about.size(image)
+            size = context.size(image)
             if size is not None:
                 entry.attrib |= {"width": str(size[1]), "height": str(size[0])}
             for point in table.of(image):
-                position = f"{point.x - self.shift!r},{point.y - self.shift!r}"
+                position = f"{point.x - self.offset!r},{point.y - self.offset!r}"
                 ElementTree.SubElement(
                     entry, "points", label=point.label, source="manual", occluded="0", points=position, z_order="0"
                 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pointillist.errors import PointsError
@@ -22,6 +25,39 @@ def read_label_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
     if not path.is_file():
         raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
     return read_text(path, PointsError, max_bytes=max_bytes)
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not blank, with the number of their last line.
+
+    Raises:
+        PointsError: It cannot be read, or is no CSV.
+    """
+    rows = csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True)
+    try:
+        for row in rows:
+            if any(cell.strip() for cell in row):
+                yield rows.line_num, row
+    except csv.Error as error:
+        raise PointsError(
+            f"is not readable as CSV ({error}).", where=path, line=rows.line_num, hint="Check the quotes there."
+        ) from error
+
+
+def csv_cells(row: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
+    """The cells of a row by the names of their columns.
+
+    Raises:
+        PointsError: There are more or fewer than columns.
+    """
+    if len(row) != len(header):
+        raise PointsError(
+            f"{len(row)} values for {len(header)} columns.",
+            where=path,
+            line=line,
+            hint="Give every column a value; put text that has commas into double quotes.",
+        )
+    return dict(zip(header, row, strict=True))
 
 
 def head(path: Path, count: int = 65536) -> str:

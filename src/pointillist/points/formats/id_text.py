@@ -5,23 +5,14 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import BeforeValidator, Field
+from typing import ClassVar, Literal
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
-from pointillist.points.formats.base import (
-    FormatOptions,
-    Origin,
-    PointFormat,
-    Size,
-    Surroundings,
-    class_index,
-    class_name,
-    moved,
-)
+from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import head, read_label_text
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _MAX_BYTES = 2**26
@@ -30,27 +21,11 @@ _MAX_BYTES = 2**26
 _LINE = re.compile(r"^\S+( -?\d+(,-?\d+){2,3})* *$")
 
 
-def _size(value: Any) -> Any:
-    if isinstance(value, str):
-        parts = value.lower().replace("×", "x").split("x")
-        if len(parts) != 2 or not all(part.strip().isdecimal() and len(part) < 9 for part in parts):
-            raise ValueError("write HEIGHTxWIDTH, for example 1024x2048")
-        return [int(part) for part in parts]
-    return value
-
-
 class IdTextOptions(FormatOptions):
-    """What the user says about the file; nothing in the file itself tells.
-
-    Args:
-        order: Whether y or x comes first. Files of the same name pattern come in both orders.
-        size: (height, width) of every image, where the images are not at hand to check the points against.
-    """
+    """What the user says about the file."""
 
     order: Literal["yx", "xy"] | None = None
-    size: Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None, BeforeValidator(_size)] = (
-        None
-    )
+    """Whether y or x comes first; files of the same name pattern come in both orders."""
 
 
 class IdText(PointFormat):
@@ -65,13 +40,14 @@ class IdText(PointFormat):
     """
 
     name: ClassVar[str] = "id-text"
-    title: ClassVar[str] = "text lines 'id class,y,x …' or 'id class,instance,x,y …'; --order must say which"
+    title: ClassVar[str] = "text lines 'id class,y,x …' or 'id class,instance,x,y …'"
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
-    classes_by: ClassVar[Literal["name", "index"]] = "index"
+    tolerance: ClassVar[float] = 0.5
+    images_by: ClassVar[NamedBy] = "stem"
     Options: ClassVar[type[FormatOptions]] = IdTextOptions
     options: IdTextOptions
+    required: ClassVar[tuple[str, ...]] = ("order",)
 
     def recognise(self, path: Path) -> bool:
         """A text file whose first line is a name and groups of whole numbers."""
@@ -80,15 +56,14 @@ class IdText(PointFormat):
         first = head(path).split("\n", 1)[0].rstrip("\r")
         return "," in first and _LINE.fullmatch(first) is not None
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
-        order, size = self._declared(path)
-        if size is None and about.size_of is None:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
+        order = self.demand("order", path)
+        if context.size_of is None:
             raise PointsError(
                 "there are no images to check the order of coordinates against.",
                 where=path,
-                hint="Name the data set, or give the size of its images: --size HxW, for example 1024x2048.",
+                hint="Name the data set, or give the size of its images, for example --set size=1024x2048.",
             )
-        known = Surroundings(about.classes, (lambda _image: size) if size is not None else about.size_of)
         points: list[Point] = []
         listed: dict[str, int] = {}
         instances = False
@@ -105,26 +80,14 @@ class IdText(PointFormat):
                 )
             listed[image] = number
             for group in groups:
-                point, instance = _point(group, image, order == "yx", known, path, number)
+                point, instance = _point(group, image, order == "yx", context, path, number)
                 instances |= instance
-                points.append(moved(point, self.shift))
-        _refuse_swapped(points, order, known, path)
+                points.append(translated(point, self.offset))
+        _refuse_swapped(points, order, context, path)
         return PointTable(points, ["instance"] if instances else [], listed=listed)
 
-    def _declared(self, path: Path) -> tuple[Literal["yx", "xy"], Size | None]:
-        order: Literal["yx", "xy"] | None = self.options.order
-        size: Size | None = self.options.size
-        if order is None:
-            raise PointsError(
-                "nothing in such a file tells whether y or x comes first.",
-                where=path,
-                field="order",
-                hint="Say it: --order yx or --order xy (of 'pointillist points import').",
-            )
-        return order, size
-
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
-        order, _ = self._declared(path)
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
+        order = self.demand("order", path)
         lines: dict[str, str] = {}
         for image in table.listed:
             name = PurePosixPath(image).stem
@@ -136,16 +99,16 @@ class IdText(PointFormat):
                 )
             groups = []
             for point in table.of(image):
-                column, row = (int((value - self.shift + 0.5) // 1) for value in (point.x, point.y))
+                column, row = (int((value - self.offset + 0.5) // 1) for value in (point.x, point.y))
                 instance = point.extra.get("instance", "")
                 middle = [instance] if instance else ["0"] if "instance" in table.columns else []
                 position = (row, column) if order == "yx" else (column, row)
-                groups.append(",".join(map(str, (class_index(point, about, path), *middle, *position))))
+                groups.append(",".join(map(str, (class_index(point, context, path), *middle, *position))))
             lines[name] = " ".join([name, *groups])
         write_text(path, "".join(f"{line}\n" for line in lines.values()))
 
 
-def _point(group: str, image: str, y_first: bool, about: Surroundings, path: Path, line: int) -> tuple[Point, bool]:
+def _point(group: str, image: str, y_first: bool, context: ReadContext, path: Path, line: int) -> tuple[Point, bool]:
     parts = group.split(",")
     if len(parts) not in (3, 4):
         raise PointsError(
@@ -163,15 +126,15 @@ def _point(group: str, image: str, y_first: bool, about: Surroundings, path: Pat
         ) from None
     x, y = (second, first) if y_first else (first, second)
     extra = {"instance": parts[1]} if len(parts) == 4 else {}
-    return Point(image, x, y, class_name(index, about), extra, line), bool(extra)
+    return Point(image, x, y, class_name(index, context), extra, line), bool(extra)
 
 
-def _refuse_swapped(points: list[Point], order: str, about: Surroundings, path: Path) -> None:
+def _refuse_swapped(points: list[Point], order: str, context: ReadContext, path: Path) -> None:
     """Refuse points that lie outside as declared and inside with x and y swapped."""
     outside = swapped_outside = 0
     first = None
     for point in points:
-        size = about.size(point.image)
+        size = context.size(point.image)
         if size is None:
             continue
         height, width = size
@@ -187,5 +150,5 @@ def _refuse_swapped(points: list[Point], order: str, about: Surroundings, path: 
             where=path,
             line=first.line,
             field="order",
-            hint=f"Say --order {other}, or correct the size.",
+            hint=f"Say --set order={other}, or correct the size.",
         )

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Size, Surroundings, moved
+from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 
 class LabelStudioOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        image: Which entry of a task's `data` names the image.
-    """
+    """What the user says about the file."""
 
     image: str = "image"
+    """Which entry of a task's `data` names the image."""
 
 
 class LabelStudio(PointFormat):
@@ -41,7 +40,8 @@ class LabelStudio(PointFormat):
     title: ClassVar[str] = "Label Studio JSON (key points, in percent)"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    tolerance: ClassVar[float] = 1e-9
+    images_by: ClassVar[NamedBy] = "tail"
     Options: ClassVar[type[FormatOptions]] = LabelStudioOptions
     options: LabelStudioOptions
 
@@ -51,7 +51,7 @@ class LabelStudio(PointFormat):
         known = ('"annotations"', '"completions"', '"predictions"', '"keypointlabels"')
         return start.lstrip().startswith("[") and '"data"' in start and any(name in start for name in known)
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         listed: list[str] = []
         skipped: Counter[str] = Counter()
@@ -71,7 +71,7 @@ class LabelStudio(PointFormat):
                     if kind != "keypointlabels":
                         skipped[kind] += 1
                     else:
-                        points += self._points(result, image, about.size(image))
+                        points += self._points(result, image, context.size(image))
         return PointTable(points, listed=listed, skipped=+skipped)
 
     def _points(self, result: Node, image: str, true: Size | None) -> list[Point]:
@@ -88,14 +88,14 @@ class LabelStudio(PointFormat):
             # Stored as turned, so the width of the turned view is the image's height.
             x, y = {90: (y, width - x), 270: (height - y, x)}.get(degrees, (x, y))
         labels = value.get("keypointlabels").each()
-        return [moved(Point(image, x, y, label.text(), place=result.field), self.shift) for label in labels]
+        return [translated(Point(image, x, y, label.text(), place=result.field), self.offset) for label in labels]
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         key = self.options.image
         tasks = []
         for image in table.listed:
             here = table.of(image)
-            size = about.need_size(image, path) if here else (1, 1)
+            size = context.need_size(image, path) if here else (1, 1)
             results = [self._result(index, point, size) for index, point in enumerate(here)]
             tasks.append({"data": {key: image}, "annotations": [{"result": results}]})
         write_json(path, tasks)
@@ -111,8 +111,8 @@ class LabelStudio(PointFormat):
             "original_height": height,
             "image_rotation": 0,
             "value": {
-                "x": (point.x - self.shift) * 100 / width,
-                "y": (point.y - self.shift) * 100 / height,
+                "x": (point.x - self.offset) * 100 / width,
+                "y": (point.y - self.offset) * 100 / height,
                 "width": 0.5,
                 "keypointlabels": [point.label],
             },

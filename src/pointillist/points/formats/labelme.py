@@ -6,11 +6,13 @@ import os
 import posixpath
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pointillist.points.formats.base import Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 
@@ -28,7 +30,7 @@ class Labelme(PointFormat):
     title: ClassVar[str] = "labelme JSON, a folder of files or one"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    images_by: ClassVar[NamedBy] = "tail"
     one_per_image: ClassVar[bool] = True
 
     def recognise(self, path: Path) -> bool:
@@ -37,7 +39,7 @@ class Labelme(PointFormat):
         start = "" if file is None else head(file)
         return start.lstrip().startswith("{") and '"shapes"' in start and '"cls"' not in start
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         listed: list[str] = []
         skipped: Counter[str] = Counter()
@@ -51,7 +53,7 @@ class Labelme(PointFormat):
                 if kind is None or kind.text() != "point":
                     skipped["polygon" if kind is None else kind.text()] += 1
                 else:
-                    points.append(moved(_point(shape, image), self.shift))
+                    points.append(translated(_point(shape, image), self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
     @staticmethod
@@ -64,13 +66,13 @@ class Labelme(PointFormat):
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
         return joined.removeprefix("/") if path.startswith("/") else "/".join(p for p in joined.split("/") if p != "..")
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".json")
         for image in table.listed:
             file = outputs.file(image)
             # Read before anything is written: an existing file that cannot be understood is not overwritten.
-            content = dict(read_json(file).items()) if file.is_file() else _new(image, file, about)
-            wanted = Counter((p.label, p.x - self.shift, p.y - self.shift) for p in table.of(image))
+            content = dict(read_json(file).items()) if file.is_file() else _new(image, file, context)
+            wanted = Counter((p.label, p.x - self.offset, p.y - self.offset) for p in table.of(image))
             kept: list[Any] = []
             for shape in Node(content, file).get("shapes").each():
                 kind = shape.maybe("shape_type")
@@ -94,9 +96,9 @@ def _point(shape: Node, image: str) -> Point:
     return Point(image, x, y, shape.get("label").text(), place=shape.place)
 
 
-def _new(image: str, file: Path, about: Surroundings) -> dict[str, Any]:
-    size = about.size(image)
-    source = None if about.path_of is None else about.path_of(image)
+def _new(image: str, file: Path, context: ReadContext) -> dict[str, Any]:
+    size = context.size(image)
+    source = None if context.path_of is None else context.path_of(image)
     shown = PurePosixPath(image).name
     if source is not None:
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
-from pointillist.points.formats.base import MAX_POINTS, FormatOptions, Origin, PointFormat, Surroundings, moved
-from pointillist.points.formats.files import Outputs, first_file, head, label_files, read_label_text
+from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
+from pointillist.points.formats.files import Outputs, csv_cells, csv_rows, first_file, head, label_files
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _AXES = ("axis-0", "axis-1")
@@ -18,15 +20,12 @@ _CLASS_COLUMNS = ("class", "label", "name", "category")
 
 
 class NapariOptions(FormatOptions):
-    """What the user says about the files.
-
-    Args:
-        column: Property column that names the class; `class`, `label`, `name` or `category` when not given.
-        label: Class of every point, for layers without such a column.
-    """
+    """What the user says about the files."""
 
     column: str | None = None
+    """Column that names the class; class, label, name or category when not given."""
     label: str | None = None
+    """Class of every point, for layers without such a column."""
 
 
 class Napari(PointFormat):
@@ -42,7 +41,8 @@ class Napari(PointFormat):
     title: ClassVar[str] = "napari points CSV (y, x), a folder of files or one"
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    tolerance: ClassVar[float] = 1e-9
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
     Options: ClassVar[type[FormatOptions]] = NapariOptions
     options: NapariOptions
@@ -52,29 +52,19 @@ class Napari(PointFormat):
         file = first_file(path, self.suffixes)
         return file is not None and "axis-0" in head(file, 4096).split("\n", 1)[0]
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         listed: list[str] = []
         columns: dict[str, None] = {}
         for file, image in label_files(path, self.suffixes):
             listed.append(image)
-            rows = csv.reader(io.StringIO(read_label_text(file), newline=""), strict=True)
             header: list[str] = []
-            try:
-                for row in rows:
-                    if not any(cell.strip() for cell in row):
-                        continue
-                    if header:
-                        points.append(self._point(row, header, file, image, rows.line_num))
-                    else:
-                        header = self._header(row, file, rows.line_num)
-                        columns |= dict.fromkeys(_extra(header, self._class_column(header)))
-                    if len(points) > MAX_POINTS:
-                        break
-            except csv.Error as error:
-                raise PointsError(
-                    f"is not readable as CSV ({error}).", where=file, line=rows.line_num, hint="Check the quotes there."
-                ) from error
+            for line, row in csv_rows(file):
+                if not header:
+                    header = self._header(row, file, line)
+                    columns |= dict.fromkeys(_extra(header, self._class_column(header)))
+                elif len(points) <= MAX_POINTS:
+                    points.append(self._point(row, header, file, image, line))
             if not header:
                 raise PointsError("is empty.", where=file, hint="Save the layer again.")
         return PointTable(points, columns, listed=listed)
@@ -103,11 +93,7 @@ class Napari(PointFormat):
         return header
 
     def _point(self, row: list[str], header: list[str], file: Path, image: str, line: int) -> Point:
-        if len(row) != len(header):
-            raise PointsError(
-                f"{len(row)} values for {len(header)} columns.", where=file, line=line, hint="Save the layer again."
-            )
-        cells = dict(zip(header, row, strict=True))
+        cells = csv_cells(row, header, file, line)
         values = []
         for axis in _AXES:
             try:
@@ -126,9 +112,9 @@ class Napari(PointFormat):
         if not label:
             raise PointsError("is empty.", where=file, line=line, field=column, hint="Give this point a class.")
         extra = {name: cells[name] for name in _extra(header, column)}
-        return moved(Point(image, x, y, label, extra, line, f"{file.name}, line {line}"), self.shift)
+        return translated(Point(image, x, y, label, extra, line, f"{file.name}, line {line}"), self.offset)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".csv")
         column = self.options.column or "class"
         columns = [name for name in table.columns if name not in ("index", *_AXES, *_CLASS_COLUMNS, column)]
@@ -137,7 +123,7 @@ class Napari(PointFormat):
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(["index", *_AXES, column, *columns])
             for index, point in enumerate(table.of(image)):
-                position = [repr(point.y - self.shift), repr(point.x - self.shift)]
+                position = [repr(point.y - self.offset), repr(point.x - self.offset)]
                 writer.writerow([index, *position, point.label, *(point.extra.get(name, "") for name in columns)])
             write_text(outputs.file(image), text.getvalue())
 

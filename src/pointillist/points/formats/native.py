@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
-from pointillist.points.formats.base import MAX_POINTS, Origin, PointFormat, Surroundings, moved
-from pointillist.points.formats.files import read_label_text
-from pointillist.points.table import NOTHING, Point, PointTable
+from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
+from pointillist.points.formats.files import csv_cells, csv_rows
+from pointillist.points.formats.options import Origin
+from pointillist.points.table import NO_EXTRA, Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")
 
@@ -25,40 +26,30 @@ class NativeCsv(PointFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
     origin: ClassVar[Origin] = "corner"
     strict: ClassVar[bool] = True
-    last: ClassVar[bool] = True
+    priority: ClassVar[int] = -1
 
     def recognise(self, path: Path) -> bool:
         """Any `.csv` file; what is wrong inside is said when it is read."""
         return path.is_file() and path.suffix.lower() in self.suffixes
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
-        rows = csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True)
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         header: list[str] | None = None
-        try:
-            for row in rows:
-                if not any(cell.strip() for cell in row):
-                    continue
-                if header is None:
-                    header = self._header(row, path, rows.line_num)
-                else:
-                    points.append(self._point(row, header, path, rows.line_num))
-                    if len(points) > MAX_POINTS:
-                        break
-        except csv.Error as error:
-            raise PointsError(
-                f"is not readable as CSV ({error}).", where=path, line=rows.line_num, hint="Check the quotes there."
-            ) from error
+        for line, row in csv_rows(path):
+            if header is None:
+                header = self._header(row, path, line)
+            elif len(points) <= MAX_POINTS:
+                points.append(self._point(row, header, path, line))
         if header is None:
             raise PointsError("is empty.", where=path, hint=f"Write the header line {','.join(COLUMNS)} first.")
         return PointTable(points, [name for name in header if name not in COLUMNS])
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         # repr of a float is its shortest exact form, so `read` gives the same table back, to the last bit.
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*COLUMNS, *table.columns])
-        for point in (moved(point, -self.shift) for point in table):
+        for point in (translated(point, -self.offset) for point in table):
             extra = [point.extra.get(column, "") for column in table.columns]
             writer.writerow([point.image, f"{point.x!r}", f"{point.y!r}", point.label, *extra])
         write_text(path, text.getvalue())
@@ -84,14 +75,7 @@ class NativeCsv(PointFormat):
         return names
 
     def _point(self, row: list[str], header: list[str], path: Path, line: int) -> Point:
-        if len(row) != len(header):
-            raise PointsError(
-                f"{len(row)} values for {len(header)} columns.",
-                where=path,
-                line=line,
-                hint="Give every column a value; put text that has commas into double quotes.",
-            )
-        cells = dict(zip(header, row, strict=True))
+        cells = csv_cells(row, header, path, line)
         values = {}
         for axis in ("x", "y"):
             try:
@@ -109,11 +93,11 @@ class NativeCsv(PointFormat):
         for column in ("image", "class"):
             if not cells[column].strip():
                 raise PointsError("is empty.", where=path, line=line, field=column, hint="Fill it, or drop the line.")
-        extra = {name: value for name, value in cells.items() if name not in COLUMNS} or NOTHING
+        extra = {name: value for name, value in cells.items() if name not in COLUMNS} or NO_EXTRA
         # Windows users write backslashes; a data set must open on every system.
         image = cells["image"].strip().replace("\\", "/")
         point = Point(image, values["x"], values["y"], cells["class"].strip(), extra, line)
-        return moved(point, self.shift)
+        return translated(point, self.offset)
 
 
 def write_csv(table: PointTable, path: Path) -> None:

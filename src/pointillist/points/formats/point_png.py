@@ -1,6 +1,6 @@
 """Point PNGs: one image file per photograph, whose pixel values are class indices.
 
-Pillow is used here to read label files; photographs are never opened in this room.
+Pillow is used here to read label files; photographs are never opened in this package.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 import struct
 import warnings
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,10 @@ from pydantic import Field
 
 from pointillist.errors import PointsError
 from pointillist.files import replacing
-from pointillist.points.formats.base import (
-    FormatOptions,
-    Origin,
-    PointFormat,
-    Surroundings,
-    class_index,
-    class_name,
-    moved,
-)
+from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import Outputs, label_files
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 MAX_PIXELS = 100_000_000
@@ -40,15 +34,12 @@ Labels = NDArray[np.integer]
 
 
 class PointPngOptions(FormatOptions):
-    """What the user says about the files.
-
-    Args:
-        unlabelled: Value of pixels without a point: 0, the number of classes or 255, depending on who made them.
-        block: Side in pixels of the square that stands for one point.
-    """
+    """What the user says about the files."""
 
     unlabelled: int | None = Field(default=None, ge=0, le=65535)
+    """Value of pixels without a point: 0, 255 or the number of classes, depending on who made the files."""
     block: int = Field(default=1, ge=1, le=64)
+    """Side in pixels of the square that stands for one point."""
 
 
 class PointPng(PointFormat):
@@ -59,47 +50,37 @@ class PointPng(PointFormat):
     """
 
     name: ClassVar[str] = "point-png"
-    title: ClassVar[str] = "PNGs with class indices at the points; --unlabelled must say what the rest is"
+    title: ClassVar[str] = "PNGs with class indices at the points"
     suffixes: ClassVar[tuple[str, ...]] = (".png",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
-    classes_by: ClassVar[Literal["name", "index"]] = "index"
+    tolerance: ClassVar[float] = 0.5
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
     Options: ClassVar[type[FormatOptions]] = PointPngOptions
     options: PointPngOptions
+    required: ClassVar[tuple[str, ...]] = ("unlabelled",)
 
     def recognise(self, path: Path) -> bool:
         """Never: a folder of PNGs may be anything, so the format is named by the user."""
         return False
 
-    def _declared(self, path: Path) -> tuple[int, int]:
-        unlabelled: int | None = self.options.unlabelled
-        if unlabelled is None:
-            raise PointsError(
-                "nothing in such a file tells which value means that a pixel has no point.",
-                where=path,
-                field="unlabelled",
-                hint="Say it: --unlabelled 0, or 255, or the number of classes (of 'pointillist points import').",
-            )
-        return unlabelled, self.options.block
-
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
-        unlabelled, block = self._declared(path)
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
+        unlabelled, block = self.demand("unlabelled", path), self.options.block
         points: list[Point] = []
         listed = []
         for file, image in label_files(path, self.suffixes):
             listed.append(image)
             for x, y, value in marks(read_labels(file), unlabelled, block, file):
-                point = Point(image, x, y, class_name(value, about), place=f"{file.name}, ({int(x)}, {int(y)})")
-                points.append(moved(point, self.shift - 0.5))
+                point = Point(image, x, y, class_name(value, context), place=f"{file.name}, ({int(x)}, {int(y)})")
+                points.append(translated(point, self.offset - 0.5))
         return PointTable(points, listed=listed)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
-        unlabelled, block = self._declared(path)
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
+        unlabelled, block = self.demand("unlabelled", path), self.options.block
         outputs = Outputs(path, ".png")
         for image in table.listed:
-            clicks = [(moved(p, 0.5 - self.shift), class_index(p, about, path)) for p in table.of(image)]
-            labels = draw(image, clicks, about.need_size(image, path), unlabelled, block, path)
+            clicks = [(translated(p, 0.5 - self.offset), class_index(p, context, path)) for p in table.of(image)]
+            labels = draw(image, clicks, context.need_size(image, path), unlabelled, block, path)
             write_labels(labels, outputs.file(image))
 
 
@@ -150,7 +131,7 @@ def marks(labels: Labels, unlabelled: int, block: int, file: Path) -> list[tuple
             f"{len(rows):,} of {labels.size:,} pixels are labelled.",
             where=file,
             field="unlabelled",
-            hint=f"Is this a mask? Or say --unlabelled {values[counts.argmax()]}, the most frequent value.",
+            hint=f"Is this a mask? Or say --set unlabelled={values[counts.argmax()]}, the most frequent value.",
         )
     free = labels != unlabelled
     found = []
@@ -190,7 +171,7 @@ def draw(
                 f"the class '{point.label}' has the index {value}, which cannot be drawn.",
                 where=path,
                 field="unlabelled",
-                hint="Choose an --unlabelled value that no class has.",
+                hint="Set 'unlabelled' to a value that no class has.",
             )
         # Half up, not half to even: points a pixel apart stay apart, and a square of one pixel is the point's own.
         column = min(max(math.floor(point.x - block / 2 + 0.5), 0), width - block)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pointillist.points.formats.base import Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, first_file, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 UNCLASSIFIED = "Unclassified"
@@ -29,7 +31,7 @@ class QuPath(PointFormat):
     title: ClassVar[str] = "QuPath GeoJSON, a folder of files or one"
     suffixes: ClassVar[tuple[str, ...]] = (".geojson", ".json")
     origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
+    images_by: ClassVar[NamedBy] = "stem"
     one_per_image: ClassVar[bool] = True
 
     def recognise(self, path: Path) -> bool:
@@ -38,7 +40,7 @@ class QuPath(PointFormat):
         start = "" if file is None else head(file)
         return start.lstrip()[:1] in ("{", "[") and ('"FeatureCollection"' in start or '"Feature"' in start)
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         listed: list[str] = []
         skipped: Counter[str] = Counter()
@@ -57,13 +59,15 @@ class QuPath(PointFormat):
                     if len(numbers) < 2:
                         raise position.fail("a position has two numbers, x and y.")
                     place = position.place
-                    points.append(moved(Point(image, numbers[0], numbers[1], label, place=place), self.shift))
+                    points.append(translated(Point(image, numbers[0], numbers[1], label, place=place), self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".geojson")
         for image in table.listed:
-            features = [_feature(point.label, point.x - self.shift, point.y - self.shift) for point in table.of(image)]
+            features = [
+                _feature(point.label, point.x - self.offset, point.y - self.offset) for point in table.of(image)
+            ]
             write_json(outputs.file(image), {"type": "FeatureCollection", "features": features})
 
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Surroundings, moved
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _USUAL = ("class", "label", "name", "type", "category")
 
 
 class ViaOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        attribute: Region attribute that names the class; when not given, `class`, `label`, `name`, `type` or
-            `category`, or the only one there is.
-    """
+    """What the user says about the file."""
 
     attribute: str | None = None
+    """Region attribute that names the class; when not given: class, label, name, type, category, or the only one."""
 
 
 class Via(PointFormat):
@@ -39,7 +37,8 @@ class Via(PointFormat):
     title: ClassVar[str] = "VGG Image Annotator JSON"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "tail"
+    tolerance: ClassVar[float] = 1e-9
+    images_by: ClassVar[NamedBy] = "tail"
     Options: ClassVar[type[FormatOptions]] = ViaOptions
     options: ViaOptions
 
@@ -51,7 +50,7 @@ class Via(PointFormat):
             '"_via_img_metadata"' in start or '"_via_settings"' in start or entries
         )
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         content = read_json(path)
         entries = content.maybe("_via_img_metadata") or content
         points: list[Point] = []
@@ -67,7 +66,7 @@ class Via(PointFormat):
                     skipped[kind] += 1
                     continue
                 x, y = shape.get("cx").number(), shape.get("cy").number()
-                points.append(moved(Point(image, x, y, self._label(region), place=region.field), self.shift))
+                points.append(translated(Point(image, x, y, self._label(region), place=region.field), self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
     def _label(self, region: Node) -> str:
@@ -89,15 +88,15 @@ class Via(PointFormat):
             return Node(ticked[0], value.file, value.field).text()
         return value.text()
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         attribute = self.options.attribute or "class"
         content: dict[str, Any] = {}
         for image in table.listed:
-            source = None if about.path_of is None else about.path_of(image)
+            source = None if context.path_of is None else context.path_of(image)
             size = source.stat().st_size if source is not None and source.is_file() else -1
             regions = [
                 {
-                    "shape_attributes": {"name": "point", "cx": point.x - self.shift, "cy": point.y - self.shift},
+                    "shape_attributes": {"name": "point", "cx": point.x - self.offset, "cy": point.y - self.offset},
                     "region_attributes": {attribute: point.label},
                 }
                 for point in table.of(image)

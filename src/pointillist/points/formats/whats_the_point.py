@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from pointillist.classes import VOC_CLASSES
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import FormatOptions, Origin, PointFormat, Size, Surroundings, moved
+from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _INDEX = {name: index for index, name in enumerate(VOC_CLASSES) if index}
 
 
 class WhatsThePointOptions(FormatOptions):
-    """What the user says about the file.
-
-    Args:
-        rank: Take the clicks of this rank only; 1 is the one-point protocol, the first click of a class in an image.
-    """
+    """What the user says about the file."""
 
     rank: int | None = Field(default=None, ge=1)
+    """Take only the clicks of this rank; 1 is the first click of a class in an image (one point per class)."""
 
 
 class WhatsThePoint(PointFormat):
@@ -43,8 +42,10 @@ class WhatsThePoint(PointFormat):
     title: ClassVar[str] = "What's the Point JSON: human clicks on PASCAL VOC 2012"
     suffixes: ClassVar[tuple[str, ...]] = (".json",)
     origin: ClassVar[Origin] = "pixel"
-    images_by: ClassVar[Literal["path", "tail", "stem"]] = "stem"
-    limit: ClassVar[Size | None] = (500, 500)
+    tolerance: ClassVar[float] = 1e-9
+    images_by: ClassVar[NamedBy] = "stem"
+    max_size: ClassVar[Size | None] = (500, 500)
+    only_classes: ClassVar[tuple[str, ...]] = VOC_CLASSES[1:]
     Options: ClassVar[type[FormatOptions]] = WhatsThePointOptions
     options: WhatsThePointOptions
 
@@ -53,7 +54,7 @@ class WhatsThePoint(PointFormat):
         start = head(path) if path.suffix.lower() in self.suffixes else ""
         return start.lstrip().startswith("{") and '"cls"' in start and '"rank"' in start
 
-    def _read(self, path: Path, about: Surroundings) -> PointTable:
+    def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
         listed: list[str] = []
         skipped: Counter[str] = Counter()
@@ -74,9 +75,9 @@ class WhatsThePoint(PointFormat):
         label = VOC_CLASSES[index] if 1 <= index < len(VOC_CLASSES) else str(index)
         rank = click.maybe("rank")
         extra = {"rank": "" if rank is None else str(rank.integer())}
-        return moved(Point(image, x, y, label, extra, place=click.field), self.shift)
+        return translated(Point(image, x, y, label, extra, place=click.field), self.offset)
 
-    def _write(self, table: PointTable, path: Path, about: Surroundings) -> None:
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         content: dict[str, list[dict[str, Any]]] = {image: [] for image in map(_stem, table.listed)}
         if len(content) < len(table.listed):
             raise PointsError(
@@ -96,7 +97,7 @@ class WhatsThePoint(PointFormat):
             rank = point.extra.get("rank", "")
             # Clicks from elsewhere have no rank; the order they come in stands for it.
             known = int(rank) if rank.isdecimal() else 1 + sum(click["cls"] == index for click in clicks)
-            clicks.append({"y": point.y - self.shift, "x": point.x - self.shift, "rank": known, "cls": index})
+            clicks.append({"y": point.y - self.offset, "x": point.x - self.offset, "rank": known, "cls": index})
         write_json(path, content)
 
 

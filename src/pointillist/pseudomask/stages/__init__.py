@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from pointillist.pseudomask.stages.base import Stage, StageInput
-from pointillist.registry import discover
+from pointillist.registry import Registry
 
-__all__ = ["Stage", "StageInput", "stages"]
+__all__ = ["STAGES", "Stage", "StageInput"]
 
 
-@cache
-def stages() -> dict[str, type[Stage]]:
-    """All stages by name."""
-    return discover(__name__, Stage)  # type: ignore[type-abstract]
+STAGES: Registry[Stage] = Registry("stage", __name__, Stage, "stages")  # type: ignore[type-abstract]

@@ -88,9 +88,9 @@ export class FilesPanel {
       some.map((one) => el("option", { value: one.name, text: one.title }));
     this.reading.append(
       el("option", { value: "auto", text: "Recognise it" }),
-      ...options(formats.filter((/** @type {any} */ one) => one.reads)),
+      ...options(formats),
     );
-    this.writing.append(...options(formats.filter((/** @type {any} */ one) => one.writes)));
+    this.writing.append(...options(formats));
     this.writing.value = "csv";
     this.#drawExport();
   }

@@ -24,11 +24,14 @@ const SIZES = [
   ["native", "full size, in windows"],
 ];
 
+const LINES = ["var(--line-1)", "var(--line-2)", "var(--line-3)"];
+const DASHES = ["5 3", "2 2", "8 3 2 3", "1 3"];
+
 /** Train from the page: start, watch, stop. */
 export class TrainingPanel {
   /** @type {any} */ #status = null;
   #epoch = -1;
-  #panelCount = -1;
+  #snapshotCount = -1;
   #log = { text: "", next: 0 };
 
   /** @param {Store} store */
@@ -39,12 +42,7 @@ export class TrainingPanel {
     this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "automatic" });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
     this.size.value = "256x256";
-    this.method = el(
-      "select",
-      { id: "train-method" },
-      el("option", { value: "single-stage", text: "single-stage: clicks and pseudo-masks" }),
-      el("option", { value: "points", text: "points: the clicks alone" }),
-    );
+    this.method = el("select", { id: "train-method" });
     this.start = el("button", {
       type: "submit",
       class: "primary wide",
@@ -63,9 +61,9 @@ export class TrainingPanel {
       ),
       el(
         "details",
-        {},
+        { ontoggle: () => this.#loadMethods() },
         el("summary", { text: "More" }),
-        el("div", { class: "field" }, el("label", { for: "train-method", text: "Way to learn" }), this.method),
+        el("div", { class: "field" }, el("label", { for: "train-method", text: "Method" }), this.method),
       ),
       this.start,
       this.why,
@@ -76,7 +74,7 @@ export class TrainingPanel {
     this.bar = el("progress", { max: "1", "aria-label": "Progress of the training" });
     this.trouble = el("div", {});
     this.curves = el("div", { class: "plots" });
-    this.panels = el("div", { class: "panels" });
+    this.snapshots = el("div", { class: "snapshots" });
     this.logText = el("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log of the training" });
     this.logBox = el(
       "details",
@@ -91,7 +89,7 @@ export class TrainingPanel {
       this.bar,
       this.trouble,
       this.curves,
-      this.panels,
+      this.snapshots,
       this.logBox,
     );
     this.model = el("p", { class: "note" });
@@ -128,8 +126,8 @@ export class TrainingPanel {
       void this.#loadCurves();
       if (this.logBox.open) void this.#loadLog();
     }
-    if (status.panels !== this.#panelCount) {
-      this.#panelCount = status.panels;
+    if (status.snapshots !== this.#snapshotCount) {
+      this.#snapshotCount = status.snapshots;
       void this.#loadPanels();
     }
   }
@@ -175,13 +173,22 @@ export class TrainingPanel {
     this.start.disabled = true;
     // An empty field leaves the length of the training to the number of images.
     const epochs = this.epochs.value ? Number(this.epochs.value) : null;
-    const wishes = { epochs, size: this.size.value, method: this.method.value };
+    const wishes = { epochs, size: this.size.value, method: this.method.value || null };
     const status = await orTell(() => post("/training/start", wishes));
     if (status) {
       this.take(status);
       this.stop.focus();
     }
     this.#drawForm();
+  }
+
+  /** The methods are those that the engine knows; the usual one is the first. */
+  async #loadMethods() {
+    if (this.method.options.length) return;
+    const answer = await orTell(() => get("/training/methods"));
+    if (!answer || this.method.options.length) return;
+    for (const { name, title } of answer.methods)
+      this.method.append(el("option", { value: name, text: `${name}: ${title}` }));
   }
 
   async #stop() {
@@ -210,7 +217,17 @@ export class TrainingPanel {
         .map((/** @type {any[]} */ row) => [row[epoch], row[value]]);
       return points.length ? [{ name, color, dash: dash || undefined, points }] : [];
     };
-    const loss = [...series("loss", "loss", "var(--line-1)")];
+    const parts = columns.filter(
+      (/** @type {string} */ column, /** @type {number} */ place) =>
+        column.startsWith("loss_") && rows.some((/** @type {any[]} */ row) => row[place] !== null),
+    );
+    const loss = [
+      ...series("loss", "loss", LINES[0]),
+      // Whichever parts the method's loss has; a single one would be the loss again.
+      ...(parts.length > 1 ? parts : []).flatMap((/** @type {string} */ column, /** @type {number} */ index) =>
+        series(column, column.slice(5).replaceAll("_", " "), LINES[(index + 1) % LINES.length], DASHES[index % DASHES.length]),
+      ),
+    ];
     const shares = [
       ...series("val_miou", "mIoU", "var(--line-1)"),
       ...series("coverage", "coverage", "var(--line-2)", "5 3"),
@@ -223,24 +240,24 @@ export class TrainingPanel {
   }
 
   async #loadPanels() {
-    if (!this.#panelCount) {
-      this.panels.replaceChildren();
+    if (!this.#snapshotCount) {
+      this.snapshots.replaceChildren();
       return;
     }
-    const answer = await orTell(() => get("/training/panels"));
-    const panels = answer?.panels ?? [];
-    if (!panels.length) return;
-    const last = panels.length - 1;
+    const answer = await orTell(() => get("/training/snapshots"));
+    const snapshots = answer?.snapshots ?? [];
+    if (!snapshots.length) return;
+    const last = snapshots.length - 1;
     const picture = el("img", { class: "panel-picture" });
     const link = el("a", { target: "_blank", rel: "noopener", title: "Open in its own window" }, picture);
     const label = el("span", { class: "note number" });
     const run = encodeURIComponent(this.#status?.run ?? "");
     const show = (/** @type {number} */ index) => {
-      const address = `/api/training/panels/${panels[index].index}?run=${run}&epoch=${panels[index].epoch}`;
+      const address = `/api/training/snapshots/${snapshots[index].index}?run=${run}&epoch=${snapshots[index].epoch}`;
       picture.src = address;
-      picture.alt = `Training images with clicks, pseudo-masks and predictions after epoch ${panels[index].epoch}`;
+      picture.alt = `Training images with clicks, pseudo-masks and predictions after epoch ${snapshots[index].epoch}`;
       link.href = address;
-      label.textContent = `epoch ${panels[index].epoch}`;
+      label.textContent = `epoch ${snapshots[index].epoch}`;
     };
     const slider = el("input", {
       type: "range",
@@ -252,7 +269,7 @@ export class TrainingPanel {
     });
     slider.hidden = last === 0;
     show(last);
-    this.panels.replaceChildren(
+    this.snapshots.replaceChildren(
       el("h3", { text: "How it learns" }),
       el("div", { class: "row" }, el("div", { class: "grow" }, slider), label),
       link,

@@ -1,0 +1,108 @@
+"""What the clicks on one image imply: its pseudo-mask, by the code that trains."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pointillist.annotator.engine.jobs import Clicks
+from pointillist.classes import IGNORE
+from pointillist.points.border import with_border_points
+from pointillist.pseudomask import (
+    ConfidenceThreshold,
+    InverseDistance,
+    PseudoMaskGenerator,
+    PseudoMaskSettings,
+    distance_fields,
+    unit_length,
+)
+
+WITHOUT_MODEL = PseudoMaskSettings(
+    refinement=None,
+    spatial_prior=InverseDistance(background_floor=0.3),
+    selection=ConfidenceThreshold(threshold=0.7),
+)
+"""The recipe without a model: no class is likelier than another, so distance alone decides. It has to decide more
+clearly, and the background has to win by clicks of its own."""
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What a trained model adds.
+
+    Args:
+        probabilities: C×H×W of the image at hand, for all classes, after the prior correction.
+        settings: How the method that trained it makes pseudo-masks.
+    """
+
+    probabilities: Tensor
+    settings: PseudoMaskSettings
+
+
+def layer_labels(
+    pixels: NDArray[np.uint8],
+    clicks: Clicks,
+    size: tuple[int, int],
+    output: ModelOutput | None = None,
+    still_wanted: Callable[[], bool] = lambda: True,
+) -> NDArray[np.uint8] | None:
+    """The pseudo-mask of an image.
+
+    Args:
+        pixels: H×W×3 uint8, the image at the size of the layer.
+        clicks: On the whole image.
+        size: (height, width) of the whole image.
+        output: Of a model; None without one.
+        still_wanted: Asked between the stages.
+
+    Returns:
+        H×W class indices, 255 where undecided; None when it is not wanted any more.
+    """
+    height, width = pixels.shape[:2]
+    table = clicks.points * (width / size[1], height / size[0], 1.0)
+    table = with_border_points(table, (height, width), clicks.background if clicks.border else None)
+    # Only the channels of these classes are ever computed.
+    present = sorted({*table[:, 2].astype(int).tolist(), *([] if clicks.background is None else [clicks.background])})
+    table[:, 2] = np.searchsorted(present, table[:, 2])
+    points = torch.from_numpy(table).float()
+    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].float() / 255
+    settings = WITHOUT_MODEL if output is None else output.settings
+    prior = settings.spatial_prior
+    distances = None
+    if prior is not None:
+        gamma = prior.gamma * unit_length((height, width))
+        distances = distance_fields(
+            [points], (height, width), len(present), metric=prior.distance, image=image, gamma=gamma
+        )
+    if not still_wanted():
+        return None
+    if output is None:
+        probabilities = torch.full((1, len(present), height, width), 1 / max(1, len(present)))
+    else:
+        probabilities = output.probabilities[present][None]
+    background = None if clicks.background is None else present.index(clicks.background)
+    generator = PseudoMaskGenerator(background, settings)
+    # A prior that expands has done so at the end of a training.
+    labels = generator(image, probabilities, [points], progress=1.0, distances=distances).labels[0].numpy()
+    back = np.full(256, IGNORE, np.uint8)
+    back[: len(present)] = present
+    return back[labels.astype(np.uint8)]
+
+
+def layer_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:
+    """An indexed PNG in the colours of the classes, transparent where undecided."""
+    palette = bytearray(768)
+    for index, color in enumerate(colors):
+        palette[3 * index : 3 * index + 3] = bytes.fromhex(color[1:])
+    image = Image.fromarray(labels)
+    image.putpalette(bytes(palette))
+    stream = io.BytesIO()
+    image.save(stream, format="PNG", compress_level=1, transparency=bytes([255] * IGNORE + [0]))
+    return stream.getvalue()

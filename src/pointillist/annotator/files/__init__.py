@@ -1,0 +1,1 @@
+"""`points.csv` and `dataset.yaml`, also when others edit them; label files of other tools."""

@@ -1,0 +1,107 @@
+"""What others wrote into the label files, merged into the store; only what they removed themselves goes."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from pointillist.annotator.labels.applying import PALETTE
+from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
+from pointillist.data.layouts.folder import DatasetFile
+from pointillist.points.table import Point, PointTable
+
+CLIENT = "label-files"
+"""Who made the changes that come from the files."""
+
+Row = tuple[str, float, float, str, tuple[tuple[str, str], ...]]
+"""A line of points.csv: image, x, y, class name, and the further columns that are not empty."""
+
+
+def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest: str) -> None:
+    """Make the changes that lead from what was written to what is found there."""
+    ids = {row.name: row.id for row in tables.classes()}
+    for label in dict.fromkeys(point.label for point in found):
+        if label not in ids:
+            ids[label] = new_class(tables, label)
+    tables.add_columns(found.columns)
+    live: dict[Row, list[str]] = defaultdict(list)
+    names = {row.id: row.name for row in tables.classes()}
+    for given, image, x, y, label, more in tables.all_points():
+        live[_row(image, x, y, names[label], more)].append(given)
+    after = Counter(rows_of(found))
+    seq = tables.seq() + 1
+    for row, count in (before - after).items():
+        for given in live[row][:count]:
+            tables.delete_point(given, seq, CLIENT)
+        live[row] = live[row][count:]
+    # A row that the store has already is no second point.
+    needed = Counter({row: min(n, after[row] - len(live[row])) for row, n in (after - before).items()})
+    for number, row in enumerate(rows_of(found)):
+        if needed[row] > 0:
+            needed[row] -= 1
+            image, x, y, label, extra = row
+            point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
+            tables.put_point(point, number=number, extra=dict(extra))
+    _took_in(tables, "points", digest)
+
+
+def rows_of(points: Iterable[Point]) -> list[Row]:
+    """Points as lines, to be compared with others."""
+    return [_row(point.image, point.x, point.y, point.label, point.extra) for point in points]
+
+
+def _row(image: str, x: float, y: float, label: str, extra: Mapping[str, str]) -> Row:
+    return image, x, y, label, tuple(sorted((key, value) for key, value in extra.items() if value))
+
+
+def new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
+    """Add a class that a file names, and give its id; a colour that is free is chosen where it has none."""
+    taken = {row.color for row in tables.classes()}
+    background = name.casefold() == "background"
+    palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
+    chosen = color or next((color for color in palette if color not in taken), PALETTE[-1])
+    row = ClassRow(uuid.uuid4().hex, name, chosen.lower(), values)
+    tables.add_class(row)
+    if background and not tables.background()[0]:
+        # A file that names a class so means it.
+        tables.set_background(row.id, "points")
+    return row.id
+
+
+def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
+    """The file's owner decides on names, order, colours and background; a class that has points stays."""
+    present = {row.name: row for row in tables.classes()}
+    with_points = tables.points_by_class()
+    order: list[str] = []
+    for entry in settings.classes:
+        values = (entry.value,) if isinstance(entry.value, int) else entry.value
+        if entry.name in present:
+            given = present[entry.name].id
+            if entry.color is not None:
+                tables.change_class(given, color=entry.color.lower())
+            tables.set_mask_values(given, values)
+        else:
+            given = new_class(tables, entry.name, entry.color, values)
+        order.append(given)
+    for row in present.values():
+        if row.id not in order:
+            if with_points.get(row.id):
+                order.append(row.id)
+            else:
+                tables.change_class(row.id, removed=True)
+    for position, given in enumerate(order):
+        tables.change_class(given, position=position)
+    long = None if isinstance(settings.background, str) else settings.background
+    policy = settings.background if isinstance(settings.background, str) else settings.background.policy
+    ids = {row.name: row.id for row in tables.classes()}
+    named = ids.get(long.class_) if long is not None and long.class_ is not None else None
+    tables.set_background("" if policy == "none" or not order else named or order[0], policy)
+    _took_in(tables, "classes", digest)
+
+
+def _took_in(tables: Tables, kind: str, digest: str) -> None:
+    """Note what a file has that was taken in; what was to be written before is in the past."""
+    tables.log(tables.seq() + 1, CLIENT, {"kind": "file", "images": None})
+    tables.set_metadata(f"{kind} written", digest)
+    tables.set_metadata(f"{kind} writing", digest)

@@ -1,0 +1,70 @@
+"""What `points.csv` and `dataset.yaml` say, made from the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.labels.tables import ClassRow, Tables
+from pointillist.data.layouts.folder import DatasetFile
+from pointillist.errors import DatasetError, PointillistError
+from pointillist.files import read_text, read_yaml
+from pointillist.points.table import Point, PointTable
+
+
+def point_table(tables: Tables) -> PointTable:
+    """All points, as points.csv has them."""
+    names = {row.id: row.name for row in tables.classes()}
+    points = (Point(image, x, y, names[c], extra) for _, image, x, y, c, extra in tables.all_points())
+    return PointTable(points, tables.columns())
+
+
+def render_classes(tables: Tables, folder: DataFolder) -> str | None:
+    """The content of dataset.yaml; None while there are too few classes for one."""
+    path = folder.dataset_file
+    classes = tables.classes()
+    there = path.is_file()
+    if len(classes) < 2 and not there:
+        return None
+    content: dict[str, Any] = read_yaml(path, DatasetError) if there else {}
+    before = dict(content)
+    entries: list[dict[str, Any]] = [{"name": row.name, "color": row.color} for row in classes]
+    if any(row.values is not None for row in classes):
+        taken = {value for row in classes for value in row.values or ()} | {content.get("ignore_index", 255)}
+        free = (value for value in range(256 + len(taken)) if value not in taken)
+        for entry, row in zip(entries, classes, strict=True):
+            values = row.values or (next(free),)
+            entry["value"] = values[0] if len(values) == 1 else list(values)
+    content["classes"] = entries
+    content["background"] = _background_entry(tables, classes)
+    if not there and folder.images_at_root:
+        content["paths"] = {"images": "."}
+    if there and _same_classes(before, content):
+        return read_text(path, DatasetError)  # its owner's own words
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+
+
+def _background_entry(tables: Tables, classes: list[ClassRow]) -> Any:
+    """What dataset.yaml says about the background."""
+    background, policy = tables.background()
+    index = next((i for i, row in enumerate(classes) if row.id == background), None)
+    if index is None:
+        return "none"
+    return policy if index == 0 else {"policy": policy, "class": classes[index].name}
+
+
+def _same_classes(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether a file that others wrote says the same already, in fewer words."""
+
+    def said(content: dict[str, Any]) -> tuple[Any, ...]:
+        try:
+            settings = DatasetFile.model_validate(content)
+            classes = settings.class_set()
+        except (ValueError, PointillistError):
+            return (content,)
+        values = settings.mask_values()
+        return classes.names, classes.colors, classes.policy, classes.background, values
+
+    return said(before) == said(after)

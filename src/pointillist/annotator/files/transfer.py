@@ -1,0 +1,220 @@
+"""Label files of other tools, in and out."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import tempfile
+import uuid
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointillist.annotator.files.merging import new_class
+from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.images.catalogue import Catalogue
+from pointillist.annotator.labels.operations import class_name_problem
+from pointillist.annotator.labels.store import Store
+from pointillist.annotator.labels.tables import PointRow, Tables
+from pointillist.annotator.labels.writer import Writer
+from pointillist.errors import PointsError
+from pointillist.points.check import Checked
+from pointillist.points.formats import ReadContext, choose_format, formats, get_format
+from pointillist.points.formats.files import has_controls
+from pointillist.points.matching import read_matched
+from pointillist.points.table import Point, PointTable
+
+CLIENT = "import"
+"""Who made the points that come from files."""
+
+EXAMPLES = 20
+"""Rejected points that are named one by one."""
+
+MANY = 200
+"""Images a change names one by one; with more, pages load everything again."""
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
+"""Names that mean a device on Windows, whatever their ending."""
+
+
+def describe_formats() -> list[dict[str, Any]]:
+    """The known label formats, as the page reads them."""
+    return [
+        {
+            "name": name,
+            "title": kind.title,
+            "suffixes": list(kind.suffixes),
+            "one_per_image": kind.one_per_image,
+            "options": kind.own_options(),
+        }
+        for name, kind in formats().items()
+    ]
+
+
+def safe_name(given: str) -> str:
+    """The last part of a file name, as it is: some formats know their image by it alone.
+
+    >>> safe_name("../../etc/my image (1).json")
+    'my image (1).json'
+
+    Raises:
+        PointsError: It could mean another place than a new file in the upload's own folder.
+    """
+    last = given.replace("\\", "/").rpartition("/")[2]
+    # Windows leaves out dots and blanks at the end, so a name of nothing else is the folder itself or the one above.
+    nothing = not last.strip(". ")
+    if nothing or has_controls(last) or ":" in last or _RESERVED.fullmatch(last) or len(last.encode()) > 255:
+        raise PointsError(
+            f"{last[:80]!r} cannot be kept under this name.",
+            field="name",
+            hint="Rename the file: at most 255 bytes, no colon or control character, and no name of a Windows device.",
+        )
+    return last
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Takes label files in and gives them out; `changed` is called after points were taken in."""
+
+    folder: DataFolder
+    catalogue: Catalogue
+    store: Store
+    writer: Writer
+    changed: Callable[[], None]
+
+    def temporary(self) -> Path:
+        """A new folder for a file on its way; whoever asks removes it."""
+        return Path(tempfile.mkdtemp(prefix="transfer-", dir=self.folder.below("transfer")))
+
+    def take_in(
+        self, file: Path, format_name: str | None, options: Mapping[str, str], *, add_classes: bool
+    ) -> dict[str, Any]:
+        """Add the points of a label file; nothing that is there changes. Total = imported + already there + rejected.
+
+        Args:
+            file: The file, inside the folder's own temporary place.
+            format_name: Its format; recognised when None.
+            options: What the user says about the file.
+            add_classes: Whether classes that are not there yet are added; else their points are rejected.
+
+        Raises:
+            PointsError: The file cannot be read.
+            SaveError: The store cannot be written.
+        """
+        kind = choose_format(file, format_name, options)
+        catalogue = self.catalogue
+        checked = read_matched(
+            file,
+            kind,
+            images=catalogue.names,
+            size_of=catalogue.size,
+            classes=[row.name for row in self.store.reading().classes()],
+            may_add_class=lambda label: add_classes and class_name_problem(label) is None,
+        )
+        seq, imported, added = self.writer.submit(lambda tables: _add(tables, checked)).result()
+        self.changed()
+        return {
+            "seq": seq,
+            "format": kind.name,
+            "total": checked.total,
+            "imported": imported,
+            "already_there": len(checked.points) - imported,
+            "rejected": len(checked.rejections),
+            "reasons": {reason.value: count for reason, count in checked.reasons().items()},
+            "unknown_classes": dict(checked.unknown_classes()),
+            "added_classes": added,
+            "examples": [{"found": r.found, "hint": r.hint} for r in checked.rejections[:EXAMPLES]],
+        }
+
+    def give_out(self, format_name: str, options: Mapping[str, str]) -> tuple[str, bytes]:
+        """Name and content of a label file of all points; a zip of them where the format has one per image.
+
+        Raises:
+            PointsError: There is no such format or option, or it cannot hold these points.
+        """
+        kind = get_format(format_name, options)
+        tables = self.store.reading()
+        classes = {row.id: row.name for row in tables.classes()}
+        names = set(self.catalogue.names)
+        points = [
+            Point(image, x, y, classes[label], extra)
+            for _, image, x, y, label, extra in tables.all_points()
+            if image in names
+        ]
+        listed = list(dict.fromkeys(point.image for point in points))
+        context = ReadContext(
+            dict(enumerate(classes.values())),
+            lambda name: self.catalogue.size(name) if name in names else None,
+            lambda name: self.folder.image(name) if name in names else None,
+        )
+        home = self.temporary()
+        try:
+            suffix = kind.suffixes[0] if kind.suffixes else ""
+            target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
+            if kind.one_per_image:
+                target.mkdir()
+            kind.write(PointTable(points, tables.columns(), listed=listed), target, context)
+            if target.is_file():
+                return f"points-{kind.name}{suffix}", target.read_bytes()
+            return f"points-{kind.name}.zip", _zipped(target)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
+    """Add points that are not there yet; gives the operation's number, how many, and the classes they brought."""
+    ids = {row.name: row.id for row in tables.classes()}
+    added = []
+    for label in dict.fromkeys(point.label for point in checked.points):
+        if label not in ids:
+            ids[label] = new_class(tables, label)
+            added.append(label)
+    there: dict[str, set[tuple[int, int, str]]] = defaultdict(set)
+    for image in checked.points.images:
+        there[image] = {(int(row.x), int(row.y), row.label) for row in tables.points_of(image)}
+    seq = tables.seq() + 1
+    images: dict[str, None] = {}
+    count = 0
+    for point in checked.points:
+        label = ids[point.label]
+        # Clicks on the same pixel are the same click.
+        if (int(point.x), int(point.y), label) in there[point.image]:
+            continue
+        row = PointRow(uuid.uuid4().hex, point.image, point.x, point.y, label, seq, CLIENT, False)
+        tables.put_point(row, number=count, extra=point.extra)
+        images[point.image] = None
+        count += 1
+    if not count and not added:
+        return tables.seq(), 0, []
+    tables.add_columns(checked.points.columns)
+    named = list(images) if len(images) <= MANY else None
+    tables.log(seq, CLIENT, {"kind": "import", "images": named})
+    return seq, count, added
+
+
+def _zipped(folder: Path) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    return stream.getvalue()
+
+
+def check_upload_name(name: str) -> str:
+    """A name to keep an upload under.
+
+    Raises:
+        PointsError: Its ending is that of no label format, or it could mean another place.
+    """
+    kept = safe_name(name)
+    suffixes = {suffix for kind in formats().values() for suffix in kind.suffixes}
+    if suffixes and Path(kept).suffix.lower() not in suffixes:
+        raise PointsError(
+            "this is no kind of label file.", field="name", hint=f"Files end in {', '.join(sorted(suffixes))}."
+        )
+    return kept

@@ -1,0 +1,1 @@
+"""The images of the folder: names, sizes, tiles, thumbnails."""

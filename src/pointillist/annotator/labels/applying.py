@@ -1,0 +1,281 @@
+"""What an operation does to the store, and how the operations of several people become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.labels import operations as ops
+from pointillist.annotator.labels.operations import Operation, Status
+from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
+from pointillist.classes import IGNORE, default_palette, hex_color
+from pointillist.errors import DatasetError, PointillistError, PointsError
+
+IDLE = 60.0
+"""Seconds without an operation after which a person is taken to have left."""
+
+PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
+"""Colours that colour-blind eyes tell apart, as far as they reach."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of an operation.
+
+    Args:
+        id: Of the operation.
+        status: See the documentation of operations.
+        seq: Its number, None when it was not applied.
+        point: The point as it is now, where the operation is about one.
+        error: Why it was rejected.
+        content: The operation as others are told of it; None when nothing changed.
+    """
+
+    id: str
+    status: Status
+    seq: int | None
+    point: PointRow | None = None
+    error: PointillistError | None = None
+    content: dict[str, Any] | None = None
+
+
+class Applier:
+    """Applies operations, one after another, inside a transaction of the writer."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        image_named: Callable[[str], str | None],
+        size_of: Callable[[str], tuple[int, int]],
+        now: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._image_named = image_named
+        self._size_of = size_of
+        self._now = now
+
+    def apply(self, tables: Tables, client: str, operation: Operation) -> Applied:
+        """Apply an operation; a second time it changes nothing."""
+        before = tables.seq_of(operation.id)
+        named = getattr(operation, "point", None)
+        if before is not None:
+            return Applied(operation.id, "repeated", before, None if named is None else tables.point(named))
+        seq = tables.seq() + 1
+        try:
+            status, point = self._apply(tables, client, operation, seq)
+        except PointillistError as error:
+            return Applied(operation.id, "rejected", None, None if named is None else tables.point(named), error)
+        content = ops.content(operation)
+        if point is not None:
+            content["image"] = point.image
+        now = self._now()
+        tables.log(seq, client, content, operation=operation.id, now=now)
+        self._count(tables, client, operation, now)
+        return Applied(operation.id, status, seq, point, content=content)
+
+    def _apply(self, tables: Tables, client: str, operation: Operation, seq: int) -> tuple[Status, PointRow | None]:
+        match operation:
+            case ops.Add():
+                return self._add(tables, client, operation, seq)
+            case ops.Move() | ops.Relabel() | ops.Delete() | ops.Restore():
+                return self._change(tables, client, operation, seq)
+            case ops.ClassAdd():
+                self._class_add(tables, operation)
+            case ops.ClassRename():
+                self._rename(tables, operation)
+            case ops.ClassColor():
+                if self._folder.masks == "color":
+                    raise _coded_by_color("The colour of a class")
+                tables.change_class(_known_class(tables, operation.class_), color=operation.color.lower())
+            case ops.ClassMerge():
+                self._merge(tables, client, operation, seq)
+            case ops.ClassRemove():
+                self._remove(tables, operation)
+            case ops.Background():
+                chosen = "" if operation.class_ is None else _known_class(tables, operation.class_)
+                tables.set_background(chosen, operation.policy)
+        return "done", None
+
+    # Points
+
+    def _add(self, tables: Tables, client: str, operation: ops.Add, seq: int) -> tuple[Status, PointRow]:
+        there = tables.point(operation.point)
+        if there is not None:
+            # The same click under another operation id: a page that lost count, not another point.
+            return "repeated", there
+        image = self._image_named(operation.image)
+        if image is None:
+            raise PointsError(
+                "the image of this point is not in the folder any more.",
+                field="image",
+                hint="Put the image back, restart, and try again.",
+            )
+        self._check_position(image, operation.x, operation.y)
+        label = _revived(tables, _known_class(tables, operation.class_))
+        row = PointRow(operation.point, image, operation.x, operation.y, label, seq, client, False)
+        tables.put_point(row)
+        return "done", row
+
+    def _change(
+        self, tables: Tables, client: str, operation: ops.Move | ops.Relabel | ops.Delete | ops.Restore, seq: int
+    ) -> tuple[Status, PointRow]:
+        row = tables.point(operation.point)
+        if row is None:
+            raise PointsError("there is no such point.", field="point", hint="Load the image again.")
+        changed = replace(row, version=seq, client=client, deleted=False)
+        if isinstance(operation, ops.Delete):
+            unseen = operation.base is not None and operation.base < row.version and row.client != client
+            if unseen and not row.deleted:
+                # Somebody is still working on this point; who deletes it has not seen that yet.
+                return "kept", row
+            changed = replace(changed, deleted=True)
+        elif isinstance(operation, ops.Move):
+            self._check_position(row.image, operation.x, operation.y)
+            changed = replace(changed, x=operation.x, y=operation.y)
+        elif isinstance(operation, ops.Relabel):
+            changed = replace(changed, label=_known_class(tables, operation.class_))
+        if not changed.deleted:
+            # Its class may have been removed while it was deleted.
+            changed = replace(changed, label=_revived(tables, changed.label))
+        tables.change_point(changed)
+        return "done", changed
+
+    def _check_position(self, image: str, x: float, y: float) -> None:
+        if image not in self._folder.images:
+            return  # a stray point of an image that is not there; its owner may still sort it
+        height, width = self._size_of(image)
+        if not (0 <= x < width and 0 <= y < height):
+            raise PointsError(
+                f"({x:g}, {y:g}) lies outside the image, which is {width} wide and {height} high.",
+                field="x, y",
+                hint="Click inside the image.",
+            )
+
+    # Classes
+
+    def _class_add(self, tables: Tables, operation: ops.ClassAdd) -> None:
+        _check_name(operation.name)
+        classes = tables.classes()
+        same = next((row for row in classes if row.name == operation.name), None)
+        if same is not None:
+            # Two people added the same class: one class, both ids.
+            if same.id != operation.class_:
+                tables.alias_class(operation.class_, same.id)
+        elif tables.class_id(operation.class_) is not None and any(c.id == operation.class_ for c in classes):
+            raise DatasetError(
+                "this class is there already under another name.", field="class", hint="Rename it in place of adding."
+            )
+        elif len(classes) >= IGNORE:
+            raise DatasetError(f"there are {IGNORE} classes already.", field="class", hint="Merge some.")
+        else:
+            taken = {row.color for row in classes}
+            # The first colour of the palette is a dark grey, made for the background.
+            palette = PALETTE if operation.background else (*PALETTE[1:], PALETTE[0])
+            # A page may not know yet that somebody, or its own last click, took the colour it wishes for.
+            wished = (operation.color or "").lower()
+            free = next(color for color in palette if color not in taken)
+            color = free if wished in taken or not wished else wished
+            tables.add_class(ClassRow(operation.class_, operation.name, color))
+        if operation.background:
+            tables.set_background(same.id if same else operation.class_, "points")
+
+    def _rename(self, tables: Tables, operation: ops.ClassRename) -> None:
+        _check_name(operation.name)
+        label = _known_class(tables, operation.class_)
+        if any(row.name == operation.name and row.id != label for row in tables.classes()):
+            raise DatasetError(
+                f"another class is called '{operation.name}'.", field="name", hint="Merge the two, or choose another."
+            )
+        tables.change_class(label, name=operation.name)
+
+    def _merge(self, tables: Tables, client: str, operation: ops.ClassMerge, seq: int) -> None:
+        source = _known_class(tables, operation.class_)
+        # Somebody else may have removed it meanwhile.
+        target = _revived(tables, _known_class(tables, operation.into))
+        if source == target:
+            return
+        rows = {row.id: row for row in tables.classes()}
+        if self._folder.masks == "color":
+            raise _coded_by_color("Merging classes")
+        if self._folder.masks is not None and source in rows and target in rows:
+            # Masks keep their values; from now on two of them mean this class.
+            if all(row.values is None for row in rows.values()):
+                for index, row in enumerate(rows.values()):
+                    tables.set_mask_values(row.id, [index])
+                    rows[row.id] = replace(row, values=(index,))
+            tables.set_mask_values(target, sorted({*(rows[source].values or ()), *(rows[target].values or ())}))
+        tables.touch_points(source, seq, client)
+        tables.merge_class(source, target)
+        if tables.background()[0] == source:
+            tables.set_background(target, tables.background()[1])
+
+    def _remove(self, tables: Tables, operation: ops.ClassRemove) -> None:
+        label = _known_class(tables, operation.class_)
+        if tables.points_by_class().get(label):
+            raise DatasetError("this class has points.", field="class", hint="Merge it into another class.")
+        if self._folder.masks is not None:
+            raise DatasetError("masks know this class.", field="class", hint="Merge it into another class.")
+        tables.change_class(label, removed=True)
+        if tables.background()[0] == label:
+            tables.set_background("", "none")
+
+    # Costs
+
+    @staticmethod
+    def _count(tables: Tables, client: str, operation: Operation, now: float) -> None:
+        """Clicks, and the time between operations of one tab that are not further apart than `IDLE`."""
+        if not isinstance(operation, ops.Add | ops.Move | ops.Relabel | ops.Delete | ops.Restore):
+            return
+        last = float(tables.metadata(f"last {client}") or now)
+        if 0 < now - last <= IDLE:
+            tables.set_metadata("seconds", repr(float(tables.metadata("seconds") or 0) + now - last))
+        tables.set_metadata(f"last {client}", repr(now))
+        if isinstance(operation, ops.Add):
+            tables.set_metadata("clicks", str(int(tables.metadata("clicks") or 0) + 1))
+
+
+def cost(tables: Tables) -> dict[str, Any]:
+    """What the labels have cost: clicks, minutes of work, seconds per click."""
+    clicks, seconds = int(tables.metadata("clicks") or 0), float(tables.metadata("seconds") or 0)
+    return {
+        "clicks": clicks,
+        "minutes": round(seconds / 60, 2),
+        "seconds_per_click": round(seconds / clicks, 2) if clicks else None,
+    }
+
+
+def _known_class(tables: Tables, given: str) -> str:
+    found = tables.class_id(given)
+    if found is None:
+        raise DatasetError("there is no such class.", field="class", hint="Load the page again.")
+    return found
+
+
+def _revived(tables: Tables, label: str) -> str:
+    """The class that a point gets: a removed one comes back, or is the one that has its name by now."""
+    label = tables.class_id(label) or label
+    removed = tables.removed_name(label)
+    if removed is None:
+        return label
+    same = next((row.id for row in tables.classes() if row.name == removed), None)
+    if same is None:
+        tables.change_class(label, removed=False)
+        return label
+    tables.merge_class(label, same)
+    return same
+
+
+def _check_name(name: str) -> None:
+    problem = ops.class_name_problem(name)
+    if problem is not None:
+        raise DatasetError(problem, field="name", hint="Use a name of visible characters, without blanks at its ends.")
+
+
+def _coded_by_color(what: str) -> DatasetError:
+    return DatasetError(
+        f"{what} cannot be changed: the masks of this data set tell classes by their colours.",
+        field="masks",
+        hint="Convert the masks first: pointillist data convert --help.",
+    )

@@ -1,0 +1,169 @@
+"""What a page can ask for: small operations that can be sent again without harm."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from pointillist.schema import Strict
+
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{8,40}$")]
+"""Made by the page, so that an operation has its name before the server has heard of it."""
+
+FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+
+ImageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+"""Of a class; `class_name_problem` says more."""
+
+HexColor = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+Base = Annotated[int, Field(ge=0)] | None
+"""Version of the point that the page last saw."""
+
+Status = Literal["done", "repeated", "kept", "rejected"]
+
+
+class _Operation(Strict):
+    id: Id
+
+
+class _OfPoint(_Operation):
+    point: Id
+
+
+class _OfClass(_Operation):
+    class_: Id = Field(alias="class")
+
+
+class Add(_Operation):
+    """A click. Coordinates are continuous pixels of the upright image, the centre of pixel (c, r) at +0.5."""
+
+    kind: Literal["add"]
+    point: Id
+    image: ImageId
+    x: float
+    y: float
+    class_: Id = Field(alias="class")
+
+
+class Move(_OfPoint):
+    """A dragged point."""
+
+    kind: Literal["move"]
+    x: float
+    y: float
+    base: Base = None
+
+
+class Relabel(_OfPoint):
+    """A point of another class."""
+
+    kind: Literal["relabel"]
+    class_: Id = Field(alias="class")
+    base: Base = None
+
+
+class Delete(_OfPoint):
+    """A removed point; it can be restored."""
+
+    kind: Literal["delete"]
+    base: Base = None
+
+
+class Restore(_OfPoint):
+    """A removed point comes back."""
+
+    kind: Literal["restore"]
+
+
+class ClassAdd(_OfClass):
+    """A new class."""
+
+    kind: Literal["class-add"]
+    name: Name
+    color: HexColor | None = None
+    background: bool = False
+
+
+class ClassRename(_OfClass):
+    """Another name for a class, everywhere."""
+
+    kind: Literal["class-rename"]
+    name: Name
+
+
+class ClassColor(_OfClass):
+    """Another colour for a class."""
+
+    kind: Literal["class-color"]
+    color: HexColor
+
+
+class ClassMerge(_OfClass):
+    """The points of a class become those of another one."""
+
+    kind: Literal["class-merge"]
+    into: Id
+
+
+class ClassRemove(_OfClass):
+    """A class without points goes."""
+
+    kind: Literal["class-remove"]
+
+
+class Background(_Operation):
+    """Which class is the background, and how it is told from the rest."""
+
+    kind: Literal["background"]
+    class_: Id | None = Field(alias="class")
+    policy: Literal["points", "border"] = "points"
+
+
+Operation = Annotated[
+    Add
+    | Move
+    | Relabel
+    | Delete
+    | Restore
+    | ClassAdd
+    | ClassRename
+    | ClassColor
+    | ClassMerge
+    | ClassRemove
+    | Background,
+    Field(discriminator="kind"),
+]
+
+LARGEST_BATCH = 500
+"""Operations in one request."""
+
+
+class OperationBatch(Strict):
+    """Operations of one tab, in the order they were made.
+
+    Attributes:
+        folder: The folder they are meant for: an open page may find another one at its address. A program that has
+            just looked which one it is need not say.
+    """
+
+    folder: FolderId | None = None
+    client: Id
+    ops: Annotated[list[Operation], Field(min_length=1, max_length=LARGEST_BATCH)]
+
+
+def content(operation: Strict) -> dict[str, Any]:
+    """An operation as the page wrote it."""
+    return operation.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def class_name_problem(name: str) -> str | None:
+    """What is wrong with a class name, None when nothing is."""
+    if name != name.strip():
+        return f"{name!r} begins or ends with a blank."
+    if not name or not name.isprintable():
+        return f"{name!r} has characters that cannot be seen."
+    return None

@@ -1,0 +1,125 @@
+"""The store: every acknowledged operation in one SQLite file, safe against a killed program and a lost power supply."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pointillist.annotator.labels.tables import CREATE, Tables
+from pointillist.errors import PointillistError, RunError, SaveError
+
+FORMAT = 1
+"""Version of the tables; a newer program reads all older ones."""
+
+
+class Store:
+    """The tables; one connection writes, each thread reads with its own.
+
+    Args:
+        path: The file; made when missing.
+
+    Raises:
+        SaveError: It cannot be made, is damaged, or comes from a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._readers: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._lock = threading.Lock()
+        try:
+            self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            # The log is flushed to the disk before an operation is acknowledged.
+            self._writer.execute("PRAGMA synchronous=FULL")
+            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self._writer.executescript(f"BEGIN;{CREATE}PRAGMA user_version={FORMAT};COMMIT;")
+        except sqlite3.Error as error:
+            raise store_error(error, path) from error
+        if version > FORMAT:
+            raise SaveError(
+                f"has format {version}; this version reads up to {FORMAT}.", where=path, hint="Update pointillist."
+            )
+        if not self.metadata("secret"):
+            with self.writing() as tables:
+                tables.set_metadata("secret", secrets.token_hex(32))
+
+    def close(self) -> None:
+        """Close all connections; what was acknowledged is on the disk already."""
+        with self._lock:
+            for connection in (*(reader for _, reader in self._readers), self._writer):
+                with suppress(sqlite3.Error):
+                    connection.close()
+            self._readers.clear()
+
+    @contextmanager
+    def writing(self) -> Iterator[Tables]:
+        """A transaction: on the disk when the block ends well, undone when it does not.
+
+        Only one thread may write at a time.
+
+        Raises:
+            SaveError: The disk is full or broken; nothing of the block was kept.
+        """
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield Tables(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                # SQLite has undone the transaction by itself where the disk failed.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
+    def reading(self) -> Tables:
+        """The tables as they are, for this thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA query_only=ON")
+            self._local.connection = connection
+            with self._lock:
+                # The server's worker threads come and go; those that went need their files no more.
+                for thread, reader in self._readers:
+                    if not thread.is_alive():
+                        reader.close()
+                self._readers = [(thread, reader) for thread, reader in self._readers if thread.is_alive()]
+                self._readers.append((threading.current_thread(), connection))
+        return Tables(connection)
+
+    def metadata(self, name: str) -> str:
+        """A single value; empty where it is not known."""
+        return self.reading().metadata(name)
+
+
+def store_error(error: sqlite3.Error, path: Path) -> PointillistError:
+    """What went wrong, in the words of the house."""
+    return SaveError(
+        f"could not be written or read ({error}).",
+        where=path,
+        hint="Free space on this disk; nothing that was acknowledged is lost.",
+    )
+
+
+def hold(path: Path, root: Path) -> sqlite3.Connection:
+    """Hold a folder for this process by a lock on a file in it; the system lets go of it however the process ends."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        with suppress(sqlite3.Error):
+            connection.close()
+        raise RunError(
+            f"another annotator has this folder open ({error}).",
+            where=root,
+            hint="Use that one (several people and tabs can work in it at once), or end it first.",
+        ) from error
+    return connection

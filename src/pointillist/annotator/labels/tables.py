@@ -1,0 +1,293 @@
+"""The tables of the store: every question and every change, by name; SQL is written here and in `store` only."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+CREATE = """
+CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE classes(
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, color TEXT NOT NULL, place INTEGER NOT NULL,
+    mask_values TEXT, joined TEXT, removed INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE points(
+    id TEXT PRIMARY KEY, image TEXT NOT NULL, x REAL NOT NULL, y REAL NOT NULL, class TEXT NOT NULL,
+    extra TEXT, place INTEGER NOT NULL, version INTEGER NOT NULL, client TEXT NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX points_of_image ON points(image, deleted);
+CREATE INDEX points_of_class ON points(class, deleted);
+CREATE TABLE operations(
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client TEXT NOT NULL, content TEXT NOT NULL, time REAL NOT NULL
+);
+CREATE TABLE regions(
+    image TEXT PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, score REAL NOT NULL,
+    x INTEGER NOT NULL, y INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class; `values` are what masks have for it where that is not its index."""
+
+    id: str
+    name: str
+    color: str
+    values: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class PointRow:
+    """A point; `image` is the image's name, `version` the operation that changed it last, `client` who did."""
+
+    id: str
+    image: str
+    x: float
+    y: float
+    label: str
+    version: int
+    client: str
+    deleted: bool
+
+
+_WITH_ONE = 2**23
+"""More points than any operation brings."""
+
+_POINT = "id, image, x, y, class, version, client, deleted"
+
+
+class Tables:
+    """Questions and changes, inside or outside a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._sql = connection
+
+    def metadata(self, name: str) -> str:
+        """A single value; empty where it is not known."""
+        row = self._sql.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def set_metadata(self, name: str, value: str) -> None:
+        """Keep a single value."""
+        self._sql.execute("INSERT OR REPLACE INTO facts VALUES(?, ?)", (name, value))
+
+    def columns(self) -> list[str]:
+        """Further columns of points.csv, in the order they came."""
+        return list(json.loads(self.metadata("columns") or "[]"))
+
+    def add_columns(self, columns: Iterable[str]) -> None:
+        """Keep further columns of points.csv."""
+        self.set_metadata("columns", json.dumps(list(dict.fromkeys([*self.columns(), *columns]))))
+
+    def background(self) -> tuple[str, str]:
+        """Id of the background class and the policy; ("", "none") without one."""
+        return self.metadata("background"), self.metadata("policy") or "none"
+
+    def set_background(self, label: str, policy: str) -> None:
+        """Choose the background; an empty id for none."""
+        self.set_metadata("background", label)
+        self.set_metadata("policy", policy if label else "none")
+
+    # Transactions
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All questions of the block see the same state."""
+        self._sql.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._sql.execute("COMMIT")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of a transaction that an exception undoes alone."""
+        self._sql.execute("SAVEPOINT change")
+        try:
+            yield
+        except Exception:
+            if self.writable:
+                self._sql.execute("ROLLBACK TO change")
+                self._sql.execute("RELEASE change")
+            raise
+        self._sql.execute("RELEASE change")
+
+    @property
+    def writable(self) -> bool:
+        """Whether a transaction is open; a full disk ends it."""
+        return self._sql.in_transaction
+
+    # Classes
+
+    def classes(self) -> list[ClassRow]:
+        """The present classes, in order."""
+        rows = self._sql.execute(
+            "SELECT id, name, color, mask_values FROM classes WHERE joined IS NULL AND NOT removed ORDER BY place"
+        )
+        return [ClassRow(i, n, c, None if v is None else tuple(json.loads(v))) for i, n, c, v in rows]
+
+    def class_id(self, given: str) -> str | None:
+        """The class that an id means today: merged ones lead to what they became; None for an unknown one."""
+        while True:
+            row = self._sql.execute("SELECT joined FROM classes WHERE id=?", (given,)).fetchone()
+            if row is None:
+                return None
+            if row[0] is None:
+                return given
+            given = row[0]
+
+    def add_class(self, row: ClassRow) -> None:
+        """Append a class, or bring a removed one back under this name."""
+        position = self._sql.execute("SELECT coalesce(max(place), -1) + 1 FROM classes").fetchone()[0]
+        values = None if row.values is None else json.dumps(row.values)
+        self._sql.execute(
+            "INSERT OR REPLACE INTO classes(id, name, color, place, mask_values) VALUES(?, ?, ?, ?, ?)",
+            (row.id, row.name, row.color, position, values),
+        )
+
+    def removed_name(self, given: str) -> str | None:
+        """Name of a class that was removed; None for any other."""
+        row = self._sql.execute("SELECT name FROM classes WHERE id=? AND removed", (given,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def alias_class(self, given: str, target: str) -> None:
+        """Let an id mean another class."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO classes(id, name, color, place, joined) VALUES(?, '', '', -1, ?)", (given, target)
+        )
+
+    def merge_class(self, source: str, target: str) -> None:
+        """Give the points of a class to another one, and let its id mean that one."""
+        self._sql.execute("UPDATE points SET class=? WHERE class=?", (target, source))
+        self._sql.execute("UPDATE classes SET joined=? WHERE id=?", (target, source))
+
+    def change_class(self, given: str, **values: str | int) -> None:
+        """Change name, color, position or removed of a class."""
+        columns = {"name": "name", "color": "color", "position": "place", "removed": "removed"}
+        for name, value in values.items():
+            self._sql.execute(f"UPDATE classes SET {columns[name]}=? WHERE id=?", (value, given))
+
+    def set_mask_values(self, given: str, values: Sequence[int] | None) -> None:
+        """Say which values mean a class in masks; None for its index."""
+        text = json.dumps(values) if values else None
+        self._sql.execute("UPDATE classes SET mask_values=? WHERE id=?", (text, given))
+
+    def points_by_class(self) -> dict[str, int]:
+        """Number of points of each class that has some."""
+        return dict(self._sql.execute("SELECT class, count(*) FROM points WHERE NOT deleted GROUP BY class"))
+
+    # Points
+
+    def point(self, given: str) -> PointRow | None:
+        """A point, deleted or not."""
+        row = self._sql.execute(f"SELECT {_POINT} FROM points WHERE id=?", (given,)).fetchone()
+        return None if row is None else _point_row(row)
+
+    def points_of(self, image: str) -> list[PointRow]:
+        """Points of an image, in the order they were made."""
+        rows = self._sql.execute(
+            f"SELECT {_POINT} FROM points WHERE image=? AND deleted=0 ORDER BY place, id", (image,)
+        )
+        return [_point_row(row) for row in rows]
+
+    def points_version(self, image: str) -> int:
+        """The last operation that changed a point of this image; 0 before any."""
+        row = self._sql.execute("SELECT coalesce(max(version), 0) FROM points WHERE image=?", (image,)).fetchone()
+        return int(row[0])
+
+    def points_versions(self) -> dict[str, int]:
+        """The same for each image that ever had a point."""
+        return dict(self._sql.execute("SELECT image, max(version) FROM points GROUP BY image"))
+
+    def all_points(self) -> Iterator[tuple[str, str, float, float, str, Mapping[str, str]]]:
+        """(id, image, x, y, class id, further columns) of every point, in order."""
+        rows = self._sql.execute("SELECT id, image, x, y, class, extra FROM points WHERE deleted=0 ORDER BY place, id")
+        return ((*row, json.loads(extra) if extra else {}) for *row, extra in rows)
+
+    def counts(self) -> dict[str, int]:
+        """Number of points of each image that has some."""
+        return dict(self._sql.execute("SELECT image, count(*) FROM points WHERE deleted=0 GROUP BY image"))
+
+    def put_point(self, row: PointRow, *, number: int = 0, extra: Mapping[str, str] | None = None) -> None:
+        """Add a point, after all others; `number` counts those that come with the same operation."""
+        position = row.version * _WITH_ONE + number
+        more = json.dumps(extra) if extra else None
+        self._sql.execute(
+            f"INSERT INTO points({_POINT}, place, extra) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (row.id, row.image, row.x, row.y, row.label, row.version, row.client, int(row.deleted), position, more),
+        )
+
+    def change_point(self, row: PointRow) -> None:
+        """Write the changed state of a point."""
+        self._sql.execute(
+            "UPDATE points SET x=?, y=?, class=?, version=?, client=?, deleted=? WHERE id=?",
+            (row.x, row.y, row.label, row.version, row.client, int(row.deleted), row.id),
+        )
+
+    def delete_point(self, given: str, seq: int, client: str) -> None:
+        """Mark a point as deleted."""
+        self._sql.execute("UPDATE points SET deleted=1, version=?, client=? WHERE id=?", (seq, client, given))
+
+    def touch_points(self, label: str, seq: int, client: str) -> None:
+        """Note who changed all points of a class, and with which operation."""
+        self._sql.execute("UPDATE points SET version=?, client=? WHERE class=?", (seq, client, label))
+
+    # Uncertain regions
+
+    def regions(self, model: str) -> list[tuple[str, int, tuple[Any, ...]]]:
+        """(image, version of its points, (score, x, y, width, height)) of what a model said."""
+        rows = self._sql.execute(
+            "SELECT image, version, score, x, y, width, height FROM regions WHERE model=?", (model,)
+        )
+        return [(image, version, tuple(values)) for image, version, *values in rows]
+
+    def keep_region(self, image: str, model: str, version: int, values: Sequence[float]) -> None:
+        """Keep what `regions` gives; one for each image."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO regions VALUES(?, ?, ?, ?, ?, ?, ?, ?)", (image, model, version, *values)
+        )
+
+    # Operations
+
+    def seq(self) -> int:
+        """Number of the last operation; 0 before any."""
+        return int(self._sql.execute("SELECT coalesce(max(seq), 0) FROM operations").fetchone()[0])
+
+    def seq_of(self, operation: str) -> int | None:
+        """Number of an operation by its id; None when it was never applied."""
+        row = self._sql.execute("SELECT seq FROM operations WHERE id=?", (operation,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def log(
+        self,
+        seq: int,
+        client: str,
+        content: Mapping[str, Any],
+        *,
+        operation: str | None = None,
+        now: float | None = None,
+    ) -> None:
+        """Keep what was done; an operation that no page made gets an id of its own."""
+        text, now = json.dumps(content, ensure_ascii=False), time.time() if now is None else now
+        row = (seq, operation or uuid.uuid4().hex, client, text, now)
+        self._sql.execute("INSERT INTO operations VALUES(?, ?, ?, ?, ?)", row)
+
+    def operations_after(self, seq: int, limit: int) -> list[tuple[int, str, dict[str, Any]]]:
+        """(seq, client, content) of the operations after a number."""
+        rows = self._sql.execute(
+            "SELECT seq, client, content FROM operations WHERE seq>? ORDER BY seq LIMIT ?", (seq, limit)
+        )
+        return [(number, client, json.loads(text)) for number, client, text in rows]
+
+
+def _point_row(row: tuple[Any, ...]) -> PointRow:
+    given, image, x, y, label, version, client, deleted = row
+    return PointRow(given, image, x, y, label, version, client, bool(deleted))

@@ -1,0 +1,32 @@
+"""The settings that a page may give to a training; no path, address or option of a loader is among them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictInt
+
+from pointillist.schema import Strict
+
+
+class PageSettings(Strict):
+    """What is left out has its usual value; see `engine.methods.page_config` for the check of the whole.
+
+    Args:
+        epochs: Passes over the images.
+        size: HEIGHTxWIDTH, one number, or `native`.
+        method: Name of a method that learns from points.
+        seed: Seed of weights, order and augmentation.
+        device: Where to train.
+    """
+
+    epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] | None = None
+    size: Annotated[str, Field(pattern=r"^(native|[0-9]{1,5}(x[0-9]{1,5})?)$")] | None = None
+    method: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,50}$")] | None = None
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = None
+    device: Literal["auto", "cpu", "cuda", "mps"] | None = None
+
+    def dotted(self) -> dict[str, Any]:
+        """The settings that were made, by dotted name."""
+        sections = {"method": "method", "size": "data.size"}
+        return {sections.get(name, f"trainer.{name}"): v for name, v in self.model_dump(exclude_none=True).items()}

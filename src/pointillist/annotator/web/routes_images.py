@@ -1,0 +1,87 @@
+"""Routes of images: lists, sizes, tiles, thumbnails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, HTTPException, Query
+from starlette.responses import Response
+
+from pointillist.annotator.images.thumbnails import encode
+from pointillist.annotator.model.next_images import NextImages
+from pointillist.annotator.session import Session
+
+Result = TypeVar("Result")
+
+_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+_CHECKED = {"cache-control": "private, max-age=60"}
+
+
+def make(session: Session, following: NextImages) -> APIRouter:
+    """Routes of a session."""
+    routes = APIRouter(prefix="/api")
+    # Decoding waits in a queue of its own, so that a large image keeps no click waiting.
+    decoders = ThreadPoolExecutor(3, thread_name_prefix="annotator-decoder")
+
+    async def decoded(work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(decoders, work)
+
+    def named(image: str) -> str:
+        name = session.catalogue.name(image)
+        if name is None:
+            raise HTTPException(404, "there is no such image.")
+        return name
+
+    @routes.get("/images")
+    def images(
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        order: Literal["name", "next"] = "name",
+        show: Literal["all", "unlabelled", "labelled"] = "all",
+        search: Annotated[str, Query(max_length=200)] = "",
+    ) -> dict[str, Any]:
+        counts = session.store.reading().counts()
+        names = session.catalogue.names if order == "name" else following.ordered()
+        wanted = search.casefold()
+        fitting = [
+            name
+            for name in names
+            if (show == "all" or (name in counts) == (show == "labelled")) and wanted in name.casefold()
+        ]
+        return {
+            "total": len(fitting),
+            "images": [following.entry(name, counts.get(name, 0)) for name in fitting[offset : offset + limit]],
+        }
+
+    @routes.get("/next")
+    def following_image(after: str | None = None) -> dict[str, Any]:
+        return following.next(None if after is None else session.catalogue.name(after))
+
+    @routes.get("/images/{image}")
+    async def one(image: str) -> dict[str, Any]:
+        name = named(image)
+        about = await decoded(lambda: session.image(name))
+        return {**about, "region": following.region(name)}
+
+    @routes.get("/images/{image}/points")
+    def points(image: str) -> dict[str, Any]:
+        return session.points(named(image))
+
+    @routes.get("/images/{image}/thumbnail")
+    async def thumbnail(image: str, v: str = "") -> Response:
+        name = named(image)
+        data = await decoded(lambda: session.thumbnails.get(name))
+        return Response(data, media_type="image/jpeg", headers=_FOREVER if v else _CHECKED)
+
+    @routes.get("/images/{image}/tiles/{level}/{column}/{row}")
+    async def tile(image: str, level: int, column: int, row: int, v: str = "") -> Response:
+        name = named(image)
+        # To the pixel where pixels are seen; farther away, small is better than exact.
+        kind = "PNG" if level == 0 else "JPEG"
+        data = await decoded(lambda: encode(session.pyramids.tile(name, level, column, row), kind))
+        return Response(data, media_type=f"image/{kind.lower()}", headers=_FOREVER if v else _CHECKED)
+
+    return routes

@@ -1,0 +1,46 @@
+"""The overlay picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointillist.classes import ClassSet
+from pointillist.inference.predictor import Prediction
+from pointillist.inference.writers.base import Writer, save
+
+
+class Overlay(Writer):
+    """A JPEG to look at."""
+
+    name = "overlay"
+    title = "the image under the colours of its classes"
+    suffix = "_overlay.jpg"
+
+    def write(self, prediction: Prediction, image: NDArray[np.uint8], classes: ClassSet, path: Path) -> None:
+        """See `Writer.write`."""
+        save(Image.fromarray(overlay(image, prediction.labels, classes)), path, "JPEG", quality=90)
+
+
+def overlay(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], classes: ClassSet, strength: float = 0.5
+) -> NDArray[np.uint8]:
+    """Blend class colours over an image, in blocks of rows, so that large images need little memory.
+
+    Args:
+        image: H×W×3.
+        labels: H×W class indices; other values leave the image as it is.
+        classes: Their colours.
+        strength: Share of the colour.
+    """
+    table = np.zeros((256, 3), dtype=np.float32)
+    table[: len(classes)] = classes.colors
+    mixed = np.empty_like(image)
+    for top in range(0, len(image), 256):
+        rows = slice(top, top + 256)
+        share = np.where(labels[rows] < len(classes), strength, 0.0)[..., None].astype(np.float32)
+        mixed[rows] = np.rint(image[rows] * (1 - share) + table[labels[rows]] * share).astype(np.uint8)
+    return mixed

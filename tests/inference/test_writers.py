@@ -1,0 +1,163 @@
+"""What predictions are written to, by name, through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointillist.errors import ConfigError, RunError
+from pointillist.inference.batch import MANIFEST, predict_files
+from pointillist.inference.predictor import Predictor
+from pointillist.inference.writers import STANDARD, get_writer, writers
+from pointillist.registry import VARIABLE
+from tests.conftest import Cli
+
+OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1"
+
+
+def photo(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for name in names or ("a.jpg",):
+        Image.effect_noise((20, 10), 60).convert("RGB").save(folder / name)
+    return folder
+
+
+def results(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
+
+
+def test_every_writer_is_listed_with_a_title() -> None:
+    assert {"labels", "overlay", "confidence", "uncertainty"} <= set(writers())
+    assert set(STANDARD) <= set(writers())
+    assert all(kind.title for kind in writers().values())
+    assert len({kind.suffix for kind in writers().values()}) == len(writers())
+
+
+def test_the_page_lists_every_writer() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "predicting.md").read_text(encoding="utf-8")
+    for name, kind in writers().items():
+        assert f"| `{name}` | `a/b{kind.suffix}` |" in page
+
+
+def test_a_misspelt_name_is_corrected() -> None:
+    with pytest.raises(ConfigError, match=r"field 'write': 'overlai' is no output. Did you mean 'overlay'?"):
+        get_writer("overlai")
+
+
+@pytest.mark.parametrize(
+    ("flags", "written"),
+    [
+        ([], ["a.png", "a_overlay.jpg"]),
+        (["--write", "labels"], ["a.png"]),
+        (["--write", "confidence, labels"], ["a.png", "a_confidence.png"]),
+        (["--write", "confidence,labels", "--write", "labels"], ["a.png", "a_confidence.png"]),
+        (["--write", "overlay", "--uncertainty"], ["a_overlay.jpg", "a_uncertainty.png"]),
+        # As before --write.
+        (["--confidence"], ["a.png", "a_confidence.png", "a_overlay.jpg"]),
+        (["--uncertainty", "--no-overlay"], ["a.png", "a_uncertainty.png"]),
+        (["--no-overlay"], ["a.png"]),
+    ],
+)
+def test_what_is_asked_for_is_written(flags: list[str], written: list[str], cli: Cli, tmp_path: Path) -> None:
+    images, out = photo(tmp_path / "photos"), tmp_path / "out"
+    done = cli("predict", OLD / "run", images, "--out", out, "--device", "cpu", *flags)
+    assert done.code == 0, done.err
+    assert results(out) == written
+    manifest = json.loads((out / MANIFEST).read_text())
+    (entry,) = manifest["images"]
+    assert {entry["image"], *written} == {value for value in entry.values() if isinstance(value, str)}
+    assert "labels" not in manifest["results"], "as in version 0.1"
+    # The same command finds everything done.
+    before = {name: (out / name).stat().st_mtime_ns for name in written}
+    assert cli("predict", OLD / "run", images, "--out", out, "--device", "cpu", *flags, "--resume").code == 0
+    assert before == {name: (out / name).stat().st_mtime_ns for name in written}
+
+
+@pytest.mark.parametrize(
+    ("flags", "found", "hint"),
+    [
+        (["--write", "lables"], "'lables' is no output", "Did you mean 'labels'?"),
+        (["--write", "labels,"], "'' is no output", "labels, overlay"),
+        (["--write", "overlay", "--no-overlay"], "nothing is to be written", "labels, overlay"),
+    ],
+)
+def test_what_cannot_be_written_is_said(flags: list[str], found: str, hint: str, cli: Cli, tmp_path: Path) -> None:
+    done = cli("predict", OLD / "run", photo(tmp_path / "photos"), "--out", tmp_path / "out", *flags)
+    assert done.code == 2
+    assert found in done.err
+    assert hint in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_results_of_one_name(tmp_path: Path) -> None:
+    images, out = photo(tmp_path / "photos", "a.jpg", "a_confidence.jpg"), tmp_path / "out"
+    with pytest.raises(RunError, match=r"a_confidence\.png: two results"):
+        predict_files(Predictor(OLD / "run", "cpu"), [images], out, write=["labels", "confidence"])
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("then", ["overlay", "labels"])
+def test_outputs_are_not_mixed(then: str, cli: Cli, tmp_path: Path) -> None:
+    images, out = photo(tmp_path / "photos"), tmp_path / "out"
+    assert cli("predict", OLD / "run", images, "--out", out, "--write", "labels,overlay").code == 0
+    done = cli("predict", OLD / "run", images, "--out", out, "--write", then, "--resume")
+    assert done.code == 2
+    assert "other results" in done.err
+
+
+def test_predictions_of_version_0_1_go_on(cli: Cli, tmp_path: Path) -> None:
+    images, out = tmp_path / "images", tmp_path / "out"
+    shutil.copytree(OLD / "data" / "images", images)
+    shutil.copytree(OLD / "predictions", out)
+    before = json.loads((out / MANIFEST).read_text())
+    for entry in before["images"]:
+        os.utime(images / entry["image"], ns=(entry["state"][1], entry["state"][1]))
+    (out / "tiny_2.png").unlink()  # the only one to be made again
+    kept = {name: (out / name).stat().st_mtime_ns for name in results(out) if not name.startswith("tiny_2")}
+    flags = ("--write", "labels,uncertainty", "--device", "cpu", "--resume")
+    done = cli("predict", OLD / "run", images, "--out", out, *flags)
+    assert done.code == 0, done.err
+    assert kept == {name: (out / name).stat().st_mtime_ns for name in kept}
+    assert (out / "tiny_2.png").is_file()
+    after = json.loads((out / MANIFEST).read_text())
+    assert list(after) == list(before)
+    assert after["model_sha256"] == before["model_sha256"]
+    assert after["results"] == before["results"]
+    assert after["maps"] == before["maps"]
+    by_name = {entry["image"]: entry for entry in after["images"]}
+    assert by_name == {entry["image"]: entry for entry in before["images"]}
+
+
+@pytest.mark.parametrize("way", ["package", "plug-in"])
+def test_a_new_writer_is_one_file(way: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pointillist.inference.writers as package
+
+    file = tmp_path / "new" / "sure.py"
+    file.parent.mkdir()
+    file.write_text(
+        "import numpy as np\n"
+        "from pointillist.inference.writers.base import Writer\n"
+        "class Sure(Writer):\n"
+        "    name = 'sure'\n    title = 'where the model is sure'\n    suffix = '_sure.npy'\n"
+        "    needs = frozenset({'confidence'})\n"
+        "    def write(self, prediction, image, classes, path):\n"
+        "        np.save(path, prediction.confidence > 0.5)\n"
+    )
+    monkeypatch.setenv(VARIABLE, "")
+    if way == "package":
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(file.parent)])
+    images, out = photo(tmp_path / "photos"), tmp_path / "out"
+    flags = ["--plugin", file] if way == "plug-in" else []
+    done = cli("predict", OLD / "run", images, "--out", out, "--write", "labels,sure", *flags)
+    assert done.code == 0, done.err
+    assert results(out) == ["a.png", "a_sure.npy"]
+    assert np.load(out / "a_sure.npy").shape == (10, 20)
+    manifest = json.loads((out / MANIFEST).read_text())
+    assert manifest["results"] == ["sure"]
+    assert manifest["images"][0]["sure"] == "a_sure.npy"

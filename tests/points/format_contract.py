@@ -1,0 +1,239 @@
+"""What every label format must do; a format is tried by being registered, without a line about it here.
+
+Each check takes a format and an empty folder, and raises when the format breaks its word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointillist.errors import PointsError
+from pointillist.points.formats import PointFormat, ReadContext
+from pointillist.points.names import ImageNames
+from pointillist.points.table import Point, PointTable
+
+Kind = type[PointFormat]
+Check = Callable[[Kind, Path], None]
+
+SIZES = {"a.png": (60, 90), "ä_2.png": (120, 64), "count_3_x.png": (64, 64)}
+NAMES = ImageNames(SIZES)
+CHECKS: list[Check] = []
+
+
+def check(function: Check) -> Check:
+    """Add a check to the contract."""
+    CHECKS.append(function)
+    return function
+
+
+def example_options(kind: Kind) -> dict[str, Any]:
+    """The required options of a format, each with a value that it takes."""
+    values = {info.name: info.values for info in kind.option_infos() if info.required}
+    return {name: 255 if value == "number" else value.split(" or ")[0] for name, value in values.items()}
+
+
+def made(kind: Kind, **options: Any) -> PointFormat:
+    """The format with its required options."""
+    return kind(kind.Options(**{**example_options(kind), **options}))
+
+
+def labels(kind: Kind, wanted: tuple[str, str, str] = ("cat", "dog", "Röte 樹 <&\"'>,;")) -> tuple[str, ...]:
+    """Three classes that the format can hold."""
+    return (*kind.only_classes, *kind.only_classes)[:3] or wanted
+
+
+def context(kind: Kind) -> ReadContext:
+    """All that a data set knows."""
+
+    def size_of(name: str) -> tuple[int, int] | None:
+        return SIZES.get(NAMES.find(name, kind.images_by) or "")
+
+    return ReadContext(dict(enumerate(labels(kind))), size_of, lambda name: Path("/images", name))
+
+
+def target(kind: Kind, folder: Path) -> Path:
+    """Where a format writes to."""
+    return folder / ("labels" if kind.one_per_image else f"points{kind.suffixes[0]}")
+
+
+def table(kind: Kind, images: tuple[str, ...] = tuple(SIZES)) -> PointTable:
+    """Points far from each other and from the border, at all parts of a pixel."""
+    points = [
+        Point(image, 12 + 15 * i + 0.37 * i, 14 + 13.125 * j, labels(kind)[(i + j) % 3])
+        for image in images
+        for i in range(3)
+        for j in range(3)
+    ]
+    return PointTable(points, listed=images)
+
+
+def sort_key(point: Point) -> tuple[str, str, int, int]:
+    return NAMES.find(point.image, "stem") or "?", point.label, round(point.x / 4), round(point.y / 4)
+
+
+def assert_same(left: PointTable, right: PointTable, tolerance: float) -> None:
+    """Both hold the same points in any order, up to `tolerance` pixels."""
+    pairs = list(zip(sorted(left, key=sort_key), sorted(right, key=sort_key), strict=True))
+    for a, b in pairs:
+        assert sort_key(a)[:2] == sort_key(b)[:2]
+        assert max(abs(a.x - b.x), abs(a.y - b.y)) <= tolerance, f"{a} came back as {b}"
+
+
+def write_valid(kind: Kind, folder: Path, points: list[Point] | None = None) -> Path:
+    """A label file with points in one image; the file itself, also of a format that has one per image."""
+    path = target(kind, folder)
+    made(kind).write(table(kind, ("a.png",)) if points is None else PointTable(points), path, context(kind))
+    return next(file for file in sorted(path.rglob("*")) if file.is_file()) if path.is_dir() else path
+
+
+@check
+def declares_itself(kind: Kind, _folder: Path) -> None:
+    assert kind.name
+    assert kind.title
+    assert kind.__doc__
+    assert kind.origin in ("corner", "pixel")
+    assert all(ending.startswith(".") and ending == ending.lower() for ending in kind.suffixes)
+
+
+@check
+def options_are_documented(kind: Kind, _folder: Path) -> None:
+    infos = {info.name: info for info in kind.option_infos()}
+    assert {"origin", "size"} <= set(infos)
+    assert set(kind.required) <= set(infos)
+    for info in infos.values():
+        assert info.description.endswith("."), f"{kind.name}.{info.name} does not say what it means"
+        assert info.values
+
+
+@check
+def required_options_are_asked_for(kind: Kind, folder: Path) -> None:
+    file = write_valid(kind, folder)
+    for name in kind.required:
+        rest = {key: value for key, value in example_options(kind).items() if key != name}
+        incomplete = kind(kind.Options(**rest))
+        for use in (
+            lambda made=incomplete: made.read(file, context(kind)),
+            lambda made=incomplete: made.write(table(kind), target(kind, folder / "new"), context(kind)),
+        ):
+            with pytest.raises(PointsError, match=f"--set {name}=") as caught:
+                use()
+            assert caught.value.field == name
+
+
+@check
+def gives_back_what_it_was_given(kind: Kind, folder: Path) -> None:
+    given, path = table(kind), target(kind, folder)
+    made(kind).write(given, path, context(kind))
+    back = made(kind).read(path, context(kind))
+    assert_same(given, back, kind.tolerance)
+    # What came back once comes back for good: nothing wanders over many round trips.
+    again = target(kind, folder / "again")
+    again.parent.mkdir()
+    renamed = [Point(NAMES.find(p.image, kind.images_by) or "?", p.x, p.y, p.label, p.extra) for p in back]
+    made(kind).write(PointTable(renamed, back.columns, listed=given.listed), again, context(kind))
+    assert_same(back, made(kind).read(again, context(kind)), min(kind.tolerance, 1e-9))
+
+
+@check
+def takes_an_origin(kind: Kind, folder: Path) -> None:
+    file = write_valid(kind, folder)
+    here = made(kind, origin="pixel").read(file, context(kind))
+    there = made(kind, origin="corner").read(file, context(kind))
+    for pixel, corner in zip(here, there, strict=True):
+        assert (pixel.x - corner.x, pixel.y - corner.y) == pytest.approx((0.5, 0.5), abs=1e-9)
+
+
+@check
+def holds_images_without_points_or_nothing(kind: Kind, folder: Path) -> None:
+    path = target(kind, folder)
+    made(kind).write(PointTable(listed=["a.png"]), path, context(kind))
+    back = made(kind).read(path, context(kind))
+    assert not len(back)
+    # A table of points alone cannot name an image without any.
+    assert [NAMES.find(name, kind.images_by) for name in back.listed] in ([], ["a.png"])
+
+
+@check
+def refuses_what_no_file_can_hold(kind: Kind, folder: Path) -> None:
+    label = labels(kind)[0]
+    for bad, words in (
+        (Point("a.png", math.nan, 1.0, label), "no position"),
+        (Point("a.png", 1.0, -math.inf, label), "no position"),
+        (Point("a.png", 1.0, 1.0, "a\nb"), "class name"),
+        (Point("a.png", 1.0, 1.0, " "), "class name"),
+        (Point("a.png", 1.0, 1.0, "\ud800"), "class name"),
+    ):
+        with pytest.raises(PointsError, match=words) as caught:
+            made(kind).write(PointTable([bad]), target(kind, folder), context(kind))
+        assert caught.value.hint
+    assert not list(folder.iterdir())
+
+
+@check
+def refuses_classes_it_cannot_hold(kind: Kind, folder: Path) -> None:
+    if not kind.only_classes:
+        return
+    with pytest.raises(PointsError, match="'no such class'"):
+        made(kind).write(PointTable([Point("a.png", 20.0, 20.0, "no such class")]), target(kind, folder), context(kind))
+
+
+@check
+def stays_in_its_folder(kind: Kind, folder: Path) -> None:
+    if not kind.one_per_image:
+        return
+    sized = ReadContext(context(kind).classes, lambda _: (50, 50))
+    for image in ("../../evil.png", "/etc/evil.png", "a\n.png", "..", "C:/evil.png"):
+        with pytest.raises(PointsError, match="cannot become the name of a file"):
+            made(kind).write(PointTable([Point(image, 20.0, 20.0, labels(kind)[0])]), folder / "out", sized)
+    both = PointTable([Point("a.png", 20.0, 20.0, labels(kind)[0]), Point("a.jpg", 20.0, 20.0, labels(kind)[0])])
+    with pytest.raises(PointsError, match="would share one file"):
+        made(kind).write(both, folder / "shared", sized)
+
+
+@check
+def says_no_to_foreign_files(kind: Kind, folder: Path) -> None:
+    for index, content in enumerate((b"", b"{}", b"[]", b"hello world", b"<html/>", b"\x89PNG\r\n\x1a\n", bytes(64))):
+        for ending in (*kind.suffixes, ".doc"):
+            path = folder / f"foreign{index}{ending}"
+            path.write_bytes(content)
+            # A format of low priority looks at the suffix alone, and says what is wrong when it reads.
+            assert not kind().recognise(path) or (kind.priority < 0 and ending in kind.suffixes)
+    picture = folder / "pictures" / "photo.png"
+    picture.parent.mkdir()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(picture)
+    (folder / "nothing").mkdir()
+    for path in (picture, picture.parent, folder / "nothing"):
+        assert not kind().recognise(path)
+
+
+@check
+def is_read_with_typed_errors_only(kind: Kind, folder: Path) -> None:
+    content = write_valid(kind, folder).read_bytes()
+    path = folder / f"a{kind.suffixes[0]}"
+    broken = [content[: len(content) * part // 8] for part in range(8)]
+    broken += [content.replace(b"1", b"\xff", 1), content[::-1], b"\x00" * 100, "ä".encode("utf-16"), b"[" * 100_000]
+    for candidate in broken:
+        path.write_bytes(candidate)
+        read_or_typed_error(kind, path)
+
+
+def read_or_typed_error(kind: Kind, path: Path) -> PointTable | None:
+    """What a file gives: points that can be written down again, or the one kind of error, naming a place and a hint."""
+    try:
+        points = made(kind).read(path, context(kind), allow_non_finite=True)
+    except PointsError as error:
+        assert error.where, error
+        assert error.found, error
+        assert error.hint, error
+        return None
+    for point in points:
+        f"{point.image}{point.label}".encode()
+        assert point.label
+    return points
