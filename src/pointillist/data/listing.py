@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from pointillist.data.images import SUFFIXES
@@ -144,6 +145,40 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
             hint=f"The mask of '{images[0]}' is '{_stem(images[0])}.png'." if images else "Add the images.",
         )
     return pairs
+
+
+def find_split_folders(
+    root: Path, splits: Iterable[str], images: str, masks: str | None = None
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Images and masks by image name where every split has folders of its own; names begin with the split's.
+
+    Args:
+        root: Folder of the data set.
+        splits: Their names; one without a folder of images is left out.
+        images: Folder of images below `root`, with `{}` for the split.
+        masks: The same for masks; None where there are none.
+
+    Raises:
+        DatasetError: See `find_images` and `pair_masks`.
+    """
+    found: dict[str, Path] = {}
+    pairs: dict[str, Path] = {}
+    for split in splits:
+        folder = root / images.format(split)
+        if folder.is_dir():
+            inside = find_images(folder)
+            found |= {f"{split}/{name}": path for name, path in inside.items()}
+            below = {} if masks is None else pair_masks(root / masks.format(split), inside)
+            pairs |= {f"{split}/{name}": path for name, path in below.items()}
+    return found, pairs
+
+
+def splits_by_folder(images: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Image names by their first folder, which is their split."""
+    splits: dict[str, tuple[str, ...]] = {}
+    for split, names in groupby(images, key=lambda name: name.split("/")[0]):
+        splits[split] = (*splits.get(split, ()), *names)
+    return splits
 
 
 def _stem(name: str) -> str:
