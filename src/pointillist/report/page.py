@@ -34,10 +34,9 @@ def write_report(
         figures = [("mIoU on " + scored_on, f"{scored.miou:.3f}"), *figures]
         figures.append(("pixel accuracy", f"{scored.pixel_accuracy:.1%}"))
     last = rows[-1] if rows else {}
-    if last.get("coverage"):
-        figures.append(("coverage of pseudo-labels", f"{float(last['coverage']):.0%}"))
-    if last.get("precision"):
-        figures.append(("precision of pseudo-labels", f"{float(last['precision']):.0%}"))
+    for column in ("coverage", "precision"):
+        if last.get(column):
+            figures.append((f"{column} of pseudo-labels", f"{float(last[column]):.0%}"))
     if last.get("seconds"):
         figures.append(("training time", _duration(float(last["seconds"]))))
     content = render(
