@@ -162,7 +162,7 @@ def find_split_folders(
     return found, pairs
 
 
-def splits_by_folder(images: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def splits_of(images: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Image names by their first folder, which is their split."""
     splits: dict[str, tuple[str, ...]] = {}
     for split, names in groupby(images, key=lambda name: name.split("/")[0]):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, pair_masks, splits_by_folder
+from pointillist.data.listing import find_images, pair_masks, splits_of
 from pointillist.data.masks import MaskReader
 from pointillist.errors import DatasetError
 from pointillist.files import read_text
@@ -32,7 +32,7 @@ class Ade20k(Layout):
         classes = ClassSet.create(read_names(root / NAMES), policy="none")
         images = find_images(root / "images")
         masks = pair_masks(root / "annotations", images)
-        splits = {SPLITS[folder]: names for folder, names in splits_by_folder(images).items() if folder in SPLITS}
+        splits = {SPLITS[folder]: names for folder, names in splits_of(images).items() if folder in SPLITS}
         return Dataset(
             root,
             self.name,

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_split_folders, splits_by_folder
+from pointillist.data.listing import find_split_folders, splits_of
 from pointillist.data.masks import MaskReader
 
 CLASSES = {
@@ -39,4 +39,4 @@ class CamVid(Layout):
         classes = ClassSet.create(tuple(CLASSES), tuple(CLASSES.values()), policy="none", ignore_index=11)
         images, masks = find_split_folders(root, ("train", "val", "test"), "{}", "{}annot")
         items = tuple(Item(name, path, masks.get(name)) for name, path in images.items())
-        return Dataset(root, self.name, classes, items, splits_by_folder(images), MaskReader(classes, "index"))
+        return Dataset(root, self.name, classes, items, splits_of(images), MaskReader(classes, "index"))

@@ -11,7 +11,7 @@ from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
 from pointillist.data.layouts.cityscapes import FIRST_INSTANCE, IMAGES, INSTANCES, MASKS, files_of, find_labels
-from pointillist.data.listing import find_images, splits_by_folder
+from pointillist.data.listing import find_images, splits_of
 from pointillist.data.masks import MaskReader
 from pointillist.points.formats.jsontext import read_json
 from pointillist.points.table import Point, PointTable
@@ -55,7 +55,7 @@ class CityPersons(Layout):
             self.name,
             classes,
             tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items()),
-            splits_by_folder(images),
+            splits_of(images),
             MaskReader(classes, "index", values=values),
             points=PointTable(points, ["kind"]),
             first_instance=FIRST_INSTANCE,

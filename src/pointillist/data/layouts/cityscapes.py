@@ -9,7 +9,7 @@ from typing import ClassVar
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, splits_by_folder
+from pointillist.data.listing import find_images, splits_of
 from pointillist.data.masks import MaskReader
 from pointillist.errors import DatasetError
 
@@ -77,7 +77,7 @@ class Cityscapes(Layout):
             self.name,
             classes,
             tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items()),
-            splits_by_folder(images),
+            splits_of(images),
             MaskReader(classes, "index", values=values),
             first_instance=FIRST_INSTANCE,
         )

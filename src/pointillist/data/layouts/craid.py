@@ -9,7 +9,7 @@ from typing import ClassVar
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_split_folders, splits_by_folder
+from pointillist.data.listing import find_split_folders, splits_of
 from pointillist.data.masks import MaskReader
 
 _COUNT = re.compile(r"count_(\d+)_.*", re.IGNORECASE)
@@ -46,7 +46,7 @@ class Craid(Layout):
             self.name,
             classes,
             tuple(Item(name, path, masks.get(name), count=berry_count(name)) for name, path in images.items()),
-            splits_by_folder(images),
+            splits_of(images),
             MaskReader(classes, "index", values={0: 0, 1: 1, 2: 0}),
             points_file=root / "train" if (root / "train" / "back_masks").is_dir() else root / "train" / "masks",
         )
