@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 from pointillist.errors import DatasetError, nearest
@@ -44,36 +45,22 @@ class ClassSet:
     ignore_index: int = 255
 
     def __post_init__(self) -> None:
-        if len(self.names) < 2:
-            raise DatasetError(
-                f"{len(self.names)} class(es) are listed; a segmentation needs at least two.",
-                field="classes",
-                hint="List every class, background included.",
-            )
-        if len(self.names) > IGNORE:
-            raise DatasetError(
-                f"{len(self.names)} classes are listed; label maps hold at most {IGNORE}.",
-                field="classes",
-                hint="Merge or drop some.",
-            )
+        refused = partial(DatasetError, field="classes")
+        count = len(self.names)
+        if count < 2:
+            found = f"{count} class(es) are listed; a segmentation needs at least two."
+            raise refused(found, hint="List every class, background included.")
+        if count > IGNORE:
+            raise refused(f"{count} classes are listed; label maps hold at most {IGNORE}.", hint="Merge or drop some.")
         for name in self.names:
             if not name or name != name.strip() or any(ord(c) < 32 for c in name):
-                raise DatasetError(
-                    f"{name!r} is no usable class name.",
-                    field="classes",
-                    hint="Use a name without leading or trailing blanks or control characters.",
-                )
-        twice = {name for name in self.names if self.names.count(name) > 1}
-        if twice:
-            raise DatasetError(
-                f"{sorted(twice)[0]!r} is listed twice.", field="classes", hint="Give every class its own name."
-            )
-        if len(self.colors) != len(self.names):
-            raise DatasetError(
-                f"{len(self.colors)} colours for {len(self.names)} classes.",
-                field="classes",
-                hint="Give one colour per class, or none at all.",
-            )
+                hint = "Use a name without leading or trailing blanks or control characters."
+                raise refused(f"{name!r} is no usable class name.", hint=hint)
+            if self.names.count(name) > 1:
+                raise refused(f"{name!r} is listed twice.", hint="Give every class its own name.")
+        if len(self.colors) != count:
+            found = f"{len(self.colors)} colours for {count} classes."
+            raise refused(found, hint="Give one colour per class, or none at all.")
         if (self.background is None) != (self.policy == "none"):
             raise DatasetError(
                 f"Background class {self.background!r} does not go with the policy {self.policy!r}.",

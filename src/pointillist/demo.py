@@ -52,6 +52,13 @@ class Learnt:
     evaluation: Evaluation
     predictor: Predictor
 
+    def cells(self, full: float) -> dict[str, str]:
+        """Its row of a table; `full` is the mIoU of full supervision."""
+        miou = self.evaluation.miou
+        clicks = f"{self.clicks:,}" if self.clicks else "masks"
+        texts = (self.method, clicks, f"{miou:.3f}", f"{miou / full:.0%}", f"{self.seconds:.0f}")
+        return dict(zip(("method", "clicks", "miou", "share", "seconds"), texts, strict=True))
+
 
 def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, Any] | None = None) -> Path:
     """Draw, learn, compare.
@@ -69,16 +76,14 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
         SaveError: Something could not be written.
         RunError: `out` holds something that is not an earlier demo.
     """
-    results_file, report = out / "results.json", out / "report.html"
     if out.exists() and any(out.iterdir()) and not (out / "data" / "synthetic.json").is_file():
         raise RunError("is not empty and holds no earlier demo.", where=out, hint="Choose another --out.")
     make_folder(out)
     data = out / "data"
+    doing = "villages are there already:" if data.exists() else "drawing villages into"
+    console.print(f"[bold]1[/] {doing} {data}", highlight=False)
     if not data.exists():
-        console.print(f"[bold]1[/] drawing villages into {data}", highlight=False)
         write_dataset(data, seed=seed)
-    else:
-        console.print(f"[bold]1[/] villages are there already: {data}", highlight=False)
     dataset = load(data)
     learnt = []
     for number, method in enumerate(METHODS, start=2):
@@ -102,7 +107,8 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
         }
         for entry in learnt
     ]
-    write_text(results_file, json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
+    write_text(out / "results.json", json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
+    report = out / "report.html"
     _write_page(report, dataset, learnt, full, protocol)
     console.print(f"\nReport: [bold]{report}[/]", highlight=False)
     return report
@@ -124,25 +130,14 @@ def _show(learnt: list[Learnt], full: float, console: Console) -> None:
     for column in ("clicks", "mIoU", "% of full", "seconds"):
         table.add_column(column, justify="right")
     for entry in learnt:
-        miou = entry.evaluation.miou
-        clicks = f"{entry.clicks:,}" if entry.clicks else "masks"
-        table.add_row(entry.method, clicks, f"{miou:.3f}", f"{miou / full:.0%}", f"{entry.seconds:.0f}")
+        table.add_row(*entry.cells(full).values())
     console.print(table)
 
 
 def _write_page(report: Path, dataset: Dataset, learnt: list[Learnt], full: float, protocol: dict[str, Any]) -> None:
     best = max((entry for entry in learnt if entry.method != "full"), key=lambda entry: entry.evaluation.miou)
     comparison = [
-        {
-            "method": entry.method,
-            "clicks": f"{entry.clicks:,}" if entry.clicks else "masks",
-            "miou": f"{entry.evaluation.miou:.3f}",
-            "width": round(100 * entry.evaluation.miou, 1),
-            "share": f"{entry.evaluation.miou / full:.0%}",
-            "seconds": f"{entry.seconds:.0f}",
-            "best": entry is best,
-        }
-        for entry in learnt
+        {**entry.cells(full), "width": round(100 * entry.evaluation.miou, 1), "best": entry is best} for entry in learnt
     ]
     scores = {entry.method: entry.evaluation.scores for entry in learnt}
     content = render(

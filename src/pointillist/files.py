@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -25,27 +25,20 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         SaveError: The folder is missing or read-only, the disk is full.
     """
-    temporary: Path | None = None
-    try:
+    with saving(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        # mkstemp makes private files; a file we write is as readable as any other new one.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=path,
-            hint="Check that the folder exists, may be written to and has space left.",
-        ) from error
-    finally:
-        if temporary is not None:
+        try:
+            yield temporary
+            with temporary.open("r+b") as stream:
+                os.fsync(stream.fileno())
+            # mkstemp makes private files; a file we write is as readable as any other new one.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
@@ -58,24 +51,26 @@ def new_folder(path: Path) -> Iterator[Path]:
         SaveError: It cannot be written, or `path` is there and not empty.
     """
     make_folder(path.parent)
-    temporary: Path | None = None
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.", dir=path.parent))
-        content = temporary / "content"  # mkdtemp makes private folders; this one is as readable as any other
+    hint = "Check that the folder above may be written to and has space left; nothing half written is left."
+    prefix = f".{path.name[:80]}."
+    with saving(path, hint), TemporaryDirectory("", prefix, path.parent, ignore_cleanup_errors=True) as temporary:
+        content = Path(temporary, "content")  # the one around it is private; this one is as readable as any other
         content.mkdir()
         yield content
         if path.exists():
             path.rmdir()  # renaming onto an empty folder works on POSIX only
         content.rename(path)
+
+
+@contextmanager
+def saving(
+    path: Path, hint: str = "Check that the folder exists, may be written to and has space left."
+) -> Iterator[None]:
+    """What the operating system refuses inside the block is a `SaveError` of `path`."""
+    try:
+        yield
     except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=path,
-            hint="Check that the folder above may be written to and has space left; nothing half written is left.",
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        raise SaveError(f"could not be written ({error.strerror or error}).", where=path, hint=hint) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,9 +8,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
@@ -22,19 +22,14 @@ MAX_FILES = 2_000_000
 
 _CHUNK = 2**20
 
-_DAMAGE = (OSError, ValueError, IndexError, KeyError, OverflowError, struct.error)
-"""What zipfile and tarfile let through besides their own errors when an archive is damaged; found by fuzzing."""
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    RuntimeError,  # what zipfile raises for an encrypted file
+    *(OSError, ValueError, IndexError, KeyError, OverflowError, struct.error),
+)
+"""What zipfile and tarfile let through when an archive is damaged; the last row was found by fuzzing."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Member:
-    """One entry of an archive: its name, its size as the archive claims, and how to read it (None for a folder)."""
-
-    name: str
-    size: int
-    open: Callable[[], IO[bytes]] | None
 
 
 def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[str], None] | None = None) -> None:
@@ -55,56 +50,66 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
     """
     if folder.exists():
         raise SaveError("is there already.", where=folder, hint="Choose another --out, or remove it.")
-    try:
-        with new_folder(folder) as inside, _members(archive) as members:
-            _unpack(members, inside, archive, max_bytes, on_file)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise _damaged(archive, error) from error
-    except RuntimeError as error:  # what zipfile raises for an encrypted file
-        raise _damaged(archive, error) from error
-
-
-def _unpack(
-    members: Iterator[_Member], folder: Path, archive: Path, max_bytes: int, on_file: Callable[[str], None] | None
-) -> None:
     left = max_bytes
-    for count, member in enumerate(members):
-        if count >= MAX_FILES:
-            raise _bomb(archive, f"more than {MAX_FILES:,} files")
-        target = folder / _safe(member.name, archive)
-        if member.open is None:
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            output = target.open("xb")
-        except FileExistsError as error:
-            raise DatasetError(
-                f"holds '{member.name}' twice.", where=archive, hint="Fetch the archive again from its source."
-            ) from error
-        with output:
-            # The sizes an archive claims may be false, so what really comes out is counted.
-            for block in _reading(_blocks(member.open)):
-                left -= len(block)
-                if left < 0:
-                    raise _bomb(archive, f"more than {max_bytes:,} bytes")
-                output.write(block)
-        if on_file is not None:
-            on_file(member.name)
+    with new_folder(folder) as inside, closing(_reading(_entries(archive), archive)) as entries:
+        for count, (name, opening) in enumerate(entries):
+            if count >= MAX_FILES:
+                raise _bomb(archive, f"more than {MAX_FILES:,} files")
+            target = inside / _safe(name, archive)
+            if opening is None:
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                output = target.open("xb")
+            except FileExistsError as error:
+                raise DatasetError(
+                    f"holds '{name}' twice.", where=archive, hint="Fetch the archive again from its source."
+                ) from error
+            with output:
+                # The sizes an archive claims may be false, so what really comes out is counted.
+                for block in _reading(_blocks(opening), archive):
+                    left -= len(block)
+                    if left < 0:
+                        raise _bomb(archive, f"more than {max_bytes:,} bytes")
+                    output.write(block)
+            if on_file is not None:
+                on_file(name)
 
 
-def _blocks(opening: Callable[[], IO[bytes]]) -> Iterator[bytes]:
-    with opening() as source:
+def _entries(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | None] | None]]:
+    """Name of each entry, and what opens it; None for a folder."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            for info in zipped.infolist():
+                if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                    raise _special(archive, info.filename)
+                yield info.filename, None if info.is_dir() else partial(zipped.open, info)
+        return
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if not (member.isreg() or member.isdir()):
+                raise _special(archive, member.name)
+            yield member.name, None if member.isdir() else partial(tar.extractfile, member)
+
+
+def _blocks(opening: Callable[[], IO[bytes] | None]) -> Iterator[bytes]:
+    source = opening()
+    if source is None:
+        raise tarfile.ReadError("an entry cannot be read")
+    with source:
         while block := source.read(_CHUNK):
             yield block
 
 
-def _reading(source: Iterator[T]) -> Iterator[T]:
+def _reading(source: Iterator[T], archive: Path) -> Generator[T, None, None]:
     """What goes wrong with reading is the archive's fault, whatever the library or the operating system calls it."""
     try:
         yield from source
     except _DAMAGE as error:
-        raise tarfile.ReadError(str(error)) from error
+        raise DatasetError(
+            f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
+        ) from error
 
 
 def _safe(name: str, archive: Path) -> PurePosixPath:
@@ -122,39 +127,6 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
     return path
 
 
-@contextmanager
-def _members(archive: Path) -> Iterator[Iterator[_Member]]:
-    try:
-        opened = zipfile.ZipFile(archive) if zipfile.is_zipfile(archive) else tarfile.open(archive)  # noqa: SIM115
-    except _DAMAGE as error:
-        raise tarfile.ReadError(str(error)) from error
-    with opened:
-        if isinstance(opened, zipfile.ZipFile):
-            yield _reading(_from_zip(opened, info, archive) for info in opened.infolist())
-        else:
-            yield _reading(_from_tar(opened, info, archive) for info in opened)
-
-
-def _from_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> _Member:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _special(archive, info.filename)
-    return _Member(info.filename, info.file_size, None if info.is_dir() else lambda: zipped.open(info))
-
-
-def _from_tar(tar: tarfile.TarFile, info: tarfile.TarInfo, archive: Path) -> _Member:
-    if not (info.isreg() or info.isdir()):
-        raise _special(archive, info.name)
-
-    def read() -> IO[bytes]:
-        content = tar.extractfile(info)
-        if content is None:
-            raise tarfile.ReadError(f"'{info.name}' cannot be read")
-        return content
-
-    return _Member(info.name, info.size, None if info.isdir() else read)
-
-
 def _special(archive: Path, name: str) -> DatasetError:
     return DatasetError(
         f"holds '{name}', which is a link or a device, not a file.",
@@ -165,9 +137,3 @@ def _special(archive: Path, name: str) -> DatasetError:
 
 def _bomb(archive: Path, what: str) -> DatasetError:
     return DatasetError(f"unpacks to {what}.", where=archive, hint="Do not use this archive; it may be a bomb.")
-
-
-def _damaged(archive: Path, error: Exception) -> DatasetError:
-    return DatasetError(
-        f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
-    )

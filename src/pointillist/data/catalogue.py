@@ -67,37 +67,24 @@ _FLICKR = (
 
 _SEGNET = "fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5"
 
+
+def _voc(year: int, what: str, archive: str, md5: str) -> Entry:
+    return Entry(
+        name=f"voc{year}",
+        title=f"PASCAL VOC {year} train + val: {what}, 20 classes and background",
+        homepage=f"http://host.robots.ox.ac.uk/pascal/VOC/voc{year}/",
+        terms=_FLICKR,
+        files=(
+            RemoteFile(f"https://thor.robots.ox.ac.uk/pascal/VOC/voc{year}/{archive}", f"md5:{md5}", "torchvision"),
+        ),
+        layout="voc",
+        root=f"VOCdevkit/VOC{year}",
+    )
+
+
 ENTRIES = (
-    Entry(
-        name="voc2012",
-        title="PASCAL VOC 2012 train + val: 2,913 images with masks, 20 classes and background",
-        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
-        terms=_FLICKR,
-        files=(
-            RemoteFile(
-                "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                "md5:6cd6e144f989b92b3379bac3b3de84fd",
-                "torchvision",
-            ),
-        ),
-        layout="voc",
-        root="VOCdevkit/VOC2012",
-    ),
-    Entry(
-        name="voc2007",
-        title="PASCAL VOC 2007 train + val: 422 images with masks, 20 classes and background",
-        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2007/",
-        terms=_FLICKR,
-        files=(
-            RemoteFile(
-                "https://thor.robots.ox.ac.uk/pascal/VOC/voc2007/VOCtrainval_06-Nov-2007.tar",
-                "md5:c52e279531787c972589f7e41ab4ae64",
-                "torchvision",
-            ),
-        ),
-        layout="voc",
-        root="VOCdevkit/VOC2007",
-    ),
+    _voc(2012, "2,913 images with masks", "VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"),
+    _voc(2007, "422 images with masks", "VOCtrainval_06-Nov-2007.tar", "c52e279531787c972589f7e41ab4ae64"),
     Entry(
         name="camvid",
         title="CamVid, 11 classes at 480×360: 367 train, 101 val, 233 test street scenes",

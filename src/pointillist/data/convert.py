@@ -65,9 +65,10 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
     if out.exists():
         raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
     with new_folder(out) as content:
-        _write(dataset, content, on_image)
+        names = {item.name: native_name(item) for item in dataset.items}
+        _write(dataset, names, content, on_image)
         written = load_dataset(content)
-        _compare(dataset, written, out)
+        _compare(dataset, names, written, out)
     return Converted(
         root=out,
         images=len(written.items),
@@ -84,8 +85,7 @@ def native_name(item: Item) -> str:
     return item.name
 
 
-def _write(dataset: Dataset, folder: Path, on_image: Callable[[str], None] | None) -> None:
-    names = {item.name: native_name(item) for item in dataset.items}
+def _write(dataset: Dataset, names: dict[str, str], folder: Path, on_image: Callable[[str], None] | None) -> None:
     for item in dataset.items:
         image = folder / "images" / names[item.name]
         image.parent.mkdir(parents=True, exist_ok=True)
@@ -95,10 +95,10 @@ def _write(dataset: Dataset, folder: Path, on_image: Callable[[str], None] | Non
             shutil.copyfile(item.image, image)
         if item.mask is not None:
             size = image_size(item.image)
-            _save(dataset.masks.read(item.mask, size), _beside(folder / "masks", names[item.name]))
+            _save(dataset.masks.read(item.mask, size), folder / "masks" / names[item.name])
             if item.instances is not None:
                 ids = _consecutive(read_instances(item.instances, size, dataset.first_instance), item)
-                _save(ids, _beside(folder / "instances", names[item.name]))
+                _save(ids, folder / "instances" / names[item.name])
         if on_image is not None:
             on_image(item.name)
     (folder / "splits").mkdir()
@@ -115,14 +115,9 @@ def renamed(points: PointTable, names: dict[str, str]) -> PointTable:
     return PointTable(moved, points.columns)
 
 
-def _beside(folder: Path, name: str) -> Path:
-    path = (folder / name).with_suffix(".png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _save(values: NDArray[np.generic], path: Path) -> None:
-    Image.fromarray(values).save(path)
+def _save(values: NDArray[np.generic], image: Path) -> None:
+    image.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(image.with_suffix(".png"))
 
 
 def _consecutive(ids: NDArray[np.int64], item: Item) -> NDArray[np.uint16]:
@@ -138,9 +133,8 @@ def _consecutive(ids: NDArray[np.int64], item: Item) -> NDArray[np.uint16]:
     return (places.reshape(ids.shape) + first).astype(np.uint16)
 
 
-def _compare(dataset: Dataset, written: Dataset, out: Path) -> None:
+def _compare(dataset: Dataset, names: dict[str, str], written: Dataset, out: Path) -> None:
     """What was written must open as what was meant; strange names are what could come between."""
-    names = {item.name: native_name(item) for item in dataset.items}
     pairs = {names[item.name]: item.mask is not None for item in dataset.items}
     splits = {split: tuple(names[name] for name in images) for split, images in dataset.splits.items()}
     same = (

@@ -6,7 +6,6 @@ import hashlib
 import http
 import http.client
 import json
-import re
 import shutil
 import time
 import urllib.error
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pointillist.errors import DatasetError, SaveError
+from pointillist.files import saving
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes there will be, None while that is not known."""
@@ -28,6 +28,8 @@ TIMEOUT = 60.0
 
 LIMIT = 2**38
 """No data set is larger; a server that sends more is broken."""
+
+_NO_SPACE = "Free some space or choose another --out, then run the command again: it goes on from here."
 
 
 def download(
@@ -62,8 +64,14 @@ def download(
     if urlsplit(url).scheme not in ("http", "https"):
         raise DatasetError(f"'{url}' is no web address.", field="url", hint="Use one that begins with https://.")
     # A file gets its name only when it is complete, so one without a published checksum is taken as it stands.
-    if path.is_file() and (checksum is None or digest(path, checksum.split(":")[0]) == checksum):
-        return digest(path, "sha256").removeprefix("sha256:")
+    if not (path.is_file() and (checksum is None or digest(path, checksum.split(":")[0]) == checksum)):
+        _fetch(url, path, checksum, on_progress, attempts, patience)
+    return digest(path, "sha256").removeprefix("sha256:")
+
+
+def _fetch(
+    url: str, path: Path, checksum: str | None, on_progress: Progress | None, attempts: int, patience: float
+) -> None:
     part = _Part(path)
     failures = 0
     while True:
@@ -99,7 +107,8 @@ def download(
             where=url,
             hint="Fetch it again; if it stays so, the file has changed at its source or somebody meddles with it.",
         )
-    return part.finish()
+    part.path.replace(path)
+    part.notes.unlink(missing_ok=True)
 
 
 def digest(path: Path, algorithm: str) -> str:
@@ -137,7 +146,7 @@ class _Part:
             request.add_header("Range", f"bytes={start}-")
             request.add_header("If-Range", known["version"])
         with _OPENER.open(request, timeout=TIMEOUT) as response:
-            if not (response.status == 206 and _range_start(response) == start):
+            if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 start = 0
             length = response.headers.get("Content-Length")
             total = start + int(length) if length is not None and length.isdigit() else None
@@ -146,13 +155,13 @@ class _Part:
             raise http.client.IncompleteRead(b"", total - self.size)
 
     def _write(self, response: Any, start: int, total: int | None, url: str, on_progress: Progress | None) -> None:
-        try:
+        with saving(self.path, _NO_SPACE):
             free = shutil.disk_usage(self.target.parent).free
             if total is not None and total - start > free:
                 raise SaveError(
                     f"needs {total - start:,} bytes more, but {free:,} are free.",
                     where=self.target.parent,
-                    hint="Free some space or choose another --out, then run the command again: it goes on from here.",
+                    hint=_NO_SPACE,
                 )
             if start == 0:
                 self._write_notes(response, url, total)
@@ -166,14 +175,6 @@ class _Part:
                         raise DatasetError("the server sends too much.", where=url, hint="Name another --mirror.")
                     if on_progress is not None:
                         on_progress(done, total)
-        except _NetworkError as error:
-            raise error.cause from None
-        except OSError as error:
-            raise SaveError(
-                f"could not be written ({error.strerror or error}).",
-                where=self.path,
-                hint="Free some space or choose another --out, then run the command again: it goes on from here.",
-            ) from error
 
     def _write_notes(self, response: Any, url: str, total: int | None) -> None:
         headers = response.headers
@@ -190,37 +191,18 @@ class _Part:
                 return notes
         return {}
 
-    def finish(self) -> str:
-        found = digest(self.path, "sha256").removeprefix("sha256:")
-        self.path.replace(self.target)
-        self.notes.unlink(missing_ok=True)
-        return found
-
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
 
 
-class _NetworkError(Exception):
-    """Carries an error of the network past the handler for errors of the disk, which are of the same class."""
-
-    def __init__(self, cause: Exception) -> None:
-        self.cause = cause
-
-
 def _receive(response: Any) -> bytes:
     try:
         block: bytes = response.read(CHUNK)
-    except (OSError, http.client.HTTPException) as error:
-        # `OSError` covers resets and time-outs alike; outside of them it would be a full disk.
-        dropped = error if isinstance(error, http.client.HTTPException | ConnectionError | TimeoutError) else None
-        raise _NetworkError(dropped or ConnectionError(str(error))) from error
+    except OSError as error:
+        # Resets and time-outs; left as they are, they would pass for errors of the disk, which are of the same class.
+        raise http.client.HTTPException(str(error) or type(error).__name__) from error
     return block
-
-
-def _range_start(response: Any) -> int | None:
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):

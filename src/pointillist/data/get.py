@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.data.archives import extract
-from pointillist.data.catalogue import CATALOGUE, Entry, RemoteFile
+from pointillist.data.catalogue import CATALOGUE, Entry
 from pointillist.data.download import Progress, download
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, DatasetError, SaveError, nearest
@@ -92,9 +92,23 @@ def get(
             attempts=attempts,
             patience=patience,
         )
-        records.append(_record(file, url, sha256))
+        records.append(
+            {
+                "file": file.name,
+                "url": url,
+                "sha256": sha256,
+                "checked_against": file.checksum,
+                "checksum_published_by": file.checksum_source or None,
+            }
+        )
         archives.append(archive)
-    write_text(out / RECORD, _describe(entry, records))
+    about = {
+        "data_set": entry.name,
+        **{key: getattr(entry, key) for key in ("title", "homepage", "terms")},
+        "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "files": records,
+    }
+    write_text(out / RECORD, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     if entry.by_hand:
         return Fetched(None, tuple(records), 0)
     for archive in archives:
@@ -106,25 +120,3 @@ def get(
         for archive in archives:
             archive.unlink()
     return Fetched(root, tuple(records), images)
-
-
-def _record(file: RemoteFile, url: str, sha256: str) -> dict[str, Any]:
-    return {
-        "file": file.name,
-        "url": url,
-        "sha256": sha256,
-        "checked_against": file.checksum,
-        "checksum_published_by": file.checksum_source or None,
-    }
-
-
-def _describe(entry: Entry, records: list[dict[str, Any]]) -> str:
-    content = {
-        "data_set": entry.name,
-        "title": entry.title,
-        "homepage": entry.homepage,
-        "terms": entry.terms,
-        "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "files": records,
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -6,7 +6,8 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from pointillist.data.images import SUFFIXES
@@ -101,16 +102,14 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
         images: Image names.
         where: For messages.
     """
+    refused = partial(DatasetError, where=where)
     images = list(images)
     by_stem: dict[str, Path] = {}
     for name, path in masks.items():
         stem = _stem(name)
         if stem in by_stem:
-            raise DatasetError(
-                f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'.",
-                where=where,
-                hint="Keep one of them.",
-            )
+            found = f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'."
+            raise refused(found, hint="Keep one of them.")
         by_stem[stem] = path
     image_of: dict[str, str] = {}
     pairs: dict[str, Path] = {}
@@ -121,29 +120,54 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
         if mask is None:
             continue
         if other != name:
-            raise DatasetError(
-                f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both.",
-                where=where,
-                hint="Rename one of the images and give it its own mask.",
-            )
+            found = f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both."
+            raise refused(found, hint="Rename one of the images and give it its own mask.")
         pairs[name] = mask
     if len(pairs) < len(by_stem):
         folded = {stem.casefold(): name for stem, name in image_of.items()}
         for stem in by_stem:
             if stem not in image_of and stem.casefold() in folded:
-                raise DatasetError(
-                    f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
-                    where=where,
-                    hint="Give both the same name.",
-                )
+                found = f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case."
+                raise refused(found, hint="Give both the same name.")
     if by_stem and not pairs:
-        raise DatasetError(
-            f"none of its {len(by_stem):,} masks has the name of an image; '{next(iter(masks))}' is one of them.",
-            where=where,
-            field="masks",
-            hint=f"The mask of '{images[0]}' is '{_stem(images[0])}.png'." if images else "Add the images.",
-        )
+        found = f"none of its {len(by_stem):,} masks has the name of an image; '{next(iter(masks))}' is one of them."
+        hint = f"The mask of '{images[0]}' is '{_stem(images[0])}.png'." if images else "Add the images."
+        raise refused(found, field="masks", hint=hint)
     return pairs
+
+
+def find_split_folders(
+    root: Path, splits: Iterable[str], images: str, masks: str | None = None
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Images and masks by image name where every split has folders of its own; names begin with the split's.
+
+    Args:
+        root: Folder of the data set.
+        splits: Their names; one without a folder of images is left out.
+        images: Folder of images below `root`, with `{}` for the split.
+        masks: The same for masks; None where there are none.
+
+    Raises:
+        DatasetError: See `find_images` and `pair_masks`.
+    """
+    found: dict[str, Path] = {}
+    pairs: dict[str, Path] = {}
+    for split in splits:
+        folder = root / images.format(split)
+        if folder.is_dir():
+            inside = find_images(folder)
+            found |= {f"{split}/{name}": path for name, path in inside.items()}
+            below = {} if masks is None else pair_masks(root / masks.format(split), inside)
+            pairs |= {f"{split}/{name}": path for name, path in below.items()}
+    return found, pairs
+
+
+def splits_of(images: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Image names by their first folder, which is their split."""
+    splits: dict[str, tuple[str, ...]] = {}
+    for split, names in groupby(images, key=lambda name: name.split("/")[0]):
+        splits[split] = (*splits.get(split, ()), *names)
+    return splits
 
 
 def _stem(name: str) -> str:
@@ -205,29 +229,21 @@ def read_split(
         if not wanted or wanted.startswith("#"):
             continue
         wanted = name_of(wanted)
+        refused = partial(DatasetError, where=path, line=number)
         fits = index.find(wanted)
         if len(fits) > 1:
             some = ", ".join(f"'{name}'" for name in fits[:4])
-            raise DatasetError(
-                f"'{wanted}' fits {len(fits)} images.",
-                where=path,
-                line=number,
-                hint=f"Write the path below the image folder, one of {some}.",
-            )
+            hint = f"Write the path below the image folder, one of {some}."
+            raise refused(f"'{wanted}' fits {len(fits)} images.", hint=hint)
         if not fits and any(sign in wanted for sign in "*?["):
             fits = fnmatch.filter(index.names, wanted)
             if not fits:
-                raise DatasetError(
-                    f"no image fits the pattern '{wanted}'.", where=path, line=number, hint="Correct it, or remove it."
-                )
+                raise refused(f"no image fits the pattern '{wanted}'.", hint="Correct it, or remove it.")
         if not fits:
-            hint = ImageNames(index.names).hint(wanted)
-            raise DatasetError(f"there is no image '{wanted}'.", where=path, line=number, hint=hint)
+            raise refused(f"there is no image '{wanted}'.", hint=ImageNames(index.names).hint(wanted))
         for image in fits:
             if image in chosen:
-                raise DatasetError(
-                    f"'{image}' is listed twice.", where=path, line=number, hint="Remove one of the lines."
-                )
+                raise refused(f"'{image}' is listed twice.", hint="Remove one of the lines.")
             chosen[image] = None
     if not chosen:
         raise DatasetError("lists no image.", where=path, hint="Write one image name per line.")

@@ -61,19 +61,18 @@ class MaskReader:
 
     def _color_table(self) -> dict[int, int]:
         table: dict[int, int] = {}
-        names = [*self.classes.names, *("ignore_colors" for _ in self.ignore_colors)]
-        colors = (*self.classes.colors, *self.ignore_colors)
-        for index, color in enumerate(colors):
-            label = index if index < len(self.classes) else IGNORE
-            other = table.setdefault(_code(color), label)
-            if other != label:
-                raise DatasetError(
-                    f"'{names[other]}' and '{names[index]}' have the same colour {hex_color(color)}."
-                    if label != IGNORE
-                    else f"{hex_color(color)} is in ignore_colors and also the colour of '{names[other]}'.",
-                    field="classes",
-                    hint="Give each class of colour-coded masks its own colour.",
-                )
+        hint = "Give each class of colour-coded masks its own colour."
+        names = self.classes.names
+        for index, color in enumerate(self.classes.colors):
+            other = table.setdefault(int(_packed(color)), index)
+            if other != index:
+                found = f"'{names[other]}' and '{names[index]}' have the same colour {hex_color(color)}."
+                raise DatasetError(found, field="classes", hint=hint)
+        for color in self.ignore_colors:
+            other = table.setdefault(int(_packed(color)), IGNORE)
+            if other != IGNORE:
+                found = f"{hex_color(color)} is in ignore_colors and also the colour of '{names[other]}'."
+                raise DatasetError(found, field="classes", hint=hint)
         return table
 
     def read(self, path: Source, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -119,8 +118,7 @@ class MaskReader:
     def _listed(self) -> str:
         if self.encoding == "color":
             return ", ".join(hex_color(color) for color in (*self.classes.colors, *self.ignore_colors))
-        plain = all(self.values.get(index) == index for index in range(len(self.classes)))
-        if plain:
+        if all(self.values.get(index) == index for index in range(len(self.classes))):
             return f"0 to {len(self.classes) - 1}"
         some = sorted(self.values)
         return ", ".join(map(str, some[:40])) + (" …" if len(some) > 40 else "")
@@ -169,11 +167,8 @@ def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -
         )
 
 
-def _packed(colors: NDArray[np.generic]) -> NDArray[np.int64]:
-    wide = colors.astype(np.int64)
+def _packed(colors: NDArray[np.generic] | Color) -> NDArray[np.int64]:
+    """Red, green and blue of the last axis as one number, `0xrrggbb`."""
+    wide = np.asarray(colors, dtype=np.int64)
     packed: NDArray[np.int64] = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
     return packed
-
-
-def _code(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.errors import ImageError, PointillistError
-
-EXTRA = "geo"
-"""Name of the optional extra that brings rasterio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,14 @@ def read_region(region: Region, kind: type[PointillistError] = ImageError) -> ND
     Raises:
         kind: The file is missing or unreadable, the window reaches beyond it, or rasterio is not installed.
     """
-    rasterio = _rasterio(region.path, kind)
+    try:
+        import rasterio
+    except ImportError as error:
+        raise kind(
+            "reading a window of a large image needs rasterio, which is not installed.",
+            where=region.path,
+            hint="Install it with: pip install 'pointillist[geo]'.",
+        ) from error
     if not region.path.is_file():
         raise kind("there is no such file.", where=region.path, hint="Check the path.")
     window = ((region.top, region.top + region.height), (region.left, region.left + region.width))
@@ -100,16 +102,3 @@ def cut(path: Path, size: tuple[int, int], window: int) -> list[Region]:
         for top in range(0, height, window)
         for left in range(0, width, window)
     ]
-
-
-def _rasterio(path: Path, kind: type[PointillistError]) -> Any:
-    try:
-        rasterio = importlib.import_module("rasterio")
-        importlib.import_module("rasterio.errors")
-    except ImportError as error:
-        raise kind(
-            "reading a window of a large image needs rasterio, which is not installed.",
-            where=path,
-            hint=f"Install it with: pip install 'pointillist[{EXTRA}]'.",
-        ) from error
-    return rasterio

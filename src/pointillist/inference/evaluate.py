@@ -80,7 +80,7 @@ def evaluate(
             field="classes",
             hint="Evaluate on a data set with the same classes in the same order.",
         )
-    items = [item for item in dataset.split(split) if item.mask is not None]
+    items = [(item, item.mask) for item in dataset.split(split) if item.mask is not None]
     if not items:
         raise DatasetError(
             f"no image of the split '{split}' has a mask to compare with.",
@@ -90,13 +90,10 @@ def evaluate(
         )
     started = time.monotonic()
     metric = confusion_metric(dataset.classes)
-    for item in items:
-        if item.mask is None:
-            continue
+    for item, mask_file in items:
         image = read_image(item.image)
-        mask = dataset.masks.read(item.mask, (image.shape[0], image.shape[1]))
-        labels = predictor(image)
-        metric.update(torch.from_numpy(labels).long(), torch.from_numpy(mask).long())
+        mask = dataset.masks.read(mask_file, (image.shape[0], image.shape[1]))
+        metric.update(torch.from_numpy(predictor(image)).long(), torch.from_numpy(mask).long())
         if on_image is not None:
             on_image(item.name)
     return Evaluation(

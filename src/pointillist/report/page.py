@@ -34,10 +34,9 @@ def write_report(
         figures = [("mIoU on " + scored_on, f"{scored.miou:.3f}"), *figures]
         figures.append(("pixel accuracy", f"{scored.pixel_accuracy:.1%}"))
     last = rows[-1] if rows else {}
-    if last.get("coverage"):
-        figures.append(("coverage of pseudo-labels", f"{float(last['coverage']):.0%}"))
-    if last.get("precision"):
-        figures.append(("precision of pseudo-labels", f"{float(last['precision']):.0%}"))
+    for column in ("coverage", "precision"):
+        if last.get(column):
+            figures.append((f"{column} of pseudo-labels", f"{float(last[column]):.0%}"))
     if last.get("seconds"):
         figures.append(("training time", _duration(float(last["seconds"]))))
     content = render(
@@ -92,12 +91,9 @@ def protocol_rows(protocol: Mapping[str, Any], prefix: str = "") -> list[tuple[s
         if isinstance(value, Mapping):
             rows += protocol_rows(value, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", ", ".join(map(str, value)) if _is_list(value) else str(value)))
+            several = isinstance(value, Iterable) and not isinstance(value, str)
+            rows.append((f"{prefix}{name}", ", ".join(map(str, value)) if several else str(value)))
     return rows
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str)
 
 
 def _snapshots(run: RunDirectory) -> list[dict[str, str]]:

@@ -70,10 +70,7 @@ def write_points_page(
     """
     items = dataset.split(split)
     checked = dataset.rejected or Checked(dataset.points, ())
-    # Under the policy `border` nobody clicks background.
-    made = dataset.classes.background if dataset.classes.policy == "border" else None
-    clicked = [name for index, name in enumerate(dataset.classes.names) if index != made]
-    rare = rare_classes(dataset.points.counts(), clicked)
+    rare = rare_classes(dataset.points.counts(), dataset.classes.clicked)
     looks = _look(items, dataset.points, checked.rejections, rare)
     opened = {look.item.name for look in _chosen(looks, max_opened)}
     for look in looks:

@@ -7,8 +7,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from pointillist.data.dataset import Dataset
 from pointillist.data.samples import Collate, TrainingSamples
@@ -85,17 +83,9 @@ class SnapshotWriter(L.Callback):
         batch = Collate(len(classes))([(sample, sample.image)]).to(module.device)
         step = module.step_input(batch)
         labels = module.method.pseudo_labels(step)
-        predicted = step.output.logits[0].argmax(0)
+        maps = (None if labels is None else labels[0], step.output.logits[0].argmax(0), sample.mask)
         nothing = torch.full(sample.size, 255)
         image = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
         clicks = draw_points(picture_of_image(image, HEIGHT), sample.points.numpy(), sample.size, classes)
-        return [
-            clicks,
-            picture_of_labels(_uint8(nothing if labels is None else labels[0]), classes, HEIGHT),
-            picture_of_labels(_uint8(predicted), classes, HEIGHT),
-            picture_of_labels(_uint8(nothing if sample.mask is None else sample.mask), classes, HEIGHT),
-        ]
-
-
-def _uint8(labels: Tensor) -> NDArray[np.uint8]:
-    return labels.cpu().numpy().astype(np.uint8)
+        shown = ((nothing if labels is None else labels).cpu().numpy().astype(np.uint8) for labels in maps)
+        return [clicks, *(picture_of_labels(labels, classes, HEIGHT) for labels in shown)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import Any, ClassVar
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.layouts.cityscapes import FIRST_INSTANCE, IMAGES, find_labels, instance_map, splits_of
-from pointillist.data.listing import find_images
+from pointillist.data.layouts.cityscapes import FIRST_INSTANCE, IMAGES, INSTANCES, MASKS, files_of, find_labels
+from pointillist.data.listing import find_images, splits_of
 from pointillist.data.masks import MaskReader
-from pointillist.errors import PointsError
-from pointillist.files import read_text
+from pointillist.points.formats.jsontext import read_json
 from pointillist.points.table import Point, PointTable
 
 BOXES = "gtBboxCityPersons"
 
-PERSONS = frozenset({"pedestrian", "rider", "sitting person", "person (other)"})
+PERSONS = ("pedestrian", "rider", "sitting person", "person (other)")
 """Labels that are single people; `ignore` (posters, reflections) and `person group` are not clicked."""
 
 
@@ -34,10 +32,7 @@ class CityPersons(Layout):
 
     name: ClassVar[str] = "citypersons"
     title: ClassVar[str] = "CityPersons: leftImg8bit/, gtBboxCityPersons/, perhaps gtFine/"
-
-    def recognise(self, root: Path) -> bool:
-        """Its two folders."""
-        return (root / IMAGES).is_dir() and (root / BOXES).is_dir()
+    folders: ClassVar[tuple[str, ...]] = (IMAGES, BOXES)
 
     def load(self, root: Path) -> Dataset:
         """List the images and read all boxes; see `Layout.load`.
@@ -52,12 +47,14 @@ class CityPersons(Layout):
         values = {value: int(value in person) for value in range(34 if kind == "labelIds" else 19)}
         # Unlabelled, ego vehicle, border of the rectification, out of the region of interest; 255 in trainIds.
         values |= dict.fromkeys(range(4) if kind == "labelIds" else [IGNORE], IGNORE)
-        points = [point for name in images for point in _points(root, name)]
+        boxes = files_of(root / BOXES, images, "gtBboxCityPersons.json")
+        instances = files_of(root / MASKS, images, INSTANCES)
+        points = [point for name, path in boxes.items() for point in _points(path, name)]
         return Dataset(
             root,
             self.name,
             classes,
-            tuple(Item(name, path, masks.get(name), instance_map(root, name)) for name, path in images.items()),
+            tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items()),
             splits_of(images),
             MaskReader(classes, "index", values=values),
             points=PointTable(points, ["kind"]),
@@ -65,27 +62,14 @@ class CityPersons(Layout):
         )
 
 
-def _points(root: Path, name: str) -> Iterator[Point]:
-    path = root / BOXES / (name.removesuffix("leftImg8bit.png") + "gtBboxCityPersons.json")
-    if not path.is_file():
-        return
-    try:
-        content = json.loads(read_text(path, PointsError, max_bytes=2**24))
-    except (json.JSONDecodeError, RecursionError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise PointsError("is not valid JSON.", where=path, line=line, hint="Fetch the file again.") from error
-    objects = content.get("objects") if isinstance(content, dict) else None
-    if not isinstance(objects, list):
-        raise PointsError("has no list of objects.", where=path, field="objects", hint="Fetch the file again.")
-    for index, entry in enumerate(objects):
-        label = entry.get("label") if isinstance(entry, dict) else None
+def _points(path: Path, name: str) -> Iterator[Point]:
+    for entry in read_json(path).get("objects").each():
+        label = entry.items().get("label")
         if label not in PERSONS:
             continue
-        box = _box(entry.get("bboxVis")) or _box(entry.get("bbox"))
+        box = _box(entry.value.get("bboxVis")) or _box(entry.value.get("bbox"))
         if box is None:
-            raise PointsError(
-                "has no box [x, y, width, height].", where=path, field=f"objects[{index}]", hint="Mend this object."
-            )
+            raise entry.fail("has no box [x, y, width, height].", "Mend this object.")
         x, y, width, height = box
         yield Point(name, x + width / 2, y + height / 2, "person", {"kind": label})
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images
+from pointillist.data.listing import find_images, splits_of
 from pointillist.data.masks import MaskReader
 from pointillist.errors import DatasetError
 
 IMAGES = "leftImg8bit"
 MASKS = "gtFine"
+INSTANCES = "gtFine_instanceIds.png"
 
 CLASSES = {
     "road": (7, "#804080"),
@@ -65,6 +67,7 @@ class Cityscapes(Layout):
         )
         images = find_images(root / IMAGES)
         kind, masks = find_labels(root, images)
+        instances = files_of(root / MASKS, images, INSTANCES)
         values = None
         if kind == "labelIds":
             values = dict.fromkeys(range(LABEL_IDS), IGNORE)
@@ -73,7 +76,7 @@ class Cityscapes(Layout):
             root,
             self.name,
             classes,
-            tuple(Item(name, path, masks.get(name), instance_map(root, name)) for name, path in images.items()),
+            tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items()),
             splits_of(images),
             MaskReader(classes, "index", values=values),
             first_instance=FIRST_INSTANCE,
@@ -86,16 +89,12 @@ def find_labels(root: Path, images: dict[str, Path]) -> tuple[str, dict[str, Pat
     Raises:
         DatasetError: Some images have only one kind and some only the other.
     """
-    found: dict[str, dict[str, Path]] = {}
-    for kind in ("labelIds", "labelTrainIds"):
-        candidates = {name: root / MASKS / _with_suffix(name, f"gtFine_{kind}.png") for name in images}
-        found[kind] = {name: path for name, path in candidates.items() if path.is_file()}
-    labelled = found["labelIds"].keys() | found["labelTrainIds"].keys()
-    for kind, files in found.items():
-        if files.keys() == labelled:
-            return kind, files
-    first = min(found["labelIds"].keys() - found["labelTrainIds"].keys())
-    other = min(found["labelTrainIds"].keys() - found["labelIds"].keys())
+    ids, train_ids = (files_of(root / MASKS, images, f"gtFine_{kind}.png") for kind in ("labelIds", "labelTrainIds"))
+    if ids.keys() >= train_ids.keys():
+        return "labelIds", ids
+    if train_ids.keys() >= ids.keys():
+        return "labelTrainIds", train_ids
+    first, other = min(ids.keys() - train_ids), min(train_ids.keys() - ids)
     raise DatasetError(
         f"'{first}' has labelIds only and '{other}' has labelTrainIds only.",
         where=root / MASKS,
@@ -103,19 +102,7 @@ def find_labels(root: Path, images: dict[str, Path]) -> tuple[str, dict[str, Pat
     )
 
 
-def instance_map(root: Path, name: str) -> Path | None:
-    """The instance map of an image, where there is one."""
-    path = root / MASKS / _with_suffix(name, "gtFine_instanceIds.png")
-    return path if path.is_file() else None
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    return name.removesuffix("leftImg8bit.png") + suffix
-
-
-def splits_of(images: dict[str, Path]) -> dict[str, tuple[str, ...]]:
-    """Image names by their first folder."""
-    splits: dict[str, list[str]] = {}
-    for name in images:
-        splits.setdefault(name.split("/")[0], []).append(name)
-    return {split: tuple(names) for split, names in splits.items()}
+def files_of(folder: Path, images: Iterable[str], ending: str) -> dict[str, Path]:
+    """Files by image name, for the images that have one: the image's `…leftImg8bit.png` with another ending."""
+    paths = {name: folder / (name.removesuffix("leftImg8bit.png") + ending) for name in images}
+    return {name: path for name, path in paths.items() if path.is_file()}

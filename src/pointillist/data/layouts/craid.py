@@ -9,10 +9,8 @@ from typing import ClassVar
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, pair_masks
+from pointillist.data.listing import find_split_folders, splits_of
 from pointillist.data.masks import MaskReader
-
-SPLITS = ("train", "val", "test")
 
 _COUNT = re.compile(r"count_(\d+)_.*", re.IGNORECASE)
 
@@ -40,23 +38,15 @@ class Craid(Layout):
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/….png`; see `Layout.load`."""
         classes = ClassSet.create(["background", "berry"], ["#404040", "#c81e3c"])
-        items: list[Item] = []
-        splits: dict[str, tuple[str, ...]] = {}
-        for split in SPLITS:
-            if not (root / split / "images").is_dir():
-                continue
-            images = find_images(root / split / "images")
-            masks = {} if split == "train" else pair_masks(root / split / "masks", images)
-            items += [
-                Item(f"{split}/{name}", path, masks.get(name), count=berry_count(name)) for name, path in images.items()
-            ]
-            splits[split] = tuple(f"{split}/{name}" for name in images)
+        images, _ = find_split_folders(root, ("train",), "{}/images")
+        held, masks = find_split_folders(root, ("val", "test"), "{}/images", "{}/masks")
+        images |= held
         return Dataset(
             root,
             self.name,
             classes,
-            tuple(items),
-            splits,
+            tuple(Item(name, path, masks.get(name), count=berry_count(name)) for name, path in images.items()),
+            splits_of(images),
             MaskReader(classes, "index", values={0: 0, 1: 1, 2: 0}),
             points_file=root / "train" if (root / "train" / "back_masks").is_dir() else root / "train" / "masks",
         )

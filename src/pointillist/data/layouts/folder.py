@@ -74,15 +74,10 @@ class DatasetFile(Strict):
         ignore_index = self.ignore_index if self.mask_values() is None else IGNORE
         fallback = ClassSet.create(names, ignore_index=ignore_index).colors
         colors = [entry.color or color for entry, color in zip(self.classes, fallback, strict=True)]
-        long = self.background if isinstance(self.background, BackgroundEntry) else None
-        policy = long.policy if long else self.background
-        return ClassSet.create(
-            names,
-            colors,
-            policy,  # type: ignore[arg-type]
-            long.class_ if long else None,
-            ignore_index,
-        )
+        entry = self.background
+        if not isinstance(entry, BackgroundEntry):
+            entry = BackgroundEntry(policy=entry)
+        return ClassSet.create(names, colors, entry.policy, entry.class_, ignore_index)
 
     def mask_values(self) -> dict[int, int] | None:
         """Class index of each pixel value of the masks; None where the index itself is the value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,9 +11,9 @@ from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, pair_masks
+from pointillist.data.listing import find_split_folders
 from pointillist.data.masks import MaskReader
-from pointillist.data.regions import Region, cut
+from pointillist.data.regions import cut
 from pointillist.errors import DatasetError
 
 WINDOW = 500
@@ -33,10 +34,7 @@ class Inria(Layout):
 
     name: ClassVar[str] = "inria"
     title: ClassVar[str] = "Inria aerial images: train/images/, train/gt/, test/images/ (GeoTIFF)"
-
-    def recognise(self, root: Path) -> bool:
-        """Its two training folders."""
-        return (root / "train" / "images").is_dir() and (root / "train" / "gt").is_dir()
+    folders: ClassVar[tuple[str, ...]] = ("train/images", "train/gt")
 
     def load(self, root: Path) -> Dataset:
         """Cut the images into windows, from their headers alone; see `Layout.load`.
@@ -47,23 +45,14 @@ class Inria(Layout):
         classes = ClassSet.create(["background", "building"], ["#000000", "#e69f00"])
         items: list[Item] = []
         splits: dict[str, list[str]] = {}
-        for part in ("train", "test"):
-            folder = root / part / "images"
-            if not folder.is_dir():
-                continue
-            images = find_images(folder)
-            masks = pair_masks(root / part / "gt", images)
-            for name, path in images.items():
-                tile = Path(name).stem
-                split = _split(tile, folder) if part == "train" else "test"
-                for window in cut(path, image_size(path), WINDOW):
-                    item = Item(
-                        f"{tile}/y{window.top:04d}_x{window.left:04d}{path.suffix}",
-                        window,
-                        _same_window(masks.get(name), window),
-                    )
-                    items.append(item)
-                    splits.setdefault(split, []).append(item.name)
+        images, masks = find_split_folders(root, ("train", "test"), "{}/images", "{}/gt")
+        for name, path in images.items():
+            split = "test" if name.startswith("test/") else _split(path.stem, path.parent)
+            for window in cut(path, image_size(path), WINDOW):
+                item_name = f"{path.stem}/y{window.top:04d}_x{window.left:04d}{path.suffix}"
+                mask = replace(window, path=masks[name]) if name in masks else None
+                items.append(Item(item_name, window, mask))
+                splits.setdefault(split, []).append(item_name)
         return Dataset(
             root,
             self.name,
@@ -72,10 +61,6 @@ class Inria(Layout):
             {split: tuple(names) for split, names in splits.items()},
             MaskReader(classes, "index", values={0: 0, 255: 1}),
         )
-
-
-def _same_window(mask: Path | None, window: Region) -> Region | None:
-    return None if mask is None else Region(mask, window.top, window.left, window.height, window.width)
 
 
 def _split(tile: str, folder: Path) -> str:
