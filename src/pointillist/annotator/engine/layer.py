@@ -84,8 +84,9 @@ def layer_labels(
         return distance_fields([points], size, len(present), metric=prior.distance, image=image, gamma=gamma)
 
     if output is None:
-        settings, distances = WITHOUT_MODEL, distances_for(PRIOR)
-        probabilities = probabilities_of(distances, unit)
+        by_distance = distances_for(PRIOR)
+        settings, probabilities = WITHOUT_MODEL, probabilities_of(by_distance, unit)
+        distances: Tensor | None = by_distance
     else:
         settings, probabilities = output.settings, output.probabilities[present][None]
         distances = None if settings.spatial_prior is None else distances_for(settings.spatial_prior)

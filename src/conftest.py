@@ -1,0 +1,5 @@
+"""Doctests of the package: modules of what is not installed here are left out by name, so that nothing else is."""
+
+from importlib.util import find_spec
+
+collect_ignore = [] if find_spec("triton") else ["pointillist/pseudomask/refine_triton.py"]
