@@ -7,32 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 from typer.core import TyperCommand
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from pointillist.cli.display import say_plain
+from pointillist.errors import ConfigError
 
+if TYPE_CHECKING:
     from pointillist.points.check import Checked
 
 Format = Annotated[
     str | None,
-    typer.Option("--format", help="Label format, see 'points formats'; recognised if not given.", show_default=False),
+    typer.Option("--format", help="Label format, see 'points formats'; recognised if not given."),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", help="KEY=VALUE: an option of the format, see 'points formats'; may be repeated.", show_default=False
-    ),
+    typer.Option("--set", help="KEY=VALUE: an option of the format, see 'points formats'; may be repeated."),
 ]
-Rename = Annotated[
-    list[str] | None, typer.Option(help="THEIRS=OURS: a class by its name or index in the file.", show_default=False)
-]
-ClassTable = Annotated[
-    str | None, typer.Option(help="a,b,c: class names in the order of the file's indices.", show_default=False)
-]
+Rename = Annotated[list[str] | None, typer.Option(help="THEIRS=OURS: a class by its name or index in the file.")]
+ClassTable = Annotated[str | None, typer.Option(help="a,b,c: class names in the order of the file's indices.")]
 Report = Annotated[
     Path | None,
-    typer.Option(help="JSON file for the counts and every rejected point with its reason.", show_default=False),
+    typer.Option(help="JSON file for the counts and every rejected point with its reason."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
@@ -73,8 +71,6 @@ def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
     Raises:
         ConfigError: One has no `=`.
     """
-    from pointillist.errors import ConfigError
-
     found = {}
     for text in given or []:
         key, equals, value = text.partition("=")
@@ -89,23 +85,12 @@ def names(classes: str | None) -> list[str] | None:
     return None if classes is None else [name.strip() for name in classes.split(",")]
 
 
-def say(text: str) -> None:
-    """Print a line in green, whatever is in it."""
-    from rich.console import Console
-
-    Console().print(text, style="green", markup=False, highlight=False, soft_wrap=True)
-
-
-def show_checked(console: Console, checked: Checked, report: Path | None) -> None:
+def show_checked(checked: Checked, report: Path | None) -> None:
     """Print what came in and what did not, and write the report if one is asked for."""
-    from rich.markup import escape
-    from rich.table import Table
-
+    console = Console()
     total = f"{checked.total:,} points: {len(checked.points):,} imported + {len(checked.rejections):,} rejected"
     console.print(total, style="bold", highlight=False, soft_wrap=True)
-    table = Table()
-    table.add_column("")
-    table.add_column("points", justify="right")
+    table = Table("", Column("points", justify="right"))
     for name, count in sorted(checked.points.counts().items()):
         table.add_row(escape(name), f"{count:,}")
     for reason, count in checked.reasons().most_common():
@@ -120,7 +105,7 @@ def show_checked(console: Console, checked: Checked, report: Path | None) -> Non
         line = f"line {rejection.point.line}: " if rejection.point.line else ""
         place = f"{rejection.point.place}: " if rejection.point.place and not line else line
         text = f"{rejection.reason.value}, for example {place}{rejection.found} {rejection.hint}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say_plain(text)
     if report is not None:
         checked.write_report(report)
-        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+        say_plain(f"report: {report}")
