@@ -11,12 +11,14 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from pointillist.cli.display import counting, say_plain
-from pointillist.cli.options import Data, Layout, Points
-from pointillist.cli.points_options import (
+from pointillist.cli.options import (
     ClassTable,
+    Data,
     Format,
+    Layout,
     OlderFlags,
     Overwrite,
+    Points,
     Rename,
     Report,
     Settings,
