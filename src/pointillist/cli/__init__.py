@@ -23,10 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (
-    *(demo.demo, init.init, annotate.annotate),
-    *(train.train, evaluate.evaluate, predict.predict, info.info),
-):
+for command in (demo.demo, init.init, annotate.annotate, train.train, evaluate.evaluate, predict.predict, info.info):
     app.command()(command)
 app.add_typer(points.app, name="points")
 app.add_typer(data.app, name="data")

@@ -7,28 +7,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 
 def annotate(
-    data: Annotated[Path, typer.Argument(help="Folder of images, or of a data set.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="Folder of images, or of a data set.")],
     port: Annotated[
-        int | None,
-        typer.Option(help="Port of the page; 8765 or a free one if not given.", min=0, max=65535, show_default=False),
+        int | None, typer.Option(help="Port of the page; 8765 or a free one if not given.", min=0, max=65535)
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine a --token is needed.")] = (
         "127.0.0.1"
     ),
-    token: Annotated[
-        str | None, typer.Option(help="What others must show: 16 or more letters and digits.", show_default=False)
-    ] = None,
+    token: Annotated[str | None, typer.Option(help="What others must show: 16 or more letters and digits.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
     """Label a folder of images with points in the browser, see what the clicks mean, train, click again.
 
     Example: **pointillist annotate berries**
     """
-    from rich.console import Console
-
     from pointillist.errors import ConfigError
 
     try:

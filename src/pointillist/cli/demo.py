@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 
 def demo(
@@ -16,8 +17,6 @@ def demo(
 
     Example: **pointillist demo**
     """
-    from rich.console import Console
-
     from pointillist.demo import run_demo
 
     run_demo(out, seed=seed, console=Console())

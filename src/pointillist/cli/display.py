@@ -1,4 +1,4 @@
-"""Progress bars of several commands."""
+"""What several commands print."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from rich.console import Console
 from rich.progress import Progress
 
 
+def say(text: str) -> None:
+    """Print a line with markup; the terminal breaks it, so that paths can be copied."""
+    Console().print(text, highlight=False, soft_wrap=True)
+
+
+def say_plain(text: str, style: str | None = None) -> None:
+    """Print a line whatever is in it."""
+    Console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def counting(console: Console, description: str, total: int) -> Iterator[Callable[[str], None]]:
+def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
     """A progress bar, on terminals only; gives a function to be called once per image."""
+    console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(description, total=total)
-
-        def done(_name: str) -> None:
-            progress.advance(task)
-
-        yield done
+        yield lambda _name: progress.advance(task)

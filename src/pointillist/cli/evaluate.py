@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
 
+from pointillist.cli.display import counting
 from pointillist.cli.options import Data, Device, Layout, Run
 
 
@@ -16,7 +19,7 @@ def evaluate(
     data: Data,
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the scores here.", metavar="FILE", show_default=False)
+        Path | None, typer.Option("--json", help="Also write the scores here.", metavar="FILE")
     ] = None,
     layout: Layout = None,
     device: Device = None,
@@ -25,11 +28,7 @@ def evaluate(
 
     Example: **pointillist evaluate runs/berries berries --json scores.json**
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from pointillist.api import evaluate as score
-    from pointillist.cli.display import counting
     from pointillist.data.layouts import open_dataset
     from pointillist.files import write_text
     from pointillist.inference.predictor import Predictor
@@ -39,12 +38,11 @@ def evaluate(
     predictor = Predictor(run, device or "auto")
     dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
-    with counting(console, "scoring", images) as done:
+    with counting("scoring", images) as done:
         result = score(predictor, dataset, split, on_image=done)
-    table = Table(title=f"{result.images} images of '{split}', each at its mask's own size", title_justify="left")
-    table.add_column("class")
-    table.add_column("IoU", justify="right")
-    table.add_column("pixels", justify="right")
+    columns = ("class", Column("IoU", justify="right"), Column("pixels", justify="right"))
+    title = f"{result.images} images of '{split}', each at its mask's own size"
+    table = Table(*columns, title=title, title_justify="left")
     total = max(1, sum(result.scores.pixels))
     for name, iou, pixels in zip(result.scores.class_names, result.scores.iou, result.scores.pixels, strict=True):
         table.add_row(name, "–" if iou != iou else f"{iou:.3f}", f"{pixels / total:.1%}")

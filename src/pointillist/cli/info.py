@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
 
 from pointillist.cli.options import Layout, Points
 from pointillist.version import __version__
@@ -13,8 +16,7 @@ from pointillist.version import __version__
 
 def info(
     path: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Argument(help="A data set or a run; without it: versions, devices, methods.", show_default=False),
+        Path | None, typer.Argument(help="A data set or a run; without it: versions, devices, methods.")
     ] = None,
     points: Points = None,
     layout: Layout = None,
@@ -24,28 +26,20 @@ def info(
 
     Example: **pointillist info berries**
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
-    table.add_column(style="dim")
-    table.add_column()
+    table = Table(Column(style="dim"), "", show_header=False, box=None)
     if settings:
         from pointillist.training.config import describe_settings
 
         table.add_column(style="dim")
-        for setting in describe_settings():
-            table.add_row(*setting)
-        Console().print(table)
-        return
-    if path is None:
+        rows: Iterable[tuple[str, ...]] = describe_settings()
+    elif path is None:
         rows = _installation()
     elif (path / "config.yaml").is_file():
         rows = _run(path)
     else:
         rows = _dataset(path, points, layout)
-    for name, value in rows:
-        table.add_row(name, value)
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
 
 
@@ -61,13 +55,12 @@ def _installation() -> list[tuple[str, str]]:
     from pointillist.training.methods import methods
     from pointillist.training.networks import families
 
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return [
         ("pointillist", __version__),
         ("python", platform.python_version()),
         ("torch", torch.__version__),
         ("CPU threads", str(torch.get_num_threads())),
-        ("GPU", gpu),
+        ("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none"),
         *((f"method {name}", kind.title) for name, kind in methods().items()),
         *((f"layout {name}", kind.title) for name, kind in layouts().items()),
         *((f"networks {name}", ", ".join(kind.architectures)) for name, kind in families().items()),
@@ -87,9 +80,8 @@ def _run(path: Path) -> list[tuple[str, str]]:
     rows = read_metrics(run)
     last = {name: float(value) for name, value in rows[-1].items() if value} if rows else {}
     finished = (run.model / "model.json").is_file()
-    state = "finished" if finished else "unfinished: continue it with 'train --resume'"
     return [
-        ("state", state),
+        ("state", "finished" if finished else "unfinished: continue it with 'train --resume'"),
         ("epochs done", str(len(rows))),
         ("last epoch", describe(last)),
         ("data set", record.path),
@@ -103,7 +95,7 @@ def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[
 
     dataset = load_dataset(path, layout=layout, points=points)
     counts = dataset.points.counts()
-    background = dataset.classes.background
+    policy, background = dataset.classes.policy, dataset.classes.background
     splits = ", ".join(f"{name} {len(images):,}" for name, images in dataset.splits.items())
     rows = [
         ("data set", str(dataset.root)),
@@ -112,10 +104,7 @@ def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[
         ("with mask", f"{sum(item.mask is not None for item in dataset.items):,}"),
         ("with clicks", f"{len(dataset.points.images):,}"),
         ("splits", splits or "none: all images are trained on"),
-        (
-            "background",
-            dataset.classes.policy + ("" if background is None else f" ({dataset.classes.names[background]})"),
-        ),
+        ("background", policy if background is None else f"{policy} ({dataset.classes.names[background]})"),
         ("clicks", f"{len(dataset.points):,}"),
         *((f"  {name}", f"{counts[name]:,}") for name in dataset.classes.names),
     ]

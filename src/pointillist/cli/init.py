@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pointillist.cli.options import Data
 
@@ -23,8 +24,6 @@ def init(
 
     Example: **pointillist init berries --classes soil,berry**
     """
-    from rich.console import Console
-
     from pointillist.data.layouts.folder import create_dataset
 
     dataset = create_dataset(

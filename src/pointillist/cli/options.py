@@ -1,19 +1,115 @@
-"""Arguments that several commands share."""
+"""What several commands share: arguments, the older flags of `pointillist points`, the outcome it prints."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+from typer.core import TyperCommand
 
-Data = Annotated[Path, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere.", show_default=False)]
-Run = Annotated[Path, typer.Argument(help="Run directory made by 'train'.", show_default=False)]
-Points = Annotated[
-    Path | None, typer.Option(help="Label file in place of the data set's own clicks.", show_default=False)
-]
+from pointillist.cli.display import say_plain
+from pointillist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pointillist.points.check import Checked
+
+Data = Annotated[Path, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere.")]
+Run = Annotated[Path, typer.Argument(help="Run directory made by 'train'.")]
+Points = Annotated[Path | None, typer.Option(help="Label file in place of the data set's own clicks.")]
 Layout = Annotated[
-    str | None,
-    typer.Option(help="Layout of the data set, see 'pointillist info'; recognised when not given.", show_default=False),
+    str | None, typer.Option(help="Layout of the data set, see 'pointillist info'; recognised when not given.")
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default=False)]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+
+Format = Annotated[
+    str | None, typer.Option("--format", help="Label format, see 'points formats'; recognised if not given.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE: an option of the format, see 'points formats'; may be repeated."),
+]
+Rename = Annotated[list[str] | None, typer.Option(help="THEIRS=OURS: a class by its name or index in the file.")]
+ClassTable = Annotated[str | None, typer.Option(help="a,b,c: class names in the order of the file's indices.")]
+Report = Annotated[Path | None, typer.Option(help="JSON file for the counts and every rejected point with its reason.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+_RENAMED = {
+    "--order": "--set order=",
+    "--size": "--set size=",
+    "--rank": "--set rank=",
+    "--unlabelled": "--set unlabelled=",
+    "--protocol": "--placement ",
+    "--k": "--per-object ",
+}
+"""What flags of version 0.1 are called today."""
+
+
+class OlderFlags(TyperCommand):
+    """A command that still reads its flags of version 0.1, and says what they are called today."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments, after older flags got their new names."""
+        return super().parse_args(ctx, list(_renewed(args)))
+
+
+def _renewed(args: list[str]) -> Iterator[str]:
+    rest = iter(args)
+    for argument in rest:
+        flag, equals, value = argument.partition("=")
+        if flag not in _RENAMED:
+            yield argument
+            continue
+        new = _RENAMED[flag] + (value if equals else next(rest, ""))
+        typer.echo(f"note: {flag} is called {new} today", err=True)
+        yield from new.split(" ", 1)
+
+
+def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
+    """`KEY=VALUE` arguments.
+
+    Raises:
+        ConfigError: One has no `=`.
+    """
+    found = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not (key.strip() and equals and value.strip()):
+            raise ConfigError(f"found {text!r}.", field=flag, hint="Write it as KEY=VALUE.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def names(classes: str | None) -> list[str] | None:
+    """Class names from `a,b,c`."""
+    return None if classes is None else [name.strip() for name in classes.split(",")]
+
+
+def show_checked(checked: Checked, report: Path | None) -> None:
+    """Print what came in and what did not, and write the report if one is asked for."""
+    console = Console()
+    total = f"{checked.total:,} points: {len(checked.points):,} imported + {len(checked.rejections):,} rejected"
+    console.print(total, style="bold", highlight=False, soft_wrap=True)
+    table = Table("", Column("points", justify="right"))
+    for name, count in sorted(checked.points.counts().items()):
+        table.add_row(escape(name), f"{count:,}")
+    for reason, count in checked.reasons().most_common():
+        table.add_row(f"[red]rejected: {reason.value}[/]", f"{count:,}")
+        if reason.value == "unknown class":
+            for name, own in checked.unknown_classes().most_common(20):
+                table.add_row(f"  [dim]'{escape(name)}'[/]", f"{own:,}")
+    for name, count in sorted(checked.skipped.items()):
+        table.add_row(f"[dim]not a point, skipped: {escape(name)}[/]", f"{count:,}")
+    console.print(table)
+    for rejection in {rejection.reason: rejection for rejection in reversed(checked.rejections)}.values():
+        line = f"line {rejection.point.line}: " if rejection.point.line else ""
+        place = f"{rejection.point.place}: " if rejection.point.place and not line else line
+        text = f"{rejection.reason.value}, for example {place}{rejection.found} {rejection.hint}"
+        say_plain(text)
+    if report is not None:
+        checked.write_report(report)
+        say_plain(f"report: {report}")

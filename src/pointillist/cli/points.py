@@ -6,37 +6,146 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 
-from pointillist.cli import points_files
-from pointillist.cli.options import Data, Layout, Points
-from pointillist.cli.points_options import (
+from pointillist.cli.display import counting, say_plain
+from pointillist.cli.options import (
     ClassTable,
+    Data,
     Format,
+    Layout,
     OlderFlags,
+    Overwrite,
+    Points,
     Rename,
     Report,
     Settings,
     names,
     pairs,
-    say,
     show_checked,
 )
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
-app.command("import", cls=OlderFlags)(points_files.import_points)
-app.command("export", cls=OlderFlags)(points_files.export_points)
-app.command("convert", cls=OlderFlags)(points_files.convert_points)
 
 
-@app.callback()
-def points() -> None:
-    """Work with clicks."""
+@app.command("import", cls=OlderFlags)
+def import_points(
+    data: Data,
+    file: Annotated[Path, typer.Argument(help="Label file, or a folder of them.")],
+    format_name: Format = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The points.csv to be written; that of the data set if not given.")
+    ] = None,
+    rename: Rename = None,
+    classes: ClassTable = None,
+    settings: Settings = None,
+    report: Report = None,
+    layout: Layout = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Read clicks made elsewhere, match them with a data set, and write its points.csv.
+
+    Example: **pointillist points import berries labelme/ --rename cranberry=berry**
+    """
+    from pointillist.data.label_files import import_points
+    from pointillist.data.layouts import open_dataset
+
+    checked, written = import_points(
+        open_dataset(data, layout=layout),
+        file,
+        format_name,
+        out=out,
+        options=pairs("--set", settings),
+        rename=pairs("--rename", rename),
+        classes=names(classes),
+        overwrite=overwrite,
+    )
+    show_checked(checked, report)
+    checked.raise_if_none_fits(file)
+    say_plain(f"wrote {written}", "green")
+
+
+@app.command("export", cls=OlderFlags)
+def export_points(
+    data: Data,
+    out: Annotated[Path, typer.Argument(help="File to be written, or folder.")],
+    format_name: Annotated[str, typer.Option("--format", help="Label format, see 'points formats'.")],
+    points: Points = None,
+    split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "all",
+    classes: ClassTable = None,
+    settings: Settings = None,
+    layout: Layout = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write onto what is there; labelme and COCO keep what else it holds.")
+    ] = False,
+) -> None:
+    """Write the clicks of a data set as another tool wants them.
+
+    Example: **pointillist points export berries labelme/ --format labelme**
+    """
+    from pointillist.data.label_files import export_points
+    from pointillist.data.layouts import load_dataset
+
+    table = export_points(
+        load_dataset(data, layout=layout, points=points),
+        out,
+        format_name,
+        options=pairs("--set", settings),
+        split=split,
+        classes=names(classes),
+        overwrite=overwrite,
+    )
+    say_plain(f"wrote {len(table):,} points on {len(table.listed):,} images to {out}", "green")
+
+
+@app.command("convert", cls=OlderFlags)
+def convert_points(
+    file: Annotated[Path, typer.Argument(help="Label file, or a folder of them.")],
+    out: Annotated[Path, typer.Argument(help="File to be written, or folder.")],
+    to: Annotated[str, typer.Option("--to", help="Format to be written, see 'points formats'.")],
+    source: Annotated[str | None, typer.Option("--from", help="Format to be read; recognised if not given.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images, where a format needs their names or sizes.")
+    ] = None,
+    rename: Rename = None,
+    classes: ClassTable = None,
+    settings: Settings = None,
+    to_settings: Annotated[
+        list[str] | None, typer.Option("--to-set", help="KEY=VALUE: option of the format to be written.")
+    ] = None,
+    report: Report = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a label file into another format, without a data set.
+
+    Points that cannot be right (not finite, outside, conflicting, duplicate) are reported and left out.
+
+    Example: **pointillist points convert clicks.json points.csv --to csv --set rank=1**
+    """
+    from pointillist.data.label_files import convert_points
+
+    checked, written = convert_points(
+        file,
+        out,
+        to,
+        source=source,
+        images=images,
+        options=pairs("--set", settings),
+        to_options=pairs("--to-set", to_settings),
+        rename=pairs("--rename", rename),
+        classes=names(classes) or (),
+        overwrite=overwrite,
+    )
+    show_checked(checked, report)
+    say_plain(f"wrote {len(written):,} points on {len(written.listed):,} images to {out}", "green")
 
 
 @app.command(cls=OlderFlags)
 def simulate(
     data: Data,
-    out: Annotated[Path, typer.Option(help="The points.csv to be written.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The points.csv to be written.")],
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one with a mask.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     placement: Annotated[
@@ -52,21 +161,15 @@ def simulate(
 
     Example: **pointillist points simulate camvid --split train --seed 0 --out camvid_seed0.csv**
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pointillist.cli.display import counting
     from pointillist.data.layouts import open_dataset
     from pointillist.data.simulated import simulate_dataset
     from pointillist.files import refuse_existing
     from pointillist.points.formats.native import write_csv
 
     refuse_existing(out, overwrite)
-    console = Console()
     dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
-    with counting(console, "clicking", images) as done:
+    with counting("clicking", images) as done:
         table = simulate_dataset(
             dataset,
             split=split,
@@ -79,13 +182,12 @@ def simulate(
         )
     write_csv(table, out)
     counts = table.counts()
-    summary = Table(title=f"{len(table):,} clicks on {images:,} images", title_justify="left")
-    summary.add_column("class")
-    summary.add_column("clicks", justify="right")
+    title = f"{len(table):,} clicks on {images:,} images"
+    summary = Table("class", Column("clicks", justify="right"), title=title, title_justify="left")
     for name in dataset.classes.names:
         summary.add_row(escape(name), f"{counts[name]:,}")
-    console.print(summary)
-    say(f"wrote {out}")
+    Console().print(summary)
+    say_plain(f"wrote {out}", "green")
 
 
 @app.command(cls=OlderFlags)
@@ -94,8 +196,7 @@ def check(
     points: Points = None,
     format_name: Format = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Page of pictures to be written: each image with its points.", show_default=False),
+        Path | None, typer.Option(help="Page of pictures to be written: each image with its points.")
     ] = None,
     report: Report = None,
     split: Annotated[str, typer.Option(help="Which images the page shows; 'all' for every one.")] = "all",
@@ -110,14 +211,10 @@ def check(
 
     Example: **pointillist points check berries --out check.html**
     """
-    from rich.console import Console
-
-    from pointillist.cli.display import counting
     from pointillist.data.layouts import open_dataset
     from pointillist.errors import PointsError
     from pointillist.report.points_page import write_points_page
 
-    console = Console()
     dataset = open_dataset(data, layout=layout)
     file = points or dataset.points_file
     if file is None:
@@ -130,36 +227,28 @@ def check(
         classes=names(classes),
         strict=False,
     )
-    show_checked(console, dataset.checked, report)
+    show_checked(dataset.checked, report)
     if out is not None:
-        with counting(console, "looking", len(dataset.split(split))) as done:
+        with counting("looking", len(dataset.split(split))) as done:
             write_points_page(dataset, out, split=split, max_images=max_images, on_image=done)
-        say(f"wrote {out}")
+        say_plain(f"wrote {out}", "green")
     if strict and dataset.checked.rejections:
         raise typer.Exit(1)
 
 
 @app.command()
 def formats(
-    name: Annotated[
-        str | None, typer.Argument(help="Show what can be said about files of this format.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Show what can be said about files of this format.")] = None,
 ) -> None:
     """List the label formats that can be read and written, or the options of one.
 
     Example: **pointillist points formats id-text**
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from pointillist.points.formats import formats as known
     from pointillist.points.formats import get_format
 
-    table = Table()
     if name is None:
-        for column in ("name", "what", "coordinates", "options (--set KEY=VALUE)"):
-            table.add_column(column)
+        table = Table("name", "what", "coordinates", "options (--set KEY=VALUE)")
         meaning = {"corner": "continuous, from the corner", "pixel": "pixel index: + 0.5"}
         for listed, kind in known().items():
             options = ", ".join(
@@ -167,8 +256,7 @@ def formats(
             )
             table.add_row(listed, escape(kind.title), meaning[kind.origin], options)
     else:
-        for column in ("option", "values", "default", "meaning"):
-            table.add_column(column)
+        table = Table("option", "values", "default", "meaning")
         for info in get_format(name).option_infos():
             default = "required" if info.required else info.default
             table.add_row(info.name, info.values, escape(default), escape(info.description))

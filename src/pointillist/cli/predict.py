@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from pointillist.cli.display import counting
 from pointillist.cli.options import Device, Run
 
 
 def predict(
     run: Run,
-    images: Annotated[list[Path], typer.Argument(help="Images and folders of images.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(help="Images and folders of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
     write: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             help="labels, overlay, confidence, uncertainty, or an output of your own: with commas between, or given "
-            "again. Without it labels,overlay.",
-            show_default=False,
+            "again. Without it labels,overlay."
         ),
     ] = None,
     confidence: Annotated[bool, typer.Option("--confidence", help="Adds confidence to the outputs.")] = False,
@@ -34,9 +35,6 @@ def predict(
 
     Example: **pointillist predict runs/berries photos --out predictions --write labels,uncertainty**
     """
-    from rich.console import Console
-
-    from pointillist.cli.display import counting
     from pointillist.errors import ImageError
     from pointillist.inference.batch import collect_images, predict_files
     from pointillist.inference.predictor import Predictor
@@ -49,7 +47,7 @@ def predict(
     predictor = Predictor(run, device or "auto")
     total = len(collect_images(images))
     try:
-        with counting(console, "predicting", total) as done:
+        with counting("predicting", total) as done:
             result = predict_files(predictor, images, out, write=names, resume=resume, on_image=done)
     except KeyboardInterrupt:
         console.print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)

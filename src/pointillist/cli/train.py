@@ -3,61 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pointillist.cli.options import Device, Layout, Points
-
-_Int = Optional[int]  # noqa: UP045
-_Str = Optional[str]  # noqa: UP045
 
 
 def train(
     data: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Argument(
-            help="Folder of a data set, or a dataset.yaml anywhere; not needed with --resume.", show_default=False
-        ),
+        Path | None, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere; not needed with --resume.")
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Run directory to be made.  [default: runs/ and the name of the data]", show_default=False),
+        Path | None, typer.Option(help="Run directory to be made.  [default: runs/ and the name of the data]")
     ] = None,
     method: Annotated[
-        _Str, typer.Option(help="single-stage, points, full, or a baseline (docs/methods.md).  [default: single-stage]")
+        str | None,
+        typer.Option(help="single-stage, points, full, or a baseline (docs/methods.md).  [default: single-stage]"),
     ] = None,
     points: Points = None,
     layout: Layout = None,
     epochs: Annotated[
-        _Int, typer.Option(help="Passes over the training images.  [default: by their number]", show_default=False)
+        int | None, typer.Option(help="Passes over the training images.  [default: by their number]")
     ] = None,
     size: Annotated[
-        _Str, typer.Option(help="HxW that images are fitted into, or 'native'.", metavar="HxW", show_default=False)
+        str | None, typer.Option(help="HxW that images are fitted into, or 'native'.", metavar="HxW")
     ] = None,
-    batch_size: Annotated[_Int, typer.Option(help="Images per step, all devices together.", show_default=False)] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Highest learning rate.", show_default=False)] = None,  # noqa: UP045
-    seed: Annotated[_Int, typer.Option(help="Seed of weights, order and augmentation.", show_default=False)] = None,
-    network: Annotated[_Str, typer.Option(help="unet, fpn, deeplabv3plus, …", show_default=False)] = None,
-    encoder: Annotated[_Str, typer.Option(help="small, resnet18, tu-convnext_atto, …", show_default=False)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, all devices together.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation.")] = None,
+    network: Annotated[str | None, typer.Option(help="unet, fpn, deeplabv3plus, …")] = None,
+    encoder: Annotated[str | None, typer.Option(help="small, resnet18, tu-convnext_atto, …")] = None,
     weights: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="File with pre-trained encoder weights; from scratch without.", show_default=False),
+        Path | None, typer.Option(help="File with pre-trained encoder weights; from scratch without.")
     ] = None,
     background: Annotated[
-        _Str, typer.Option(help="points, border or none, in place of the data set's policy.", show_default=False)
+        str | None, typer.Option(help="points, border or none, in place of the data set's policy.")
     ] = None,
     device: Device = None,
-    devices: Annotated[_Int, typer.Option(help="Devices per machine.", show_default=False)] = None,
-    nodes: Annotated[_Int, typer.Option(help="Machines.", show_default=False)] = None,
-    precision: Annotated[_Str, typer.Option(help="32-true, 16-mixed, bf16-mixed.", show_default=False)] = None,
-    config: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Settings file, like a run's config.yaml.", show_default=False),
-    ] = None,
+    devices: Annotated[int | None, typer.Option(help="Devices per machine.")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Machines.")] = None,
+    precision: Annotated[str | None, typer.Option(help="32-true, 16-mixed, bf16-mixed.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file, like a run's config.yaml.")] = None,
     set_: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", help="Any setting: key=value; may be repeated.", metavar="KEY=VALUE", show_default=False),
+        list[str] | None, typer.Option("--set", help="Any setting: key=value; may be repeated.", metavar="KEY=VALUE")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
@@ -68,8 +58,6 @@ def train(
 
     Without options it uses the recipe that measured best; the number of images decides how long it trains.
     """
-    from rich.console import Console
-
     from pointillist.api import data_of, run_folder, train_config
     from pointillist.data.layouts import load_dataset
     from pointillist.errors import ConfigError

@@ -14,7 +14,7 @@ from pointillist.data.listing import find_images
 from pointillist.errors import ConfigError
 from pointillist.files import refuse_existing
 from pointillist.points.check import Checked, check_without_dataset
-from pointillist.points.formats import PointFormat, ReadContext, formats, get_format, recognise_format
+from pointillist.points.formats import ReadContext, formats, get_format, recognise_format
 from pointillist.points.formats.base import Size
 from pointillist.points.formats.native import write_csv
 from pointillist.points.matching import index_table
@@ -43,7 +43,6 @@ def import_points(
         options: As in `with_points`, like the next two.
         rename: Class names of the data set by those of the file.
         classes: Class names in the order of the file's indices.
-        overwrite: Whether an existing file may be replaced.
 
     Returns:
         What fits and what does not, and where the points went.
@@ -79,7 +78,6 @@ def export_points(
     """Write the points of a data set as another tool wants them.
 
     Args:
-        dataset: The data set.
         out: File to be written, or folder.
         format_name: Its format.
         options: What the user wants of it, see the format's `Options`.
@@ -134,7 +132,6 @@ def convert_points(
         to_options: Further options of the format that is written.
         rename: New class names by those of the file, or by their indices.
         classes: Class names in the order of the file's indices.
-        overwrite: Whether to replace what is there.
 
     Returns:
         What was read, sorted; and what was written.
@@ -144,7 +141,13 @@ def convert_points(
         SaveError: There is something already, or it cannot be written.
     """
     rename = rename or {}
-    reader, writer = _both_sides(source or recognise_format(file).name, to, options or {}, to_options or {})
+    source, options = source or recognise_format(file).name, options or {}
+    known = formats()
+    reads, writes = (known[name].Options.model_fields if name in known else {} for name in (source, to))
+    # An option that only the written format has is meant for it.
+    for_writer = {key: value for key, value in options.items() if key in writes and key not in reads}
+    reader = get_format(source, {key: value for key, value in options.items() if key not in for_writer})
+    writer = get_format(to, {**for_writer, **(to_options or {})})
     refuse_existing(out, overwrite)
     files = {} if images is None else find_images(images)
     index = ImageNames(files)
@@ -170,15 +173,3 @@ def convert_points(
     written = PointTable(points, table.columns, listed=map(image_name, table.listed))
     writer.write(written, out, context)
     return checked, written
-
-
-def _both_sides(
-    source: str, to: str, options: Mapping[str, Any], to_options: Mapping[str, Any]
-) -> tuple[PointFormat, PointFormat]:
-    """The formats that are read and written; an option that only the written one has is meant for it."""
-    known = formats()
-    reads = set(known[source].Options.model_fields) if source in known else set()
-    writes = set(known[to].Options.model_fields) if to in known else set()
-    for_writer = {key: value for key, value in options.items() if key in writes - reads}
-    for_reader = {key: value for key, value in options.items() if key not in for_writer}
-    return get_format(source, for_reader), get_format(to, {**for_writer, **to_options})

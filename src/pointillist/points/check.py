@@ -182,23 +182,18 @@ def check_points(
         for given in table.of(named):
             point = given if image is None or image == named else replace(given, image=image)
             label = (rename or {}).get(point.label, point.label)
-            problem: Rejection | None
-            if (
-                image is None
-                and max_size is not None
-                and (beyond := _position_problem(point, max_size, most="at most ")) is not None
-            ):
-                problem = beyond
-            elif image is None:
-                problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.hint(named))
+            if image is None:
+                problem = None if max_size is None else _position_problem(point, max_size, "at most ")
+                if problem is None:
+                    problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.hint(named))
             elif label not in classes:
                 found = f"'{label}' is not a class of this data set."
                 problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes))
             else:
                 problem = _position_problem(point, sizes[image])
-            if problem is None and image is not None:
+            if problem is None:
                 fitting.append(point if label == point.label else replace(point, label=label))
-            elif problem is not None:
+            else:
                 rejections.append(problem)
     return _without_doubles(fitting, rejections, table)
 

@@ -52,9 +52,7 @@ class ImageNames:
         """
         if name in self._exact:
             return name
-        if by == "path":
-            return None
-        wanted = _parts(name)
+        wanted = [] if by == "path" else _parts(name)
         if not wanted:
             return None
         fits = self._longest([(found, _parts(found)) for found in self._by_last.get(wanted[-1], ())], wanted)

@@ -28,6 +28,8 @@ from pointillist.points.table import Point
 Placement = Literal["component", "uniform", "centroid"]
 """Where on an object its clicks fall; see the module."""
 
+Integers = npt.NDArray[np.integer[Any]]
+
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 MIN_AREA = 50
@@ -37,7 +39,7 @@ _EIGHT = np.ones((3, 3), dtype=bool)
 
 
 def simulate(
-    mask: npt.NDArray[np.integer[Any]],
+    mask: Integers,
     *,
     num_classes: int,
     placement: Placement = "component",
@@ -45,7 +47,7 @@ def simulate(
     min_area: int = MIN_AREA,
     ignore_index: int = 255,
     jitter: float = 0.0,
-    instances: npt.NDArray[np.integer[Any]] | None = None,
+    instances: Integers | None = None,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
     """Draw clicks from a label mask.
@@ -109,7 +111,7 @@ def simulate(
 
 def simulate_image(
     image: str,
-    mask: npt.NDArray[np.integer[Any]],
+    mask: Integers,
     classes: ClassSet,
     *,
     seed: int,
@@ -117,7 +119,7 @@ def simulate_image(
     per_object: int = 1,
     min_area: int = MIN_AREA,
     jitter: float = 0.0,
-    instances: npt.NDArray[np.integer[Any]] | None = None,
+    instances: Integers | None = None,
 ) -> list[Point]:
     """The clicks of one image of a data set, by class name; independent of all other images.
 
@@ -127,10 +129,6 @@ def simulate_image(
         classes: Classes of the data set.
         seed: Seed of the data set's clicks, ≥ 0.
         placement: As in `simulate`, like all that follow.
-        per_object: Clicks per object.
-        min_area: Smallest object that is clicked, in pixels.
-        jitter: Standard deviation of a human-like error, in pixels per axis.
-        instances: H×W, integer.
 
     Raises:
         MaskError: As in `simulate`, with the name of the image.
@@ -188,7 +186,7 @@ def _check_settings(num_classes: int, placement: str, per_object: int, min_area:
         )
 
 
-def _codes(mask: npt.NDArray[np.integer[Any]], num_classes: int, ignore_index: int) -> npt.NDArray[np.int32]:
+def _codes(mask: Integers, num_classes: int, ignore_index: int) -> npt.NDArray[np.int32]:
     """Class index + 1, and 0 where the mask is to be ignored."""
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype.kind not in "iu":
@@ -211,9 +209,7 @@ def _codes(mask: npt.NDArray[np.integer[Any]], num_classes: int, ignore_index: i
     return codes
 
 
-def _checked_instances(
-    instances: npt.NDArray[np.integer[Any]] | None, shape: tuple[int, ...]
-) -> npt.NDArray[np.integer[Any]] | None:
+def _checked_instances(instances: Integers | None, shape: tuple[int, ...]) -> Integers | None:
     if instances is None:
         return None
     instances = np.asarray(instances)
@@ -227,9 +223,7 @@ def _checked_instances(
     return instances
 
 
-def _objects(
-    codes: npt.NDArray[np.int32], instances: npt.NDArray[np.integer[Any]] | None
-) -> tuple[npt.NDArray[np.int32], list[int]]:
+def _objects(codes: npt.NDArray[np.int32], instances: Integers | None) -> tuple[npt.NDArray[np.int32], list[int]]:
     """Object of each pixel, 0 = none, and the class index of each object; ordered by class, then by first pixel."""
     objects = np.zeros(codes.shape, dtype=np.int32)
     classes = [-1]
@@ -278,8 +272,7 @@ def _inner(pixels: npt.NDArray[np.intp], depth: npt.NDArray[np.int32], at_least:
 def _draw(pixels: npt.NDArray[np.intp], count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     if count == 1:
         return pixels[[int(rng.random() * len(pixels))]]  # the commonest case, at a twentieth of the cost of `choice`
-    chosen: npt.NDArray[np.intp] = rng.choice(pixels, size=min(count, len(pixels)), replace=False)
-    return chosen
+    return rng.choice(pixels, size=min(count, len(pixels)), replace=False)
 
 
 def _central(pixels: npt.NDArray[np.intp], width: int) -> npt.NDArray[np.intp]:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 NO_EXTRA: Mapping[str, str] = {}
 """No further columns; one for all points. A read-only proxy could not be sent to loader processes."""
 
-_NO_COUNTS: Mapping[str, int] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -61,11 +59,11 @@ class PointTable:
         columns: Iterable[str] = (),
         *,
         listed: Iterable[str] = (),
-        skipped: Mapping[str, int] = _NO_COUNTS,
+        skipped: Mapping[str, int] | None = None,
     ) -> None:
         self._points = tuple(points)
         self.columns = tuple(columns)
-        self.skipped = Counter(skipped)
+        self.skipped = Counter(skipped or {})
         self._by_image: dict[str, list[Point]] = {}
         for point in self._points:
             self._by_image.setdefault(point.image, []).append(point)

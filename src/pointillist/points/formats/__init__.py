@@ -41,11 +41,7 @@ def formats() -> dict[str, type[PointFormat]]:
 
 
 def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointFormat:
-    """A format by name.
-
-    Args:
-        name: Its name.
-        options: What the user says about the file, see the format's `Options`.
+    """A format by name, with what the user says about the file: see its `Options`.
 
     Raises:
         PointsError: There is none of this name, or it has no such option.

@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import ImageNames, NamedBy
+from pointillist.points.formats.options import FormatOptions
+from pointillist.points.names import ImageNames
 from pointillist.points.table import Point, PointTable
-
-
-class CocoOptions(FormatOptions):
-    """What the user says about the file."""
-
-    label: Literal["category", "keypoint"] = "category"
-    """What names the class of a point: the category of its annotation, or the key point's own name."""
 
 
 class Coco(PointFormat):
@@ -34,18 +27,23 @@ class Coco(PointFormat):
     Source: cocodataset.org, *Data format*, key point detection.
     """
 
-    name: ClassVar[str] = "coco"
-    title: ClassVar[str] = "COCO keypoints JSON"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    origin: ClassVar[Origin] = "pixel"
-    tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[NamedBy] = "tail"
-    Options: ClassVar[type[FormatOptions]] = CocoOptions
-    options: CocoOptions
+    class Options(FormatOptions):
+        """What the user says about the file."""
+
+        label: Literal["category", "keypoint"] = "category"
+        """What names the class of a point: the category of its annotation, or the key point's own name."""
+
+    name = "coco"
+    title = "COCO keypoints JSON"
+    suffixes = (".json",)
+    origin = "pixel"
+    tolerance = 1e-9
+    images_by = "tail"
+    options: Options
 
     def recognise(self, path: Path) -> bool:
         """A JSON object with two of COCO's three lists near its beginning, or key points."""
-        start = head(path) if path.suffix.lower() in self.suffixes else ""
+        start = head(path, self.suffixes)
         names = ('"images"', '"annotations"', '"categories"', '"keypoints"', '"file_name"', '"image_id"')
         return start.lstrip().startswith("{") and sum(name in start for name in names) >= 2
 
@@ -73,9 +71,7 @@ class Coco(PointFormat):
         values = list(annotation.get("keypoints").each())
         if len(values) % 3:
             raise annotation.get("keypoints").fail(f"{len(values)} numbers are no triples x, y, v.")
-        names = None
-        if self.options.label == "keypoint":
-            names = list(category.get("keypoints").each())
+        names = list(category.get("keypoints").each()) if self.options.label == "keypoint" else None
         for index in range(0, len(values), 3):
             x, y, visible = values[index].number(), values[index + 1].number(), values[index + 2].integer()
             if visible not in (0, 1, 2):
@@ -119,10 +115,22 @@ class Coco(PointFormat):
             # Annotators refuse key points of a category that names none.
             entry.setdefault("keypoints", ["point"])
             entry.setdefault("skeleton", [])
-        next_id = 1 + max((node.maybe("id").integer() for node in _with_id(root)), default=0)  # type: ignore[union-attr]
+        ids = [node.get("id").integer() for node in root.get("annotations").each() if node.maybe("id") is not None]
+        next_id = 1 + max(ids, default=0)
         for (image, label, x, y), count in wanted.items():
             for _ in range(count):
-                kept.append(_annotation(next_id, image_ids[image], category_ids[label], x, y))
+                kept.append(
+                    {
+                        "id": next_id,
+                        "image_id": image_ids[image],
+                        "category_id": category_ids[label],
+                        "keypoints": [x, y, 2],
+                        "num_keypoints": 1,
+                        "bbox": [x, y, 0, 0],
+                        "area": 0,
+                        "iscrowd": 0,
+                    }
+                )
                 next_id += 1
         write_json(path, {**root.value, "annotations": kept})
 
@@ -156,20 +164,3 @@ def _ids(
             entries.append({"id": following, name: text})
             following += 1
     return ids
-
-
-def _with_id(root: Node) -> Iterator[Node]:
-    return (annotation for annotation in root.get("annotations").each() if annotation.maybe("id") is not None)
-
-
-def _annotation(identity: int, image: int, category: int, x: float, y: float) -> dict[str, Any]:
-    return {
-        "id": identity,
-        "image_id": image,
-        "category_id": category,
-        "keypoints": [x, y, 2],
-        "num_keypoints": 1,
-        "bbox": [x, y, 0, 0],
-        "area": 0,
-        "iscrowd": 0,
-    }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pointillist.errors import PointsError
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, label_files
-from pointillist.points.formats.options import FormatOptions, Origin
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.formats.point_png import draw, marks, read_labels, write_labels
-from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 BLOCK = 4
@@ -20,17 +20,6 @@ BLOCK = 4
 
 _BERRY, _BACKGROUND = 1, 2
 _MASKS, _BACK_MASKS = "masks", "back_masks"
-
-
-class CraidOptions(FormatOptions):
-    """What the user says about the files."""
-
-    berry: str = "berry"
-    """Class of the berries' points."""
-    background: str = "background"
-    """Class of the background points."""
-    layout: Literal["single", "split"] = "single"
-    """For writing: both in one PNG, or split into masks/ and back_masks/, as in 2020."""
 
 
 class Craid(PointFormat):
@@ -43,20 +32,25 @@ class Craid(PointFormat):
     Source: Akiva et al., *Finding Berries* (CVPRW 2020) and the loader published with it.
     """
 
-    name: ClassVar[str] = "craid"
-    title: ClassVar[str] = "CRAID point PNGs: 4×4 squares of berries and background"
-    suffixes: ClassVar[tuple[str, ...]] = (".png",)
-    origin: ClassVar[Origin] = "pixel"
-    tolerance: ClassVar[float] = 0.5
-    images_by: ClassVar[NamedBy] = "stem"
-    one_per_image: ClassVar[bool] = True
-    only_classes: ClassVar[tuple[str, ...]] = ("berry", "background")
-    Options: ClassVar[type[FormatOptions]] = CraidOptions
-    options: CraidOptions
+    class Options(FormatOptions):
+        """What the user says about the files."""
 
-    @property
-    def _names(self) -> tuple[str, str]:
-        return self.options.berry, self.options.background
+        berry: str = "berry"
+        """Class of the berries' points."""
+        background: str = "background"
+        """Class of the background points."""
+        layout: Literal["single", "split"] = "single"
+        """For writing: both in one PNG, or split into masks/ and back_masks/, as in 2020."""
+
+    name = "craid"
+    title = "CRAID point PNGs: 4×4 squares of berries and background"
+    suffixes = (".png",)
+    origin = "pixel"
+    tolerance = 0.5
+    images_by = "stem"
+    one_per_image = True
+    only_classes = ("berry", "background")
+    options: Options
 
     def recognise(self, path: Path) -> bool:
         """The two folders of the 2020 layout, or PNGs named by their count."""
@@ -69,7 +63,7 @@ class Craid(PointFormat):
         return bool(names) and all(re.fullmatch(r"count_\d+_.*\.png", name, re.IGNORECASE) for name in names)
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
-        berry, background = self._names
+        berry, background = self.options.berry, self.options.background
         points: list[Point] = []
         listed = []
         split = (path / _BACK_MASKS).is_dir()
@@ -92,11 +86,10 @@ class Craid(PointFormat):
         return PointTable([translated(p, self.offset - 0.5) for p in points], ["count"], listed=listed)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
-        berry, background = self._names
-        split = self.options.layout == "split"
-        parts = [(path / _MASKS, {berry: 1}), (path / _BACK_MASKS, {background: 1})]
-        if not split:
-            parts = [(path, {berry: _BERRY, background: _BACKGROUND})]
+        berry, background = self.options.berry, self.options.background
+        parts = [(path, {berry: _BERRY, background: _BACKGROUND})]
+        if self.options.layout == "split":
+            parts = [(path / _MASKS, {berry: 1}), (path / _BACK_MASKS, {background: 1})]
         for point in table:
             if point.label not in (berry, background):
                 raise PointsError(
@@ -107,16 +100,15 @@ class Craid(PointFormat):
         for folder, values in parts:
             outputs = Outputs(folder, ".png")
             for image in table.listed:
-                here = [translated(p, 0.5 - self.offset) for p in table.of(image) if p.label in values]
-                clicks = [(point, values[point.label]) for point in here]
+                here = [point for point in table.of(image) if point.label in values]
+                clicks = [(translated(point, 0.5 - self.offset), values[point.label]) for point in here]
                 labels = draw(image, clicks, context.need_size(image, path), 0, BLOCK, path)
                 write_labels(labels, outputs.file(image))
 
 
-def _points(file: Path, image: str, names: dict[int, str]) -> list[Point]:
+def _points(file: Path, image: str, names: dict[int, str]) -> Iterator[Point]:
     count = re.match(r"count_(\d+)_", PurePosixPath(image).name, re.IGNORECASE)
     extra = {"count": count[1] if count else ""}
-    found = []
     for x, y, value in marks(read_labels(file), 0, BLOCK, file):
         if value not in names:
             raise PointsError(
@@ -124,5 +116,4 @@ def _points(file: Path, image: str, names: dict[int, str]) -> list[Point]:
                 where=file,
                 hint=f"Known values: 0 (unlabelled), {', '.join(f'{key} ({name})' for key, name in names.items())}.",
             )
-        found.append(Point(image, x, y, names[value], extra, place=f"{file.name}, ({int(x)}, {int(y)})"))
-    return found
+        yield Point(image, x, y, names[value], extra, place=f"{file.name}, ({int(x)}, {int(y)})")

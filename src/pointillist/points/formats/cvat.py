@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar
 from xml.etree import ElementTree
 from xml.parsers import expat
 
@@ -14,8 +12,6 @@ from pointillist.errors import PointsError
 from pointillist.files import replacing
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
-from pointillist.points.formats.options import Origin
-from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50
@@ -32,15 +28,15 @@ class Cvat(PointFormat):
     Source: CVAT documentation, *CVAT for image 1.1*.
     """
 
-    name: ClassVar[str] = "cvat"
-    title: ClassVar[str] = "CVAT for images 1.1 XML"
-    suffixes: ClassVar[tuple[str, ...]] = (".xml",)
-    origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[NamedBy] = "tail"
+    name = "cvat"
+    title = "CVAT for images 1.1 XML"
+    suffixes = (".xml",)
+    origin = "corner"
+    images_by = "tail"
 
     def recognise(self, path: Path) -> bool:
         """XML with `<annotations>` at its beginning."""
-        return path.suffix.lower() in self.suffixes and "<annotations" in head(path)
+        return "<annotations" in head(path, self.suffixes)
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
         if not path.is_file():
@@ -80,10 +76,9 @@ class Cvat(PointFormat):
                     entry, "points", label=point.label, source="manual", occluded="0", points=position, z_order="0"
                 )
         ElementTree.indent(root)
-        text = io.BytesIO()
-        ElementTree.ElementTree(root).write(text, encoding="utf-8", xml_declaration=True)
+        text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         with replacing(path) as temporary:
-            temporary.write_bytes(text.getvalue() + b"\n")
+            temporary.write_bytes(text + b"\n")
 
 
 class _Reader:
@@ -142,11 +137,9 @@ class _Reader:
             try:
                 x, y = (float(part) for part in pair.split(","))
             except ValueError:
-                raise self._fail(
-                    f"found {pair[:40]!r} in place of 'x,y'.", "Correct the points of this line."
-                ) from None
-            line = self.parser.CurrentLineNumber
-            self.points.append(Point(image, x, y, label, line=line))
+                found = f"found {pair[:40]!r} in place of 'x,y'."
+                raise self._fail(found, "Correct the points of this line.") from None
+            self.points.append(Point(image, x, y, label, line=self.parser.CurrentLineNumber))
 
     def _attribute(self, given: dict[str, str], name: str) -> str:
         value = given.get(name, "").strip()

@@ -6,11 +6,12 @@ import csv
 import io
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pointillist.errors import PointsError
-from pointillist.files import make_folder, read_text
+from pointillist.files import make_folder, read_text, write_text
 
 MAX_BYTES = 2**28
 """256 MB: the largest label file known (COCO's person key points) has 238 MB."""
@@ -27,46 +28,72 @@ def read_label_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
     return read_text(path, PointsError, max_bytes=max_bytes)
 
 
-def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file that are not blank, with the number of their last line.
+class CsvFile:
+    """A CSV file with a header line; going through it gives each row's cells by the names of their columns.
+
+    Blank rows are left out. `header` has the names without blanks around them, `line` the number of the last line read.
+
+    Args:
+        path: The file.
+        hint: What to do when it is empty.
 
     Raises:
-        PointsError: It cannot be read, or is no CSV.
+        PointsError: It cannot be read, is empty, is no CSV, or has a row of more or fewer cells than columns.
     """
-    rows = csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True)
-    try:
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                yield rows.line_num, row
-    except csv.Error as error:
-        raise PointsError(
-            f"is not readable as CSV ({error}).", where=path, line=rows.line_num, hint="Check the quotes there."
-        ) from error
+
+    def __init__(self, path: Path, hint: str) -> None:
+        self.path = path
+        self.line = 0
+        self._rows = self._filled(csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True))
+        first = next(self._rows, None)
+        if first is None:
+            raise PointsError("is empty.", where=path, hint=hint)
+        self.header = [cell.strip() for cell in first]
+
+    def fail(self, found: str, hint: str, field: str | None = None) -> PointsError:
+        """An error in the last line read."""
+        return PointsError(found, where=self.path, line=self.line, field=field, hint=hint)
+
+    def __iter__(self) -> Iterator[dict[str, str]]:
+        for row in self._rows:
+            if len(row) != len(self.header):
+                raise self.fail(
+                    f"{len(row)} values for {len(self.header)} columns.",
+                    "Give every column a value; put text that has commas into double quotes.",
+                )
+            yield dict(zip(self.header, row, strict=True))
+
+    def _filled(self, rows: Any) -> Iterator[list[str]]:
+        try:
+            for row in rows:
+                self.line = rows.line_num
+                if any(cell.strip() for cell in row):
+                    yield row
+        except csv.Error as error:
+            self.line = rows.line_num
+            raise self.fail(f"is not readable as CSV ({error}).", "Check the quotes there.") from error
 
 
-def csv_cells(row: list[str], header: list[str], path: Path, line: int) -> dict[str, str]:
-    """The cells of a row by the names of their columns.
+def write_csv_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue())
 
-    Raises:
-        PointsError: There are more or fewer than columns.
+
+def head(path: Path, suffixes: tuple[str, ...], *, in_folder: bool = False) -> str:
+    """The first bytes, as text, of a file with one of these endings, for recognising it; empty for anything else.
+
+    Where `in_folder` says so, a folder is known by its first such file, without looking into subfolders.
     """
-    if len(row) != len(header):
-        raise PointsError(
-            f"{len(row)} values for {len(header)} columns.",
-            where=path,
-            line=line,
-            hint="Give every column a value; put text that has commas into double quotes.",
-        )
-    return dict(zip(header, row, strict=True))
-
-
-def head(path: Path, count: int = 65536) -> str:
-    """The first bytes of a file as text, for recognising it; empty for what is no ordinary file."""
-    if not path.is_file():
+    if in_folder and path.is_dir():
+        names = sorted(entry.name for entry in os.scandir(path) if not entry.name.startswith("."))
+        path = next((path / name for name in names if Path(name).suffix.lower() in suffixes), path)
+    if path.suffix.lower() not in suffixes or not path.is_file():
         return ""
     try:
         with path.open("rb") as stream:
-            return stream.read(count).decode("utf-8-sig", errors="replace")
+            return stream.read(65536).decode("utf-8-sig", errors="replace")
     except OSError:
         return ""
 
@@ -97,14 +124,6 @@ def label_files(path: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, str]]
             hint="Check the path of the label files.",
         )
     return found
-
-
-def first_file(path: Path, suffixes: tuple[str, ...]) -> Path | None:
-    """The file itself, or the first of a folder that has one of these endings, without looking into subfolders."""
-    if path.is_dir():
-        names = sorted(entry.name for entry in os.scandir(path) if not entry.name.startswith("."))
-        return next((path / name for name in names if Path(name).suffix.lower() in suffixes), None)
-    return path if path.suffix.lower() in suffixes else None
 
 
 def has_controls(name: str) -> bool:

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pointillist.errors import PointsError
 from pointillist.files import write_text
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import head, read_label_text
-from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import NamedBy
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
 
 _MAX_BYTES = 2**26
 """64 MB, a hundred times the file of Cityscapes; a line of that length still fits into memory when it is split."""
 
 _LINE = re.compile(r"^\S+( -?\d+(,-?\d+){2,3})* *$")
-
-
-class IdTextOptions(FormatOptions):
-    """What the user says about the file."""
-
-    order: Literal["yx", "xy"] | None = None
-    """Whether y or x comes first; files of the same name pattern come in both orders."""
 
 
 class IdText(PointFormat):
@@ -39,21 +32,24 @@ class IdText(PointFormat):
     The instance is kept as a further column.
     """
 
-    name: ClassVar[str] = "id-text"
-    title: ClassVar[str] = "text lines 'id class,y,x …' or 'id class,instance,x,y …'"
-    suffixes: ClassVar[tuple[str, ...]] = (".txt",)
-    origin: ClassVar[Origin] = "pixel"
-    tolerance: ClassVar[float] = 0.5
-    images_by: ClassVar[NamedBy] = "stem"
-    Options: ClassVar[type[FormatOptions]] = IdTextOptions
-    options: IdTextOptions
-    required: ClassVar[tuple[str, ...]] = ("order",)
+    class Options(FormatOptions):
+        """What the user says about the file."""
+
+        order: Literal["yx", "xy"] | None = None
+        """Whether y or x comes first; files of the same name pattern come in both orders."""
+
+    name = "id-text"
+    title = "text lines 'id class,y,x …' or 'id class,instance,x,y …'"
+    suffixes = (".txt",)
+    origin = "pixel"
+    tolerance = 0.5
+    images_by = "stem"
+    options: Options
+    required = ("order",)
 
     def recognise(self, path: Path) -> bool:
         """A text file whose first line is a name and groups of whole numbers."""
-        if path.suffix.lower() not in self.suffixes:
-            return False
-        first = head(path).split("\n", 1)[0].rstrip("\r")
+        first = head(path, self.suffixes).split("\n", 1)[0].rstrip("\r")
         return "," in first and _LINE.fullmatch(first) is not None
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
@@ -110,20 +106,14 @@ class IdText(PointFormat):
 
 def _point(group: str, image: str, y_first: bool, context: ReadContext, path: Path, line: int) -> tuple[Point, bool]:
     parts = group.split(",")
+    fail = partial(PointsError, where=path, line=line, hint="Correct this point.")
     if len(parts) not in (3, 4):
-        raise PointsError(
-            f"found {group[:60]!r} in place of 'class,y,x' or 'class,instance,x,y'.",
-            where=path,
-            line=line,
-            hint="Correct this point.",
-        )
+        raise fail(f"found {group[:60]!r} in place of 'class,y,x' or 'class,instance,x,y'.")
     try:
         index = int(parts[0])
         first, second = (float(part) for part in parts[-2:])
     except ValueError:
-        raise PointsError(
-            f"{group[:60]!r} has a part that is no number.", where=path, line=line, hint="Correct this point."
-        ) from None
+        raise fail(f"{group[:60]!r} has a part that is no number.") from None
     x, y = (second, first) if y_first else (first, second)
     extra = {"instance": parts[1]} if len(parts) == 4 else {}
     return Point(image, x, y, class_name(index, context), extra, line), bool(extra)
@@ -134,14 +124,12 @@ def _refuse_swapped(points: list[Point], order: str, context: ReadContext, path:
     outside = swapped_outside = 0
     first = None
     for point in points:
-        size = context.size(point.image)
-        if size is None:
-            continue
-        height, width = size
-        if not (0 <= point.x < width and 0 <= point.y < height):
-            outside += 1
-            first = first or point
-        swapped_outside += not (0 <= point.y < width and 0 <= point.x < height)
+        if size := context.size(point.image):
+            height, width = size
+            if not (0 <= point.x < width and 0 <= point.y < height):
+                outside += 1
+                first = first or point
+            swapped_outside += not (0 <= point.y < width and 0 <= point.x < height)
     if first is not None and swapped_outside < outside:
         other = "xy" if order == "yx" else "yx"
         raise PointsError(

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ MAX_VALUES = 20_000_000
 """A list of that many empty lists takes more than 1 GB; real label files have a tenth of it."""
 
 
+@dataclass(slots=True, eq=False)
 class Node:
     """A value of a JSON file that knows where it stands.
+
+    What asks it for a number, text, a list, an object or a key raises a `PointsError` that names the key path, where
+    the value is none or the key is missing.
 
     Args:
         value: What `json` made of it.
@@ -26,12 +31,9 @@ class Node:
         field: Key path, empty for the whole.
     """
 
-    __slots__ = ("field", "file", "value")
-
-    def __init__(self, value: Any, file: Path, field: str = "") -> None:
-        self.value = value
-        self.file = file
-        self.field = field
+    value: Any
+    file: Path
+    field: str = ""
 
     def fail(self, found: str, hint: str = "Correct this value, or export the file again.") -> PointsError:
         """An error at this place."""
@@ -48,22 +50,14 @@ class Node:
         return None if value is None else self._child(value, key)
 
     def get(self, key: str) -> Node:
-        """The value of a key that must be there.
-
-        Raises:
-            PointsError: This is no object, or has no such key.
-        """
+        """The value of a key that must be there."""
         found = self.maybe(key)
         if found is None:
             raise self.fail(f"'{key}' is missing.", "Add it, or export the file again.")
         return found
 
     def items(self) -> dict[str, Any]:
-        """The content of this object.
-
-        Raises:
-            PointsError: It is none.
-        """
+        """The content of this object."""
         if not isinstance(self.value, dict):
             raise self.fail(f"found {_brief(self.value)} in place of an object {{…}}.")
         return self.value
@@ -74,22 +68,14 @@ class Node:
             yield key, self._child(value, key)
 
     def each(self) -> Iterator[Node]:
-        """The entries of this list.
-
-        Raises:
-            PointsError: It is none.
-        """
+        """The entries of this list."""
         if not isinstance(self.value, list):
             raise self.fail(f"found {_brief(self.value)} in place of a list […].")
         for index, value in enumerate(self.value):
             yield Node(value, self.file, f"{self.field}[{index}]")
 
     def number(self) -> float:
-        """A number, which may be NaN or infinite; text that looks like one is none.
-
-        Raises:
-            PointsError: It is none.
-        """
+        """A number, which may be NaN or infinite; text that looks like one is none."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.fail(f"found {_brief(self.value)}, which is no number.", "Write a number without quotes.")
         try:
@@ -98,22 +84,14 @@ class Node:
             return math.inf
 
     def integer(self) -> int:
-        """A whole number.
-
-        Raises:
-            PointsError: It is none.
-        """
+        """A whole number."""
         number = self.number()
         if not number.is_integer():
             raise self.fail(f"found {_brief(self.value)}, which is no whole number.")
         return int(number)
 
     def text(self) -> str:
-        """Text that can be the name of a class or an image.
-
-        Raises:
-            PointsError: It is none.
-        """
+        """Text that can be the name of a class or an image."""
         if not isinstance(self.value, str):
             raise self.fail(f"found {_brief(self.value)} in place of text.", "Put it into quotes.")
         name = self.value.strip()
@@ -160,17 +138,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Without this the earlier of two entries, with all its points, would vanish without a word.
     found = dict(pairs)
     if len(found) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        twice = counts.most_common(1)[0][0]
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the key {_brief(twice)} is there twice")
     return found
 
 
 def _brief(value: Any) -> str:
-    if isinstance(value, str):
-        text = repr(value[:80])
-    elif isinstance(value, dict | list):
-        text = "an object {…}" if isinstance(value, dict) else "a list […]"
-    else:
-        text = "null" if value is None else repr(value)
+    if isinstance(value, dict | list):
+        return "an object {…}" if isinstance(value, dict) else "a list […]"
+    text = "null" if value is None else repr(value[:80] if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -5,22 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import NamedBy
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
-
-
-class LabelStudioOptions(FormatOptions):
-    """What the user says about the file."""
-
-    image: str = "image"
-    """Which entry of a task's `data` names the image."""
 
 
 class LabelStudio(PointFormat):
@@ -36,18 +28,23 @@ class LabelStudio(PointFormat):
     Source: Label Studio, *Export annotations*, units of image annotations; the front end's `KeyPointRegion`, `Image`.
     """
 
-    name: ClassVar[str] = "label-studio"
-    title: ClassVar[str] = "Label Studio JSON (key points, in percent)"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    origin: ClassVar[Origin] = "corner"
-    tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[NamedBy] = "tail"
-    Options: ClassVar[type[FormatOptions]] = LabelStudioOptions
-    options: LabelStudioOptions
+    class Options(FormatOptions):
+        """What the user says about the file."""
+
+        image: str = "image"
+        """Which entry of a task's `data` names the image."""
+
+    name = "label-studio"
+    title = "Label Studio JSON (key points, in percent)"
+    suffixes = (".json",)
+    origin = "corner"
+    tolerance = 1e-9
+    images_by = "tail"
+    options: Options
 
     def recognise(self, path: Path) -> bool:
         """A JSON list of tasks."""
-        start = head(path) if path.suffix.lower() in self.suffixes else ""
+        start = head(path, self.suffixes)
         known = ('"annotations"', '"completions"', '"predictions"', '"keypointlabels"')
         return start.lstrip().startswith("[") and '"data"' in start and any(name in start for name in known)
 
@@ -91,13 +88,12 @@ class LabelStudio(PointFormat):
         return [translated(Point(image, x, y, label.text(), place=result.field), self.offset) for label in labels]
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
-        key = self.options.image
         tasks = []
         for image in table.listed:
             here = table.of(image)
             size = context.need_size(image, path) if here else (1, 1)
             results = [self._result(index, point, size) for index, point in enumerate(here)]
-            tasks.append({"data": {key: image}, "annotations": [{"result": results}]})
+            tasks.append({"data": {self.options.image: image}, "annotations": [{"result": results}]})
         write_json(path, tasks)
 
     def _result(self, index: int, point: Point, size: Size) -> dict[str, Any]:

@@ -6,13 +6,11 @@ import os
 import posixpath
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
-from pointillist.points.formats.files import Outputs, first_file, head, label_files
+from pointillist.points.formats.files import Outputs, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.formats.options import Origin
-from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 
@@ -26,17 +24,16 @@ class Labelme(PointFormat):
     Source: labelme's `LabelFile`, format of version 3 and later.
     """
 
-    name: ClassVar[str] = "labelme"
-    title: ClassVar[str] = "labelme JSON, a folder of files or one"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[NamedBy] = "tail"
-    one_per_image: ClassVar[bool] = True
+    name = "labelme"
+    title = "labelme JSON, a folder of files or one"
+    suffixes = (".json",)
+    origin = "corner"
+    images_by = "tail"
+    one_per_image = True
 
     def recognise(self, path: Path) -> bool:
         """A JSON object with `shapes`."""
-        file = first_file(path, self.suffixes)
-        start = "" if file is None else head(file)
+        start = head(path, self.suffixes, in_folder=True)
         return start.lstrip().startswith("{") and '"shapes"' in start and '"cls"' not in start
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
@@ -83,9 +80,18 @@ class Labelme(PointFormat):
                         continue
                     wanted[key] -= 1
                 kept.append(shape.value)
-            added = [(label, x, y) for (label, x, y), count in wanted.items() for _ in range(count)]
-            content["shapes"] = kept + [_shape(*point) for point in added]
-            write_json(file, content)
+            for (label, x, y), count in wanted.items():
+                shape_of_point: dict[str, Any] = {
+                    "label": label,
+                    "points": [[x, y]],
+                    "group_id": None,
+                    "description": "",
+                    "shape_type": "point",
+                    "flags": {},
+                    "mask": None,
+                }
+                kept += [shape_of_point] * count
+            write_json(file, {**content, "shapes": kept})
 
 
 def _point(shape: Node, image: str) -> Point:
@@ -113,16 +119,4 @@ def _new(image: str, file: Path, context: ReadContext) -> dict[str, Any]:
         "imageData": None,
         "imageHeight": None if size is None else size[0],
         "imageWidth": None if size is None else size[1],
-    }
-
-
-def _shape(label: str, x: float, y: float) -> dict[str, Any]:
-    return {
-        "label": label,
-        "points": [[x, y]],
-        "group_id": None,
-        "description": "",
-        "shape_type": "point",
-        "flags": {},
-        "mask": None,
     }

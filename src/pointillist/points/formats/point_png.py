@@ -9,7 +9,6 @@ import math
 import struct
 import warnings
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,7 @@ from pointillist.errors import PointsError
 from pointillist.files import replacing
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import Outputs, label_files
-from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import NamedBy
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
 
 MAX_PIXELS = 100_000_000
@@ -33,15 +31,6 @@ MAX_MARKS = 50_000
 Labels = NDArray[np.integer]
 
 
-class PointPngOptions(FormatOptions):
-    """What the user says about the files."""
-
-    unlabelled: int | None = Field(default=None, ge=0, le=65535)
-    """Value of pixels without a point: 0, 255 or the number of classes, depending on who made the files."""
-    block: int = Field(default=1, ge=1, le=64)
-    """Side in pixels of the square that stands for one point."""
-
-
 class PointPng(PointFormat):
     """A folder of PNGs called like their images, or one; values are class indices; a pixel stands for its centre.
 
@@ -49,16 +38,23 @@ class PointPng(PointFormat):
     squares (3×3, 6×6) are declared by `block`; each square is one point at its centre.
     """
 
-    name: ClassVar[str] = "point-png"
-    title: ClassVar[str] = "PNGs with class indices at the points"
-    suffixes: ClassVar[tuple[str, ...]] = (".png",)
-    origin: ClassVar[Origin] = "pixel"
-    tolerance: ClassVar[float] = 0.5
-    images_by: ClassVar[NamedBy] = "stem"
-    one_per_image: ClassVar[bool] = True
-    Options: ClassVar[type[FormatOptions]] = PointPngOptions
-    options: PointPngOptions
-    required: ClassVar[tuple[str, ...]] = ("unlabelled",)
+    class Options(FormatOptions):
+        """What the user says about the files."""
+
+        unlabelled: int | None = Field(default=None, ge=0, le=65535)
+        """Value of pixels without a point: 0, 255 or the number of classes, depending on who made the files."""
+        block: int = Field(default=1, ge=1, le=64)
+        """Side in pixels of the square that stands for one point."""
+
+    name = "point-png"
+    title = "PNGs with class indices at the points"
+    suffixes = (".png",)
+    origin = "pixel"
+    tolerance = 0.5
+    images_by = "stem"
+    one_per_image = True
+    options: Options
+    required = ("unlabelled",)
 
     def recognise(self, path: Path) -> bool:
         """Never: a folder of PNGs may be anything, so the format is named by the user."""
@@ -124,7 +120,8 @@ def marks(labels: Labels, unlabelled: int, block: int, file: Path) -> list[tuple
     Raises:
         PointsError: So many pixels are labelled that these are no points.
     """
-    rows, columns = np.nonzero(labels != unlabelled)
+    free = labels != unlabelled
+    rows, columns = np.nonzero(free)
     if len(rows) > min(MAX_MARKS * block**2, max(block**2, labels.size // 2)):
         values, counts = np.unique(labels, return_counts=True)
         raise PointsError(
@@ -133,7 +130,6 @@ def marks(labels: Labels, unlabelled: int, block: int, file: Path) -> list[tuple
             field="unlabelled",
             hint=f"Is this a mask? Or say --set unlabelled={values[counts.argmax()]}, the most frequent value.",
         )
-    free = labels != unlabelled
     found = []
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         if free[row, column]:
@@ -147,12 +143,7 @@ def marks(labels: Labels, unlabelled: int, block: int, file: Path) -> list[tuple
 
 
 def draw(
-    image: str,
-    clicks: list[tuple[Point, int]],
-    size: tuple[int, int],
-    unlabelled: int,
-    block: int,
-    path: Path,
+    image: str, clicks: list[tuple[Point, int]], size: tuple[int, int], unlabelled: int, block: int, path: Path
 ) -> NDArray[np.uint16]:
     """A label image with a square per point; a square moves back inside where the border would cut it.
 

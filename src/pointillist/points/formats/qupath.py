@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
-from pointillist.points.formats.files import Outputs, first_file, head, label_files
+from pointillist.points.formats.files import Outputs, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.formats.options import Origin
-from pointillist.points.names import NamedBy
 from pointillist.points.table import Point, PointTable
 
 UNCLASSIFIED = "Unclassified"
@@ -27,17 +25,16 @@ class QuPath(PointFormat):
     Source: QuPath documentation, *Exporting annotations*; RFC 7946 for the geometry alone.
     """
 
-    name: ClassVar[str] = "qupath"
-    title: ClassVar[str] = "QuPath GeoJSON, a folder of files or one"
-    suffixes: ClassVar[tuple[str, ...]] = (".geojson", ".json")
-    origin: ClassVar[Origin] = "corner"
-    images_by: ClassVar[NamedBy] = "stem"
-    one_per_image: ClassVar[bool] = True
+    name = "qupath"
+    title = "QuPath GeoJSON, a folder of files or one"
+    suffixes = (".geojson", ".json")
+    origin = "corner"
+    images_by = "stem"
+    one_per_image = True
 
     def recognise(self, path: Path) -> bool:
         """GeoJSON features near the beginning."""
-        file = first_file(path, self.suffixes)
-        start = "" if file is None else head(file)
+        start = head(path, self.suffixes, in_folder=True)
         return start.lstrip()[:1] in ("{", "[") and ('"FeatureCollection"' in start or '"Feature"' in start)
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
@@ -65,9 +62,7 @@ class QuPath(PointFormat):
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".geojson")
         for image in table.listed:
-            features = [
-                _feature(point.label, point.x - self.offset, point.y - self.offset) for point in table.of(image)
-            ]
+            features = [_feature(p.label, p.x - self.offset, p.y - self.offset) for p in table.of(image)]
             write_json(outputs.file(image), {"type": "FeatureCollection", "features": features})
 
 

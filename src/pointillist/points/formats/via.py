@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from pydantic import Field
 
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import NamedBy
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
 
 _USUAL = ("class", "label", "name", "type", "category")
-
-
-class ViaOptions(FormatOptions):
-    """What the user says about the file."""
-
-    attribute: str | None = None
-    """Region attribute that names the class; when not given: class, label, name, type, category, or the only one."""
 
 
 class Via(PointFormat):
@@ -33,18 +27,26 @@ class Via(PointFormat):
     Source: VIA's `via_region_to…` export functions, version 2.
     """
 
-    name: ClassVar[str] = "via"
-    title: ClassVar[str] = "VGG Image Annotator JSON"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    origin: ClassVar[Origin] = "pixel"
-    tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[NamedBy] = "tail"
-    Options: ClassVar[type[FormatOptions]] = ViaOptions
-    options: ViaOptions
+    class Options(FormatOptions):
+        """What the user says about the file."""
+
+        attribute: str | None = Field(
+            default=None,
+            description="Region attribute that names the class; when not given: class, label, name, type, category, "
+            "or the only one.",
+        )
+
+    name = "via"
+    title = "VGG Image Annotator JSON"
+    suffixes = (".json",)
+    origin = "pixel"
+    tolerance = 1e-9
+    images_by = "tail"
+    options: Options
 
     def recognise(self, path: Path) -> bool:
         """A project of VIA, or objects with `filename` and `regions`."""
-        start = head(path) if path.suffix.lower() in self.suffixes else ""
+        start = head(path, self.suffixes)
         entries = '"filename"' in start and '"regions"' in start
         return start.lstrip().startswith("{") and (
             '"_via_img_metadata"' in start or '"_via_settings"' in start or entries

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
 from pointillist.classes import VOC_CLASSES
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
-from pointillist.points.formats.options import FormatOptions, Origin
-from pointillist.points.names import NamedBy
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
 
 _INDEX = {name: index for index, name in enumerate(VOC_CLASSES) if index}
-
-
-class WhatsThePointOptions(FormatOptions):
-    """What the user says about the file."""
-
-    rank: int | None = Field(default=None, ge=1)
-    """Take only the clicks of this rank; 1 is the first click of a class in an image (one point per class)."""
 
 
 class WhatsThePoint(PointFormat):
@@ -38,20 +30,25 @@ class WhatsThePoint(PointFormat):
     as a further column.
     """
 
-    name: ClassVar[str] = "whats-the-point"
-    title: ClassVar[str] = "What's the Point JSON: human clicks on PASCAL VOC 2012"
-    suffixes: ClassVar[tuple[str, ...]] = (".json",)
-    origin: ClassVar[Origin] = "pixel"
-    tolerance: ClassVar[float] = 1e-9
-    images_by: ClassVar[NamedBy] = "stem"
-    max_size: ClassVar[Size | None] = (500, 500)
-    only_classes: ClassVar[tuple[str, ...]] = VOC_CLASSES[1:]
-    Options: ClassVar[type[FormatOptions]] = WhatsThePointOptions
-    options: WhatsThePointOptions
+    class Options(FormatOptions):
+        """What the user says about the file."""
+
+        rank: int | None = Field(default=None, ge=1)
+        """Take only the clicks of this rank; 1 is the first click of a class in an image (one point per class)."""
+
+    name = "whats-the-point"
+    title = "What's the Point JSON: human clicks on PASCAL VOC 2012"
+    suffixes = (".json",)
+    origin = "pixel"
+    tolerance = 1e-9
+    images_by = "stem"
+    max_size = (500, 500)
+    only_classes = VOC_CLASSES[1:]
+    options: Options
 
     def recognise(self, path: Path) -> bool:
         """A JSON object with clicks that have `cls` and `rank`."""
-        start = head(path) if path.suffix.lower() in self.suffixes else ""
+        start = head(path, self.suffixes)
         return start.lstrip().startswith("{") and '"cls"' in start and '"rank"' in start
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
