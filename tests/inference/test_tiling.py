@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pointillist.inference.tiling import tile_starts, tiled_strips
-from pointillist.training.methods import Prediction
+from pointillist.training.methods import NetworkOutput
 
 
 class Pixelwise(nn.Module):
@@ -19,8 +19,8 @@ class Pixelwise(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(1))
 
-    def forward(self, images: Tensor) -> Prediction:
-        return Prediction(torch.cat([images * 4, -images[:, :1]], dim=1), images)
+    def forward(self, images: Tensor) -> NetworkOutput:
+        return NetworkOutput(torch.cat([images * 4, -images[:, :1]], dim=1), images)
 
 
 @given(st.integers(1, 5000), st.integers(2, 800), st.data())
