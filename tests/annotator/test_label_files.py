@@ -308,7 +308,7 @@ def test_killed_between_the_file_and_the_note_about_it(
     hand.session.writer.close()
     hand.session.store.close()
     hand.session._guard.close()
-    hand.session._closed = True
+    hand.session._opened.pop_all()
     assert live(opened(data)) == {("i0.png", 3, 3, "soil")}
 
 

@@ -23,16 +23,12 @@ OWN = ".pointillist"
 
 @dataclass(frozen=True)
 class DataFolder:
-    """Where everything is; all of it lies below `root`.
+    """Where everything is; all of it lies below `root`, which has no link in its path.
 
-    Args:
-        root: The folder, without any link in its path.
-        dataset_file: Its `dataset.yaml`, whether it is there yet or not.
-        points_file: Its `points.csv`, whether it is there yet or not.
-        images: Image files by their name: the path below the image folder, with `/`.
-        images_at_root: Whether the images lie in the folder itself, not in `images/`.
-        left_out: Links that lead out of the folder or to a folder, which are not followed, and names that are no text.
-        masks: How the masks name classes; None where there are no masks.
+    Images are known by the path below the image folder, with `/`; `images_at_root` tells whether that is the folder
+    itself, not `images/`. `left_out` counts links that lead out of the folder or to a folder, which are not followed,
+    and names that are no text. `dataset.yaml` and `points.csv` may not be there yet. `masks` is how the masks name
+    classes; None where there are none.
     """
 
     root: Path
@@ -71,10 +67,7 @@ class DataFolder:
 
 
 def open_folder(path: Path) -> DataFolder:
-    """Find the images and label files of a folder without opening an image.
-
-    Args:
-        path: A folder of images, a folder with `images/`, or a `dataset.yaml`.
+    """Find the images and label files of a folder of images, one with `images/`, or a `dataset.yaml`; opens no image.
 
     Raises:
         DatasetError: There is no image, the folder is laid out in another way, or its `dataset.yaml` is damaged or
@@ -109,26 +102,20 @@ def open_folder(path: Path) -> DataFolder:
     _inside(root, home, file, "paths.images")
     points_file = root / paths.points
     _inside(root, points_file, file, "paths.points")
-    images: dict[str, Path] = {}
-    left_out = 0
-    for name, found in _walk(root, home):
-        if found is None:
-            left_out += 1
-        else:
-            images[name] = found
+    found = dict(_walk(root, home))
+    images = {name: path for name, path in sorted(found.items()) if path is not None}
     if not images:
         raise DatasetError("holds no images.", where=home, hint=f"Put {SUFFIX_LIST} files there.")
     masks_folder = root / paths.masks
     has_masks = masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder))
-    encoding: MaskEncoding = "index" if settings is None else settings.masks
     return DataFolder(
         root=root,
         dataset_file=file,
         points_file=points_file,
-        images=dict(sorted(images.items())),
+        images=images,
         images_at_root=at_root,
-        left_out=left_out,
-        masks=encoding if has_masks else None,
+        left_out=len(found) - len(images),
+        masks=None if not has_masks else "index" if settings is None else settings.masks,
     )
 
 
@@ -159,25 +146,14 @@ def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
                 if entry.name.startswith("."):
                     continue
                 name = below / entry.name
-                if not _is_text(entry.name):
-                    yield str(name), None
-                    continue
+                path = Path(entry.path)
+                is_image = path.suffix.lower() in SUFFIXES
                 # A scan knows links without a further question to the disk: 20,000 images take a blink.
-                if entry.is_symlink():
-                    target = Path(entry.path)
-                    if target.is_dir() or (target.suffix.lower() in SUFFIXES and not contains(root, target)):
-                        yield str(name), None
-                        continue
-                if entry.is_dir():
-                    waiting.append((Path(entry.path), name))
-                elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
-                    yield str(name), Path(entry.path)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file's name can be written down; on some systems it may be any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+                leads_out = entry.is_symlink() and (path.is_dir() or (is_image and not contains(root, path)))
+                # On some systems a name may be any bytes, which cannot be written down.
+                if leads_out or entry.name.encode(errors="ignore").decode() != entry.name:
+                    yield str(name), None
+                elif entry.is_dir():
+                    waiting.append((path, name))
+                elif is_image:
+                    yield str(name), path

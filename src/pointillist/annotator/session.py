@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 from pointillist.annotator.files.label_files import LabelFiles
@@ -24,18 +24,12 @@ from pointillist.version import __version__
 
 LARGEST_CLASS_NAME = 100
 
-Publish = Callable[..., None]
-"""Tells the pages that something is new, see `Hub.publish`."""
-
 
 class Session:
     """An opened folder.
 
-    Args:
-        folder: What is annotated.
-
     Attributes:
-        publish: Tells the pages that something is new; nobody listens until an `App` does.
+        publish: Tells the pages that something is new, see `Hub.publish`; nobody listens until an `App` does.
         after_change: Called after each change of the labels.
 
     Raises:
@@ -45,27 +39,29 @@ class Session:
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
-        self._closed = False
+        self._opened = ExitStack()
         self._guard = hold(folder.own / "open.sqlite", folder.root)
+        self._opened.callback(self._guard.close)
         # What a killed server left of uploads is nobody's.
         shutil.rmtree(folder.own / "transfer", ignore_errors=True)
         self.store = Store(folder.own / "annotator.sqlite")
+        self._opened.callback(self.store.close)
         self.catalogue = Catalogue(folder, self.store.metadata("secret"))
         self.writer = Writer(self.store)
-        self.publish: Publish = lambda *_: None
+        self._opened.callback(self.writer.close)
+        self.publish: Callable[..., None] = lambda *_: None
         self.files = LabelFiles(folder, self.store, self.writer, self._files_written)
         self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"))
         self.thumbnails = Thumbnails(self.catalogue, self.pyramids, folder.below("cache", "thumbnails"))
         self.transfer = Transfer(folder, self.catalogue, self.store, self.writer, self.changed)
         self.after_change: Callable[[], None] = lambda: None
-        self._applier = Applier(folder, self.catalogue.name, self.catalogue.size, time.time)
+        self._applier = Applier(folder, self.catalogue.name, self.catalogue.size)
         try:
             self.files.open()
         except BaseException:
-            self.writer.close()
-            self.store.close()
-            self._guard.close()
+            self._opened.close()
             raise
+        self._opened.callback(self.files.close)
 
     def close(self) -> None:
         """Write the label files, and let go of the folder; a second time does nothing.
@@ -73,24 +69,10 @@ class Session:
         Raises:
             PointillistError: The label files could not be written; the store has everything.
         """
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self.files.close()
-        finally:
-            self.writer.close()
-            self.store.close()
-            self._guard.close()
-
-    # Operations
+        self._opened.close()
 
     def submit(self, batch: OperationBatch) -> Future[tuple[int, list[Applied]]]:
-        """Have operations applied; the future is done when they are on the disk.
-
-        Returns:
-            The last operation's number, and what became of each.
-        """
+        """Have operations applied; the future has the last one's number and all outcomes once they are on the disk."""
 
         def work(tables: Tables) -> tuple[int, list[Applied]]:
             # One that cannot be applied does not stop the others.
@@ -111,8 +93,6 @@ class Session:
         self.publish("csv", self.csv_state())
         self.publish()  # others' edits of the files are changes, too
 
-    # What a page shows
-
     def csv_state(self) -> dict[str, Any]:
         """Whether points.csv is current, and if it cannot be, why."""
         problem = self.files.problem
@@ -127,6 +107,11 @@ class Session:
         labelled = sum(1 for name in counts if self.catalogue.find_id(name) is not None)
         strays = sum(count for name, count in counts.items() if self.catalogue.find_id(name) is None)
         classes = tables.classes()
+        why = None
+        if len(classes) < 2:
+            why = "Training needs at least two classes."
+        elif labelled == 0:
+            why = "Training needs points on at least one image."
         return {
             "id": self.catalogue.folder_id,
             "name": self.folder.root.name,
@@ -150,25 +135,15 @@ class Session:
             "strays": strays,
             "cost": cost(tables),
             "csv": self.csv_state(),
-            "can_train": self._can_train(len(classes), labelled),
+            "can_train": {"ok": why is None, "why": why},
             "limits": {"ops": LARGEST_BATCH, "class_name": LARGEST_CLASS_NAME},
         }
-
-    @staticmethod
-    def _can_train(classes: int, labelled: int) -> dict[str, Any]:
-        if classes < 2:
-            return {"ok": False, "why": "Training needs at least two classes."}
-        if labelled == 0:
-            return {"ok": False, "why": "Training needs points on at least one image."}
-        return {"ok": True, "why": None}
 
     def image(self, name: str) -> dict[str, Any]:
         """Size, levels and points of an image."""
         height, width = self.catalogue.size(name)
         return {
-            "id": self.catalogue.id(name),
-            "name": name,
-            "index": self.catalogue.index(name),
+            **self.catalogue.about(name),
             "width": width,
             "height": height,
             "stamp": self.catalogue.stamp(name),

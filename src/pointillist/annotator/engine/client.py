@@ -40,14 +40,9 @@ class EngineClient:
             self._ensure()
 
     def run(self, job: Job, answer: Future[Any] | None = None) -> Any:
-        """Have a job done, and wait for it.
+        """Have a job done, and wait for its result: None where the job was dropped.
 
-        Args:
-            job: What to do.
-            answer: Of the queue; as soon as it is done, the waiting ends and the engine is told to drop the job.
-
-        Returns:
-            The result; None where the job was dropped.
+        As soon as `answer`, of the queue, is done, the waiting ends and the engine is told to drop the job.
 
         Raises:
             RunError: The job failed, or the engine's process died.

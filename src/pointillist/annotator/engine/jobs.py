@@ -21,13 +21,10 @@ DROP = "drop"
 
 @dataclass(frozen=True)
 class Clicks:
-    """The clicks on an image.
+    """The clicks on an image: N×3 `points` (x, y, index of the class), in pixels of the whole image.
 
-    Args:
-        points: N×3 (x, y, index of the class), in pixels of the whole image.
-        classes: Number of classes.
-        background: Index of the background; None without one.
-        border: Whether border pixels far from every click count as clicks on the background.
+    `classes` is the number of classes, `background` the index of one (None without); with `border`, border pixels
+    far from every click count as clicks on the background.
     """
 
     points: NDArray[np.float64]
@@ -38,17 +35,10 @@ class Clicks:
 
 @dataclass(frozen=True)
 class LayerJob:
-    """A layer to be made.
+    """A layer to be made from H×W×3 uint8 `pixels` of its size; `size` is (height, width) of the whole image.
 
-    Args:
-        lane: Where it waits.
-        key: Image, and its version.
-        pixels: H×W×3 uint8, at the size of the layer.
-        clicks: On the whole image.
-        size: (height, width) of the whole image.
-        colors: Of the classes.
-        run: Run directory of the model to be used; None without.
-        outputs: For each class, the outputs of the model that mean it.
+    `key` names the image and its version; `run` is the run directory of the model to be used (None without), and
+    `outputs` has, for each class, the outputs of that model that mean it.
     """
 
     lane: Lane

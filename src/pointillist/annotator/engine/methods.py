@@ -21,10 +21,7 @@ def describe_methods() -> list[dict[str, Any]]:
 
 
 def page_config(settings: Mapping[str, Any]) -> Config:
-    """The whole configuration of a training that was started by a page.
-
-    Args:
-        settings: By dotted name.
+    """The whole configuration of a training that was started by a page, from settings by dotted name.
 
     Raises:
         ConfigError: A value is impossible, or a setting differs from its usual value that a page may not choose.

@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pointillist.annotator.engine.jobs import (
-    DROP,
-    Clicks,
-    Failure,
-    Job,
-    LayerJob,
-    MethodsJob,
-    SettingsJob,
-    UncertaintyJob,
-)
+from pointillist.annotator.engine import jobs
 from pointillist.annotator.engine.layer import layer_labels, layer_png
 from pointillist.annotator.engine.methods import describe_methods, page_config
 from pointillist.annotator.engine.uncertain_region import uncertain_region
@@ -50,42 +41,39 @@ class Engine:
                 number, job = self._connection.recv()
             except (EOFError, OSError):
                 return
-            if job == DROP:
+            if job == jobs.DROP:
                 self._dropped.add(number)
             else:
                 self._lanes[job.lane].submit(self._answer, number, job)
 
-    def _answer(self, number: int, job: Job) -> None:
-        result: Any
+    def _answer(self, number: int, job: jobs.Job) -> None:
         try:
-            result = self._do(number, job)
-        except ConfigError as error:
-            result = Failure(error.found, error.hint, error.field)
+            result: Any = self._do(number, job)
         except PointillistError as error:
-            result = Failure(error.found, error.hint)
+            result = jobs.Failure(error.found, error.hint, error.field if isinstance(error, ConfigError) else None)
         except Exception as error:
             traceback.print_exc()
-            result = Failure(
+            result = jobs.Failure(
                 f"the engine failed ({type(error).__name__}: {error}).", "Report this; the labels are safe."
             )
         self._dropped.discard(number)
         with self._sending:
             self._connection.send((number, result))
 
-    def _do(self, number: int, job: Job) -> Any:
+    def _do(self, number: int, job: jobs.Job) -> Any:
         match job:
-            case LayerJob():
+            case jobs.LayerJob():
                 return self._layer(number, job)
-            case UncertaintyJob():
+            case jobs.UncertaintyJob():
                 uncertainty = self._model(job.run).uncertainty(job.pixels).numpy()
                 return uncertain_region(uncertainty, job.points, job.size)
-            case MethodsJob():
+            case jobs.MethodsJob():
                 return describe_methods()
-            case SettingsJob():
+            case jobs.SettingsJob():
                 page_config(job.settings)
                 return True
 
-    def _layer(self, number: int, job: LayerJob) -> bytes | None:
+    def _layer(self, number: int, job: jobs.LayerJob) -> bytes | None:
         if number in self._dropped:
             return None
         output = None if job.run is None else self._model(job.run).output(job.key, job.pixels, job.outputs)
@@ -108,7 +96,7 @@ def main(connection: Connection) -> None:
     # Ctrl-C is for the server, which then closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The first layer compiles its kernels; do it before a person waits for it.
-    clicks = Clicks(np.array([[1.5, 1.5, 0.0], [30.5, 30.5, 1.0]]), 2, 0)
+    clicks = jobs.Clicks(np.array([[1.5, 1.5, 0.0], [30.5, 30.5, 1.0]]), 2, 0)
     layer_labels(np.zeros((32, 32, 3), np.uint8), clicks, (32, 32))
     Engine(connection).serve()
     # Work that nobody waits for any more is not finished.

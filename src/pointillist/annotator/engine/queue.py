@@ -49,11 +49,8 @@ class EngineQueue:
         """Have something done; older requests of the same client give way.
 
         A new quick layer replaces all older ones; a full one leaves a quick one alone, which comes first anyway.
-
-        Args:
-            lane: Where it waits.
-            work: Gets the future that is returned here; once that is done, its result is not wanted any more.
-            client: Who asks; requests without a client replace none.
+        Requests without a client replace none. `work` gets the future that is returned here; once that is done, its
+        result is not wanted any more.
 
         Returns:
             A future of what `work` gives; None when a newer request came first, or the queue is closed.

@@ -18,12 +18,9 @@ CLEARANCE = 1 / 12
 def uncertain_region(
     uncertainty: NDArray[np.float32], points: NDArray[np.float64], size: tuple[int, int]
 ) -> UncertainRegion:
-    """The rectangle of the highest mean uncertainty at unlabelled pixels.
+    """The rectangle of the highest mean uncertainty (H×W in [0, 1], at any scale) at unlabelled pixels.
 
-    Args:
-        uncertainty: H×W in [0, 1], at any scale.
-        points: N×2 or wider, first columns (x, y) in pixels of the whole image.
-        size: (height, width) of the whole image.
+    `points` are N×2 or wider, first columns (x, y), in pixels of the whole image; `size` is its (height, width).
     """
     height, width = uncertainty.shape
     zoom_y, zoom_x = size[0] / height, size[1] / width

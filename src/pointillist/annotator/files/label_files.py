@@ -51,6 +51,8 @@ class LabelFiles:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._files = (("points", folder.points_file), ("classes", folder.dataset_file))
+        self._base = folder.own / "points.written.csv"
         self._written_seq = -1
         self._seen: list[tuple[int, int] | None] = []
         self._thread: threading.Thread | None = None
@@ -135,8 +137,10 @@ class LabelFiles:
             # Ready to take the place of points.csv.
             following = self._folder.own / "points.next.csv"
             write_csv(point_table(tables), following)
-        if not self._write_points(following):
+        if not self._write("points", self._folder.points_file, following.read_text(encoding="utf-8")):
             return False
+        # Only now: what others change is told from what stood in the file before them.
+        following.replace(self._base)
         if described is not None and not self._write("classes", self._folder.dataset_file, described):
             return False
         self._written_seq = seq
@@ -144,10 +148,6 @@ class LabelFiles:
         # Only our own writing counts as seen, not an edit that came between it and the look.
         self._seen = [] if any(self._changed_by_others(*file) for file in self._files) else looked
         return True
-
-    @property
-    def _files(self) -> tuple[tuple[str, Path], ...]:
-        return ("points", self._folder.points_file), ("classes", self._folder.dataset_file)
 
     def _look(self) -> list[tuple[int, int] | None]:
         """When the files were last changed, and their sizes: enough to see that somebody else wrote them."""
@@ -158,25 +158,11 @@ class LabelFiles:
                 found[index] = status.st_mtime_ns, status.st_size
         return found
 
-    # points.csv
-
-    def _write_points(self, following: Path) -> bool:
-        if not self._write("points", self._folder.points_file, following.read_text(encoding="utf-8")):
-            return False
-        # Only now: what others change is told from what stood in the file before them.
-        following.replace(self._base)
-        return True
-
-    @property
-    def _base(self) -> Path:
-        return self._folder.own / "points.written.csv"
-
     def _take_in_points(self) -> None:
         path = self._folder.points_file
         if not self._changed_by_others("points", path):
             return
-        copy = self._copy_at_rest(path)
-        found = self._parsed(copy, path, NativeCsv().read)
+        found, copy = self._read_at_rest(path, NativeCsv().read)
         # What stood there before, if this very store wrote it; without it nothing counts as removed by hand.
         ours = self._base.is_file() and _digest(self._base) == self._store.metadata("points written")
         before = Counter(rows_of(NativeCsv().read(self._base))) if ours else Counter()
@@ -184,25 +170,19 @@ class LabelFiles:
         self._writer.submit(lambda tables: merge_points(tables, found, before, digest)).result()
         shutil.copyfile(copy, self._base)
 
-    # dataset.yaml
-
     def _take_in_classes(self) -> None:
         path = self._folder.dataset_file
         if not self._changed_by_others("classes", path):
             return
-        copy = self._copy_at_rest(path)
-        settings = self._parsed(
-            copy, path, lambda file: parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
+        settings, copy = self._read_at_rest(
+            path, lambda file: parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
         )
         digest = _digest(copy)
         self._writer.submit(lambda tables: merge_classes(tables, settings, digest)).result()
 
-    # Both
-
     def _changed_by_others(self, kind: str, path: Path) -> bool:
-        if not path.is_file():
-            return False  # a file that was removed is written anew
-        return not self._ours(kind, _digest(path))
+        # A file that was removed is written anew.
+        return path.is_file() and not self._ours(kind, _digest(path))
 
     def _ours(self, kind: str, digest: str) -> bool:
         tables = self._store.reading()
@@ -233,8 +213,11 @@ class LabelFiles:
         self._writer.submit(lambda tables: tables.set_metadata(f"{kind} written", digest)).result()
         return True
 
-    def _copy_at_rest(self, path: Path) -> Path:
-        """A copy, among the backups, of a file that others write: of one state, and not of half a writing."""
+    def _read_at_rest(self, path: Path, read: Callable[[Path], _Content]) -> tuple[_Content, Path]:
+        """The content of a file that others write, and a copy among the backups: of one state, not of half a writing.
+
+        A copy that cannot be read is no backup, and the error is the original's.
+        """
         folder = self._folder.below("backups")
         kept = sorted(folder.glob(f"{path.stem}-{'[0-9]' * 6}{path.suffix}"))
         number = int(kept[-1].stem.rpartition("-")[2]) + 1 if kept else 1
@@ -247,15 +230,12 @@ class LabelFiles:
             if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
                 for old in kept[: max(0, len(kept) + 1 - BACKUPS)]:
                     old.unlink(missing_ok=True)
-                return copy
-        copy.unlink()
-        raise SaveError("is being written by another program.", where=path, hint="Let that end; it is then read.")
-
-    @staticmethod
-    def _parsed(copy: Path, path: Path, read: Callable[[Path], _Content]) -> _Content:
-        """The content of a copy; one that cannot be read is no backup, and the error is the original's."""
+                break
+        else:
+            copy.unlink()
+            raise SaveError("is being written by another program.", where=path, hint="Let that end; it is then read.")
         try:
-            return read(copy)
+            return read(copy), copy
         except PointillistError as error:
             copy.unlink()
             raise type(error)(error.found, where=path, line=error.line, field=error.field, hint=error.hint) from error

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from pointillist.annotator.labels.applying import PALETTE
+from pointillist.annotator.labels.applying import free_color
 from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
 from pointillist.data.layouts.folder import DatasetFile
 from pointillist.points.table import Point, PointTable
@@ -20,10 +20,7 @@ Row = tuple[str, float, float, str, tuple[tuple[str, str], ...]]
 
 def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest: str) -> None:
     """Make the changes that lead from what was written to what is found there."""
-    ids = {row.name: row.id for row in tables.classes()}
-    for label in dict.fromkeys(point.label for point in found):
-        if label not in ids:
-            ids[label] = new_class(tables, label)
+    ids, _ = class_ids(tables, found)
     tables.add_columns(found.columns)
     live: dict[Row, list[str]] = defaultdict(list)
     names = {row.id: row.name for row in tables.classes()}
@@ -55,13 +52,17 @@ def _row(image: str, x: float, y: float, label: str, extra: Mapping[str, str]) -
     return image, x, y, label, tuple(sorted((key, value) for key, value in extra.items() if value))
 
 
-def new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
+def class_ids(tables: Tables, points: Iterable[Point]) -> tuple[dict[str, str], list[str]]:
+    """Ids of all classes by their names, and the names of those that these points brought."""
+    ids = {row.name: row.id for row in tables.classes()}
+    added = [label for label in dict.fromkeys(point.label for point in points) if label not in ids]
+    return {**ids, **{label: _new_class(tables, label) for label in added}}, added
+
+
+def _new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
     """Add a class that a file names, and give its id; a colour that is free is chosen where it has none."""
-    taken = {row.color for row in tables.classes()}
     background = name.casefold() == "background"
-    palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
-    chosen = color or next((color for color in palette if color not in taken), PALETTE[-1])
-    row = ClassRow(uuid.uuid4().hex, name, chosen.lower(), values)
+    row = ClassRow(uuid.uuid4().hex, name, (color or free_color(tables, background=background)).lower(), values)
     tables.add_class(row)
     if background and not tables.background()[0]:
         # A file that names a class so means it.
@@ -82,7 +83,7 @@ def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
                 tables.change_class(given, color=entry.color.lower())
             tables.set_mask_values(given, values)
         else:
-            given = new_class(tables, entry.name, entry.color, values)
+            given = _new_class(tables, entry.name, entry.color, values)
         order.append(given)
     for row in present.values():
         if row.id not in order:

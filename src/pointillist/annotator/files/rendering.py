@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from pointillist.annotator.folder import DataFolder
-from pointillist.annotator.labels.tables import ClassRow, Tables
+from pointillist.annotator.labels.tables import Tables
 from pointillist.data.layouts.folder import DatasetFile
 from pointillist.errors import DatasetError, PointillistError
 from pointillist.files import read_text, read_yaml
@@ -38,21 +38,16 @@ def render_classes(tables: Tables, folder: DataFolder) -> str | None:
             values = row.values or (next(free),)
             entry["value"] = values[0] if len(values) == 1 else list(values)
     content["classes"] = entries
-    content["background"] = _background_entry(tables, classes)
+    background, policy = tables.background()
+    content["background"] = "none"
+    for index, row in enumerate(classes):
+        if row.id == background:
+            content["background"] = policy if index == 0 else {"policy": policy, "class": row.name}
     if not there and folder.images_at_root:
         content["paths"] = {"images": "."}
     if there and _same_classes(before, content):
         return read_text(path, DatasetError)  # its owner's own words
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-
-
-def _background_entry(tables: Tables, classes: list[ClassRow]) -> Any:
-    """What dataset.yaml says about the background."""
-    background, policy = tables.background()
-    index = next((i for i, row in enumerate(classes) if row.id == background), None)
-    if index is None:
-        return "none"
-    return policy if index == 0 else {"policy": policy, "class": classes[index].name}
 
 
 def _same_classes(before: dict[str, Any], after: dict[str, Any]) -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import tempfile
 import uuid
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointillist.annotator.files.merging import new_class
+from pointillist.annotator.files.merging import class_ids
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.images.catalogue import Catalogue
 from pointillist.annotator.labels.operations import class_name_problem
@@ -86,20 +86,20 @@ class Transfer:
     writer: Writer
     changed: Callable[[], None]
 
-    def temporary(self) -> Path:
-        """A new folder for a file on its way; whoever asks removes it."""
-        return Path(tempfile.mkdtemp(prefix="transfer-", dir=self.folder.below("transfer")))
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        """A new folder for a file on its way, there for the block."""
+        above = self.folder.below("transfer")
+        with tempfile.TemporaryDirectory(prefix="transfer-", dir=above, ignore_cleanup_errors=True) as home:
+            yield Path(home)
 
     def take_in(
         self, file: Path, format_name: str | None, options: Mapping[str, str], *, add_classes: bool
     ) -> dict[str, Any]:
         """Add the points of a label file; nothing that is there changes. Total = imported + already there + rejected.
 
-        Args:
-            file: The file, inside the folder's own temporary place.
-            format_name: Its format; recognised when None.
-            options: What the user says about the file.
-            add_classes: Whether classes that are not there yet are added; else their points are rejected.
+        The file is inside the folder's own temporary place, its format is recognised when None, and `options` is what
+        the user says about it. Unless `add_classes`, points of classes that are not there yet are rejected.
 
         Raises:
             PointsError: The file cannot be read.
@@ -151,8 +151,7 @@ class Transfer:
             lambda name: self.catalogue.size(name) if name in names else None,
             lambda name: self.folder.image(name) if name in names else None,
         )
-        home = self.temporary()
-        try:
+        with self.temporary() as home:
             suffix = kind.suffixes[0] if kind.suffixes else ""
             target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
             if kind.one_per_image:
@@ -161,18 +160,11 @@ class Transfer:
             if target.is_file():
                 return f"points-{kind.name}{suffix}", target.read_bytes()
             return f"points-{kind.name}.zip", _zipped(target)
-        finally:
-            shutil.rmtree(home, ignore_errors=True)
 
 
 def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
     """Add points that are not there yet; gives the operation's number, how many, and the classes they brought."""
-    ids = {row.name: row.id for row in tables.classes()}
-    added = []
-    for label in dict.fromkeys(point.label for point in checked.points):
-        if label not in ids:
-            ids[label] = new_class(tables, label)
-            added.append(label)
+    ids, added = class_ids(tables, checked.points)
     there: dict[str, set[tuple[int, int, str]]] = defaultdict(set)
     for image in checked.points.images:
         there[image] = {(int(row.x), int(row.y), row.label) for row in tables.points_of(image)}

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from PIL import Image
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.data.images import image_size
 from pointillist.errors import ImageError
-
-Result = TypeVar("Result")
 
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Pixels of the largest image that is opened: where Pillow, too, takes an image for a decompression bomb."""
@@ -22,14 +21,9 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"
 
 
 class Catalogue:
-    """Names, ids, sizes and stamps of the images.
+    """Names, ids, sizes and stamps of the images; `folder_id` tells this folder from others.
 
-    Args:
-        folder: The images.
-        secret: Of this folder; ids tell nothing about names without it, and stay the same over restarts.
-
-    Attributes:
-        folder_id: Tells this folder from others, also over restarts.
+    All ids stay the same over restarts, and tell nothing about names without the folder's secret.
     """
 
     def __init__(self, folder: DataFolder, secret: str) -> None:
@@ -55,9 +49,9 @@ class Catalogue:
         """Id of an image that is there."""
         return self._ids[name]
 
-    def index(self, name: str) -> int:
-        """Place of an image in the order of the names, from 0."""
-        return self._places[name]
+    def about(self, name: str) -> dict[str, Any]:
+        """An image as the page reads it; `index` is its place in the order of the names, from 0."""
+        return {"id": self._ids[name], "name": name, "index": self._places[name]}
 
     def find_id(self, name: str) -> str | None:
         """Id of an image, None for one that is not there."""
@@ -110,7 +104,9 @@ class Catalogue:
         known = self._sizes.get(name)
         if known is not None and known[0] == stamp:
             return known[1]
-        size = named(name, image_size, self.path(name))
+        path = self.path(name)
+        with named(name):
+            size = image_size(path)
         if size[0] * size[1] > LARGEST:
             raise ImageError(
                 f"has {size[1]:,} × {size[0]:,} pixels; at most {LARGEST:,} in all are opened.",
@@ -121,9 +117,10 @@ class Catalogue:
         return size
 
 
-def named(name: str, read: Callable[[Path], Result], path: Path) -> Result:
-    """Read a file; an error names the image, not the place on this machine."""
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """An error in the block names the image, not the place on this machine."""
     try:
-        return read(path)
+        yield
     except ImageError as error:
         raise ImageError(error.found, where=name, field=error.field, hint=error.hint) from error

@@ -6,13 +6,12 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pointillist.annotator.images.catalogue import Catalogue, named
 from pointillist.data.images import opened, read_image
@@ -141,7 +140,9 @@ class Pyramids:
         )
 
     def _in_memory(self, name: str) -> list[Pixels]:
-        levels = [named(name, read_image, self._catalogue.path(name))]
+        path = self._catalogue.path(name)
+        with named(name):
+            levels = [read_image(path)]
         while max(levels[-1].shape[:2]) > TILE:
             levels.append(np.asarray(Image.fromarray(levels[-1]).reduce(2)))
         return levels
@@ -196,45 +197,36 @@ def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def read_reduced(name: str, path: Path, goal: tuple[int, int]) -> Pixels:
     """Read an image at (height, width), quickly where its kind allows; errors call it by its name."""
-
-    def read(path: Path) -> Pixels:
-        with opened(path) as image:
-            if image.format == "JPEG" and image.mode in ("RGB", "L"):
-                # The reader of JPEG files makes smaller pictures in a fraction of the time.
-                longest = max(goal)
-                image.draft("RGB", (longest, longest))
-                image.load()
-                small = np.asarray(image.convert("RGB"))
-                return np.ascontiguousarray(_upright(small, image.getexif().get(_ORIENTATION, 1)))
-        return read_image(path)
-
-    found = named(name, read, path)
+    with named(name), opened(path) as image:
+        if image.format == "JPEG" and image.mode in ("RGB", "L"):
+            # The reader of JPEG files makes smaller pictures in a fraction of the time.
+            image.draft("RGB", (max(goal), max(goal)))
+            image.load()
+            found = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+        else:
+            found = read_image(path)
     return found if found.shape[:2] == goal else scaled(found, goal)
 
 
 def _decode(name: str, path: Path, folder: Path, sizes: list[Level]) -> None:
     """Write all levels of a large image as raw files, a band of rows at a time."""
-
-    def first_level(path: Path) -> None:
-        with opened(path) as image:
-            image.load()
-            if image.mode in ("F", "I", "I;16", "I;16B", "I;16L"):
-                raise ImageError(
-                    f"has pixels of the kind {image.mode}, which are opened up to {IN_MEMORY:,} pixels only.",
-                    where=name,
-                    hint="Save it with 8 bits per channel.",
-                )
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            for top in range(0, image.height, _ROWS):
-                bottom = min(top + _ROWS, image.height)
-                band = np.asarray(image.crop((0, top, image.width, bottom)).convert("RGB"))
-                # Mapped anew for each band, so that what is written does not count as memory in use.
-                out = _mapped(folder, 0, sizes[0], "r+" if top else "w+")
-                _as_stored(out, orientation)[top:bottom] = band
-                out.flush()
-                del out
-
-    named(name, first_level, path)
+    with named(name), opened(path) as image:
+        image.load()
+        if image.mode in ("F", "I", "I;16", "I;16B", "I;16L"):
+            raise ImageError(
+                f"has pixels of the kind {image.mode}, which are opened up to {IN_MEMORY:,} pixels only.",
+                where=name,
+                hint="Save it with 8 bits per channel.",
+            )
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        for top in range(0, image.height, _ROWS):
+            bottom = min(top + _ROWS, image.height)
+            band = np.asarray(image.crop((0, top, image.width, bottom)).convert("RGB"))
+            # Mapped anew for each band, so that what is written does not count as memory in use.
+            out = _mapped(folder, 0, sizes[0], "r+" if top else "w+")
+            _as_stored(out, orientation)[top:bottom] = band
+            out.flush()
+            del out
     for index in range(1, len(sizes)):
         above = sizes[index - 1]
         for top in range(0, above.height, 2 * _ROWS):
@@ -252,19 +244,7 @@ def _mapped(folder: Path, index: int, level: Level, mode: str) -> np.memmap[tupl
 
 def _as_stored(upright: Pixels, orientation: int) -> Pixels:
     """A view of an upright image that has rows and columns as the file has them (EXIF orientations 1 to 8)."""
-    views: dict[int, Callable[[Pixels], Pixels]] = {
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.swapaxes(0, 1),
-        6: lambda a: np.rot90(a, 1),
-        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-        8: lambda a: np.rot90(a, -1),
-    }
-    return views[orientation](upright) if orientation in views else upright
-
-
-def _upright(stored: Pixels, orientation: int) -> Pixels:
-    """The upright image of what a file holds."""
-    turns = {6: -1, 8: 1}
-    return np.rot90(stored, turns[orientation]) if orientation in turns else _as_stored(stored, orientation)
+    turned = upright.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else upright
+    rows = -1 if orientation in (3, 4, 6, 7) else 1
+    columns = -1 if orientation in (2, 3, 7, 8) else 1
+    return turned[::rows, ::columns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -15,23 +16,23 @@ SIDE = 256
 """Longer side of a thumbnail in pixels."""
 
 
+@dataclass(frozen=True)
 class Thumbnails:
     """JPEG pictures of at most `SIDE` pixels."""
 
-    def __init__(self, catalogue: Catalogue, pyramids: Pyramids, cache: Path) -> None:
-        self._catalogue = catalogue
-        self._pyramids = pyramids
-        self._cache = cache
+    catalogue: Catalogue
+    pyramids: Pyramids
+    cache: Path
 
     def get(self, name: str) -> bytes:
         """The thumbnail of an image as a JPEG file."""
-        file = self._cache / f"{self._catalogue.id(name)}-{self._catalogue.stamp(name)}.jpg"
+        file = self.cache / f"{self.catalogue.id(name)}-{self.catalogue.stamp(name)}.jpg"
         if file.is_file():
             return file.read_bytes()
-        height, width = self._catalogue.size(name)
+        height, width = self.catalogue.size(name)
         scale = min(1.0, SIDE / max(height, width))
         goal = max(1, round(height * scale)), max(1, round(width * scale))
-        data = encode(scaled(self._pyramids.reduced(name, 4 * SIDE * SIDE), goal), "JPEG")
+        data = encode(scaled(self.pyramids.reduced(name, 4 * SIDE * SIDE), goal), "JPEG")
         with replacing(file) as temporary:
             temporary.write_bytes(data)
         return data

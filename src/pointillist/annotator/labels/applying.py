@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from time import time
 from typing import Any
 
 from pointillist.annotator.folder import DataFolder
@@ -22,15 +23,9 @@ PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of an operation.
+    """What became of an operation: `seq` is its number when it was applied, `error` why it was rejected.
 
-    Args:
-        id: Of the operation.
-        status: See the documentation of operations.
-        seq: Its number, None when it was not applied.
-        point: The point as it is now, where the operation is about one.
-        error: Why it was rejected.
-        content: The operation as others are told of it; None when nothing changed.
+    Where it is about a point, that is `point` as it is now; for `status`, see the documentation of operations.
     """
 
     id: str
@@ -38,55 +33,46 @@ class Applied:
     seq: int | None
     point: PointRow | None = None
     error: PointillistError | None = None
-    content: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
 class Applier:
     """Applies operations, one after another, inside a transaction of the writer."""
 
-    def __init__(
-        self,
-        folder: DataFolder,
-        image_named: Callable[[str], str | None],
-        size_of: Callable[[str], tuple[int, int]],
-        now: Callable[[], float],
-    ) -> None:
-        self._folder = folder
-        self._image_named = image_named
-        self._size_of = size_of
-        self._now = now
+    folder: DataFolder
+    image_named: Callable[[str], str | None]
+    size_of: Callable[[str], tuple[int, int]]
 
     def apply(self, tables: Tables, client: str, operation: Operation) -> Applied:
         """Apply an operation; a second time it changes nothing."""
         before = tables.seq_of(operation.id)
-        named = getattr(operation, "point", None)
+        point = tables.point(operation.point) if isinstance(operation, ops.Add | ops.Change) else None
         if before is not None:
-            return Applied(operation.id, "repeated", before, None if named is None else tables.point(named))
+            return Applied(operation.id, "repeated", before, point)
         seq = tables.seq() + 1
         try:
             status, point = self._apply(tables, client, operation, seq)
         except PointillistError as error:
-            return Applied(operation.id, "rejected", None, None if named is None else tables.point(named), error)
-        content = ops.content(operation)
+            return Applied(operation.id, "rejected", None, point, error)
+        content = operation.model_dump(mode="json", by_alias=True, exclude_unset=True)
         if point is not None:
             content["image"] = point.image
-        now = self._now()
-        tables.log(seq, client, content, operation=operation.id, now=now)
-        self._count(tables, client, operation, now)
-        return Applied(operation.id, status, seq, point, content=content)
+        tables.log(seq, client, content, operation=operation.id)
+        _count(tables, client, operation)
+        return Applied(operation.id, status, seq, point)
 
     def _apply(self, tables: Tables, client: str, operation: Operation, seq: int) -> tuple[Status, PointRow | None]:
         match operation:
             case ops.Add():
                 return self._add(tables, client, operation, seq)
-            case ops.Move() | ops.Relabel() | ops.Delete() | ops.Restore():
+            case ops.Change():
                 return self._change(tables, client, operation, seq)
             case ops.ClassAdd():
                 self._class_add(tables, operation)
             case ops.ClassRename():
                 self._rename(tables, operation)
             case ops.ClassColor():
-                if self._folder.masks == "color":
+                if self.folder.masks == "color":
                     raise _coded_by_color("The colour of a class")
                 tables.change_class(_known_class(tables, operation.class_), color=operation.color.lower())
             case ops.ClassMerge():
@@ -98,14 +84,12 @@ class Applier:
                 tables.set_background(chosen, operation.policy)
         return "done", None
 
-    # Points
-
     def _add(self, tables: Tables, client: str, operation: ops.Add, seq: int) -> tuple[Status, PointRow]:
         there = tables.point(operation.point)
         if there is not None:
             # The same click under another operation id: a page that lost count, not another point.
             return "repeated", there
-        image = self._image_named(operation.image)
+        image = self.image_named(operation.image)
         if image is None:
             raise PointsError(
                 "the image of this point is not in the folder any more.",
@@ -118,9 +102,7 @@ class Applier:
         tables.put_point(row)
         return "done", row
 
-    def _change(
-        self, tables: Tables, client: str, operation: ops.Move | ops.Relabel | ops.Delete | ops.Restore, seq: int
-    ) -> tuple[Status, PointRow]:
+    def _change(self, tables: Tables, client: str, operation: ops.Change, seq: int) -> tuple[Status, PointRow]:
         row = tables.point(operation.point)
         if row is None:
             raise PointsError("there is no such point.", field="point", hint="Load the image again.")
@@ -143,17 +125,15 @@ class Applier:
         return "done", changed
 
     def _check_position(self, image: str, x: float, y: float) -> None:
-        if image not in self._folder.images:
+        if image not in self.folder.images:
             return  # a stray point of an image that is not there; its owner may still sort it
-        height, width = self._size_of(image)
+        height, width = self.size_of(image)
         if not (0 <= x < width and 0 <= y < height):
             raise PointsError(
                 f"({x:g}, {y:g}) lies outside the image, which is {width} wide and {height} high.",
                 field="x, y",
                 hint="Click inside the image.",
             )
-
-    # Classes
 
     def _class_add(self, tables: Tables, operation: ops.ClassAdd) -> None:
         _check_name(operation.name)
@@ -170,13 +150,10 @@ class Applier:
         elif len(classes) >= IGNORE:
             raise DatasetError(f"there are {IGNORE} classes already.", field="class", hint="Merge some.")
         else:
-            taken = {row.color for row in classes}
-            # The first colour of the palette is a dark grey, made for the background.
-            palette = PALETTE if operation.background else (*PALETTE[1:], PALETTE[0])
             # A page may not know yet that somebody, or its own last click, took the colour it wishes for.
             wished = (operation.color or "").lower()
-            free = next(color for color in palette if color not in taken)
-            color = free if wished in taken or not wished else wished
+            taken = not wished or any(row.color == wished for row in classes)
+            color = free_color(tables, background=operation.background) if taken else wished
             tables.add_class(ClassRow(operation.class_, operation.name, color))
         if operation.background:
             tables.set_background(same.id if same else operation.class_, "points")
@@ -197,9 +174,9 @@ class Applier:
         if source == target:
             return
         rows = {row.id: row for row in tables.classes()}
-        if self._folder.masks == "color":
+        if self.folder.masks == "color":
             raise _coded_by_color("Merging classes")
-        if self._folder.masks is not None and source in rows and target in rows:
+        if self.folder.masks is not None and source in rows and target in rows:
             # Masks keep their values; from now on two of them mean this class.
             if all(row.values is None for row in rows.values()):
                 for index, row in enumerate(rows.values()):
@@ -215,25 +192,24 @@ class Applier:
         label = _known_class(tables, operation.class_)
         if tables.points_by_class().get(label):
             raise DatasetError("this class has points.", field="class", hint="Merge it into another class.")
-        if self._folder.masks is not None:
+        if self.folder.masks is not None:
             raise DatasetError("masks know this class.", field="class", hint="Merge it into another class.")
         tables.change_class(label, removed=True)
         if tables.background()[0] == label:
             tables.set_background("", "none")
 
-    # Costs
 
-    @staticmethod
-    def _count(tables: Tables, client: str, operation: Operation, now: float) -> None:
-        """Clicks, and the time between operations of one tab that are not further apart than `IDLE`."""
-        if not isinstance(operation, ops.Add | ops.Move | ops.Relabel | ops.Delete | ops.Restore):
-            return
-        last = float(tables.metadata(f"last {client}") or now)
-        if 0 < now - last <= IDLE:
-            tables.set_metadata("seconds", repr(float(tables.metadata("seconds") or 0) + now - last))
-        tables.set_metadata(f"last {client}", repr(now))
-        if isinstance(operation, ops.Add):
-            tables.set_metadata("clicks", str(int(tables.metadata("clicks") or 0) + 1))
+def _count(tables: Tables, client: str, operation: Operation) -> None:
+    """Clicks, and the time between operations of one tab that are not further apart than `IDLE`."""
+    if not isinstance(operation, ops.Add | ops.Change):
+        return
+    now = time()
+    last = float(tables.metadata(f"last {client}") or now)
+    if 0 < now - last <= IDLE:
+        tables.set_metadata("seconds", repr(float(tables.metadata("seconds") or 0) + now - last))
+    tables.set_metadata(f"last {client}", repr(now))
+    if isinstance(operation, ops.Add):
+        tables.set_metadata("clicks", str(int(tables.metadata("clicks") or 0) + 1))
 
 
 def cost(tables: Tables) -> dict[str, Any]:
@@ -244,6 +220,14 @@ def cost(tables: Tables) -> dict[str, Any]:
         "minutes": round(seconds / 60, 2),
         "seconds_per_click": round(seconds / clicks, 2) if clicks else None,
     }
+
+
+def free_color(tables: Tables, *, background: bool) -> str:
+    """The first colour of the palette that no class has."""
+    taken = {row.color for row in tables.classes()}
+    # The first one is a dark grey, made for the background.
+    palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
+    return next((color for color in palette if color not in taken), PALETTE[-1])
 
 
 def _known_class(tables: Tables, given: str) -> str:

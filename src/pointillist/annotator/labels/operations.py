@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -11,9 +11,8 @@ from pointillist.schema import Strict
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{8,40}$")]
 """Made by the page, so that an operation has its name before the server has heard of it."""
 
-FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
-
-ImageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+ServerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+"""Of an image or a folder; made by the server."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 """Of a class; `class_name_problem` says more."""
@@ -30,7 +29,9 @@ class _Operation(Strict):
     id: Id
 
 
-class _OfPoint(_Operation):
+class Change(_Operation):
+    """What is done to a point that is there."""
+
     point: Id
 
 
@@ -43,13 +44,13 @@ class Add(_Operation):
 
     kind: Literal["add"]
     point: Id
-    image: ImageId
+    image: ServerId
     x: float
     y: float
     class_: Id = Field(alias="class")
 
 
-class Move(_OfPoint):
+class Move(Change):
     """A dragged point."""
 
     kind: Literal["move"]
@@ -58,7 +59,7 @@ class Move(_OfPoint):
     base: Base = None
 
 
-class Relabel(_OfPoint):
+class Relabel(Change):
     """A point of another class."""
 
     kind: Literal["relabel"]
@@ -66,14 +67,14 @@ class Relabel(_OfPoint):
     base: Base = None
 
 
-class Delete(_OfPoint):
+class Delete(Change):
     """A removed point; it can be restored."""
 
     kind: Literal["delete"]
     base: Base = None
 
 
-class Restore(_OfPoint):
+class Restore(Change):
     """A removed point comes back."""
 
     kind: Literal["restore"]
@@ -123,20 +124,9 @@ class Background(_Operation):
     policy: Literal["points", "border"] = "points"
 
 
-Operation = Annotated[
-    Add
-    | Move
-    | Relabel
-    | Delete
-    | Restore
-    | ClassAdd
-    | ClassRename
-    | ClassColor
-    | ClassMerge
-    | ClassRemove
-    | Background,
-    Field(discriminator="kind"),
-]
+_OnClasses = ClassAdd | ClassRename | ClassColor | ClassMerge | ClassRemove | Background
+
+Operation = Annotated[Add | Move | Relabel | Delete | Restore | _OnClasses, Field(discriminator="kind")]
 
 LARGEST_BATCH = 500
 """Operations in one request."""
@@ -150,14 +140,9 @@ class OperationBatch(Strict):
             just looked which one it is need not say.
     """
 
-    folder: FolderId | None = None
+    folder: ServerId | None = None
     client: Id
     ops: Annotated[list[Operation], Field(min_length=1, max_length=LARGEST_BATCH)]
-
-
-def content(operation: Strict) -> dict[str, Any]:
-    """An operation as the page wrote it."""
-    return operation.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def class_name_problem(name: str) -> str | None:

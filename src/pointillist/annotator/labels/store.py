@@ -17,10 +17,7 @@ FORMAT = 1
 
 
 class Store:
-    """The tables; one connection writes, each thread reads with its own.
-
-    Args:
-        path: The file; made when missing.
+    """The tables, in a file made when missing; one connection writes, each thread reads with its own.
 
     Raises:
         SaveError: It cannot be made, is damaged, or comes from a newer version.
@@ -67,15 +64,9 @@ class Store:
             SaveError: The disk is full or broken; nothing of the block was kept.
         """
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
+            with self._writer:  # ends the transaction, unless SQLite has undone it by itself because the disk failed
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield Tables(self._writer)
-                self._writer.execute("COMMIT")
-            except BaseException:
-                # SQLite has undone the transaction by itself where the disk failed.
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
 

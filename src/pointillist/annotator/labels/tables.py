@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 CREATE = """
@@ -96,8 +96,6 @@ class Tables:
         self.set_metadata("background", label)
         self.set_metadata("policy", policy if label else "none")
 
-    # Transactions
-
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All questions of the block see the same state."""
@@ -124,8 +122,6 @@ class Tables:
     def writable(self) -> bool:
         """Whether a transaction is open; a full disk ends it."""
         return self._sql.in_transaction
-
-    # Classes
 
     def classes(self) -> list[ClassRow]:
         """The present classes, in order."""
@@ -177,26 +173,25 @@ class Tables:
 
     def set_mask_values(self, given: str, values: Sequence[int] | None) -> None:
         """Say which values mean a class in masks; None for its index."""
-        text = json.dumps(values) if values else None
-        self._sql.execute("UPDATE classes SET mask_values=? WHERE id=?", (text, given))
+        row = (json.dumps(values) if values else None, given)
+        self._sql.execute("UPDATE classes SET mask_values=? WHERE id=?", row)
 
     def points_by_class(self) -> dict[str, int]:
         """Number of points of each class that has some."""
         return dict(self._sql.execute("SELECT class, count(*) FROM points WHERE NOT deleted GROUP BY class"))
 
-    # Points
-
     def point(self, given: str) -> PointRow | None:
         """A point, deleted or not."""
-        row = self._sql.execute(f"SELECT {_POINT} FROM points WHERE id=?", (given,)).fetchone()
-        return None if row is None else _point_row(row)
+        return next(self._points("id=?", given), None)
 
     def points_of(self, image: str) -> list[PointRow]:
         """Points of an image, in the order they were made."""
-        rows = self._sql.execute(
-            f"SELECT {_POINT} FROM points WHERE image=? AND deleted=0 ORDER BY place, id", (image,)
-        )
-        return [_point_row(row) for row in rows]
+        return list(self._points("image=? AND deleted=0 ORDER BY place, id", image))
+
+    def _points(self, condition: str, given: str) -> Iterator[PointRow]:
+        rows = self._sql.execute(f"SELECT {_POINT} FROM points WHERE {condition}", (given,))
+        for name, image, x, y, label, version, client, deleted in rows:
+            yield PointRow(name, image, x, y, label, version, client, bool(deleted))
 
     def points_version(self, image: str) -> int:
         """The last operation that changed a point of this image; 0 before any."""
@@ -222,7 +217,7 @@ class Tables:
         more = json.dumps(extra) if extra else None
         self._sql.execute(
             f"INSERT INTO points({_POINT}, place, extra) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (row.id, row.image, row.x, row.y, row.label, row.version, row.client, int(row.deleted), position, more),
+            (*astuple(row), position, more),
         )
 
     def change_point(self, row: PointRow) -> None:
@@ -240,8 +235,6 @@ class Tables:
         """Note who changed all points of a class, and with which operation."""
         self._sql.execute("UPDATE points SET version=?, client=? WHERE class=?", (seq, client, label))
 
-    # Uncertain regions
-
     def regions(self, model: str) -> list[tuple[str, int, tuple[Any, ...]]]:
         """(image, version of its points, (score, x, y, width, height)) of what a model said."""
         rows = self._sql.execute(
@@ -255,8 +248,6 @@ class Tables:
             "INSERT OR REPLACE INTO regions VALUES(?, ?, ?, ?, ?, ?, ?, ?)", (image, model, version, *values)
         )
 
-    # Operations
-
     def seq(self) -> int:
         """Number of the last operation; 0 before any."""
         return int(self._sql.execute("SELECT coalesce(max(seq), 0) FROM operations").fetchone()[0])
@@ -266,18 +257,9 @@ class Tables:
         row = self._sql.execute("SELECT seq FROM operations WHERE id=?", (operation,)).fetchone()
         return None if row is None else int(row[0])
 
-    def log(
-        self,
-        seq: int,
-        client: str,
-        content: Mapping[str, Any],
-        *,
-        operation: str | None = None,
-        now: float | None = None,
-    ) -> None:
+    def log(self, seq: int, client: str, content: Mapping[str, Any], *, operation: str | None = None) -> None:
         """Keep what was done; an operation that no page made gets an id of its own."""
-        text, now = json.dumps(content, ensure_ascii=False), time.time() if now is None else now
-        row = (seq, operation or uuid.uuid4().hex, client, text, now)
+        row = (seq, operation or uuid.uuid4().hex, client, json.dumps(content, ensure_ascii=False), time.time())
         self._sql.execute("INSERT INTO operations VALUES(?, ?, ?, ?, ?)", row)
 
     def operations_after(self, seq: int, limit: int) -> list[tuple[int, str, dict[str, Any]]]:
@@ -286,8 +268,3 @@ class Tables:
             "SELECT seq, client, content FROM operations WHERE seq>? ORDER BY seq LIMIT ?", (seq, limit)
         )
         return [(number, client, json.loads(text)) for number, client, text in rows]
-
-
-def _point_row(row: tuple[Any, ...]) -> PointRow:
-    given, image, x, y, label, version, client, deleted = row
-    return PointRow(given, image, x, y, label, version, client, bool(deleted))

@@ -6,7 +6,8 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from pointillist.annotator.labels.store import Store
@@ -18,11 +19,7 @@ Result = TypeVar("Result")
 LARGEST_GROUP = 64
 """Requests that share a transaction."""
 
-
-@dataclass(frozen=True)
-class _Job:
-    work: Callable[[Tables], Any]
-    future: Future[Any]
+_Job = tuple[Callable[[Tables], Any], Future[Any]]
 
 
 class Writer:
@@ -40,7 +37,7 @@ class Writer:
         future: Future[Result] = Future()
         if self._closed.is_set():
             raise SaveError("the annotator is closing.", hint="Start it again.")
-        self._jobs.put(_Job(work, future))
+        self._jobs.put((work, future))
         return future
 
     def close(self) -> None:
@@ -50,49 +47,31 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            job = self._jobs.get()
-            group: list[_Job] = []
-            ending = job is None
-            if job is not None:
-                group.append(job)
-            while not ending and len(group) < LARGEST_GROUP:
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    ending = True
-                else:
+        while (job := self._jobs.get()) is not None:
+            group = [job]
+            with suppress(queue.Empty):
+                while len(group) < LARGEST_GROUP:
+                    if (job := self._jobs.get_nowait()) is None:
+                        self._jobs.put(None)  # the end comes after this group
+                        break
                     group.append(job)
-            if group:
-                self._write(group)
-            if ending:
-                return
+            self._write(group)
 
     def _write(self, group: list[_Job]) -> None:
-        outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+        outcomes: list[Callable[[], None]] = []
         try:
             with self._store.writing() as tables:
-                for job in group:
-                    outcomes.append((job.future, *self._one(tables, job.work)))
+                for work, future in group:
+                    try:
+                        with tables.savepoint():
+                            result = work(tables)
+                        outcomes.append(partial(future.set_result, result))
+                    except Exception as error:
+                        # A full disk ends the whole transaction; anything else is this change's own affair.
+                        if not tables.writable:
+                            raise
+                        outcomes.append(partial(future.set_exception, error))
         except Exception as error:
-            for job in group:
-                job.future.set_exception(error)
-            return
-        for future, result, problem in outcomes:
-            if problem is None:
-                future.set_result(result)
-            else:
-                future.set_exception(problem)
-
-    @staticmethod
-    def _one(tables: Tables, work: Callable[[Tables], Any]) -> tuple[Any, BaseException | None]:
-        try:
-            with tables.savepoint():
-                return work(tables), None
-        except Exception as error:
-            # A full disk ends the whole transaction; anything else is this change's own affair.
-            if not tables.writable:
-                raise
-            return None, error
+            outcomes = [partial(future.set_exception, error) for _, future in group]
+        for tell in outcomes:
+            tell()

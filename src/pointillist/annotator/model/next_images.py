@@ -58,8 +58,6 @@ class NextImages:
             self._stale = True
         self._ask()
 
-    # What a page shows
-
     def region(self, name: str) -> dict[str, Any] | None:
         """The least sure region of an image as the page reads it; None where it is not known."""
         with self._lock:
@@ -71,13 +69,7 @@ class NextImages:
 
     def entry(self, name: str, points: int) -> dict[str, Any]:
         """An image in a list."""
-        return {
-            "id": self._session.catalogue.id(name),
-            "name": name,
-            "index": self._session.catalogue.index(name),
-            "points": points,
-            "region": self.region(name),
-        }
+        return {**self._session.catalogue.about(name), "points": points, "region": self.region(name)}
 
     def ordered(self) -> list[str]:
         """All images, the most instructive first."""
@@ -106,8 +98,6 @@ class NextImages:
         """How many images the present model has looked at."""
         with self._lock:
             return {"ready": len(self._regions), "total": len(self._session.catalogue)}
-
-    # Looking
 
     def _ask(self) -> None:
         """Have the engine look at the most urgent image, unless it does so already."""
@@ -172,7 +162,6 @@ class NextImages:
             self._regions[name] = region
             self._seen[name] = version
             ready = len(self._regions)
-        values = astuple(region)
-        self._session.writer.submit(lambda tables: tables.keep_region(name, model.name, version, values))
+        self._session.writer.submit(lambda tables: tables.keep_region(name, model.name, version, astuple(region)))
         if ready % 10 == 0:
             self._session.publish("next", self.progress())

@@ -19,18 +19,11 @@ ENDED: tuple[State, ...] = ("done", "stopped", "failed")
 
 @dataclass(frozen=True)
 class Run:
-    """One training.
+    """One training, numbered from 1; `home` is the folder of all runs, `settings` is what the page asked for.
 
-    Args:
-        number: From 1.
-        home: Folder of all runs.
-        started: Seconds since 1970.
-        class_ids: Ids of the classes at its start, in the order of the model's outputs.
-        class_names: What they were called then.
-        settings: What the page asked for.
-        state: How far it came.
-        error: Why it failed, as the page reads it.
-        seconds: How long it took; None while it runs.
+    It was `started` so many seconds after the beginning of 1970, and took `seconds` (None while it runs). The classes
+    are those at its start, by id and by what they were called then, in the order of the model's outputs. `error` is
+    why it failed, as the page reads it.
     """
 
     number: int
@@ -59,19 +52,14 @@ class Run:
         return self.home / f"{self.name}.log"
 
     @property
-    def record(self) -> Path:
-        """The file this is kept in."""
-        return self.home / f"{self.name}.json"
-
-    @property
     def failure(self) -> Path:
         """Where the training leaves the error that ended it."""
         return self.home / f"{self.name}.error.json"
 
     def save(self) -> None:
-        """Write the record."""
+        """Write the file this is kept in."""
         content = {name: value for name, value in vars(self).items() if name != "home"}
-        write_text(self.record, json.dumps(content, indent=1) + "\n")
+        write_text(self.home / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
 
 
 def find_runs(folder: DataFolder) -> list[Run]:

@@ -12,12 +12,8 @@ from pointillist.schema import Strict
 class PageSettings(Strict):
     """What is left out has its usual value; see `engine.methods.page_config` for the check of the whole.
 
-    Args:
-        epochs: Passes over the images.
-        size: HEIGHTxWIDTH, one number, or `native`.
-        method: Name of a method that learns from points.
-        seed: Seed of weights, order and augmentation.
-        device: Where to train.
+    `epochs` are passes over the images; `size` is HEIGHTxWIDTH, one number, or `native`; `method` learns from points;
+    `seed` is that of weights, order and augmentation; `device` is where to train.
     """
 
     epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] | None = None

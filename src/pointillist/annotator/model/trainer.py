@@ -155,22 +155,13 @@ class Trainer:
         if state == "done":
             self._on_finish(ended)
 
-    # What the page shows
-
     def status(self) -> dict[str, Any]:
         """How far the last training is."""
         run = self._run
         if run is None:
-            nothing = dict.fromkeys(("run", "started", "epochs", "eta", "latest", "error"))
-            return {
-                "state": "idle",
-                **nothing,
-                "seconds": 0.0,
-                "epoch": 0,
-                "progress": 0.0,
-                "snapshots": 0,
-                "settings": {},
-            }
+            unknown = dict.fromkeys(("run", "started", "epochs", "eta", "latest", "error"))
+            nothing = dict.fromkeys(("seconds", "epoch", "progress", "snapshots"), 0)
+            return {"state": "idle", **unknown, **nothing, "settings": {}}
         rows = _rows(run)
         epochs = _epochs(run)
         epoch = int(rows[-1]["epoch"]) if rows else 0
@@ -194,10 +185,8 @@ class Trainer:
         """The table of metrics of the last training."""
         rows = [] if self._run is None else _rows(self._run)
         columns = list(rows[0]) if rows else []
-        return {
-            "columns": columns,
-            "rows": [[float(row[name]) if row.get(name) else None for name in columns] for row in rows],
-        }
+        values = [[float(row[name]) if row.get(name) else None for name in columns] for row in rows]
+        return {"columns": columns, "rows": values}
 
     def snapshots(self) -> list[Path]:
         """Pictures of the last training, oldest first."""
@@ -219,17 +208,13 @@ class Trainer:
 def _rows(run: Run) -> list[dict[str, str]]:
     """Lines of the run's metrics.csv; read here, because the code that writes it takes seconds to import."""
     path = run.folder / "metrics.csv"
-    if not path.is_file():
-        return []
-    return list(csv.DictReader(io.StringIO(read_text(path, RunError), newline="")))
+    return list(csv.DictReader(io.StringIO(read_text(path, RunError), newline=""))) if path.is_file() else []
 
 
 def _epochs(run: Run) -> int | None:
     """Number of epochs the run was planned for; None until it has begun."""
     path = run.folder / "config.yaml"
-    if not path.is_file():
-        return None
-    return int(read_yaml(path, RunError)["trainer"]["epochs"])
+    return int(read_yaml(path, RunError)["trainer"]["epochs"]) if path.is_file() else None
 
 
 def _failure(run: Run, code: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import Clicks, LayerJob
 from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.images.pyramid import fitted_size
-from pointillist.annotator.labels.tables import ClassRow, Tables
 from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
 
@@ -40,31 +39,22 @@ class Layer:
     source: str
 
 
+@dataclass
 class Live:
     """Makes layers: `fast` of at most `FAST` pixels, `full` of the image's own size where that is affordable."""
 
-    def __init__(self, session: Session, engine: EngineClient, queue: EngineQueue) -> None:
-        self._session = session
-        self._engine = engine
-        self._queue = queue
-        self.model: Run | None = None
+    session: Session
+    engine: EngineClient
+    queue: EngineQueue
+    model: Run | None = None
 
     def layer(self, name: str, client: str, quality: Quality) -> Future[Layer | None]:
         """Have a layer made; the future holds None where a newer request of the client came first."""
-        return self._queue.submit(quality, lambda answer: self._make(name, quality, answer), client)
-
-    def has_points(self, name: str) -> bool:
-        """Whether there is anything to be made a layer of."""
-        return bool(self._session.store.reading().points_of(name))
-
-    def outputs(self, tables: Tables, classes: list[ClassRow]) -> tuple[tuple[int, ...], ...]:
-        """For each present class, the outputs of the model that mean it; merged classes have several."""
-        known = [] if self.model is None else [tables.class_id(given) for given in self.model.class_ids]
-        return tuple(tuple(i for i, given in enumerate(known) if given == row.id) for row in classes)
+        return self.queue.submit(quality, lambda answer: self._make(name, quality, answer), client)
 
     def _make(self, name: str, quality: Quality, answer: Future[Layer | None]) -> Layer | None:
-        catalogue = self._session.catalogue
-        tables = self._session.store.reading()
+        catalogue, model = self.session.catalogue, self.model
+        tables = self.session.store.reading()
         seq, classes, points = tables.seq(), tables.classes(), tables.points_of(name)
         places = {row.id: index for index, row in enumerate(classes)}
         points = [point for point in points if point.label in places]
@@ -75,21 +65,23 @@ class Live:
         present = {places[point.label] for point in points} | ({background} if background is not None else set())
         size = catalogue.size(name)
         goal = fitted_size(size, FAST if quality == "fast" else min(FULL, FULL_PLANES // max(1, len(present))))
-        outputs = self.outputs(tables, classes)
+        known = [] if model is None else [tables.class_id(given) for given in model.class_ids]
+        # Merged classes have several.
+        outputs = tuple(tuple(i for i, given in enumerate(known) if given == row.id) for row in classes)
         # A class that was never trained could never win against those that were.
-        knows = self.model is not None and all(outputs[index] for index in present)
+        run = model.folder if model is not None and all(outputs[index] for index in present) else None
         job = LayerJob(
             lane=quality,
             key=(name, catalogue.stamp(name)),
-            pixels=self._session.pyramids.fitted(name, goal[0] * goal[1]),
+            pixels=self.session.pyramids.fitted(name, goal[0] * goal[1]),
             clicks=clicks,
             size=size,
             colors=tuple(row.color for row in classes),
-            run=self.model.folder if knows and self.model is not None else None,
+            run=run,
             outputs=outputs,
         )
-        png = self._engine.run(job, answer)
+        png = self.engine.run(job, answer)
         if png is None:
             return None
         height, width = job.pixels.shape[:2]
-        return Layer(png, (height, width), (height, width) == size, seq, "model" if knows else "points")
+        return Layer(png, (height, width), (height, width) == size, seq, "points" if run is None else "model")

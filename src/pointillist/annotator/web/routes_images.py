@@ -1,4 +1,4 @@
-"""Routes of images: lists, sizes, tiles, thumbnails."""
+"""Routes of images: lists, sizes, tiles, thumbnails, live layers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from pointillist.annotator.images.thumbnails import encode
+from pointillist.annotator.labels.operations import Id
 from pointillist.annotator.model.next_images import NextImages
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.live import Live, Quality
+from pointillist.schema import Strict
 
 Result = TypeVar("Result")
 
@@ -20,7 +24,15 @@ _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 _CHECKED = {"cache-control": "private, max-age=60"}
 
 
-def make(session: Session, following: NextImages) -> APIRouter:
+class LayerRequest(Strict):
+    """A layer for one tab; `request` grows with each, for the page's own use."""
+
+    client: Id
+    request: int = Field(ge=0)
+    quality: Quality
+
+
+def make(session: Session, following: NextImages, live: Live) -> APIRouter:
     """Routes of a session."""
     routes = APIRouter(prefix="/api")
     # Decoding waits in a queue of its own, so that a large image keeps no click waiting.
@@ -83,5 +95,23 @@ def make(session: Session, following: NextImages) -> APIRouter:
         kind = "PNG" if level == 0 else "JPEG"
         data = await decoded(lambda: encode(session.pyramids.tile(name, level, column, row), kind))
         return Response(data, media_type=f"image/{kind.lower()}", headers=_FOREVER if v else _CHECKED)
+
+    @routes.post("/images/{image}/layer")
+    async def layer(image: str, request: LayerRequest) -> Response:
+        name = named(image)
+        if not session.store.reading().points_of(name):
+            return Response(status_code=204, headers={"x-layer": "empty"})
+        made = await asyncio.wrap_future(live.layer(name, request.client, request.quality))
+        if made is None:
+            return Response(status_code=204, headers={"x-layer": "superseded"})
+        headers = {
+            "x-layer-seq": str(made.seq),
+            "x-layer-quality": request.quality,
+            "x-layer-source": made.source,
+            "x-layer-width": str(made.size[1]),
+            "x-layer-height": str(made.size[0]),
+            "x-layer-exact": str(int(made.exact)),
+        }
+        return Response(made.png, media_type="image/png", headers=headers)
 
     return routes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -29,14 +29,11 @@ def make(transfer: Transfer) -> APIRouter:
     ) -> dict[str, Any]:
         options = _options(request)
         kept = check_upload_name(name)
-        home = await run_in_threadpool(transfer.temporary)
-        try:
+        async with contextmanager_in_threadpool(transfer.temporary()) as home:
             file = home / kept
             await _receive(request, file)
             chosen = None if format == "auto" else format
             return await run_in_threadpool(lambda: transfer.take_in(file, chosen, options, add_classes=add_classes))
-        finally:
-            await run_in_threadpool(lambda: shutil.rmtree(home, ignore_errors=True))
 
     @routes.get("/api/export")
     def give_out(request: Request, format: Annotated[str, Query(max_length=50)]) -> Response:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "pointillist_session"
 
-HEADER = b"x-pointillist"
+HEADER = "x-pointillist"
 """Must come with every request that changes something: no page of another origin can set it."""
 
 JSON_BYTES = 1_000_000
@@ -30,15 +31,15 @@ POLICY = (
     "frame-ancestors 'none'"
 )
 
-_ANSWER_HEADERS = [
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-]
+_ANSWER_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
 
 
 class _TooLarge(Exception):
@@ -48,12 +49,8 @@ class _TooLarge(Exception):
 class Security:
     """ASGI middleware: host, origin, token and size of every request are checked before the application sees it.
 
-    Args:
-        app: The application.
-        port: Port that is served.
-        hosts: Names this server goes by, besides those of this machine.
-        token: What a user must show; None where only this machine is served.
-        file_paths: Paths whose bodies are files.
+    The server goes by `hosts` besides the names of this machine; without a token only this machine is served. The
+    bodies of requests to `file_paths` are files.
     """
 
     def __init__(
@@ -72,36 +69,30 @@ class Security:
             return
         if scope["type"] != "http":
             return  # there are no web sockets here; the server closes what nobody accepts
-        headers: dict[bytes, list[bytes]] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.lower(), []).append(value)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await _answer(send, *refusal)
-            return
-        if self._token is not None:
+        headers = Headers(scope=scope)
+        answer = self._refusal(scope, headers)
+        if answer is None and self._token is not None:
             given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
             if scope["path"] == "/" and scope["method"] == "GET" and given:
-                await self._log_in(send, given)
-                return
-            if not self._knows_token(headers):
-                await _answer(send, 401, "the token is missing or wrong.", "Open the page with ?token=… once.")
-                return
-        await self._counted(scope, receive, send, headers)
+                answer = self._log_in(given)
+            elif not self._knows_token(headers):
+                answer = _refused(401, "the token is missing or wrong.", "Open the page with ?token=… once.")
+        await (self._counted if answer is None else answer)(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> tuple[int, str, str] | None:
-        hosts = headers.get(b"host", [])
-        if len(hosts) != 1 or not self._is_ours(hosts[0].decode("latin-1")):
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._is_ours(hosts[0]):
             # A page elsewhere can let its own name point here; the browser then still says that name.
-            return 403, "this server does not go by that name.", "Open the address that the command line shows."
-        origin = headers.get(b"origin", [])
-        if origin and (len(origin) != 1 or not self._is_own_origin(origin[0].decode("latin-1"), hosts[0])):
-            return 403, "the request comes from another page.", "Use the annotator's own page."
-        site = headers.get(b"sec-fetch-site", [b"none"])[0]
-        if site not in (b"same-origin", b"none") and scope["path"] != "/":
-            return 403, "the request comes from another page.", "Use the annotator's own page."
-        if scope["method"] not in ("GET", "HEAD") and headers.get(HEADER) != [b"1"]:
-            return 403, "the header X-Pointillist is missing.", "Use the annotator's own page."
+            return _refused(
+                403, "this server does not go by that name.", "Open the address that the command line shows."
+            )
+        origins = headers.getlist("origin")
+        elsewhere = len(origins) > 1 or not all(_is_own_origin(origin, hosts[0]) for origin in origins)
+        site = headers.get("sec-fetch-site", "none")
+        if elsewhere or (site not in ("same-origin", "none") and scope["path"] != "/"):
+            return _refused(403, "the request comes from another page.", "Use the annotator's own page.")
+        if scope["method"] not in ("GET", "HEAD") and headers.getlist(HEADER) != ["1"]:
+            return _refused(403, "the header X-Pointillist is missing.", "Use the annotator's own page.")
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -113,47 +104,37 @@ class Security:
         # An address cannot be made to point elsewhere, as a name can; who may come by it, the token decides.
         return self._token is not None and _is_address(name)
 
-    def _is_own_origin(self, origin: str, host: bytes) -> bool:
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and parts.netloc.lower() == host.decode("latin-1").lower()
-
-    # Token
-
     def _session(self) -> str:
         """What the cookie holds: made from the token, so that it outlives a restart, and not the token itself."""
         return hmac.new((self._token or "").encode(), b"pointillist annotator session", hashlib.sha256).hexdigest()
 
-    def _knows_token(self, headers: dict[bytes, list[bytes]]) -> bool:
-        for value in headers.get(b"authorization", []):
-            kind, _, given = value.decode("latin-1").partition(" ")
+    def _knows_token(self, headers: Headers) -> bool:
+        for value in headers.getlist("authorization"):
+            kind, _, given = value.partition(" ")
             if kind.lower() == "bearer" and _same(given, self._token or ""):
                 return True
-        for value in headers.get(b"cookie", []):
+        for value in headers.getlist("cookie"):
             try:
-                cookie = SimpleCookie(value.decode("latin-1")).get(COOKIE)
+                cookie = SimpleCookie(value).get(COOKIE)
             except CookieError:
                 continue
             if cookie is not None and _same(cookie.value, self._session()):
                 return True
         return False
 
-    async def _log_in(self, send: Send, given: str) -> None:
+    def _log_in(self, given: str) -> Response:
         if not _same(given, self._token or ""):
-            await _answer(send, 401, "the token is wrong.", "Copy the whole address that the command line shows.")
-            return
+            return _refused(401, "the token is wrong.", "Copy the whole address that the command line shows.")
         cookie = f"{COOKIE}={self._session()}; HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000"
-        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 303, "headers": [*headers, *_ANSWER_HEADERS]})
-        await send({"type": "http.response.body", "body": b""})
+        headers = {"location": "/", "set-cookie": cookie, "cache-control": "no-store"}
+        return Response(status_code=303, headers={**headers, **_ANSWER_HEADERS})
 
-    # Bytes
-
-    async def _counted(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, list[bytes]]) -> None:
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = FILE_BYTES if scope["path"] in self._file_paths else JSON_BYTES
-        too_large = (413, f"the request has more than {limit:,} bytes.", "Send less at once.")
-        declared = headers.get(b"content-length", [b"0"])[-1]
-        if not declared.isdigit() or int(declared) > limit:
-            await _answer(send, *too_large)
+        too_large = _refused(413, f"the request has more than {limit:,} bytes.", "Send less at once.")
+        declared = (Headers(scope=scope).getlist("content-length") or ["0"])[-1]
+        if not declared.isdecimal() or int(declared) > limit:
+            await too_large(scope, receive, send)
             return
         seen = 0
         started = False
@@ -173,15 +154,20 @@ class Security:
                 return  # what the application makes of the interruption is not the answer
             if message["type"] == "http.response.start":
                 started = True
-                names = {name.lower() for name, _ in message.get("headers", [])}
-                more = [(b"cache-control", b"no-store")] if b"cache-control" not in names else []
-                message = {**message, "headers": [*message.get("headers", []), *_ANSWER_HEADERS, *more]}
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("cache-control", "no-store")
+                headers.update(_ANSWER_HEADERS)
             await send(message)
 
         with suppress(_TooLarge):
             await self._app(scope, counted, dressed)
         if seen > limit and not started:
-            await _answer(send, *too_large)
+            await too_large(scope, receive, send)
+
+
+def _is_own_origin(origin: str, host: str) -> bool:
+    parts = urlsplit(origin)
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -206,15 +192,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def _answer(send: Send, status: int, found: str, hint: str) -> None:
-    body = json.dumps({"error": {"found": found, "where": None, "field": None, "hint": hint}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        # What was not read must not be taken for the next request.
-        (b"connection", b"close"),
-        *_ANSWER_HEADERS,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def error_answer(status: int, found: str, hint: str, field: str | None = None) -> Response:
+    """An error that is no `PointillistError`, in the shape that all of them have."""
+    return JSONResponse({"error": {"found": found, "where": None, "field": field, "hint": hint}}, status)
+
+
+def _refused(status: int, found: str, hint: str) -> Response:
+    answer = error_answer(status, found, hint)
+    # What was not read must not be taken for the next request.
+    answer.headers.update({"cache-control": "no-store", "connection": "close", **_ANSWER_HEADERS})
+    return answer

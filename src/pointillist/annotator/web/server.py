@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from pointillist.annotator.session import Session, error_body
 from pointillist.annotator.web import routes_images, routes_labels, routes_training, routes_transfer
 from pointillist.annotator.web.app import App
-from pointillist.annotator.web.security import Security
+from pointillist.annotator.web.security import Security, error_answer
 from pointillist.errors import PointillistError, RunError, SaveError
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -48,8 +48,8 @@ def make_app(
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.include_router(routes_labels.make(session, annotator.hub))
-    app.include_router(routes_images.make(session, annotator.following))
-    app.include_router(routes_training.make(session, annotator.live, annotator.trainer))
+    app.include_router(routes_images.make(session, annotator.following, annotator.live))
+    app.include_router(routes_training.make(annotator.trainer))
     app.include_router(routes_transfer.make(session.transfer))
 
     @app.get("/api/project")
@@ -89,18 +89,14 @@ def _answer_errors(app: FastAPI) -> None:
     async def malformed(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:])
-        return _error(400, f"{first['msg']}.", place or None, "Correct the request.")
+        return error_answer(400, f"{first['msg']}.", "Correct the request.", place or None)
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(_request: Request, error: StarletteHTTPException) -> Response:
         found = error.detail if isinstance(error, HTTPException) else "there is nothing here."
-        return _error(error.status_code, found, None, "Load the page again.")
+        return error_answer(error.status_code, found, "Load the page again.")
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _error(500, "something went wrong in the server.", None, "See the terminal it runs in.")
-
-
-def _error(status: int, found: str, field: str | None, hint: str) -> Response:
-    return JSONResponse({"error": {"found": found, "where": None, "field": field, "hint": hint}}, status)
+        return error_answer(500, "something went wrong in the server.", "See the terminal it runs in.")

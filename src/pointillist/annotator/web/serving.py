@@ -35,12 +35,8 @@ def serve(
 ) -> None:
     """Serve the annotator of a folder until it is interrupted.
 
-    Args:
-        data: The folder.
-        host: Address that is listened on.
-        port: Port; the usual one, or a free one, when None.
-        token: What users must show; needed beyond this machine.
-        ready: Called with the address of the page and the number of images, once it can be opened.
+    Users must show the token, which is needed beyond this machine. Without a port it is the usual one, or a free one.
+    `ready` is called with the address of the page and the number of images, once it can be opened.
 
     Raises:
         ConfigError: The token is missing or short, the address cannot be listened on.
