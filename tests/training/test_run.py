@@ -63,7 +63,7 @@ def test_a_run_leaves_what_it_promises(tiny_data: Path, tmp_path: Path) -> None:
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert rows[-1]["val_miou"]
     assert float(rows[-1]["coverage"]) > 0
-    assert 0 <= float(rows[-1]["agreement"]) <= 1
+    assert 0 <= float(rows[-1]["precision"]) <= 1
     assert run.checkpoint.is_file()
     assert any((run.root / "tensorboard").iterdir())
     model = load_model(run.model)
@@ -208,7 +208,7 @@ class TestRefusals:
     def test_a_run_of_a_newer_version(self, tiny_data: Path, tmp_path: Path) -> None:
         run = fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
         text = run.config_file.read_text()
-        run.config_file.write_text(text.replace("format: 1", "format: 99"))
+        run.config_file.write_text(text.replace("format: 2", "format: 99"))
         with pytest.raises(RunError, match="has format 99"):
             run.read()
 
@@ -292,4 +292,4 @@ def test_warnings_name_what_is_missing(tiny_data: Path) -> None:
 
 
 def test_metrics_columns_are_complete() -> None:
-    assert set(callbacks.COLUMNS) >= {"epoch", "step", "loss", "coverage", "agreement", "val_miou"}
+    assert set(callbacks.COLUMNS) >= {"epoch", "step", "loss", "coverage", "precision", "val_miou"}
