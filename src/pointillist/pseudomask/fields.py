@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pointillist.errors import TensorError
 from pointillist.pseudomask import geodesic_cpu
-from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting, check_tensor, shape_of
 from pointillist.pseudomask.compiled import ThreadPool, no_compile
 
 Metric = Literal["euclidean", "geodesic"]
@@ -60,13 +60,14 @@ def distance_fields(
         TensorError: For points that are not N×3, a class outside 0…C−1, or an image of a wrong rank, size or range.
         ConfigError: For an unknown metric, or a γ that is negative or not finite.
     """
-    check_metric(metric, gamma)
+    check_setting(metric in get_args(Metric), "metric", metric, f"Use one of {', '.join(get_args(Metric))}.")
+    check_setting(math.isfinite(gamma) and gamma >= 0, "gamma", gamma, "Use a finite number of pixels, 0 or more.")
     rows = check_points(points, None if image is None else image.shape[0], num_classes)
     device = points[0].device
     if image is not None:
         check_maps(image, "image", channels=3)
-        if tuple(image.shape[2:]) != tuple(size):
-            raise TensorError(f"Got {shape_of(image)} for fields of {size}.", field="image", hint="Use one size.")
+        good = tuple(image.shape[2:]) == tuple(size)
+        check_tensor(good, f"Got {shape_of(image)} for fields of {size}.", "image", "Use one size.")
         device = image.device
     elif metric == "geodesic":
         raise TensorError("Got None.", field="image", hint="Pass the B×3×H×W image: a geodesic follows its colours.")
@@ -124,12 +125,9 @@ def _geodesic(
     height, width = size
     colours = image.detach().float().cpu().contiguous().numpy()
     lowest, highest = float(colours.min()), float(colours.max())
-    if not (lowest >= -1e-3 and highest <= 1.0 + 1e-3):
-        raise TensorError(
-            f"Got values from {lowest:g} to {highest:g}.",
-            field="image",
-            hint="Bring colours to [0, 1] (γ counts in them).",
-        )
+    good = lowest >= -1e-3 and highest <= 1.0 + 1e-3
+    found = f"Got values from {lowest:g} to {highest:g}."
+    check_tensor(good, found, "image", "Bring colours to [0, 1] (γ counts in them).")
     distances = np.full((len(points), num_classes, height * width), np.inf, np.float32)
     clicks = np.full(distances.shape if nearest_click else (len(points), num_classes, 0), -1, np.int32)
     with ThreadPool() as pool:
@@ -182,13 +180,3 @@ def _seeds(
             costs.append(math.hypot(c + 0.5 - x, r + 0.5 - y))
             clicks.append(row)
     return np.array(pixels, np.int32), np.array(costs, np.float64), np.array(clicks, np.int32)
-
-
-def check_metric(metric: str, gamma: float) -> None:
-    """Refuse an unknown metric or an impossible γ.
-
-    Raises:
-        ConfigError: With the setting.
-    """
-    check_setting(metric in get_args(Metric), "metric", metric, f"Use one of {', '.join(get_args(Metric))}.")
-    check_setting(math.isfinite(gamma) and gamma >= 0, "gamma", gamma, "Use a finite number of pixels, 0 or more.")

@@ -17,7 +17,7 @@ from pointillist.pseudomask.channels import (
     gather_channels,
     scatter_channels,
 )
-from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting, check_tensor, shape_of
 from pointillist.pseudomask.compiled import no_compile
 from pointillist.pseudomask.fields import class_fields
 from pointillist.pseudomask.presence import check_background, present_classes, renormalise
@@ -133,7 +133,10 @@ class PseudoMaskGenerator:
         scores = gather_channels(probabilities, classes).float()
         corrected = class_prior is not None and self.settings.prior_correction > 0
         if class_prior is not None and corrected:
-            check_class_prior(class_prior, probabilities.shape[1])
+            count = probabilities.shape[1]
+            if class_prior.shape != (count,) or not bool((class_prior > 0).all()):
+                found = f"Got {shape_of(class_prior)} with a least value of {float(class_prior.min()):g}."
+                raise TensorError(found, field="class_prior", hint=f"Pass {count} shares above 0.")
             divisor = class_prior.to(scores.device) ** self.settings.prior_correction
             scores /= gather_channels(divisor.expand(len(scores), -1)[..., None, None], classes, 1.0)
         return renormalise(scores, classes >= 0) if self.settings.presence or corrected else scores
@@ -172,20 +175,6 @@ def units_of(scale: Tensor | float | None, image: Tensor) -> tuple[float, ...]:
         return (unit_length((image.shape[2], image.shape[3])),) * batch
     values = scale.flatten().tolist() if isinstance(scale, Tensor) else [float(scale)]
     values = values * batch if len(values) == 1 else values
-    if len(values) != batch or not all(math.isfinite(value) and value > 0 for value in values):
-        raise TensorError(f"Got {values[:4]}.", field="scale", hint=f"Pass a positive number, or {batch} of them.")
+    good = len(values) == batch and all(math.isfinite(value) and value > 0 for value in values)
+    check_tensor(good, f"Got {values[:4]}.", "scale", f"Pass a positive number, or {batch} of them.")
     return tuple(value / UNIT_SIZE for value in values)
-
-
-def check_class_prior(class_prior: Tensor, num_classes: int) -> None:
-    """Refuse anything but one positive share per class.
-
-    Raises:
-        TensorError: With what was found.
-    """
-    if class_prior.shape != (num_classes,) or not bool((class_prior > 0).all()):
-        raise TensorError(
-            f"Got {shape_of(class_prior)} with a least value of {float(class_prior.min()):g}.",
-            field="class_prior",
-            hint=f"Pass {num_classes} shares above 0.",
-        )

@@ -9,7 +9,7 @@ rows above and below are clamped by index. Bands of rows go to the threads, so n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -211,7 +211,7 @@ def step(
                         elif last - first == 2:
                             _average_2(weights, w, source, here, plane, near, target, here + y * stride)
                         else:
-                            _average_1(weights, w, source, here, near, target, here + y * stride)
+                            _average_1(weights, w, source, here, plane, near, target, here + y * stride)
     for k in range(masks):
         for y in range(start, stop):
             row = k * plane + y * stride
@@ -219,57 +219,33 @@ def step(
             target[row + margin + width : row + stride] = target[row + margin + width - 1]
 
 
-@compiled
-def _average_1(w: Floats, first: int, m: Floats, column: int, offsets: Ints, out: Floats, pixel: int) -> None:
-    a = every(np.float32(0.0))
-    for j in range(offsets.size):
-        a = fma(load(w, first + j * LANES), load(m, column + offsets[j]), a)
-    store(out, pixel, a)
+def _averaging(count: int) -> Callable[..., None]:
+    """Average one block of 16 pixels of 1 to 4 masks; which, is known when it is compiled."""
+
+    @compiled
+    def average(
+        w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
+    ) -> None:
+        a = b = c = d = every(np.float32(0.0))
+        for j in range(offsets.size):
+            weight = load(w, first + j * LANES)
+            i = column + offsets[j]
+            a = fma(weight, load(m, i), a)
+            if count > 1:
+                b = fma(weight, load(m, i + plane), b)
+            if count > 2:
+                c = fma(weight, load(m, i + 2 * plane), c)
+            if count > 3:
+                d = fma(weight, load(m, i + 3 * plane), d)
+        store(out, pixel, a)
+        if count > 1:
+            store(out, pixel + plane, b)
+        if count > 2:
+            store(out, pixel + 2 * plane, c)
+        if count > 3:
+            store(out, pixel + 3 * plane, d)
+
+    return average
 
 
-@compiled
-def _average_2(
-    w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
-) -> None:
-    a = b = every(np.float32(0.0))
-    for j in range(offsets.size):
-        weight = load(w, first + j * LANES)
-        i = column + offsets[j]
-        a = fma(weight, load(m, i), a)
-        b = fma(weight, load(m, i + plane), b)
-    store(out, pixel, a)
-    store(out, pixel + plane, b)
-
-
-@compiled
-def _average_3(
-    w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
-) -> None:
-    a = b = c = every(np.float32(0.0))
-    for j in range(offsets.size):
-        weight = load(w, first + j * LANES)
-        i = column + offsets[j]
-        a = fma(weight, load(m, i), a)
-        b = fma(weight, load(m, i + plane), b)
-        c = fma(weight, load(m, i + 2 * plane), c)
-    store(out, pixel, a)
-    store(out, pixel + plane, b)
-    store(out, pixel + 2 * plane, c)
-
-
-@compiled
-def _average_4(
-    w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
-) -> None:
-    a = b = c = d = every(np.float32(0.0))
-    for j in range(offsets.size):
-        weight = load(w, first + j * LANES)
-        i = column + offsets[j]
-        a = fma(weight, load(m, i), a)
-        b = fma(weight, load(m, i + plane), b)
-        c = fma(weight, load(m, i + 2 * plane), c)
-        d = fma(weight, load(m, i + 3 * plane), d)
-    store(out, pixel, a)
-    store(out, pixel + plane, b)
-    store(out, pixel + 2 * plane, c)
-    store(out, pixel + 3 * plane, d)
+_average_1, _average_2, _average_3, _average_4 = (_averaging(count) for count in range(1, GROUP + 1))
