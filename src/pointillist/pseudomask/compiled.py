@@ -6,7 +6,7 @@ calls, so a fork (a data loader's worker) or a second thread meets no pool, no O
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -38,14 +38,14 @@ class ThreadPool(ThreadPoolExecutor):
         self.threads = torch.get_num_threads()
         super().__init__(self.threads)
 
-    def each(self, work: Callable[[int], None], count: int) -> None:
-        """Call `work(0)` … `work(count - 1)` and wait for all of them."""
-        share = map if self.threads == 1 or count <= 1 else self.map
-        for _ in share(work, range(count)):
+    def each(self, work: Callable[..., None], *items: Sequence[int]) -> None:
+        """Call `work` with each item of one or more lists, as `map` does, and wait for all of them."""
+        share = map if self.threads == 1 or len(items[0]) <= 1 else self.map
+        for _ in share(work, *items):
             pass
 
     def bands(self, work: Callable[[int, int], None], rows: int) -> None:
         """Call `work(start, stop)` for one band of rows per thread and wait for all of them."""
         count = min(self.threads, rows)
         cuts = [rows * index // count for index in range(count + 1)]
-        self.each(lambda index: work(cuts[index], cuts[index + 1]), count)
+        self.each(work, cuts[:-1], cuts[1:])

@@ -103,10 +103,9 @@ class PseudoMaskGenerator:
         present = present_classes(clicks, num_classes, background=self.background)
         classes = channel_classes(present if settings.presence else torch.ones_like(present))
         given = StageInput(image, clicks, classes, units_of(scale, image), self.background, progress)
-        if prior is not None and distances is not None:
-            given = replace(given, distances=gather_channels(distances, classes, fill=math.inf).float())
-        elif prior is not None:
-            given = replace(given, distances=prior.distances(given))
+        if prior is not None:
+            whole = None if distances is None else gather_channels(distances, classes, fill=math.inf).float()
+            given = replace(given, distances=prior.distances(given) if whole is None else whole)
 
         scores = {"presence": self._present(probabilities, classes, class_prior)}
         last = scores["presence"]
@@ -114,10 +113,8 @@ class PseudoMaskGenerator:
             last = stage(last, given)
             if trace:
                 scores[stage.name if stage.name not in scores else f"{stage.name} {len(scores)}"] = last
-        if settings.selection is None:
-            channels, rules = choose_all(last)
-        else:
-            channels, rules = settings.selection.choose(last, given, valid)
+        selection = settings.selection
+        channels, rules = choose_all(last) if selection is None else selection.choose(last, given, valid)
         labels = classes_of_channels(channels, classes)
         drop(labels, rules, valid)
         clicked = rasterise_points(clicks, (labels.shape[1], labels.shape[2]), labels.device)

@@ -129,10 +129,7 @@ def shortest_paths(
                     if not listed:
                         if free == NONE:
                             free = pixels.size
-                            pixels, after = (
-                                _longer(pixels, pixels.size),
-                                _longer(after, pixels.size),
-                            )
+                            pixels, after = _longer(pixels, pixels.size), _longer(after, pixels.size)
                         entry, free = free, after[free]
                         pixels[entry] = v
                         after[entry] = first[int(there) & mask]

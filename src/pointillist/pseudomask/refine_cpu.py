@@ -10,6 +10,7 @@ rows above and below are clamped by index. Bands of rows go to the threads, so n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ from pointillist.pseudomask.vectors import (
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Grid = tuple[int, int, int, int]
+"""Height, width, margin and stride of padded maps."""
 
 GROUP = 4
 """Masks whose sums are held in registers together."""
@@ -68,20 +71,13 @@ def _refine_image(
     stride = (-(-(margin + -(-width // LANES) * LANES + margin) // LANES) | 1) * LANES
     neighbours = 8 * len(steps)
     weights = np.empty(height * -(-width // LANES) * neighbours * LANES, np.float32)
+    grid = (height, width, margin, stride)
     padded = _padded(colours, margin, stride)
-
-    def measure(start: int, stop: int) -> None:
-        affinities(padded, len(colours), height, width, margin, stride, steps, start, stop, weights)
-
-    pool.bands(measure, height)
+    pool.bands(partial(affinities, padded, len(colours), grid, steps, weights), height)
     source = _padded(masks, margin, stride)
     target = np.empty_like(source)
     for _ in range(iterations):
-
-        def average(start: int, stop: int, source: Floats = source, target: Floats = target) -> None:
-            step(weights, source, height, width, margin, stride, steps, start, stop, target)
-
-        pool.bands(average, height)
+        pool.bands(partial(step, weights, source, grid, steps, target), height)
         source, target = target, source
     result[:count] = source.reshape(count, height, stride)[:, :, margin : margin + width]
 
@@ -111,19 +107,9 @@ def neighbour_offsets(y: int, height: int, width: int, stride: int, steps: Ints,
 
 
 @compiled
-def affinities(
-    maps: Floats,
-    channels: int,
-    height: int,
-    width: int,
-    margin: int,
-    stride: int,
-    steps: Ints,
-    start: int,
-    stop: int,
-    weights: Floats,
-) -> None:
+def affinities(maps: Floats, channels: int, grid: Grid, steps: Ints, weights: Floats, start: int, stop: int) -> None:
     """Affinities of rows `start` to `stop`: for each block of 16 pixels, 16 for each neighbour."""
+    height, width, margin, stride = grid
     count = 8 * steps.size
     samples = np.float32(9 * steps.size)
     blocks = (width + LANES - 1) // LANES
@@ -171,19 +157,9 @@ def affinities(
 
 
 @compiled
-def step(
-    weights: Floats,
-    source: Floats,
-    height: int,
-    width: int,
-    margin: int,
-    stride: int,
-    steps: Ints,
-    start: int,
-    stop: int,
-    target: Floats,
-) -> None:
+def step(weights: Floats, source: Floats, grid: Grid, steps: Ints, target: Floats, start: int, stop: int) -> None:
     """One iteration of rows `start` to `stop`, strip by strip, tile by tile, group by group."""
+    height, width, margin, stride = grid
     count = 8 * steps.size
     plane = height * stride
     masks = source.size // plane
