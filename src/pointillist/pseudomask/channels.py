@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pointillist.errors import TensorError
-from pointillist.pseudomask.checks import shape_of
+from pointillist.pseudomask.checks import check_tensor, shape_of
 
 IGNORE = 255
 """Label of a pixel that teaches nothing."""
@@ -28,25 +27,18 @@ def present_mask(present: Present, batch: int, num_classes: int) -> Tensor:
         TensorError: For a wrong shape or dtype, or an index that is no class.
     """
     if isinstance(present, Tensor):
-        if present.dtype != torch.bool or present.shape != (batch, num_classes):
-            raise TensorError(
-                f"Got {shape_of(present)} {present.dtype}.",
-                field="present",
-                hint=f"Pass booleans of shape {batch}×{num_classes}, or one list of class indices per image.",
-            )
+        good = present.dtype == torch.bool and present.shape == (batch, num_classes)
+        hint = f"Pass booleans of shape {batch}×{num_classes}, or one list of class indices per image."
+        check_tensor(good, f"Got {shape_of(present)} {present.dtype}.", "present", hint)
         return present.cpu()
-    if len(present) != batch:
-        raise TensorError(f"Got {len(present)} lists for {batch} images.", field="present", hint="Pass one per image.")
+    found = f"Got {len(present)} lists for {batch} images."
+    check_tensor(len(present) == batch, found, "present", "Pass one per image.")
     mask = torch.zeros(batch, num_classes, dtype=torch.bool)
     for row, indices in zip(mask, present, strict=True):
         chosen = [int(i) for i in indices]
-        wrong = [i for i in chosen if not 0 <= i < num_classes]
-        if wrong:
-            raise TensorError(
-                f"Class {wrong[0]} is no index of {num_classes} classes.",
-                field="present",
-                hint=f"Use integers from 0 to {num_classes - 1}.",
-            )
+        for i in chosen:
+            found = f"Class {i} is no index of {num_classes} classes."
+            check_tensor(0 <= i < num_classes, found, "present", f"Use integers from 0 to {num_classes - 1}.")
         row[chosen] = True
     return mask
 

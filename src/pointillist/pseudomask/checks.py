@@ -33,34 +33,23 @@ def check_maps(maps: Tensor, field: str, *, channels: int | None = None, like: T
     """
     if not isinstance(maps, Tensor):
         raise TensorError(f"Got {type(maps).__name__}.", field=field, hint="Pass a torch tensor of shape B×C×H×W.")
-    if maps.ndim != 4:
-        raise TensorError(f"Got shape {shape_of(maps)}.", field=field, hint="Pass four dimensions: B×C×H×W.")
-    if not maps.is_floating_point():
-        raise TensorError(f"Got dtype {maps.dtype}.", field=field, hint="Convert it to a floating dtype.")
-    if 0 in maps.shape:
-        raise TensorError(
-            f"Got shape {shape_of(maps)}.", field=field, hint="Pass at least one image, channel and pixel."
-        )
-    if channels is not None and maps.shape[1] != channels:
-        raise TensorError(
-            f"Got shape {shape_of(maps)}.", field=field, hint=f"Pass {channels} channels: B×{channels}×H×W."
-        )
+    found = f"Got shape {shape_of(maps)}"
+    check_tensor(maps.ndim == 4, f"{found}.", field, "Pass four dimensions: B×C×H×W.")
+    check_tensor(maps.is_floating_point(), f"Got dtype {maps.dtype}.", field, "Convert it to a floating dtype.")
+    check_tensor(0 not in maps.shape, f"{found}.", field, "Pass at least one image, channel and pixel.")
+    good = channels is None or maps.shape[1] == channels
+    check_tensor(good, f"{found}.", field, f"Pass {channels} channels: B×{channels}×H×W.")
     if like is not None:
-        if (maps.shape[0], *maps.shape[2:]) != (like.shape[0], *like.shape[2:]):
-            raise TensorError(
-                f"Got shape {shape_of(maps)} beside maps of {shape_of(like)}.",
-                field=field,
-                hint="Bring both to the same batch, height and width.",
-            )
+        good = (maps.shape[0], *maps.shape[2:]) == (like.shape[0], *like.shape[2:])
+        hint = "Bring both to the same batch, height and width."
+        check_tensor(good, f"{found} beside maps of {shape_of(like)}.", field, hint)
         check_device(maps, field, like.device)
 
 
 def check_device(tensor: Tensor, field: str, device: torch.device) -> None:
     """Refuse a tensor that lives elsewhere than the others."""
-    if tensor.device != device:
-        raise TensorError(
-            f"Got device {tensor.device} beside {device}.", field=field, hint="Move it to the same device."
-        )
+    good = tensor.device == device
+    check_tensor(good, f"Got device {tensor.device} beside {device}.", field, "Move it to the same device.")
 
 
 def check_points(points: Sequence[Tensor], batch: int | None, num_classes: int, field: str = "points") -> list[Tensor]:
@@ -79,8 +68,8 @@ def check_points(points: Sequence[Tensor], batch: int | None, num_classes: int, 
     if isinstance(points, Tensor) or not isinstance(points, Sequence) or not len(points):
         found = shape_of(points) if isinstance(points, Tensor) else repr(points)
         raise TensorError(f"Got {found}.", field=field, hint="Pass a list with one N×3 tensor per image.")
-    if batch is not None and len(points) != batch:
-        raise TensorError(f"Got {len(points)} tensors for {batch} images.", field=field, hint="Pass one per image.")
+    good = batch is None or len(points) == batch
+    check_tensor(good, f"Got {len(points)} tensors for {batch} images.", field, "Pass one per image.")
     checked = []
     for index, rows in enumerate(points):
         name = f"{field}[{index}]"
@@ -88,19 +77,25 @@ def check_points(points: Sequence[Tensor], batch: int | None, num_classes: int, 
             found = f"{shape_of(rows)} {rows.dtype}" if isinstance(rows, Tensor) else type(rows).__name__
             raise TensorError(f"Got {found}.", field=name, hint="Pass a floating N×3 tensor: x, y, class.")
         rows = rows.detach().cpu()
-        if not bool(torch.isfinite(rows).all()):
-            raise TensorError("A coordinate is not finite.", field=name, hint="Remove that point.")
+        check_tensor(bool(rows.isfinite().all()), "A coordinate is not finite.", name, "Remove that point.")
         classes = rows[:, 2]
         wrong = (classes < 0) | (classes >= num_classes) | (classes != classes.floor())
         if bool(wrong.any()):
-            value = float(classes[wrong][0])
-            raise TensorError(
-                f"Class {value:g} is no index of {num_classes} classes.",
-                field=name,
-                hint=f"Use integers from 0 to {num_classes - 1} in the third column.",
-            )
+            found = f"Class {float(classes[wrong][0]):g} is no index of {num_classes} classes."
+            hint = f"Use integers from 0 to {num_classes - 1} in the third column."
+            raise TensorError(found, field=name, hint=hint)
         checked.append(rows)
     return checked
+
+
+def check_tensor(good: bool, found: str, field: str, hint: str) -> None:
+    """Refuse a tensor.
+
+    Raises:
+        TensorError: When `good` is false.
+    """
+    if not good:
+        raise TensorError(found, field=field, hint=hint)
 
 
 def check_setting(good: bool, field: str, value: object, hint: str) -> None:

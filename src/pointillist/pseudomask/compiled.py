@@ -6,9 +6,8 @@ calls, so a fork (a data loader's worker) or a second thread meets no pool, no O
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -32,35 +31,21 @@ def no_compile(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", torch.compiler.disable(function))  # type: ignore[no-untyped-call]
 
 
-class ThreadPool:
-    """As many threads as torch would use, for the length of a `with` block."""
+class ThreadPool(ThreadPoolExecutor):
+    """As many threads as torch would use, for the length of a `with` block; none before the first is needed."""
 
     def __init__(self) -> None:
         self.threads = torch.get_num_threads()
-        self._pool: ThreadPoolExecutor | None = None
+        super().__init__(self.threads)
 
-    def __enter__(self) -> ThreadPool:
-        if self.threads > 1:
-            self._pool = ThreadPoolExecutor(self.threads)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def each(self, work: Callable[[int], None], count: int) -> None:
-        """Call `work(0)` … `work(count - 1)` and wait for all of them."""
-        if self._pool is None or count <= 1:
-            for index in range(count):
-                work(index)
-        else:
-            for _ in self._pool.map(work, range(count)):
-                pass
+    def each(self, work: Callable[..., None], *items: Sequence[int]) -> None:
+        """Call `work` with each item of one or more lists, as `map` does, and wait for all of them."""
+        share = map if self.threads == 1 or len(items[0]) <= 1 else self.map
+        for _ in share(work, *items):
+            pass
 
     def bands(self, work: Callable[[int, int], None], rows: int) -> None:
         """Call `work(start, stop)` for one band of rows per thread and wait for all of them."""
         count = min(self.threads, rows)
         cuts = [rows * index // count for index in range(count + 1)]
-        self.each(lambda index: work(cuts[index], cuts[index + 1]), count)
+        self.each(work, cuts[:-1], cuts[1:])

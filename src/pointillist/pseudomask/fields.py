@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from pointillist.errors import TensorError
 from pointillist.pseudomask import geodesic_cpu
-from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting, check_tensor, shape_of
 from pointillist.pseudomask.compiled import ThreadPool, no_compile
 
 Metric = Literal["euclidean", "geodesic"]
@@ -60,13 +61,14 @@ def distance_fields(
         TensorError: For points that are not N×3, a class outside 0…C−1, or an image of a wrong rank, size or range.
         ConfigError: For an unknown metric, or a γ that is negative or not finite.
     """
-    check_metric(metric, gamma)
+    check_setting(metric in get_args(Metric), "metric", metric, f"Use one of {', '.join(get_args(Metric))}.")
+    check_setting(math.isfinite(gamma) and gamma >= 0, "gamma", gamma, "Use a finite number of pixels, 0 or more.")
     rows = check_points(points, None if image is None else image.shape[0], num_classes)
     device = points[0].device
     if image is not None:
         check_maps(image, "image", channels=3)
-        if tuple(image.shape[2:]) != tuple(size):
-            raise TensorError(f"Got {shape_of(image)} for fields of {size}.", field="image", hint="Use one size.")
+        good = tuple(image.shape[2:]) == tuple(size)
+        check_tensor(good, f"Got {shape_of(image)} for fields of {size}.", "image", "Use one size.")
         device = image.device
     elif metric == "geodesic":
         raise TensorError("Got None.", field="image", hint="Pass the B×3×H×W image: a geodesic follows its colours.")
@@ -89,10 +91,25 @@ def class_fields(
     Returns:
         B×C×H×W float32 distances, and B×C×H×W int64 rows of `points[b]` (−1 = none) or `None`.
     """
-    if metric == "geodesic" and image is not None:
-        distances, clicks = _geodesic(points, size, num_classes, image, gammas, nearest_click)
-        return distances.to(device), clicks.to(device).long() if nearest_click else None
-    return _euclidean(points, size, num_classes, device, nearest_click)
+    if metric == "euclidean" or image is None:
+        return _euclidean(points, size, num_classes, device, nearest_click)
+    shape = (len(points), num_classes, *size)
+    colours = image.detach().float().cpu().contiguous().numpy()
+    lowest, highest = float(colours.min()), float(colours.max())
+    good = lowest >= -1e-3 and highest <= 1.0 + 1e-3
+    found = f"Got values from {lowest:g} to {highest:g}."
+    check_tensor(good, found, "image", "Bring colours to [0, 1] (γ counts in them).")
+    distances = np.full((len(points), num_classes, size[0] * size[1]), np.inf, np.float32)
+    clicks = np.full(distances.shape if nearest_click else (len(points), num_classes, 0), -1, np.int32)
+    with ThreadPool() as pool:
+        for index, rows in enumerate(points):
+            if len(rows):
+                table = rows.double().numpy()
+                lengths, longest = geodesic_cpu.edge_lengths(colours[index], float(gammas[index]))
+                fill = partial(_fill_class, table, lengths, longest, distances[index], clicks[index])
+                pool.each(fill, np.unique(table[:, 2].astype(np.int64)).tolist())
+    fields = torch.from_numpy(distances).view(shape).to(device)
+    return fields, torch.from_numpy(clicks).view(shape).to(device).long() if nearest_click else None
 
 
 def _euclidean(
@@ -113,82 +130,28 @@ def _euclidean(
     return squares.sqrt_(), clicks
 
 
-def _geodesic(
-    points: Sequence[Tensor],
-    size: tuple[int, int],
-    num_classes: int,
-    image: Tensor,
-    gammas: Sequence[float],
-    nearest_click: bool,
-) -> tuple[Tensor, Tensor]:
-    height, width = size
-    colours = image.detach().float().cpu().contiguous().numpy()
-    lowest, highest = float(colours.min()), float(colours.max())
-    if not (lowest >= -1e-3 and highest <= 1.0 + 1e-3):
-        raise TensorError(
-            f"Got values from {lowest:g} to {highest:g}.",
-            field="image",
-            hint="Bring colours to [0, 1] (γ counts in them).",
-        )
-    distances = np.full((len(points), num_classes, height * width), np.inf, np.float32)
-    clicks = np.full(distances.shape if nearest_click else (len(points), num_classes, 0), -1, np.int32)
-    with ThreadPool() as pool:
-        for image_index, rows in enumerate(points):
-            if len(rows):
-                table = rows.double().numpy()
-                gamma = float(gammas[image_index])
-                _image_fields(pool, colours[image_index], table, gamma, distances[image_index], clicks[image_index])
-    shape = (len(points), num_classes, height, width)
-    fields = torch.from_numpy(distances).view(shape)
-    return fields, torch.from_numpy(clicks).view(shape if nearest_click else clicks.shape)
-
-
-def _image_fields(
-    pool: ThreadPool,
-    colours: NDArray[np.float32],
+def _fill_class(
     table: NDArray[np.float64],
-    gamma: float,
+    lengths: NDArray[np.float32],
+    longest: float,
     distances: NDArray[np.float32],
     clicks: NDArray[np.int32],
+    c: int,
 ) -> None:
-    """Fill C×H·W distances and rows of the clicks of one 3×H×W image, the classes shared among the pool."""
-    height, width = colours.shape[1:]
-    lengths, longest = geodesic_cpu.edge_lengths(colours, float(gamma))
-    classes = np.unique(table[:, 2].astype(np.int64))
-
-    def one_class(index: int) -> None:
-        c = classes[index]
-        seeds = _seeds(table, np.flatnonzero(table[:, 2] == c), height, width)
-        geodesic_cpu.shortest_paths(lengths, *seeds, longest, distances[c], clicks[c])
-
-    pool.each(one_class, len(classes))
-
-
-def _seeds(
-    table: NDArray[np.float64], rows: NDArray[np.int64], height: int, width: int
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
-    """Where the paths of some clicks start: pixel indices, distances at the start, rows of `table`."""
-    pixels, costs, clicks = [], [], []
-    for row in rows:
+    """Fill row `c` of C×H·W distances of one image, and of the rows of `table` that are the nearest clicks."""
+    height, width = lengths.shape[0] - 2, lengths.shape[1] - 2
+    pixels, costs, owners = [], [], []
+    for row in np.flatnonzero(table[:, 2] == c):
         x, y = table[row, :2]
         column, line = min(max(math.floor(x), 0), width - 1), min(max(math.floor(y), 0), height - 1)
         starts = {(line, column)}
         if not 0 <= x < width:
             starts |= {(r, column) for r in range(height)}
         if not 0 <= y < height:
-            starts |= {(line, c) for c in range(width)}
-        for r, c in sorted(starts):
-            pixels.append(r * width + c)
-            costs.append(math.hypot(c + 0.5 - x, r + 0.5 - y))
-            clicks.append(row)
-    return np.array(pixels, np.int32), np.array(costs, np.float64), np.array(clicks, np.int32)
-
-
-def check_metric(metric: str, gamma: float) -> None:
-    """Refuse an unknown metric or an impossible γ.
-
-    Raises:
-        ConfigError: With the setting.
-    """
-    check_setting(metric in get_args(Metric), "metric", metric, f"Use one of {', '.join(get_args(Metric))}.")
-    check_setting(math.isfinite(gamma) and gamma >= 0, "gamma", gamma, "Use a finite number of pixels, 0 or more.")
+            starts |= {(line, k) for k in range(width)}
+        for r, k in sorted(starts):
+            pixels.append(r * width + k)
+            costs.append(math.hypot(k + 0.5 - x, r + 0.5 - y))
+            owners.append(row)
+    seeds = np.array(pixels, np.int32), np.array(costs, np.float64), np.array(owners, np.int32)
+    geodesic_cpu.shortest_paths(lengths, *seeds, longest, distances[c], clicks[c])

@@ -17,7 +17,7 @@ from pointillist.pseudomask.channels import (
     gather_channels,
     scatter_channels,
 )
-from pointillist.pseudomask.checks import check_maps, check_points, check_setting, shape_of
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting, check_tensor, shape_of
 from pointillist.pseudomask.compiled import no_compile
 from pointillist.pseudomask.fields import class_fields
 from pointillist.pseudomask.presence import check_background, present_classes, renormalise
@@ -103,10 +103,9 @@ class PseudoMaskGenerator:
         present = present_classes(clicks, num_classes, background=self.background)
         classes = channel_classes(present if settings.presence else torch.ones_like(present))
         given = StageInput(image, clicks, classes, units_of(scale, image), self.background, progress)
-        if prior is not None and distances is not None:
-            given = replace(given, distances=gather_channels(distances, classes, fill=math.inf).float())
-        elif prior is not None:
-            given = replace(given, distances=prior.distances(given))
+        if prior is not None:
+            whole = None if distances is None else gather_channels(distances, classes, fill=math.inf).float()
+            given = replace(given, distances=prior.distances(given) if whole is None else whole)
 
         scores = {"presence": self._present(probabilities, classes, class_prior)}
         last = scores["presence"]
@@ -114,10 +113,8 @@ class PseudoMaskGenerator:
             last = stage(last, given)
             if trace:
                 scores[stage.name if stage.name not in scores else f"{stage.name} {len(scores)}"] = last
-        if settings.selection is None:
-            channels, rules = choose_all(last)
-        else:
-            channels, rules = settings.selection.choose(last, given, valid)
+        selection = settings.selection
+        channels, rules = choose_all(last) if selection is None else selection.choose(last, given, valid)
         labels = classes_of_channels(channels, classes)
         drop(labels, rules, valid)
         clicked = rasterise_points(clicks, (labels.shape[1], labels.shape[2]), labels.device)
@@ -133,7 +130,10 @@ class PseudoMaskGenerator:
         scores = gather_channels(probabilities, classes).float()
         corrected = class_prior is not None and self.settings.prior_correction > 0
         if class_prior is not None and corrected:
-            check_class_prior(class_prior, probabilities.shape[1])
+            count = probabilities.shape[1]
+            if class_prior.shape != (count,) or not bool((class_prior > 0).all()):
+                found = f"Got {shape_of(class_prior)} with a least value of {float(class_prior.min()):g}."
+                raise TensorError(found, field="class_prior", hint=f"Pass {count} shares above 0.")
             divisor = class_prior.to(scores.device) ** self.settings.prior_correction
             scores /= gather_channels(divisor.expand(len(scores), -1)[..., None, None], classes, 1.0)
         return renormalise(scores, classes >= 0) if self.settings.presence or corrected else scores
@@ -172,20 +172,6 @@ def units_of(scale: Tensor | float | None, image: Tensor) -> tuple[float, ...]:
         return (unit_length((image.shape[2], image.shape[3])),) * batch
     values = scale.flatten().tolist() if isinstance(scale, Tensor) else [float(scale)]
     values = values * batch if len(values) == 1 else values
-    if len(values) != batch or not all(math.isfinite(value) and value > 0 for value in values):
-        raise TensorError(f"Got {values[:4]}.", field="scale", hint=f"Pass a positive number, or {batch} of them.")
+    good = len(values) == batch and all(math.isfinite(value) and value > 0 for value in values)
+    check_tensor(good, f"Got {values[:4]}.", "scale", f"Pass a positive number, or {batch} of them.")
     return tuple(value / UNIT_SIZE for value in values)
-
-
-def check_class_prior(class_prior: Tensor, num_classes: int) -> None:
-    """Refuse anything but one positive share per class.
-
-    Raises:
-        TensorError: With what was found.
-    """
-    if class_prior.shape != (num_classes,) or not bool((class_prior > 0).all()):
-        raise TensorError(
-            f"Got {shape_of(class_prior)} with a least value of {float(class_prior.min()):g}.",
-            field="class_prior",
-            hint=f"Pass {num_classes} shares above 0.",
-        )

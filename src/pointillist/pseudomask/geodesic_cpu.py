@@ -78,10 +78,9 @@ def shortest_paths(
     mask = buckets - 1
     first = np.full(buckets, NONE, np.int32)
     # A pixel is listed again whenever its distance shrinks; entries of its old buckets are skipped when met.
-    pixels = np.empty(max(1024, 4 * (height + width)), np.int32)
-    after = np.empty(pixels.size, np.int32)
-    free = NONE
-    used = 0
+    pixels = _longer(first[:0], max(1024, 4 * (height + width)))
+    after = pixels.copy()
+    free = 0
     inside = 0
 
     # Seeds enter when the wave reaches their bucket, so that a far click needs no buckets of its own.
@@ -100,14 +99,10 @@ def shortest_paths(
                 best[u] = costs[seed]
                 if source.size > 0:
                     source[u] = clicks[seed]
-                entry = free
-                if entry == NONE:
-                    if used == pixels.size:
-                        pixels, after = _doubled(pixels), _doubled(after)
-                    entry = used
-                    used += 1
-                else:
-                    free = after[entry]
+                if free == NONE:
+                    free = pixels.size
+                    pixels, after = _longer(pixels, pixels.size), _longer(after, pixels.size)
+                entry, free = free, after[free]
                 pixels[entry] = u
                 after[entry] = first[level & mask]
                 first[level & mask] = entry
@@ -132,14 +127,10 @@ def shortest_paths(
                     if source.size > 0:
                         source[v] = source[u]
                     if not listed:
-                        entry = free
-                        if entry == NONE:
-                            if used == pixels.size:
-                                pixels, after = _doubled(pixels), _doubled(after)
-                            entry = used
-                            used += 1
-                        else:
-                            free = after[entry]
+                        if free == NONE:
+                            free = pixels.size
+                            pixels, after = _longer(pixels, pixels.size), _longer(after, pixels.size)
+                        entry, free = free, after[free]
                         pixels[entry] = v
                         after[entry] = first[int(there) & mask]
                         first[int(there) & mask] = entry
@@ -151,8 +142,10 @@ def shortest_paths(
 
 
 @compiled
-def _doubled(array: Ints) -> Ints:
-    """The same entries, with as much room again."""
-    longer = np.empty(2 * array.size, np.int32)
-    longer[: array.size] = array
+def _longer(array: Ints, count: int) -> Ints:
+    """The same entries and so many free ones, each naming the next, the last none."""
+    size = array.size
+    longer = np.arange(1, size + count + 1).astype(np.int32)
+    longer[:size] = array
+    longer[size + count - 1] = NONE
     return longer

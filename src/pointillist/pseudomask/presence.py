@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pointillist.errors import TensorError
 from pointillist.pseudomask.channels import present_mask
-from pointillist.pseudomask.checks import check_maps, check_points, check_setting
+from pointillist.pseudomask.checks import check_maps, check_points, check_setting, check_tensor
 
 
 def present_classes(points: Sequence[Tensor], num_classes: int, *, background: int | None) -> Tensor:
@@ -64,12 +63,10 @@ def presence(probabilities: Tensor, points_or_present: Sequence[Tensor] | Tensor
         if background is not None:
             present[:, background] = True
     else:
-        if len(points_or_present) != batch:
-            raise TensorError(
-                f"Got {len(points_or_present)} tensors for {batch} images.", field="points", hint="Pass one per image."
-            )
+        found = f"Got {len(points_or_present)} tensors for {batch} images."
+        check_tensor(len(points_or_present) == batch, found, "points", "Pass one per image.")
         present = present_classes(points_or_present, num_classes, background=background)
-    wide = probabilities.double() if probabilities.dtype == torch.float64 else probabilities.float()
+    wide = probabilities if probabilities.dtype == torch.float64 else probabilities.float()
     return renormalise(wide, present).to(probabilities.dtype)
 
 
@@ -94,9 +91,5 @@ def check_background(background: int | None, num_classes: int) -> None:
     Raises:
         ConfigError: Unless it is `None` or in 0…C−1.
     """
-    check_setting(
-        background is None or 0 <= background < num_classes,
-        "background",
-        background,
-        f"Use None or an index from 0 to {num_classes - 1}.",
-    )
+    good = background is None or 0 <= background < num_classes
+    check_setting(good, "background", background, f"Use None or an index from 0 to {num_classes - 1}.")

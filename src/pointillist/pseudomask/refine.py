@@ -58,7 +58,9 @@ def refine(
     check_maps(masks, "masks", like=image)
     if features is not None:
         check_maps(features, "features", like=image)
-    check_refinement(dilations, iterations)
+    good = len(dilations) > 0 and all(isinstance(d, int) and d >= 1 for d in dilations)
+    check_setting(good, "dilations", tuple(dilations), "Use at least one whole number of pixels, 1 or more.")
+    check_setting(isinstance(iterations, int) and iterations >= 0, "iterations", iterations, "Use 0 or more.")
     if present is None:
         return refine_channels(image, masks, dilations, iterations, features)
     num_classes = masks.shape[1]
@@ -86,26 +88,13 @@ def refine_channels(
     with torch.autocast(channels.device.type, enabled=False):
         colours, soft, *further = (maps.detach().to(wide) for maps in inputs)
         arguments = (torch.cat([colours, *further], dim=1), soft, dilations, iterations)
-        if wide == torch.float32 and channels.device.type == "cpu":
-            return refine_cpu.refine_channels(*arguments, counts).to(channels.dtype)
-        if (
-            wide == torch.float32
-            and channels.device.type == "cuda"
-            and channels[0].numel() < 2**31
-            and find_spec("triton")
-        ):
+        narrow, device = wide == torch.float32, channels.device.type
+        if narrow and device == "cpu":
+            refined = refine_cpu.refine_channels(*arguments, counts)
+        elif narrow and device == "cuda" and channels[0].numel() < 2**31 and find_spec("triton"):
             from pointillist.pseudomask import refine_triton
 
-            return refine_triton.refine_channels(*arguments, counts).to(channels.dtype)
-        return refine_torch.refine_channels(*arguments).to(channels.dtype)
-
-
-def check_refinement(dilations: Sequence[int], iterations: int) -> None:
-    """Refuse settings that describe no neighbourhood.
-
-    Raises:
-        ConfigError: With the setting.
-    """
-    good = len(dilations) > 0 and all(isinstance(d, int) and d >= 1 for d in dilations)
-    check_setting(good, "dilations", tuple(dilations), "Use at least one whole number of pixels, 1 or more.")
-    check_setting(isinstance(iterations, int) and iterations >= 0, "iterations", iterations, "Use 0 or more.")
+            refined = refine_triton.refine_channels(*arguments, counts)
+        else:
+            refined = refine_torch.refine_channels(*arguments)
+        return refined.to(channels.dtype)

@@ -9,7 +9,8 @@ rows above and below are clamped by index. Bands of rows go to the threads, so n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ from pointillist.pseudomask.vectors import (
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Grid = tuple[int, int, int, int]
+"""Height, width, margin and stride of padded maps."""
 
 GROUP = 4
 """Masks whose sums are held in registers together."""
@@ -68,20 +71,13 @@ def _refine_image(
     stride = (-(-(margin + -(-width // LANES) * LANES + margin) // LANES) | 1) * LANES
     neighbours = 8 * len(steps)
     weights = np.empty(height * -(-width // LANES) * neighbours * LANES, np.float32)
+    grid = (height, width, margin, stride)
     padded = _padded(colours, margin, stride)
-
-    def measure(start: int, stop: int) -> None:
-        affinities(padded, len(colours), height, width, margin, stride, steps, start, stop, weights)
-
-    pool.bands(measure, height)
+    pool.bands(partial(affinities, padded, len(colours), grid, steps, weights), height)
     source = _padded(masks, margin, stride)
     target = np.empty_like(source)
     for _ in range(iterations):
-
-        def average(start: int, stop: int, source: Floats = source, target: Floats = target) -> None:
-            step(weights, source, height, width, margin, stride, steps, start, stop, target)
-
-        pool.bands(average, height)
+        pool.bands(partial(step, weights, source, grid, steps, target), height)
         source, target = target, source
     result[:count] = source.reshape(count, height, stride)[:, :, margin : margin + width]
 
@@ -111,19 +107,9 @@ def neighbour_offsets(y: int, height: int, width: int, stride: int, steps: Ints,
 
 
 @compiled
-def affinities(
-    maps: Floats,
-    channels: int,
-    height: int,
-    width: int,
-    margin: int,
-    stride: int,
-    steps: Ints,
-    start: int,
-    stop: int,
-    weights: Floats,
-) -> None:
+def affinities(maps: Floats, channels: int, grid: Grid, steps: Ints, weights: Floats, start: int, stop: int) -> None:
     """Affinities of rows `start` to `stop`: for each block of 16 pixels, 16 for each neighbour."""
+    height, width, margin, stride = grid
     count = 8 * steps.size
     samples = np.float32(9 * steps.size)
     blocks = (width + LANES - 1) // LANES
@@ -171,19 +157,9 @@ def affinities(
 
 
 @compiled
-def step(
-    weights: Floats,
-    source: Floats,
-    height: int,
-    width: int,
-    margin: int,
-    stride: int,
-    steps: Ints,
-    start: int,
-    stop: int,
-    target: Floats,
-) -> None:
+def step(weights: Floats, source: Floats, grid: Grid, steps: Ints, target: Floats, start: int, stop: int) -> None:
     """One iteration of rows `start` to `stop`, strip by strip, tile by tile, group by group."""
+    height, width, margin, stride = grid
     count = 8 * steps.size
     plane = height * stride
     masks = source.size // plane
@@ -211,7 +187,7 @@ def step(
                         elif last - first == 2:
                             _average_2(weights, w, source, here, plane, near, target, here + y * stride)
                         else:
-                            _average_1(weights, w, source, here, near, target, here + y * stride)
+                            _average_1(weights, w, source, here, plane, near, target, here + y * stride)
     for k in range(masks):
         for y in range(start, stop):
             row = k * plane + y * stride
@@ -219,57 +195,33 @@ def step(
             target[row + margin + width : row + stride] = target[row + margin + width - 1]
 
 
-@compiled
-def _average_1(w: Floats, first: int, m: Floats, column: int, offsets: Ints, out: Floats, pixel: int) -> None:
-    a = every(np.float32(0.0))
-    for j in range(offsets.size):
-        a = fma(load(w, first + j * LANES), load(m, column + offsets[j]), a)
-    store(out, pixel, a)
+def _averaging(count: int) -> Callable[..., None]:
+    """Average one block of 16 pixels of 1 to 4 masks; which, is known when it is compiled."""
+
+    @compiled
+    def average(
+        w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
+    ) -> None:
+        a = b = c = d = every(np.float32(0.0))
+        for j in range(offsets.size):
+            weight = load(w, first + j * LANES)
+            i = column + offsets[j]
+            a = fma(weight, load(m, i), a)
+            if count > 1:
+                b = fma(weight, load(m, i + plane), b)
+            if count > 2:
+                c = fma(weight, load(m, i + 2 * plane), c)
+            if count > 3:
+                d = fma(weight, load(m, i + 3 * plane), d)
+        store(out, pixel, a)
+        if count > 1:
+            store(out, pixel + plane, b)
+        if count > 2:
+            store(out, pixel + 2 * plane, c)
+        if count > 3:
+            store(out, pixel + 3 * plane, d)
+
+    return average
 
 
-@compiled
-def _average_2(
-    w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
-) -> None:
-    a = b = every(np.float32(0.0))
-    for j in range(offsets.size):
-        weight = load(w, first + j * LANES)
-        i = column + offsets[j]
-        a = fma(weight, load(m, i), a)
-        b = fma(weight, load(m, i + plane), b)
-    store(out, pixel, a)
-    store(out, pixel + plane, b)
-
-
-@compiled
-def _average_3(
-    w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
-) -> None:
-    a = b = c = every(np.float32(0.0))
-    for j in range(offsets.size):
-        weight = load(w, first + j * LANES)
-        i = column + offsets[j]
-        a = fma(weight, load(m, i), a)
-        b = fma(weight, load(m, i + plane), b)
-        c = fma(weight, load(m, i + 2 * plane), c)
-    store(out, pixel, a)
-    store(out, pixel + plane, b)
-    store(out, pixel + 2 * plane, c)
-
-
-@compiled
-def _average_4(
-    w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
-) -> None:
-    a = b = c = d = every(np.float32(0.0))
-    for j in range(offsets.size):
-        weight = load(w, first + j * LANES)
-        i = column + offsets[j]
-        a = fma(weight, load(m, i), a)
-        b = fma(weight, load(m, i + plane), b)
-        c = fma(weight, load(m, i + 2 * plane), c)
-        d = fma(weight, load(m, i + 3 * plane), d)
-    store(out, pixel, a)
-    store(out, pixel + plane, b)
-    store(out, pixel + 2 * plane, c)
-    store(out, pixel + 3 * plane, d)
+_average_1, _average_2, _average_3, _average_4 = (_averaging(count) for count in range(1, GROUP + 1))

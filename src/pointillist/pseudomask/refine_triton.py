@@ -42,29 +42,13 @@ def refine_channels(
     tiles = triton.cdiv(height, ROWS) * triton.cdiv(width, COLUMNS)
     lanes = triton.next_power_of_2(channels)
     group = min(PLANES, triton.next_power_of_2(total))
-    samples = 9 * len(dilations)
+    count, samples = len(offsets), 9 * len(dilations)
+    shared = (features, scales, softmax, steps)
     with torch.cuda.device_of(masks):  # type: ignore[no-untyped-call]
-        _measure[(tiles, batch)](
-            features, scales, softmax, steps, len(offsets), samples, channels, height, width, lanes, ROWS, COLUMNS
-        )
+        _measure[(tiles, batch)](*shared, count, samples, channels, height, width, lanes, ROWS, COLUMNS)
         for _ in range(iterations):
             _average[(tiles, batch, triton.cdiv(total, group))](
-                features,
-                scales,
-                softmax,
-                steps,
-                present,
-                source,
-                target,
-                len(offsets),
-                channels,
-                total,
-                height,
-                width,
-                lanes,
-                group,
-                ROWS,
-                COLUMNS,
+                *shared, present, source, target, count, channels, total, height, width, lanes, group, ROWS, COLUMNS
             )
             source, target = target, source
     return source

@@ -10,9 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from pointillist.errors import TensorError
 from pointillist.pseudomask.channels import IGNORE
-from pointillist.pseudomask.checks import check_device, shape_of
+from pointillist.pseudomask.checks import check_device, check_tensor, shape_of
 from pointillist.pseudomask.stages.base import Settings, StageInput
 
 
@@ -104,10 +103,7 @@ def check_valid(valid: Tensor | None, maps: Tensor) -> None:
     if valid is None:
         return
     expected = (maps.shape[0], *maps.shape[2:])
-    if valid.dtype != torch.bool or valid.shape != expected:
-        raise TensorError(
-            f"Got {shape_of(valid)} {valid.dtype}.",
-            field="valid",
-            hint=f"Pass booleans of shape {'×'.join(map(str, expected))}.",
-        )
+    good = valid.dtype == torch.bool and valid.shape == expected
+    hint = f"Pass booleans of shape {'×'.join(map(str, expected))}."
+    check_tensor(good, f"Got {shape_of(valid)} {valid.dtype}.", "valid", hint)
     check_device(valid, "valid", maps.device)

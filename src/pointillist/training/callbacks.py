@@ -47,18 +47,15 @@ class Checkpoint(L.Callback):
         self._random: dict[str, Any] | None = None
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Save when it is time."""
-        due = time.monotonic() - self._saved_at >= self.every or trainer.current_epoch + 1 == trainer.max_epochs
-        # All processes must come to the same decision, or they would wait for each other for ever.
-        if trainer.strategy.broadcast(due):
-            self.save(trainer)
-
-    def save(self, trainer: L.Trainer) -> None:
-        """Write the checkpoint now.
+        """Save when it is time.
 
         Raises:
             SaveError: It could not be written; the one before still stands.
         """
+        due = time.monotonic() - self._saved_at >= self.every or trainer.current_epoch + 1 == trainer.max_epochs
+        # All processes must come to the same decision, or they would wait for each other for ever.
+        if not trainer.strategy.broadcast(due):
+            return
         path = self.run.checkpoint
         if trainer.is_global_zero:
             make_folder(path.parent)

@@ -16,7 +16,7 @@ from pointillist.errors import ConfigError, RenamedWarning
 from pointillist.files import read_yaml
 from pointillist.schema import PlainOptions, Strict, parse
 from pointillist.training.methods import MethodOptions, get_method
-from pointillist.training.renamed import translate
+from pointillist.training.renamed import put, translate
 
 
 def _size(value: Any) -> Any:
@@ -205,24 +205,20 @@ def make_config(
     named = network.pop("weights", None) if of_a_run and isinstance(network, dict) else None
     for name, value in (settings or {}).items():
         if value is not None:
-            _put(values, name, value)
+            put(values, name, value)
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:
-            raise ConfigError(
-                f"{override!r} has no '='.", where="--set", hint="Write key=value, for example data.size=144x192."
-            )
+            hint = "Write key=value, for example data.size=144x192."
+            raise ConfigError(f"{override!r} has no '='.", where="--set", hint=hint)
         try:
-            _put(values, name.strip(), yaml.safe_load(text))
+            put(values, name.strip(), yaml.safe_load(text))
         except yaml.YAMLError as error:
             raise ConfigError(f"{text!r} is no value.", where="--set", field=name, hint="Quote it.") from error
     if named is not None and "weights" not in values["network"]:
-        raise ConfigError(
-            f"a run's settings name the file {str(named)!r}, and they may be a stranger's.",
-            where=file,
-            field="network.weights",
-            hint="Name the file yourself with --weights.",
-        )
+        found = f"a run's settings name the file {str(named)!r}, and they may be a stranger's."
+        hint = "Name the file yourself with --weights."
+        raise ConfigError(found, where=file, field="network.weights", hint=hint)
     return config_from(values, file or "settings")
 
 
@@ -271,22 +267,3 @@ def _described(model: BaseModel, prefix: str = "") -> Iterator[Setting]:
             plain = model.model_dump(mode="json")[name]
             default = yaml.safe_dump(plain, default_flow_style=True).removesuffix("...\n").strip()
             yield Setting(f"{prefix}{name}", default, text)
-
-
-def _put(values: dict[str, Any], name: str, value: Any) -> None:
-    *sections, last = name.split(".")
-    place = values
-    for section in sections:
-        inner = place.setdefault(section, {})
-        if inner is None or isinstance(inner, str):  # a bare name, or what was switched off
-            kind = "name" if section == "method" else "kind"
-            inner = place[section] = {} if inner in (None, "none") else {kind: inner}
-        if not isinstance(inner, dict):
-            raise ConfigError(f"'{section}' has no settings below it.", field=name, hint="Check the name.")
-        place = inner
-    if name == "method" and isinstance(place.get("method"), dict):
-        # Another method has other options; those of the same one stay.
-        same = place["method"].get("name") == value
-        place["method"] = {**place["method"], "name": value} if same else {"name": value}
-    else:
-        place[last] = value

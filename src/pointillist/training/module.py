@@ -13,7 +13,7 @@ from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
 from pointillist.errors import RunError
 from pointillist.training.config import Config
-from pointillist.training.methods import LossOutput, NetworkOutput, StepInput, get_method
+from pointillist.training.methods import NetworkOutput, StepInput, get_method
 from pointillist.training.metrics import confusion_metric, scores
 from pointillist.training.networks import build_network
 from pointillist.training.pseudo_label_scores import coverage, precision
@@ -73,12 +73,16 @@ class TrainingModule(L.LightningModule):
         step = self.step_input(batch)
         output = self.method.loss(step)
         self.method.update_class_frequencies(step, output)
-        self._log_step(output, batch)
+        values = {"loss": output.loss.detach(), **output.parts}
+        if output.pseudo_labels is not None:
+            values["coverage"] = coverage(output.pseudo_labels, batch.valid)
+            if batch.mask is not None:
+                values["precision"] = precision(output.pseudo_labels, batch.mask)
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
         if not torch.isfinite(output.loss):
-            raise RunError(
-                f"the loss became {float(output.loss.detach())} at step {self.global_step}.",
-                hint="Lower optimizer.lr or use trainer.precision=32-true; the last checkpoint is still good.",
-            )
+            found = f"the loss became {float(output.loss.detach())} at step {self.global_step}."
+            hint = "Lower optimizer.lr or use trainer.precision=32-true; the last checkpoint is still good."
+            raise RunError(found, hint=hint)
         return output.loss
 
     def validation_step(self, batch: list[tuple[str, Tensor, Tensor]], batch_index: int) -> None:
@@ -94,17 +98,3 @@ class TrainingModule(L.LightningModule):
         # Every process has the same pooled counts.
         self.log("val_miou", result.miou)
         self.log("val_accuracy", result.pixel_accuracy)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Our batches are a dataclass of our own."""
-        if isinstance(batch, Batch):
-            return batch.to(device)
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def _log_step(self, output: LossOutput, batch: Batch) -> None:
-        values = {"loss": output.loss.detach(), **output.parts}
-        if output.pseudo_labels is not None:
-            values["coverage"] = coverage(output.pseudo_labels, batch.valid)
-            if batch.mask is not None:
-                values["precision"] = precision(output.pseudo_labels, batch.mask)
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)

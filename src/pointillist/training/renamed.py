@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from pointillist.errors import ConfigError
+
 PRIOR, SELECTION = "method.pseudo_mask.spatial_prior", "method.pseudo_mask.selection"
 
 RENAMED = {
@@ -62,10 +64,10 @@ def translate(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     prior, selection = _spatial_prior(found, new.get("data")), _selection(found)
     for old, value in found.items():
         if old in RENAMED and not RENAMED[old].startswith((PRIOR, SELECTION)):
-            _put(new, RENAMED[old], value)
+            put(new, RENAMED[old], value)
     for path, nested in ((PRIOR, prior), (SELECTION, selection)):
         if nested is None or nested:
-            _put(new, path, nested)
+            put(new, path, nested)
     return new, lines
 
 
@@ -101,8 +103,25 @@ def _selection(found: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"kind": "per-class", **chosen} if chosen or "method.confidence" in found else {}
 
 
-def _put(values: dict[str, Any], path: str, value: Any) -> None:
-    *sections, last = path.split(".")
+def put(values: dict[str, Any], name: str, value: Any) -> None:
+    """Set a value by its dotted name.
+
+    Raises:
+        ConfigError: A part of the name holds no settings.
+    """
+    *sections, last = name.split(".")
+    place = values
     for section in sections:
-        values = values.setdefault(section, {})
-    values[last] = value
+        inner = place.setdefault(section, {})
+        if inner is None or isinstance(inner, str):  # a bare name, or what was switched off
+            kind = "name" if section == "method" else "kind"
+            inner = place[section] = {} if inner in (None, "none") else {kind: inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"'{section}' has no settings below it.", field=name, hint="Check the name.")
+        place = inner
+    if name == "method" and isinstance(place.get("method"), dict):
+        # Another method has other options; those of the same one stay.
+        same = place["method"].get("name") == value
+        place["method"] = {**place["method"], "name": value} if same else {"name": value}
+    else:
+        place[last] = value

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +24,7 @@ from pointillist.training.config import Config
 from pointillist.training.methods import get_method
 from pointillist.training.model_folder import FORMAT
 from pointillist.training.module import TrainingModule
-from pointillist.training.protocol import describe_protocol
-from pointillist.training.run_directory import DataRecord, RunDirectory
+from pointillist.training.run_directory import DataRecord, RunDirectory, describe_protocol
 from pointillist.training.scoring import ScoredImages
 
 
@@ -79,12 +77,17 @@ def fit(
         for line in label_warnings(dataset, items, module.method.supervision):
             console.print(f"[yellow]note[/] {line}", highlight=False)
 
-    scored = [item for item in _validation_items(dataset) if item.mask is not None]
+    validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
+    scored = [item for item in validated if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]
     if console is not None:
         observers.append(ProgressDisplay(console))
     with warnings.catch_warnings():
-        _silence_lightning()
+        # What Lightning says about itself is left out; errors still come through.
+        for part in ("pytorch", "fabric"):
+            logging.getLogger(f"lightning.{part}").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
         trainer = _trainer(config, epochs, run, observers, validate=bool(scored))
         try:
             trainer.fit(
@@ -118,21 +121,15 @@ def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
     if supervision == "masks":
         items = tuple(item for item in split if item.mask is not None)
         if not items:
-            raise DatasetError(
-                f"no image of '{dataset.training_split}' has a mask, and this method learns from masks.",
-                where=dataset.root,
-                field="masks",
-                hint="Add masks, or choose --method single-stage.",
-            )
+            found = f"no image of '{dataset.training_split}' has a mask, and this method learns from masks."
+            hint = "Add masks, or choose --method single-stage."
+            raise DatasetError(found, where=dataset.root, field="masks", hint=hint)
         return items
     items = tuple(item for item in split if dataset.points.of(item.name))
     if not items:
-        where = dataset.points_file or dataset.root
-        raise PointsError(
-            f"there are no points on the {len(split)} images of '{dataset.training_split}'.",
-            where=where,
-            hint="Click some (points.csv: image,x,y,class), or name a label file with --points.",
-        )
+        found = f"there are no points on the {len(split)} images of '{dataset.training_split}'."
+        hint = "Click some (points.csv: image,x,y,class), or name a label file with --points."
+        raise PointsError(found, where=dataset.points_file or dataset.root, hint=hint)
     return items
 
 
@@ -148,9 +145,7 @@ def label_warnings(dataset: Dataset, items: Sequence[Item], supervision: str) ->
         total = len(dataset.points) + len(dataset.rejected.rejections)
         why = ", ".join(f"{count:,} {reason}" for reason, count in dataset.rejected.reasons().most_common())
         lines.append(f"{len(dataset.points):,} of {total:,} points are used; left out: {why}.")
-    clicks: Counter[str] = Counter()
-    for item in items:
-        clicks.update(point.label for point in dataset.points.of(item.name))
+    clicks = {point.label for item in items for point in dataset.points.of(item.name)}
     background = dataset.classes.background
     if dataset.classes.policy == "points" and background is not None and clicks:
         name = dataset.classes.names[background]
@@ -159,49 +154,33 @@ def label_warnings(dataset: Dataset, items: Sequence[Item], supervision: str) ->
             lines.append(
                 f"{bare} images have no click on the background '{name}'; nothing there can be learnt as such."
             )
-    derived = (
-        {dataset.classes.names[background]} if dataset.classes.policy == "border" and background is not None else ()
-    )
-    unclicked = [name for name in dataset.classes.names if clicks and name not in clicks and name not in derived]
-    if unclicked:
+    derived = background if dataset.classes.policy == "border" else None
+    unclicked = [name for c, name in enumerate(dataset.classes.names) if name not in clicks and c != derived]
+    if clicks and unclicked:
         lines.append(f"never clicked, so never predicted: {', '.join(unclicked)}.")
     return lines
-
-
-def _validation_items(dataset: Dataset) -> tuple[Item, ...]:
-    return () if dataset.validation_split is None else dataset.split(dataset.validation_split)
 
 
 def _resumable(run: RunDirectory, config: Config, record: DataRecord) -> Config:
     """The settings to build the network with: the checkpoint has all weights; no path in a run's file is opened."""
     saved, earlier = run.read()
+    anew = "Start a new run with another --out"
     if run.format() != FORMAT:
-        raise RunError(
-            "was begun by another version of this program, whose training cannot be continued exactly.",
-            where=run.root,
-            hint="Start a new run with another --out; the model of this one can still be used.",
-        )
+        found = "was begun by another version of this program, whose training cannot be continued exactly."
+        raise RunError(found, where=run.root, hint=f"{anew}; the model of this one can still be used.")
     if earlier.fingerprint != record.fingerprint:
-        raise RunError(
-            "classes, images or clicks have changed since this run began.",
-            where=run.root,
-            hint="Start a new run with another --out.",
-        )
+        found = "classes, images or clicks have changed since this run began."
+        raise RunError(found, where=run.root, hint=f"{anew}.")
     if saved != config:
         old, new = saved.to_dict(), config.to_dict()
         changed = [f"{s}.{k}" for s in new for k in new[s] if old[s].get(k) != new[s][k]]
-        raise RunError(
-            f"these settings differ from the run's: {', '.join(changed)}.",
-            where=run.root,
-            hint="Resume with the settings of the run: --resume alone takes them from its config.yaml.",
-        )
+        found = f"these settings differ from the run's: {', '.join(changed)}."
+        hint = "Resume with the settings of the run: --resume alone takes them from its config.yaml."
+        raise RunError(found, where=run.root, hint=hint)
     if config.network.weights is not None and not run.checkpoint.is_file():
-        raise RunError(
-            "stopped before its first checkpoint, and began with weights that a run's settings cannot name.",
-            where=run.root,
-            field="network.weights",
-            hint="Start it again with --overwrite and --weights.",
-        )
+        found = "stopped before its first checkpoint, and began with weights that a run's settings cannot name."
+        hint = "Start it again with --overwrite and --weights."
+        raise RunError(found, where=run.root, field="network.weights", hint=hint)
     return config.model_copy(update={"network": config.network.model_copy(update={"weights": None})})
 
 
@@ -236,7 +215,6 @@ def _training_loader(
     config: Config, dataset: Dataset, items: Sequence[Item], module: TrainingModule, trainer: L.Trainer
 ) -> DataLoader[Batch]:
     data = config.data
-    with_masks = module.method.supervision == "masks" or data.log_pseudo_label_accuracy
     samples = TrainingSamples(
         dataset,
         items,
@@ -244,7 +222,7 @@ def _training_loader(
         geometry=Geometry(data.training_window, data.scale, data.horizontal_flip, data.vertical_flip),
         color_jitter=data.color_jitter,
         seed=config.trainer.seed,
-        with_masks=with_masks,
+        with_masks=module.method.supervision == "masks" or data.log_pseudo_label_accuracy,
         distances_of=module.method.distances_of(),
         cache_bytes=data.cache_mb * 2**20,
     )
@@ -287,11 +265,3 @@ def _workers(config: Config, trainer: L.Trainer) -> int:
     if trainer.accelerator.__class__.__name__ == "CPUAccelerator":
         return 0
     return min(8, os.cpu_count() or 1)
-
-
-def _silence_lightning() -> None:
-    """Leave out what Lightning says about itself; errors still come through."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning.*")
-    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")

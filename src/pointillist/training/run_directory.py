@@ -78,6 +78,33 @@ def fingerprint(dataset: Dataset, items: Iterable[Item]) -> str:
     return digest.hexdigest()[:16]
 
 
+def describe_protocol(config: Config, record: DataRecord, classes: ClassSet, steps: int) -> dict[str, Any]:
+    """How a number came about, as plain values: what must stand beside it so that somebody else can repeat it."""
+    size = config.data.size
+    return {
+        "method": config.method.model_dump(mode="json"),
+        "points": None if record.points is None else record.points.replace("\\", "/").rsplit("/", 1)[-1],
+        "clicks": record.clicks,
+        "images": record.images,
+        "clicks_per_image": round(record.clicks / record.images, 2),
+        "data_fingerprint": record.fingerprint,
+        "background": classes.policy,
+        "network": f"{config.network.architecture}/{config.network.encoder}",
+        "normalization": config.network.normalization,
+        "initialisation": "random" if config.network.weights is None else str(config.network.weights.name),
+        "size": None if size is None else f"{size[0]}x{size[1]}",
+        "window": "x".join(map(str, config.data.training_window)),
+        "steps": steps,
+        "batch_size": config.trainer.batch_size,
+        "lr": config.optimizer.lr,
+        "seed": config.trainer.seed,
+        "precision": config.trainer.precision,
+        "checkpoint": "last",
+        "test_time": "none",
+        "metric": "mIoU of one confusion matrix over all pixels of the split, at each mask's own size",
+    }
+
+
 class RunDirectory:
     """Paths and records of one run.
 
@@ -106,11 +133,8 @@ class RunDirectory:
         """
         run = cls(root)
         if not run.config_file.is_file():
-            raise RunError(
-                "is no run directory: it has no config.yaml.",
-                where=run.root,
-                hint="Name a directory that 'pointillist train --out' made.",
-            )
+            hint = "Name a directory that 'pointillist train --out' made."
+            raise RunError("is no run directory: it has no config.yaml.", where=run.root, hint=hint)
         return run
 
     def begin(self, config: Config, record: DataRecord, *, overwrite: bool = False) -> None:
@@ -124,11 +148,8 @@ class RunDirectory:
                 raise RunError("exists and is no run.", where=self.root, hint="Choose another --out.")
             # A run that stopped before its first checkpoint has nothing to lose.
             if not overwrite and (self.checkpoint.exists() or self.model.exists()):
-                raise RunError(
-                    "holds a run already.",
-                    where=self.root,
-                    hint="Continue it with --resume, replace it with --overwrite, or choose another --out.",
-                )
+                hint = "Continue it with --resume, replace it with --overwrite, or choose another --out."
+                raise RunError("holds a run already.", where=self.root, hint=hint)
             # config.yaml goes last: a directory that still has it is still known as a run.
             for entry in sorted(self.root.iterdir(), key=lambda path: path == self.config_file):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -157,9 +178,8 @@ class RunDirectory:
         try:
             record = DataRecord(**content.pop("dataset"))
         except (KeyError, TypeError) as error:
-            raise RunError(
-                "does not say which data it used.", where=self.config_file, field="dataset", hint="Train anew."
-            ) from error
+            found = "does not say which data it used."
+            raise RunError(found, where=self.config_file, field="dataset", hint="Train anew.") from error
         settings = {key: value for key, value in content.items() if key not in RECORD_KEYS}
         return config_from(settings, self.config_file), record
 

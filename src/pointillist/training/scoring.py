@@ -78,12 +78,7 @@ class ScoredImages(torch.utils.data.Dataset[tuple[str, Tensor, Tensor]]):
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        items: Sequence[Item],
-        size: tuple[int, int] | None,
-        rank: int = 0,
-        processes: int = 1,
+        self, dataset: Dataset, items: Sequence[Item], size: tuple[int, int] | None, rank: int = 0, processes: int = 1
     ) -> None:
         self.dataset = dataset
         self.items = [item for item in items if item.mask is not None][rank::processes]

@@ -10,19 +10,10 @@ from pointillist.training.methods.base import LossOutput, Method, MethodOptions,
 
 __all__ = ["METHODS", "LossOutput", "Method", "MethodOptions", "NetworkOutput", "StepInput", "get_method", "methods"]
 
-
 METHODS: Registry[Method] = Registry("method", __name__, Method, "method.name")  # type: ignore[type-abstract]
 
+methods = METHODS.all
+"""All methods by name."""
 
-def methods() -> dict[str, type[Method]]:
-    """All methods by name."""
-    return METHODS.all()
-
-
-def get_method(name: str) -> type[Method]:
-    """A method by name.
-
-    Raises:
-        ConfigError: There is none of this name.
-    """
-    return METHODS.get(name)
+get_method = METHODS.get
+"""A method by name; a ConfigError if there is none of this name."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from pointillist.classes import IGNORE, ClassSet
+from pointillist.classes import IGNORE
 from pointillist.pseudomask.presence import present_classes
 from pointillist.training.losses import masked_mean
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
@@ -52,9 +52,7 @@ class Agmm(Method):
     title: ClassVar[str] = "clicks and adaptive Gaussian mixtures of features (Wu 2023)"
     Options: ClassVar[type[MethodOptions]] = AgmmOptions
 
-    def __init__(self, options: AgmmOptions, classes: ClassSet, feature_channels: int) -> None:
-        super().__init__(options, classes, feature_channels)
-        self.options = options
+    options: AgmmOptions
 
     def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
@@ -75,18 +73,11 @@ class Agmm(Method):
         # Of an image that nobody clicked it is not known what is absent.
         looked_at = valid * clicked_images(batch.points, device)[:, None, None]
         absent = absence_loss(probabilities, present, looked_at)
-        on_clicks = self.click_loss(step)
-        return LossOutput(
-            on_clicks
-            + self.options.weight * agreement
-            + self.options.separation * separation
-            + self.options.absent * absent,
-            parts={
-                "loss_clicks": on_clicks.detach(),
-                "loss_mixture": agreement.detach(),
-                "loss_separation": separation.detach(),
-                "loss_absent": absent.detach(),
-            },
+        return self.beside_clicks(
+            step,
+            mixture=(self.options.weight, agreement),
+            separation=(self.options.separation, separation),
+            absent=(self.options.absent, absent),
         )
 
 

@@ -100,6 +100,7 @@ class Method(nn.Module, ABC):
 
     def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__()
+        self.options = options
         self.classes = classes
         self.frequencies = ClassFrequencies(len(classes), options.class_balance)
         """Of the clicks, or of the masks' pixels for a method that learns from masks."""
@@ -130,3 +131,12 @@ class Method(nn.Module, ABC):
     def click_loss(self, step: StepInput) -> Tensor:
         """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
         return sparse_cross_entropy(step.output.logits, step.clicks, self.frequencies.weights)
+
+    def beside_clicks(self, step: StepInput, **terms: tuple[float, Tensor]) -> LossOutput:
+        """`click_loss` and, by name, further terms times their weights; each is logged as `loss_` and its name."""
+        total = on_clicks = self.click_loss(step)
+        parts = {"loss_clicks": on_clicks.detach()}
+        for name, (weight, term) in terms.items():
+            total = total + weight * term
+            parts[f"loss_{name}"] = term.detach()
+        return LossOutput(total, parts)

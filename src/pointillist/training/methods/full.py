@@ -36,9 +36,6 @@ class Full(Method):
 
 def _mask(step: StepInput) -> Tensor:
     if step.batch.mask is None:
-        raise DatasetError(
-            f"'{step.batch.names[0]}' has no mask, and the method 'full' learns from masks.",
-            field="masks",
-            hint="Add masks, or choose a method that learns from points.",
-        )
+        found = f"'{step.batch.names[0]}' has no mask, and the method 'full' learns from masks."
+        raise DatasetError(found, field="masks", hint="Add masks, or choose a method that learns from points.")
     return step.batch.mask

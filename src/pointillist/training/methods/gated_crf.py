@@ -14,7 +14,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from pointillist.classes import ClassSet
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import cell_means, clicked_images, valid_cells
 
@@ -45,9 +44,7 @@ class GatedCrf(Method):
     title: ClassVar[str] = "clicks and the Gated CRF loss (Obukhov 2019)"
     Options: ClassVar[type[MethodOptions]] = GatedCrfOptions
 
-    def __init__(self, options: GatedCrfOptions, classes: ClassSet, feature_channels: int) -> None:
-        super().__init__(options, classes, feature_channels)
-        self.options = options
+    options: GatedCrfOptions
 
     def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
@@ -61,12 +58,8 @@ class GatedCrf(Method):
             sigma_xy=options.sigma_xy,
             sigma_rgb=options.sigma_rgb,
         )
-        on_clicks = self.click_loss(step)
         energy = (energies * clicked_images(batch.points, energies.device)).mean()
-        return LossOutput(
-            on_clicks + options.weight * energy,
-            parts={"loss_clicks": on_clicks.detach(), "loss_crf": energy.detach()},
-        )
+        return self.beside_clicks(step, crf=(options.weight, energy))
 
 
 def gated_crf_energy(

@@ -29,9 +29,10 @@ class PseudoMaskOptions(MethodOptions):
 class PseudoMaskMethod(Method):
     """Cross-entropy on the clicks and, after a warm-up, on a pseudo-mask made of the prediction of the same step."""
 
+    options: PseudoMaskOptions
+
     def __init__(self, options: PseudoMaskOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__(options, classes, feature_channels)
-        self.options = options
         self.generator = PseudoMaskGenerator(classes.background, options.pseudo_mask)
         self.pseudo_label_frequencies = ClassFrequencies(len(classes), options.class_balance)
 
@@ -46,9 +47,9 @@ class PseudoMaskMethod(Method):
         """B×C×H×W logits that the pseudo-masks are made from."""
         return step.output.logits
 
-    def teacher_prior(self) -> Tensor:
+    def teacher_prior(self) -> Tensor | None:
         """Class prior (C) in them."""
-        return self._prior()
+        return self.class_prior()
 
     def teacher_loss(self, step: StepInput, logits: Tensor) -> Tensor:
         """What the teacher itself has to learn, where it is not the prediction."""
@@ -93,9 +94,8 @@ class PseudoMaskMethod(Method):
 
     def class_prior(self) -> Tensor | None:
         """See `Method.class_prior`."""
-        return self._prior() if self.options.pseudo_mask.prior_correction > 0 else None
-
-    def _prior(self) -> Tensor:
+        if self.options.pseudo_mask.prior_correction == 0:
+            return None
         taught = self.frequencies.weighted
         if self.pseudo_label_frequencies.batches > 0:
             taught = taught + self.options.weight * self.pseudo_label_frequencies.weighted

@@ -51,7 +51,7 @@ class SingleStage(PseudoMaskMethod):
         # Channels are enlarged a third faster apart than interleaved.
         return cell_features(self.click_head(step.output.features).contiguous(), size, size, stride=1)
 
-    def teacher_prior(self) -> Tensor:
+    def teacher_prior(self) -> Tensor | None:
         """The second head learns from clicks alone."""
         return super().teacher_prior() if self.click_head is None else as_prior(self.frequencies.weighted)
 

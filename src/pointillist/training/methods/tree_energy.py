@@ -18,13 +18,7 @@ from torch import Tensor, nn
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.training.losses import masked_mean
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
-from pointillist.training.methods.cells import (
-    cell_clicks,
-    cell_features,
-    cell_means,
-    clicked_images,
-    valid_cells,
-)
+from pointillist.training.methods.cells import cell_clicks, cell_features, cell_means, clicked_images, valid_cells
 
 
 class TreeEnergyOptions(MethodOptions):
@@ -53,9 +47,10 @@ class TreeEnergy(Method):
     title: ClassVar[str] = "clicks and the Tree Energy Loss (Liang 2022)"
     Options: ClassVar[type[MethodOptions]] = TreeEnergyOptions
 
+    options: TreeEnergyOptions
+
     def __init__(self, options: TreeEnergyOptions, classes: ClassSet, feature_channels: int) -> None:
         super().__init__(options, classes, feature_channels)
-        self.options = options
         self.embed = nn.Conv2d(feature_channels, options.embedding, 1, bias=False) if options.embedding else None
 
     def loss(self, step: StepInput) -> LossOutput:
@@ -71,18 +66,13 @@ class TreeEnergy(Method):
         unlabelled = valid & (cell_clicks(batch.points, size, stride, valid.device) == IGNORE)
         energies = (probabilities - smooth).abs().sum(1) * clicked_images(batch.points, valid.device)[:, None, None]
         energy = masked_mean(energies, unlabelled.to(energies.dtype))
-        on_clicks = self.click_loss(step)
-        return LossOutput(
-            on_clicks + self.options.weight * energy,
-            parts={"loss_clicks": on_clicks.detach(), "loss_tree": energy.detach()},
-        )
+        return self.beside_clicks(step, tree=(self.options.weight, energy))
 
     def _embedded(self, embed: nn.Conv2d, step: StepInput, valid: Tensor) -> Tensor:
         """B×256×h×w; in float32, because the exponential of a distance has no use for eight bits."""
         image_size = (step.batch.image.shape[-2], step.batch.image.shape[-1])
-        features = cell_features(
-            step.output.features, image_size, (valid.shape[-2], valid.shape[-1]), self.options.stride
-        )
+        size = (valid.shape[-2], valid.shape[-1])
+        features = cell_features(step.output.features, image_size, size, self.options.stride)
         with torch.autocast(features.device.type, enabled=False):
             embedded: Tensor = embed(features)
         return embedded
@@ -207,9 +197,8 @@ class _TreeSums(torch.autograd.Function):
         to_rows = _to_leaves((1 - affinities**2) * back, ctx.powers, ctx.jumps)
         to_affinities = None
         if ctx.needs_input_grad[1]:
-            to_affinities = (
-                back * sums[parents] + collected * to_rows[parents] - 2 * affinities * back * collected
-            ).sum(1)
+            both = back * sums[parents] + collected * to_rows[parents]
+            to_affinities = (both - 2 * affinities * back * collected).sum(1)
         return to_rows, to_affinities, *(None for _ in ctx.jumps)
 
 

@@ -52,8 +52,5 @@ def check_options(settings: NetworkSettings, known: Collection[str]) -> None:
     """Raise a ConfigError at an option that is not on the list."""
     for name in settings.options:
         if name not in known:
-            raise ConfigError(
-                f"{settings.architecture} with {settings.encoder} has no option {name!r}.",
-                field="network.options",
-                hint=nearest(name, known),
-            )
+            found = f"{settings.architecture} with {settings.encoder} has no option {name!r}."
+            raise ConfigError(found, field="network.options", hint=nearest(name, known))
