@@ -30,10 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Member:
-    """One entry of an archive: its name, its size as the archive claims, and how to read it (None for a folder)."""
+    """One entry of an archive: its name, and how to read it (None for a folder)."""
 
     name: str
-    size: int
     open: Callable[[], IO[bytes]] | None
 
 
@@ -58,10 +57,11 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
     try:
         with new_folder(folder) as inside, _members(archive) as members:
             _unpack(members, inside, archive, max_bytes, on_file)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise _damaged(archive, error) from error
-    except RuntimeError as error:  # what zipfile raises for an encrypted file
-        raise _damaged(archive, error) from error
+    # RuntimeError is what zipfile raises for an encrypted file.
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        raise DatasetError(
+            f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
+        ) from error
 
 
 def _unpack(
@@ -139,7 +139,7 @@ def _from_zip(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> 
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _special(archive, info.filename)
-    return _Member(info.filename, info.file_size, None if info.is_dir() else lambda: zipped.open(info))
+    return _Member(info.filename, None if info.is_dir() else lambda: zipped.open(info))
 
 
 def _from_tar(tar: tarfile.TarFile, info: tarfile.TarInfo, archive: Path) -> _Member:
@@ -152,7 +152,7 @@ def _from_tar(tar: tarfile.TarFile, info: tarfile.TarInfo, archive: Path) -> _Me
             raise tarfile.ReadError(f"'{info.name}' cannot be read")
         return content
 
-    return _Member(info.name, info.size, None if info.isdir() else read)
+    return _Member(info.name, None if info.isdir() else read)
 
 
 def _special(archive: Path, name: str) -> DatasetError:
@@ -165,9 +165,3 @@ def _special(archive: Path, name: str) -> DatasetError:
 
 def _bomb(archive: Path, what: str) -> DatasetError:
     return DatasetError(f"unpacks to {what}.", where=archive, hint="Do not use this archive; it may be a bomb.")
-
-
-def _damaged(archive: Path, error: Exception) -> DatasetError:
-    return DatasetError(
-        f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
-    )

@@ -52,8 +52,8 @@ class Entry:
     title: str
     homepage: str
     terms: str
-    files: tuple[RemoteFile, ...]
     layout: str
+    files: tuple[RemoteFile, ...] = ()
     root: str = ""
     max_bytes: int = 8 * GB
     by_hand: str = ""
@@ -68,35 +68,20 @@ _FLICKR = (
 _SEGNET = "fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5"
 
 ENTRIES = (
-    Entry(
-        name="voc2012",
-        title="PASCAL VOC 2012 train + val: 2,913 images with masks, 20 classes and background",
-        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
-        terms=_FLICKR,
-        files=(
-            RemoteFile(
-                "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-                "md5:6cd6e144f989b92b3379bac3b3de84fd",
-                "torchvision",
-            ),
-        ),
-        layout="voc",
-        root="VOCdevkit/VOC2012",
-    ),
-    Entry(
-        name="voc2007",
-        title="PASCAL VOC 2007 train + val: 422 images with masks, 20 classes and background",
-        homepage="http://host.robots.ox.ac.uk/pascal/VOC/voc2007/",
-        terms=_FLICKR,
-        files=(
-            RemoteFile(
-                "https://thor.robots.ox.ac.uk/pascal/VOC/voc2007/VOCtrainval_06-Nov-2007.tar",
-                "md5:c52e279531787c972589f7e41ab4ae64",
-                "torchvision",
-            ),
-        ),
-        layout="voc",
-        root="VOCdevkit/VOC2007",
+    *(
+        Entry(
+            name=f"voc{year}",
+            title=f"PASCAL VOC {year} train + val: {images} images with masks, 20 classes and background",
+            homepage=f"http://host.robots.ox.ac.uk/pascal/VOC/voc{year}/",
+            terms=_FLICKR,
+            files=(RemoteFile(f"https://thor.robots.ox.ac.uk/pascal/VOC/voc{year}/{file}", checksum, "torchvision"),),
+            layout="voc",
+            root=f"VOCdevkit/VOC{year}",
+        )
+        for year, images, file, checksum in (
+            (2012, "2,913", "VOCtrainval_11-May-2012.tar", "md5:6cd6e144f989b92b3379bac3b3de84fd"),
+            (2007, "422", "VOCtrainval_06-Nov-2007.tar", "md5:c52e279531787c972589f7e41ab4ae64"),
+        )
     ),
     Entry(
         name="camvid",
@@ -157,7 +142,6 @@ ENTRIES = (
         title="Cityscapes fine: 2,975 train and 500 val street scenes, 19 classes",
         homepage="https://www.cityscapes-dataset.com/",
         terms="Non-commercial research and teaching, after registration; redistribution is forbidden.",
-        files=(),
         layout="cityscapes",
         by_hand=(
             "Register on the home page, fetch leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, unpack both "
@@ -169,7 +153,6 @@ ENTRIES = (
         title="CVPPP leaf segmentation: single plants with one id per leaf",
         homepage="https://www.plant-phenotyping.org/datasets-home",
         terms="Research only, after accepting the makers' terms; cite Minervini et al. 2016.",
-        files=(),
         layout="cvppp",
         by_hand="Ask for CVPPP2017_LSC_training on the home page, and unpack it.",
     ),
@@ -178,7 +161,6 @@ ENTRIES = (
         title="CRAID: cranberries seen by a drone, with clicks and counts",
         homepage="https://github.com/periakiva/finding_berries",
         terms="No licence is stated; cite Akiva et al., CVPR workshops 2020.",
-        files=(),
         layout="craid",
         by_hand="See the home page; its makers give the data out.",
     ),

@@ -22,7 +22,7 @@ from pointillist.data.regions import Region
 from pointillist.errors import DatasetError, SaveError
 from pointillist.files import new_folder, write_text
 from pointillist.points.formats.native import write_csv
-from pointillist.points.table import Point, PointTable
+from pointillist.points.table import PointTable
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _write(dataset: Dataset, folder: Path, on_image: Callable[[str], None] | Non
             shutil.copyfile(item.image, image)
         if item.mask is not None:
             size = image_size(item.image)
-            _save(dataset.masks.read(item.mask, size), _beside(folder / "masks", names[item.name]))
+            _save(dataset.masks.read(item.mask, size), folder / "masks" / names[item.name])
             if item.instances is not None:
                 ids = _consecutive(read_instances(item.instances, size, dataset.first_instance), item)
-                _save(ids, _beside(folder / "instances", names[item.name]))
+                _save(ids, folder / "instances" / names[item.name])
         if on_image is not None:
             on_image(item.name)
     (folder / "splits").mkdir()
@@ -111,18 +111,12 @@ def _write(dataset: Dataset, folder: Path, on_image: Callable[[str], None] | Non
 
 def renamed(points: PointTable, names: dict[str, str]) -> PointTable:
     """The same points under other image names."""
-    moved: list[Point] = [dataclasses.replace(point, image=names[point.image]) for point in points]
-    return PointTable(moved, points.columns)
-
-
-def _beside(folder: Path, name: str) -> Path:
-    path = (folder / name).with_suffix(".png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return PointTable([dataclasses.replace(point, image=names[point.image]) for point in points], points.columns)
 
 
 def _save(values: NDArray[np.generic], path: Path) -> None:
-    Image.fromarray(values).save(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path.with_suffix(".png"))
 
 
 def _consecutive(ids: NDArray[np.int64], item: Item) -> NDArray[np.uint16]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.data.archives import extract
-from pointillist.data.catalogue import CATALOGUE, Entry, RemoteFile
+from pointillist.data.catalogue import CATALOGUE, Entry
 from pointillist.data.download import Progress, download
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, DatasetError, SaveError, nearest
@@ -79,7 +79,7 @@ def get(
     if content.exists():
         raise SaveError("is there already.", where=content, hint="Use it, remove it, or choose another --out.")
     make_folder(out)
-    records = []
+    records: list[dict[str, Any]] = []
     archives = []
     for file in entry.files:
         url = file.url if mirror is None else f"{mirror.rstrip('/')}/{file.name}"
@@ -92,7 +92,15 @@ def get(
             attempts=attempts,
             patience=patience,
         )
-        records.append(_record(file, url, sha256))
+        records.append(
+            {
+                "file": file.name,
+                "url": url,
+                "sha256": sha256,
+                "checked_against": file.checksum,
+                "checksum_published_by": file.checksum_source or None,
+            }
+        )
         archives.append(archive)
     write_text(out / RECORD, _describe(entry, records))
     if entry.by_hand:
@@ -106,16 +114,6 @@ def get(
         for archive in archives:
             archive.unlink()
     return Fetched(root, tuple(records), images)
-
-
-def _record(file: RemoteFile, url: str, sha256: str) -> dict[str, Any]:
-    return {
-        "file": file.name,
-        "url": url,
-        "sha256": sha256,
-        "checked_against": file.checksum,
-        "checksum_published_by": file.checksum_source or None,
-    }
 
 
 def _describe(entry: Entry, records: list[dict[str, Any]]) -> str:

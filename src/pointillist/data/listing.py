@@ -146,6 +146,14 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
     return pairs
 
 
+def split_by_folder(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Image names by their first folder."""
+    splits: dict[str, list[str]] = {}
+    for name in names:
+        splits.setdefault(name.split("/")[0], []).append(name)
+    return {split: tuple(inside) for split, inside in splits.items()}
+
+
 def _stem(name: str) -> str:
     return os.path.splitext(name)[0]  # noqa: PTH122 - PurePosixPath takes ten times as long, for 100,000 names
 

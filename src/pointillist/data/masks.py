@@ -65,7 +65,7 @@ class MaskReader:
         colors = (*self.classes.colors, *self.ignore_colors)
         for index, color in enumerate(colors):
             label = index if index < len(self.classes) else IGNORE
-            other = table.setdefault(_code(color), label)
+            other = table.setdefault(int(_packed(np.array(color))), label)
             if other != label:
                 raise DatasetError(
                     f"'{names[other]}' and '{names[index]}' have the same colour {hex_color(color)}."
@@ -173,7 +173,3 @@ def _packed(colors: NDArray[np.generic]) -> NDArray[np.int64]:
     wide = colors.astype(np.int64)
     packed: NDArray[np.int64] = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
     return packed
-
-
-def _code(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pointillist.classes import hex_color
 from pointillist.data.images import read_image
 from pointillist.data.listing import find_images
 from pointillist.errors import ConfigError, ImageError, RunError, SaveError
@@ -138,10 +137,7 @@ def predict_files(
     content = {
         "pointillist": __version__,
         **settings,
-        "classes": [
-            {"index": index, "name": name, "color": hex_color(color)}
-            for index, (name, color) in enumerate(zip(predictor.classes.names, predictor.classes.colors, strict=True))
-        ],
+        "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "maps": MAPS,
         "protocol": predictor.model.protocol,
         "images": list(entries.values()),

@@ -11,7 +11,7 @@ import torch
 
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import read_image
-from pointillist.errors import DatasetError, RunError
+from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.training.metrics import Scores, confusion_metric, scores
 
@@ -80,21 +80,13 @@ def evaluate(
             field="classes",
             hint="Evaluate on a data set with the same classes in the same order.",
         )
-    items = [item for item in dataset.split(split) if item.mask is not None]
-    if not items:
-        raise DatasetError(
-            f"no image of the split '{split}' has a mask to compare with.",
-            where=dataset.root,
-            field="masks",
-            hint="Put masks into masks/ (same names as the images), or choose another --split.",
-        )
+    hint = "Put masks into masks/ (same names as the images), or choose another --split."
+    items = dataset.masked(split, "compare with", hint)
     started = time.monotonic()
     metric = confusion_metric(dataset.classes)
-    for item in items:
-        if item.mask is None:
-            continue
+    for item, file in items:
         image = read_image(item.image)
-        mask = dataset.masks.read(item.mask, (image.shape[0], image.shape[1]))
+        mask = dataset.masks.read(file, (image.shape[0], image.shape[1]))
         labels = predictor(image)
         metric.update(torch.from_numpy(labels).long(), torch.from_numpy(mask).long())
         if on_image is not None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, pair_masks
+from pointillist.data.listing import find_images, pair_masks, split_by_folder
 from pointillist.data.masks import MaskReader
 from pointillist.errors import DatasetError
 from pointillist.files import read_text
@@ -25,10 +25,7 @@ class Ade20k(Layout):
 
     name: ClassVar[str] = "ade20k"
     title: ClassVar[str] = "ADE20K SceneParsing: images/, annotations/, objectInfo150.txt"
-
-    def recognise(self, root: Path) -> bool:
-        """Its two training folders."""
-        return (root / "images" / "training").is_dir() and (root / "annotations" / "training").is_dir()
+    folders: ClassVar[tuple[str, ...]] = ("images/training", "annotations/training")
 
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `training/….jpg`; see `Layout.load`."""
@@ -36,11 +33,7 @@ class Ade20k(Layout):
         classes = ClassSet.create(names, policy="none")
         images = find_images(root / "images")
         masks = pair_masks(root / "annotations", images)
-        splits = {}
-        for folder, split in SPLITS.items():
-            inside = tuple(name for name in images if name.startswith(f"{folder}/"))
-            if inside:
-                splits[split] = inside
+        splits = {SPLITS[folder]: inside for folder, inside in split_by_folder(images).items() if folder in SPLITS}
         return Dataset(
             root,
             self.name,

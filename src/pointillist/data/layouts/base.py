@@ -15,14 +15,16 @@ class Layout(ABC):
     Attributes:
         name: What the user types after `--layout`.
         title: One line for listings.
+        folders: Folders by which it is recognised, unless `recognise` is its own.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    folders: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def recognise(self, root: Path) -> bool:
         """Whether an existing path has this layout, judged by a few names, quickly."""
+        return bool(self.folders) and all((root / folder).is_dir() for folder in self.folders)
 
     @abstractmethod
     def load(self, root: Path) -> Dataset:

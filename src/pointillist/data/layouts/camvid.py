@@ -8,7 +8,7 @@ from typing import ClassVar
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, pair_masks
+from pointillist.data.listing import find_images, pair_masks, split_by_folder
 from pointillist.data.masks import MaskReader
 
 CLASSES = {
@@ -34,21 +34,17 @@ class CamVid(Layout):
 
     name: ClassVar[str] = "camvid"
     title: ClassVar[str] = "CamVid, 11 classes: train/, trainannot/, val/, valannot/"
-
-    def recognise(self, root: Path) -> bool:
-        """Folders of images with their `…annot` twins."""
-        return all((root / f"train{kind}").is_dir() for kind in ("", "annot"))
+    folders: ClassVar[tuple[str, ...]] = ("train", "trainannot")
 
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/….jpg`; see `Layout.load`."""
         classes = ClassSet.create(tuple(CLASSES), tuple(CLASSES.values()), policy="none", ignore_index=11)
         items: list[Item] = []
-        splits: dict[str, tuple[str, ...]] = {}
         for split in SPLITS:
             if not (root / split).is_dir():
                 continue
             images = find_images(root / split)
             masks = pair_masks(root / f"{split}annot", images)
             items += [Item(f"{split}/{name}", path, masks.get(name)) for name, path in images.items()]
-            splits[split] = tuple(f"{split}/{name}" for name in images)
+        splits = split_by_folder(item.name for item in items)
         return Dataset(root, self.name, classes, tuple(items), splits, MaskReader(classes, "index"))

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.layouts.cityscapes import FIRST_INSTANCE, IMAGES, find_labels, instance_map, splits_of
-from pointillist.data.listing import find_images
+from pointillist.data.layouts.cityscapes import FIRST_INSTANCE, IMAGES, find_labels, instance_map
+from pointillist.data.listing import find_images, split_by_folder
 from pointillist.data.masks import MaskReader
 from pointillist.errors import PointsError
 from pointillist.files import read_text
@@ -34,10 +34,7 @@ class CityPersons(Layout):
 
     name: ClassVar[str] = "citypersons"
     title: ClassVar[str] = "CityPersons: leftImg8bit/, gtBboxCityPersons/, perhaps gtFine/"
-
-    def recognise(self, root: Path) -> bool:
-        """Its two folders."""
-        return (root / IMAGES).is_dir() and (root / BOXES).is_dir()
+    folders: ClassVar[tuple[str, ...]] = (IMAGES, BOXES)
 
     def load(self, root: Path) -> Dataset:
         """List the images and read all boxes; see `Layout.load`.
@@ -58,7 +55,7 @@ class CityPersons(Layout):
             self.name,
             classes,
             tuple(Item(name, path, masks.get(name), instance_map(root, name)) for name, path in images.items()),
-            splits_of(images),
+            split_by_folder(images),
             MaskReader(classes, "index", values=values),
             points=PointTable(points, ["kind"]),
             first_instance=FIRST_INSTANCE,

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images
+from pointillist.data.listing import find_images, split_by_folder
 from pointillist.data.masks import MaskReader
 from pointillist.errors import DatasetError
 
@@ -53,10 +53,11 @@ class Cityscapes(Layout):
 
     name: ClassVar[str] = "cityscapes"
     title: ClassVar[str] = "Cityscapes: leftImg8bit/, gtFine/ with labelIds or labelTrainIds"
+    folders: ClassVar[tuple[str, ...]] = (IMAGES, MASKS)
 
     def recognise(self, root: Path) -> bool:
         """Its two folders, and no CityPersons boxes, which are a data set of their own."""
-        return (root / IMAGES).is_dir() and (root / MASKS).is_dir() and not (root / "gtBboxCityPersons").is_dir()
+        return super().recognise(root) and not (root / "gtBboxCityPersons").is_dir()
 
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/aachen/….png`; see `Layout.load`."""
@@ -74,7 +75,7 @@ class Cityscapes(Layout):
             self.name,
             classes,
             tuple(Item(name, path, masks.get(name), instance_map(root, name)) for name, path in images.items()),
-            splits_of(images),
+            split_by_folder(images),
             MaskReader(classes, "index", values=values),
             first_instance=FIRST_INSTANCE,
         )
@@ -111,11 +112,3 @@ def instance_map(root: Path, name: str) -> Path | None:
 
 def _with_suffix(name: str, suffix: str) -> str:
     return name.removesuffix("leftImg8bit.png") + suffix
-
-
-def splits_of(images: dict[str, Path]) -> dict[str, tuple[str, ...]]:
-    """Image names by their first folder."""
-    splits: dict[str, list[str]] = {}
-    for name in images:
-        splits.setdefault(name.split("/")[0], []).append(name)
-    return {split: tuple(names) for split, names in splits.items()}

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import find_images, pair_masks
+from pointillist.data.listing import find_images, pair_masks, split_by_folder
 from pointillist.data.masks import MaskReader
 
 SPLITS = ("train", "val", "test")
@@ -28,20 +28,19 @@ class Craid(Layout):
 
     name: ClassVar[str] = "craid"
     title: ClassVar[str] = "CRAID cranberries: train/images/, train/masks/, test/…"
+    folders: ClassVar[tuple[str, ...]] = ("train/images", "train/masks")
 
     def recognise(self, root: Path) -> bool:
         """Training folders, with counts in the names of the images."""
-        folder = root / "train" / "images"
-        if not folder.is_dir() or not (root / "train" / "masks").is_dir():
+        if not super().recognise(root):
             return False
-        first = next((path for path in folder.iterdir() if not path.name.startswith(".")), None)
+        first = next((path for path in (root / "train" / "images").iterdir() if not path.name.startswith(".")), None)
         return first is not None and berry_count(first.name) is not None
 
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/….png`; see `Layout.load`."""
         classes = ClassSet.create(["background", "berry"], ["#404040", "#c81e3c"])
         items: list[Item] = []
-        splits: dict[str, tuple[str, ...]] = {}
         for split in SPLITS:
             if not (root / split / "images").is_dir():
                 continue
@@ -50,13 +49,12 @@ class Craid(Layout):
             items += [
                 Item(f"{split}/{name}", path, masks.get(name), count=berry_count(name)) for name, path in images.items()
             ]
-            splits[split] = tuple(f"{split}/{name}" for name in images)
         return Dataset(
             root,
             self.name,
             classes,
             tuple(items),
-            splits,
+            split_by_folder(item.name for item in items),
             MaskReader(classes, "index", values={0: 0, 1: 1, 2: 0}),
             points_file=root / "train" if (root / "train" / "back_masks").is_dir() else root / "train" / "masks",
         )

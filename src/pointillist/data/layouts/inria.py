@@ -33,10 +33,7 @@ class Inria(Layout):
 
     name: ClassVar[str] = "inria"
     title: ClassVar[str] = "Inria aerial images: train/images/, train/gt/, test/images/ (GeoTIFF)"
-
-    def recognise(self, root: Path) -> bool:
-        """Its two training folders."""
-        return (root / "train" / "images").is_dir() and (root / "train" / "gt").is_dir()
+    folders: ClassVar[tuple[str, ...]] = ("train/images", "train/gt")
 
     def load(self, root: Path) -> Dataset:
         """Cut the images into windows, from their headers alone; see `Layout.load`.

@@ -30,10 +30,7 @@ class Voc(Layout):
 
     name: ClassVar[str] = "voc"
     title: ClassVar[str] = "PASCAL VOC: JPEGImages/, SegmentationClass/, ImageSets/Segmentation/"
-
-    def recognise(self, root: Path) -> bool:
-        """Its three folders."""
-        return all((root / folder).is_dir() for folder in (IMAGES, MASKS, SPLITS))
+    folders: ClassVar[tuple[str, ...]] = (IMAGES, MASKS, SPLITS)
 
     def load(self, root: Path) -> Dataset:
         """List the images that have a mask or stand in a split; see `Layout.load`."""
@@ -42,9 +39,8 @@ class Voc(Layout):
         more = pair_masks(root / MORE_MASKS, images)
         masks = more | pair_masks(root / MASKS, images)
         instances = pair_masks(root / INSTANCES, images)
-        splits = {}
-        for file in sorted((root / SPLITS).glob("*.txt")):
-            splits[file.stem] = read_split(file, list(images), name_of=_image_id)
+        files = sorted((root / SPLITS).glob("*.txt"))
+        splits = {file.stem: read_split(file, list(images), name_of=_image_id) for file in files}
         listed = {name for names in splits.values() for name in names}
         items = tuple(
             Item(name, path, masks.get(name), instances.get(name))
