@@ -16,6 +16,19 @@ from pointillist.errors import PointillistError, SaveError
 
 
 @contextmanager
+def saving(path: Path, hint: str, found: str = "could not be written") -> Iterator[None]:
+    """Say what the operating system refuses in the block as an error about `path`.
+
+    Raises:
+        SaveError: It refuses something.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SaveError(f"{found} ({error.strerror or error}).", where=path, hint=hint) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, the file there takes the place of `path`.
 
@@ -27,23 +40,18 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        # mkstemp makes private files; a file we write is as readable as any other new one.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=path,
-            hint="Check that the folder exists, may be written to and has space left.",
-        ) from error
+        with saving(path, "Check that the folder exists, may be written to and has space left."):
+            handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=path.suffix, dir=path.parent)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            with temporary.open("r+b") as stream:
+                os.fsync(stream.fileno())
+            # mkstemp makes private files; a file we write is as readable as any other new one.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -59,20 +67,16 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     make_folder(path.parent)
     temporary: Path | None = None
+    hint = "Check that the folder above may be written to and has space left; nothing half written is left."
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.", dir=path.parent))
-        content = temporary / "content"  # mkdtemp makes private folders; this one is as readable as any other
-        content.mkdir()
-        yield content
-        if path.exists():
-            path.rmdir()  # renaming onto an empty folder works on POSIX only
-        content.rename(path)
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).",
-            where=path,
-            hint="Check that the folder above may be written to and has space left; nothing half written is left.",
-        ) from error
+        with saving(path, hint):
+            temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.", dir=path.parent))
+            content = temporary / "content"  # mkdtemp makes private folders; this one is as readable as any other
+            content.mkdir()
+            yield content
+            if path.exists():
+                path.rmdir()  # renaming onto an empty folder works on POSIX only
+            content.rename(path)
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -90,14 +94,8 @@ def make_folder(path: Path) -> Path:
     Raises:
         SaveError: It cannot be made.
     """
-    try:
+    with saving(path, "Choose another place, or free this one.", "this folder could not be made"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SaveError(
-            f"this folder could not be made ({error.strerror or error}).",
-            where=path,
-            hint="Choose another place, or free this one.",
-        ) from error
     return path
 
 

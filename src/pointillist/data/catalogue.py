@@ -41,8 +41,8 @@ class Entry:
         homepage: Where its makers describe it.
         terms: Under what terms it may be used, as far as its makers say; shown and to be accepted before anything is
             fetched.
-        files: What is fetched; empty where only the user can fetch it.
         layout: Name of the layout it has when unpacked.
+        files: What is fetched; empty where only the user can fetch it.
         root: The data set's folder below the one it is unpacked into.
         max_bytes: What it may unpack to, with room to spare.
         by_hand: What is left to the user, or all there is to do where nothing can be fetched.

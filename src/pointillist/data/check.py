@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -202,23 +203,23 @@ def _check_classes(dataset: Dataset, report: Report) -> None:
 
 def _check_splits(dataset: Dataset, prints: dict[str, Fingerprint], report: Report) -> None:
     """The same or nearly the same image in two splits makes a score look better than it is."""
-    for group in same_groups(prints):
+    groups = same_groups(prints)
+    for group in groups:
         report.add("identical images", "warning", group[0], f"the same pixels as {', '.join(group[1:4])}.")
-    same = {name: group[0] for group in same_groups(prints) for name in group}
+    same = {name: group[0] for group in groups for name in group}
     names = [name for name in ("train", "val", "test") if name in dataset.splits]
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            here, there = set(dataset.splits[first]), set(dataset.splits[second])
-            pair = f"{first} and {second}"
-            for name in sorted(here & there):
-                report.add("leak between splits", "error", name, f"is in {pair}.")
-            originals = {same[name] for name in here if name in same}
-            for name in sorted(there - here):
-                if same.get(name) in originals:
-                    report.add("leak between splits", "error", name, f"its pixels are in {pair}.")
-            left = {name: prints[name] for name in sorted(here - there) if name in prints}
-            right = {name: prints[name] for name in sorted(there - here) if name in prints}
-            for one, other, distance in near_pairs(left, right):
-                if same.get(one, one) != same.get(other, other):
-                    detail = f"looks like '{one}' ({distance} of 256 bits differ); they are in {pair}."
-                    report.add("near-duplicate between splits", "warning", other, detail)
+    for first, second in combinations(names, 2):
+        here, there = set(dataset.splits[first]), set(dataset.splits[second])
+        pair = f"{first} and {second}"
+        for name in sorted(here & there):
+            report.add("leak between splits", "error", name, f"is in {pair}.")
+        originals = {same[name] for name in here if name in same}
+        for name in sorted(there - here):
+            if same.get(name) in originals:
+                report.add("leak between splits", "error", name, f"its pixels are in {pair}.")
+        left = {name: prints[name] for name in sorted(here - there) if name in prints}
+        right = {name: prints[name] for name in sorted(there - here) if name in prints}
+        for one, other, distance in near_pairs(left, right):
+            if same.get(one, one) != same.get(other, other):
+                detail = f"looks like '{one}' ({distance} of 256 bits differ); they are in {pair}."
+                report.add("near-duplicate between splits", "warning", other, detail)

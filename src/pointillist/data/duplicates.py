@@ -68,23 +68,13 @@ def near_pairs(left: Mapping[str, Fingerprint], right: Mapping[str, Fingerprint]
     bits = _stack([found.bits for found in left.values()]).view(np.uint64)
     small = _stack([found.small for found in left.values()]).astype(np.int16)
     for name, found in right.items():
-        best = _nearest(bits, small, found)
-        if best is not None:
-            yield names[best[0]], name, best[1]
-
-
-def _nearest(bits: NDArray[np.uint64], small: NDArray[np.int16], found: Fingerprint) -> tuple[int, int] | None:
-    mine = np.frombuffer(found.bits, dtype=np.uint64)
-    distances = np.bitwise_count(bits ^ mine).sum(axis=1)
-    close = np.flatnonzero(distances <= MAX_BITS)
-    if not len(close):
-        return None
-    levels = np.abs(small[close] - np.frombuffer(found.small, dtype=np.uint8).astype(np.int16)).mean(axis=1)
-    close = close[levels <= MAX_LEVELS]
-    if not len(close):
-        return None
-    best = int(close[np.argmin(distances[close])])
-    return best, int(distances[best])
+        distances = np.bitwise_count(bits ^ np.frombuffer(found.bits, dtype=np.uint64)).sum(axis=1)
+        close = np.flatnonzero(distances <= MAX_BITS)
+        levels = np.abs(small[close] - np.frombuffer(found.small, dtype=np.uint8).astype(np.int16)).mean(axis=1)
+        close = close[levels <= MAX_LEVELS]
+        if len(close):
+            best = int(close[np.argmin(distances[close])])
+            yield names[best], name, int(distances[best])
 
 
 def _stack(rows: list[bytes]) -> NDArray[np.uint8]:

@@ -102,7 +102,15 @@ def get(
             }
         )
         archives.append(archive)
-    write_text(out / RECORD, _describe(entry, records))
+    source = {
+        "data_set": entry.name,
+        "title": entry.title,
+        "homepage": entry.homepage,
+        "terms": entry.terms,
+        "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "files": records,
+    }
+    write_text(out / RECORD, json.dumps(source, indent=2, ensure_ascii=False) + "\n")
     if entry.by_hand:
         return Fetched(None, tuple(records), 0)
     for archive in archives:
@@ -114,15 +122,3 @@ def get(
         for archive in archives:
             archive.unlink()
     return Fetched(root, tuple(records), images)
-
-
-def _describe(entry: Entry, records: list[dict[str, Any]]) -> str:
-    content = {
-        "data_set": entry.name,
-        "title": entry.title,
-        "homepage": entry.homepage,
-        "terms": entry.terms,
-        "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "files": records,
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -51,8 +51,7 @@ def read_image(path: Source) -> NDArray[np.uint8]:
                     where=path,
                     hint="Save it with 8 or 16 bits per channel.",
                 )
-            grey = (values // 257).astype(np.uint8)
-            return np.repeat(grey[:, :, None], 3, axis=2)
+            return _colors(values[..., None].astype(np.uint16), path)
         if upright.mode == "F":
             raise ImageError("has floating-point pixels.", where=path, hint="Save it with 8 or 16 bits per channel.")
         return np.array(upright.convert("RGB"))

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from pointillist.data.images import SUFFIXES
@@ -101,15 +101,14 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
         images: Image names.
         where: For messages.
     """
+    wrong = partial(DatasetError, where=where)
     images = list(images)
     by_stem: dict[str, Path] = {}
     for name, path in masks.items():
         stem = _stem(name)
         if stem in by_stem:
-            raise DatasetError(
-                f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'.",
-                where=where,
-                hint="Keep one of them.",
+            raise wrong(
+                f"'{by_stem[stem].name}' and '{path.name}' are both the mask of '{stem}'.", hint="Keep one of them."
             )
         by_stem[stem] = path
     image_of: dict[str, str] = {}
@@ -121,9 +120,8 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
         if mask is None:
             continue
         if other != name:
-            raise DatasetError(
+            raise wrong(
                 f"images '{other}' and '{name}' differ in extension only, so '{mask.name}' fits both.",
-                where=where,
                 hint="Rename one of the images and give it its own mask.",
             )
         pairs[name] = mask
@@ -131,15 +129,13 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
         folded = {stem.casefold(): name for stem, name in image_of.items()}
         for stem in by_stem:
             if stem not in image_of and stem.casefold() in folded:
-                raise DatasetError(
+                raise wrong(
                     f"mask '{by_stem[stem].name}' and image '{folded[stem.casefold()]}' differ in case.",
-                    where=where,
                     hint="Give both the same name.",
                 )
     if by_stem and not pairs:
-        raise DatasetError(
+        raise wrong(
             f"none of its {len(by_stem):,} masks has the name of an image; '{next(iter(masks))}' is one of them.",
-            where=where,
             field="masks",
             hint=f"The mask of '{images[0]}' is '{_stem(images[0])}.png'." if images else "Add the images.",
         )
@@ -212,30 +208,22 @@ def read_split(
         wanted = line.strip().replace("\\", "/")
         if not wanted or wanted.startswith("#"):
             continue
+        wrong = partial(DatasetError, where=path, line=number)
         wanted = name_of(wanted)
         fits = index.find(wanted)
         if len(fits) > 1:
             some = ", ".join(f"'{name}'" for name in fits[:4])
-            raise DatasetError(
-                f"'{wanted}' fits {len(fits)} images.",
-                where=path,
-                line=number,
-                hint=f"Write the path below the image folder, one of {some}.",
-            )
+            hint = f"Write the path below the image folder, one of {some}."
+            raise wrong(f"'{wanted}' fits {len(fits)} images.", hint=hint)
         if not fits and any(sign in wanted for sign in "*?["):
             fits = fnmatch.filter(index.names, wanted)
             if not fits:
-                raise DatasetError(
-                    f"no image fits the pattern '{wanted}'.", where=path, line=number, hint="Correct it, or remove it."
-                )
+                raise wrong(f"no image fits the pattern '{wanted}'.", hint="Correct it, or remove it.")
         if not fits:
-            hint = ImageNames(index.names).hint(wanted)
-            raise DatasetError(f"there is no image '{wanted}'.", where=path, line=number, hint=hint)
+            raise wrong(f"there is no image '{wanted}'.", hint=ImageNames(index.names).hint(wanted))
         for image in fits:
             if image in chosen:
-                raise DatasetError(
-                    f"'{image}' is listed twice.", where=path, line=number, hint="Remove one of the lines."
-                )
+                raise wrong(f"'{image}' is listed twice.", hint="Remove one of the lines.")
             chosen[image] = None
     if not chosen:
         raise DatasetError("lists no image.", where=path, hint="Write one image name per line.")

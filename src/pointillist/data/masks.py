@@ -91,9 +91,8 @@ class MaskReader:
         """
         if isinstance(path, Region):
             bands = read_region(path, MaskError)
-            if self.encoding == "color":
-                return self._look_up(_packed(bands[..., :3]), path.path)
-            return self._look_up(bands[..., 0].astype(np.int64), path.path)
+            codes = _packed(bands[..., :3]) if self.encoding == "color" else bands[..., 0].astype(np.int64)
+            return self._look_up(codes, path.path)
         with opened(path, MaskError) as image:
             _check_size(path, (image.height, image.width), size)
             if self.encoding == "color":
@@ -119,8 +118,7 @@ class MaskReader:
     def _listed(self) -> str:
         if self.encoding == "color":
             return ", ".join(hex_color(color) for color in (*self.classes.colors, *self.ignore_colors))
-        plain = all(self.values.get(index) == index for index in range(len(self.classes)))
-        if plain:
+        if all(self.values.get(index) == index for index in range(len(self.classes))):
             return f"0 to {len(self.classes) - 1}"
         some = sorted(self.values)
         return ", ".join(map(str, some[:40])) + (" …" if len(some) > 40 else "")

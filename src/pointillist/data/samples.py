@@ -100,7 +100,7 @@ def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(255)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
     """Samples drawn for training; `samples[image_index, sample_index]` is a function of the data,
     the seed and the two numbers.
@@ -137,9 +137,9 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
 
     def untransformed(self, index: int) -> Sample:
         """The image at the scale of training, not transformed."""
-        cached = self._cache.get(index)
-        if cached is not None:
-            return _with_float_image(cached)
+        if (cached := self._cache.get(index)) is not None:
+            mask = None if cached.mask is None else cached.mask.long()
+            return replace(cached, image=cached.image.float().div_(255), mask=mask)
         sample = read_sample(self.dataset, self.items[index], self.size, with_mask=self.with_masks)
         if self.distances_of is not None:
             distances, classes = self.distances_of(sample.image, sample.points)
@@ -163,11 +163,6 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         return sample, jitter_colors(sample.image, self.color_jitter, rng)
 
 
-def _with_float_image(kept: Sample) -> Sample:
-    mask = None if kept.mask is None else kept.mask.long()
-    return replace(kept, image=kept.image.float().div_(255), mask=mask)
-
-
 @dataclass(frozen=True)
 class Collate:
     """Joins samples of one size into a batch; a plain class, so that loader workers of every system can receive it.
@@ -189,7 +184,8 @@ class Collate:
                     plane[sample.distance_classes] = sample.distances
         mask = None
         if any(sample.mask is not None for sample in samples):
-            mask = torch.stack([_mask_or_ignore(sample) for sample in samples])
+            masks = [torch.full(sample.size, IGNORE) if sample.mask is None else sample.mask for sample in samples]
+            mask = torch.stack(masks)
         return Batch(
             names=tuple(sample.name for sample in samples),
             augmented=torch.stack([augmented for _, augmented in drawn]),
@@ -202,11 +198,7 @@ class Collate:
         )
 
 
-def _mask_or_ignore(sample: Sample) -> Tensor:
-    return torch.full(sample.size, IGNORE) if sample.mask is None else sample.mask
-
-
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
     """Batches of (image index, sample index) from an endless stream of seeded permutations.
 

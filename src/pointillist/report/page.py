@@ -84,12 +84,9 @@ def protocol_rows(protocol: Mapping[str, Any], prefix: str = "") -> list[tuple[s
         if isinstance(value, Mapping):
             rows += protocol_rows(value, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", ", ".join(map(str, value)) if _is_list(value) else str(value)))
+            several = isinstance(value, Iterable) and not isinstance(value, str)
+            rows.append((f"{prefix}{name}", ", ".join(map(str, value)) if several else str(value)))
     return rows
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str)
 
 
 def _snapshots(run: RunDirectory) -> list[dict[str, str]]:

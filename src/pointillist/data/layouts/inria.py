@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from pointillist.data.images import image_size
 from pointillist.data.layouts.base import Layout
 from pointillist.data.listing import find_images, pair_masks
 from pointillist.data.masks import MaskReader
-from pointillist.data.regions import Region, cut
+from pointillist.data.regions import cut
 from pointillist.errors import DatasetError
 
 WINDOW = 500
@@ -53,12 +54,10 @@ class Inria(Layout):
             for name, path in images.items():
                 tile = Path(name).stem
                 split = _split(tile, folder) if part == "train" else "test"
+                file = masks.get(name)
                 for window in cut(path, image_size(path), WINDOW):
-                    item = Item(
-                        f"{tile}/y{window.top:04d}_x{window.left:04d}{path.suffix}",
-                        window,
-                        _same_window(masks.get(name), window),
-                    )
+                    mask = None if file is None else replace(window, path=file)
+                    item = Item(f"{tile}/y{window.top:04d}_x{window.left:04d}{path.suffix}", window, mask)
                     items.append(item)
                     splits.setdefault(split, []).append(item.name)
         return Dataset(
@@ -69,10 +68,6 @@ class Inria(Layout):
             {split: tuple(names) for split, names in splits.items()},
             MaskReader(classes, "index", values={0: 0, 255: 1}),
         )
-
-
-def _same_window(mask: Path | None, window: Region) -> Region | None:
-    return None if mask is None else Region(mask, window.top, window.left, window.height, window.width)
 
 
 def _split(tile: str, folder: Path) -> str:
