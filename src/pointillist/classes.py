@@ -123,6 +123,10 @@ class ClassSet:
         """
         return self._find(self.names, name)
 
+    def swatches(self) -> list[dict[str, str]]:
+        """Name and colour (`#rrggbb`) of each class, for files and pages."""
+        return [{"name": name, "color": hex_color(color)} for name, color in zip(self.names, self.colors, strict=True)]
+
     def with_policy(self, policy: BackgroundPolicy) -> ClassSet:
         """The same classes under another background policy."""
         background = None if policy == "none" else (self.background or 0)

@@ -19,7 +19,7 @@ from pointillist.errors import RunError
 from pointillist.files import make_folder, write_text
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
-from pointillist.report.page import legend, per_class_table, protocol_rows, render
+from pointillist.report.page import per_class_table, protocol_rows, render
 from pointillist.report.pictures import data_url, grid, picture_of_image, picture_of_labels
 from pointillist.training.config import Config, make_config
 
@@ -150,7 +150,7 @@ def _write_page(report: Path, dataset: Dataset, learnt: list[Learnt], full: floa
             ("seconds of training on a CPU", f"{best.seconds:.0f}"),
         ],
         comparison=comparison,
-        legend=legend(dataset.classes),
+        legend=dataset.classes.swatches(),
         pictures=[
             {
                 "title": "Images no method has seen",

@@ -41,8 +41,8 @@ class Entry:
         homepage: Where its makers describe it.
         terms: Under what terms it may be used, as far as its makers say; shown and to be accepted before anything is
             fetched.
-        files: What is fetched; empty where only the user can fetch it.
         layout: Name of the layout it has when unpacked.
+        files: What is fetched; empty where only the user can fetch it.
         root: The data set's folder below the one it is unpacked into.
         max_bytes: What it may unpack to, with room to spare.
         by_hand: What is left to the user, or all there is to do where nothing can be fetched.
@@ -52,8 +52,8 @@ class Entry:
     title: str
     homepage: str
     terms: str
-    files: tuple[RemoteFile, ...]
     layout: str
+    files: tuple[RemoteFile, ...] = ()
     root: str = ""
     max_bytes: int = 8 * GB
     by_hand: str = ""
@@ -144,7 +144,6 @@ ENTRIES = (
         title="Cityscapes fine: 2,975 train and 500 val street scenes, 19 classes",
         homepage="https://www.cityscapes-dataset.com/",
         terms="Non-commercial research and teaching, after registration; redistribution is forbidden.",
-        files=(),
         layout="cityscapes",
         by_hand=(
             "Register on the home page, fetch leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, unpack both "
@@ -156,7 +155,6 @@ ENTRIES = (
         title="CVPPP leaf segmentation: single plants with one id per leaf",
         homepage="https://www.plant-phenotyping.org/datasets-home",
         terms="Research only, after accepting the makers' terms; cite Minervini et al. 2016.",
-        files=(),
         layout="cvppp",
         by_hand="Ask for CVPPP2017_LSC_training on the home page, and unpack it.",
     ),
@@ -165,7 +163,6 @@ ENTRIES = (
         title="CRAID: cranberries seen by a drone, with clicks and counts",
         homepage="https://github.com/periakiva/finding_berries",
         terms="No licence is stated; cite Akiva et al., CVPR workshops 2020.",
-        files=(),
         layout="craid",
         by_hand="See the home page; its makers give the data out.",
     ),

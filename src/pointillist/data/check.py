@@ -203,9 +203,10 @@ def _check_classes(dataset: Dataset, report: Report) -> None:
 
 def _check_splits(dataset: Dataset, prints: dict[str, Fingerprint], report: Report) -> None:
     """The same or nearly the same image in two splits makes a score look better than it is."""
-    for group in same_groups(prints):
+    groups = same_groups(prints)
+    for group in groups:
         report.add("identical images", "warning", group[0], f"the same pixels as {', '.join(group[1:4])}.")
-    same = {name: group[0] for group in same_groups(prints) for name in group}
+    same = {name: group[0] for group in groups for name in group}
     names = [name for name in ("train", "val", "test") if name in dataset.splits]
     for first, second in combinations(names, 2):
         here, there = set(dataset.splits[first]), set(dataset.splits[second])

@@ -97,6 +97,24 @@ class Dataset:
         by_name = {item.name: item for item in self.items}
         return tuple(by_name[image] for image in self.splits[name])
 
+    def masked(self, split: str, purpose: str, hint: str) -> list[tuple[Item, Source]]:
+        """Images of a split that have a mask, each with its mask.
+
+        Args:
+            split: Which split.
+            purpose: What the masks are for, in the message when there are none.
+            hint: What to do then.
+
+        Raises:
+            DatasetError: There is no split of this name, or no mask in it.
+        """
+        found = [(item, item.mask) for item in self.split(split) if item.mask is not None]
+        if not found:
+            raise DatasetError(
+                f"no image of the split '{split}' has a mask to {purpose}.", where=self.root, field="masks", hint=hint
+            )
+        return found
+
     @property
     def training_split(self) -> str:
         """`train` where the data set has one, else all of it."""

@@ -79,7 +79,7 @@ def get(
     if content.exists():
         raise SaveError("is there already.", where=content, hint="Use it, remove it, or choose another --out.")
     make_folder(out)
-    records = []
+    records: list[dict[str, Any]] = []
     archives = []
     for file in entry.files:
         url = file.url if mirror is None else f"{mirror.rstrip('/')}/{file.name}"

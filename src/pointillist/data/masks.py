@@ -90,9 +90,8 @@ class MaskReader:
         """
         if isinstance(path, Region):
             bands = read_region(path, MaskError)
-            if self.encoding == "color":
-                return self._look_up(_packed(bands[..., :3]), path.path)
-            return self._look_up(bands[..., 0].astype(np.int64), path.path)
+            codes = _packed(bands[..., :3]) if self.encoding == "color" else bands[..., 0].astype(np.int64)
+            return self._look_up(codes, path.path)
         with opened(path, MaskError) as image:
             _check_size(path, (image.height, image.width), size)
             if self.encoding == "color":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,7 @@ from torch import Tensor
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import read_image
-from pointillist.data.transforms import (
-    Geometry,
-    Sample,
-    fit_size,
-    jitter_colors,
-    resize_image,
-    resize_labels,
-)
+from pointillist.data.transforms import Geometry, Sample, fit_size, jitter_colors, resize_image, resize_labels
 from pointillist.points.border import with_border_points
 
 DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -57,20 +50,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
-
-        def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return Batch(
-            self.names,
-            self.augmented.to(device, non_blocking=True),
-            self.image.to(device, non_blocking=True),
-            tuple(points.to(device, non_blocking=True) for points in self.points),
-            self.valid.to(device, non_blocking=True),
-            self.scales,
-            move(self.mask),
-            move(self.distances),
-        )
+        names = ("augmented", "image", "valid", "mask", "distances")
+        planes = {name: plane for name in names if (plane := getattr(self, name)) is not None}
+        moved: dict[str, Any] = {name: plane.to(device, non_blocking=True) for name, plane in planes.items()}
+        return replace(self, points=tuple(points.to(device, non_blocking=True) for points in self.points), **moved)
 
     def without_masks(self) -> Batch:
         """The same batch for a method that learns from points: it cannot see what it must not use."""
@@ -117,6 +100,7 @@ def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(255)
 
 
+@dataclass(eq=False, repr=False)
 class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
     """Samples drawn for training; `samples[image_index, sample_index]` is a function of the data,
     the seed and the two numbers.
@@ -133,38 +117,29 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         cache_bytes: Decoded samples are kept in memory up to this many bytes.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        items: Sequence[Item],
-        *,
-        size: tuple[int, int] | None,
-        geometry: Geometry,
-        color_jitter: float = 0.0,
-        seed: int = 0,
-        with_masks: bool = False,
-        distances_of: DistancesOf | None = None,
-        cache_bytes: int = 0,
-    ) -> None:
-        self.dataset = dataset
-        self.items = tuple(items)
-        self.size = size
-        self.geometry = geometry
-        self.color_jitter = color_jitter
-        self.seed = seed
-        self.with_masks = with_masks
-        self.distances_of = distances_of
+    dataset: Dataset
+    items: Sequence[Item]
+    _: KW_ONLY
+    size: tuple[int, int] | None
+    geometry: Geometry
+    color_jitter: float = 0.0
+    seed: int = 0
+    with_masks: bool = False
+    distances_of: DistancesOf | None = None
+    cache_bytes: InitVar[int] = 0
+    _cache: dict[int, Sample] = field(default_factory=dict, init=False)
+
+    def __post_init__(self, cache_bytes: int) -> None:
         self._room = cache_bytes
-        self._cache: dict[int, Sample] = {}
 
     def __len__(self) -> int:
         return len(self.items)
 
     def untransformed(self, index: int) -> Sample:
         """The image at the scale of training, not transformed."""
-        cached = self._cache.get(index)
-        if cached is not None:
-            return _with_float_image(cached)
+        if (cached := self._cache.get(index)) is not None:
+            mask = None if cached.mask is None else cached.mask.long()
+            return replace(cached, image=cached.image.float().div_(255), mask=mask)
         sample = read_sample(self.dataset, self.items[index], self.size, with_mask=self.with_masks)
         if self.distances_of is not None:
             distances, classes = self.distances_of(sample.image, sample.points)
@@ -188,11 +163,7 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         return sample, jitter_colors(sample.image, self.color_jitter, rng)
 
 
-def _with_float_image(kept: Sample) -> Sample:
-    mask = None if kept.mask is None else kept.mask.long()
-    return replace(kept, image=kept.image.float().div_(255), mask=mask)
-
-
+@dataclass(frozen=True)
 class Collate:
     """Joins samples of one size into a batch; a plain class, so that loader workers of every system can receive it.
 
@@ -200,8 +171,7 @@ class Collate:
         num_classes: C of the distances.
     """
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
+    num_classes: int
 
     def __call__(self, drawn: Sequence[tuple[Sample, Tensor]]) -> Batch:
         """Stack."""
@@ -214,7 +184,8 @@ class Collate:
                     plane[sample.distance_classes] = sample.distances
         mask = None
         if any(sample.mask is not None for sample in samples):
-            mask = torch.stack([_mask_or_ignore(sample) for sample in samples])
+            masks = [torch.full(sample.size, IGNORE) if sample.mask is None else sample.mask for sample in samples]
+            mask = torch.stack(masks)
         return Batch(
             names=tuple(sample.name for sample in samples),
             augmented=torch.stack([augmented for _, augmented in drawn]),
@@ -227,10 +198,7 @@ class Collate:
         )
 
 
-def _mask_or_ignore(sample: Sample) -> Tensor:
-    return torch.full(sample.size, IGNORE) if sample.mask is None else sample.mask
-
-
+@dataclass(eq=False, repr=False)
 class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
     """Batches of (image index, sample index) from an endless stream of seeded permutations.
 
@@ -246,22 +214,13 @@ class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
         processes: Number of processes; each takes its share of every batch.
     """
 
-    def __init__(
-        self,
-        length: int,
-        batch_size: int,
-        seed: int,
-        *,
-        steps_done: Callable[[], int] = lambda: 0,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        self.length = length
-        self.batch_size = batch_size
-        self.seed = seed
-        self.steps_done = steps_done
-        self.rank = rank
-        self.processes = processes
+    length: int
+    batch_size: int
+    seed: int
+    _: KW_ONLY
+    steps_done: Callable[[], int] = lambda: 0
+    rank: int = 0
+    processes: int = 1
 
     def __len__(self) -> int:
         return steps_per_epoch(self.length, self.batch_size)

@@ -10,7 +10,6 @@ from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.masks import read_instances
-from pointillist.errors import DatasetError
 from pointillist.points.simulate import MIN_AREA, Placement, simulate_image
 from pointillist.points.table import PointTable
 
@@ -46,21 +45,12 @@ def simulate_dataset(
         jitter=jitter,
     )
     points = []
-    items = [item for item in dataset.split(split) if item.mask is not None]
-    for item in items:
-        if item.mask is not None:
-            size = image_size(item.image)
-            instances = None
-            if item.instances is not None:
-                instances = read_instances(item.instances, size, dataset.first_instance)
-            points += draw(item.name, dataset.masks.read(item.mask, size), instances=instances)
+    for item, mask in dataset.masked(split, "draw clicks from", "Add masks, or click by hand."):
+        size = image_size(item.image)
+        instances = None
+        if item.instances is not None:
+            instances = read_instances(item.instances, size, dataset.first_instance)
+        points += draw(item.name, dataset.masks.read(mask, size), instances=instances)
         if on_image is not None:
             on_image(item.name)
-    if not items:
-        raise DatasetError(
-            f"no image of the split '{split}' has a mask to draw clicks from.",
-            where=dataset.root,
-            field="masks",
-            hint="Add masks, or click by hand.",
-        )
     return PointTable(points)

@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pointillist.classes import hex_color
 from pointillist.data.images import read_image
 from pointillist.data.listing import find_images
-from pointillist.errors import ConfigError, ImageError, RunError, SaveError
-from pointillist.files import make_folder, read_text, write_text
+from pointillist.errors import ConfigError, ImageError, RunError
+from pointillist.files import make_folder, read_text, saving, write_text
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, UNLISTED, get_writer, writers
 from pointillist.inference.writers.base import MAPS, Writer
@@ -138,10 +137,7 @@ def predict_files(
     content = {
         "pointillist": __version__,
         **settings,
-        "classes": [
-            {"index": index, "name": name, "color": hex_color(color)}
-            for index, (name, color) in enumerate(zip(predictor.classes.names, predictor.classes.colors, strict=True))
-        ],
+        "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "maps": MAPS,
         "protocol": predictor.model.protocol,
         "images": list(entries.values()),
@@ -212,13 +208,8 @@ def _done(out: Path, model: str, chosen: Sequence[Writer]) -> dict[str, dict[str
 
 def _note(log: Path, entry: dict[str, Any]) -> None:
     """Add a line to the log."""
-    try:
-        with log.open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(json.dumps(entry) + "\n")
-    except OSError as error:
-        raise SaveError(
-            f"could not be written ({error.strerror or error}).", where=log, hint="Free some space, then --resume."
-        ) from error
+    with saving(log, "Free some space, then --resume."), log.open("a", encoding="utf-8", newline="\n") as stream:
+        stream.write(json.dumps(entry) + "\n")
 
 
 def _state(path: Path) -> list[int] | None:

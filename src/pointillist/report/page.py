@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from pointillist.classes import ClassSet, hex_color
+from pointillist.classes import ClassSet
 from pointillist.files import write_text
 from pointillist.report.curves import curve_svg
 from pointillist.training.callbacks import loss_columns, read_metrics
@@ -44,7 +44,7 @@ def write_report(
         subtitle="A segmentation network trained with pointillist.",
         figures=figures,
         lead="" if scored is not None else "There are no masks, so there are no scores: see the pictures below.",
-        legend=legend(classes),
+        legend=classes.swatches(),
         snapshots=_snapshots(run),
         curves=_curves(rows),
         per_class=per_class_table({"IoU": scored}, classes, f"IoU by class, {scored_on}") if scored else None,
@@ -61,22 +61,14 @@ def render(**values: Any) -> str:
     return environment.get_template("page.html.jinja").render(values)
 
 
-def legend(classes: ClassSet) -> list[dict[str, str]]:
-    """Names and colours for the page."""
-    return [
-        {"name": name, "color": hex_color(color)} for name, color in zip(classes.names, classes.colors, strict=True)
-    ]
-
-
 def per_class_table(columns: Mapping[str, Scores], classes: ClassSet, title: str) -> dict[str, Any]:
     """IoU by class, one column per model."""
     rows = []
-    for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True)):
+    for index, swatch in enumerate(classes.swatches()):
         values = [scored.iou[index] for scored in columns.values()]
         rows.append(
             {
-                "name": name,
-                "color": hex_color(color),
+                **swatch,
                 "values": ["–" if value != value else f"{value:.3f}" for value in values],
                 "width": 0 if values[0] != values[0] else round(values[0] * 100, 1),
             }

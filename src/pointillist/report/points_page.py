@@ -11,7 +11,6 @@ import jinja2
 import numpy as np
 from PIL import ImageDraw
 
-from pointillist.classes import hex_color
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import read_image
 from pointillist.files import write_text
@@ -190,14 +189,13 @@ def _classes(dataset: Dataset, rare: dict[str, int]) -> list[dict[str, object]]:
     most = max(counts.values(), default=1)
     return [
         {
-            "name": name,
-            "color": hex_color(color),
-            "points": f"{counts[name]:,}",
-            "images": f"{images[name]:,}",
-            "width": round(100 * counts[name] / most, 1),
-            "rare": name in rare,
+            **swatch,
+            "points": f"{counts[swatch['name']]:,}",
+            "images": f"{images[swatch['name']]:,}",
+            "width": round(100 * counts[swatch["name"]] / most, 1),
+            "rare": swatch["name"] in rare,
         }
-        for name, color in zip(dataset.classes.names, dataset.classes.colors, strict=True)
+        for swatch in dataset.classes.swatches()
     ]
 
 

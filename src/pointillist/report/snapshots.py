@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import lightning as L
@@ -20,6 +21,7 @@ HEIGHT = 168
 """Height of each picture of a snapshot, in pixels."""
 
 
+@dataclass(eq=False, repr=False)
 class SnapshotWriter(L.Callback):
     """Writes `snapshots/epoch_….png` a few times during a training; it looks on and changes nothing.
 
@@ -30,12 +32,11 @@ class SnapshotWriter(L.Callback):
         images: How many training images are shown.
     """
 
-    def __init__(self, run: RunDirectory, dataset: Dataset, moments: int = 6, images: int = 4) -> None:
-        self.run = run
-        self.dataset = dataset
-        self.moments = moments
-        self.images = images
-        self._shown: list[Sample] | None = None
+    run: RunDirectory
+    dataset: Dataset
+    moments: int = 6
+    images: int = 4
+    _shown: list[Sample] | None = field(default=None, init=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Take a picture when it is time."""

@@ -55,10 +55,11 @@ class Cityscapes(Layout):
 
     name: ClassVar[str] = "cityscapes"
     title: ClassVar[str] = "Cityscapes: leftImg8bit/, gtFine/ with labelIds or labelTrainIds"
+    folders: ClassVar[tuple[str, ...]] = (IMAGES, MASKS)
 
     def recognise(self, root: Path) -> bool:
         """Its two folders, and no CityPersons boxes, which are a data set of their own."""
-        return (root / IMAGES).is_dir() and (root / MASKS).is_dir() and not (root / "gtBboxCityPersons").is_dir()
+        return super().recognise(root) and not (root / "gtBboxCityPersons").is_dir()
 
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/aachen/….png`; see `Layout.load`."""

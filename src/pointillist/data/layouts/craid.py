@@ -26,13 +26,13 @@ class Craid(Layout):
 
     name: ClassVar[str] = "craid"
     title: ClassVar[str] = "CRAID cranberries: train/images/, train/masks/, test/…"
+    folders: ClassVar[tuple[str, ...]] = ("train/images", "train/masks")
 
     def recognise(self, root: Path) -> bool:
         """Training folders, with counts in the names of the images."""
-        folder = root / "train" / "images"
-        if not folder.is_dir() or not (root / "train" / "masks").is_dir():
+        if not super().recognise(root):
             return False
-        first = next((path for path in folder.iterdir() if not path.name.startswith(".")), None)
+        first = next((path for path in (root / "train" / "images").iterdir() if not path.name.startswith(".")), None)
         return first is not None and berry_count(first.name) is not None
 
     def load(self, root: Path) -> Dataset:

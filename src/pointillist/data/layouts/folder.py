@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import Field, field_validator
 
-from pointillist.classes import BACKGROUND_POLICIES, IGNORE, BackgroundPolicy, ClassSet, hex_color, parse_color
+from pointillist.classes import BACKGROUND_POLICIES, IGNORE, BackgroundPolicy, ClassSet, parse_color
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
 from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
@@ -224,9 +224,7 @@ def write_dataset_file(
 ) -> None:
     """Write a `dataset.yaml`, whole or not at all."""
     content: dict[str, Any] = {
-        "classes": [
-            {"name": name, "color": hex_color(color)} for name, color in zip(classes.names, classes.colors, strict=True)
-        ],
+        "classes": classes.swatches(),
         "background": classes.policy
         if not classes.background
         else {"policy": classes.policy, "class": classes.names[classes.background]},

@@ -102,15 +102,8 @@ class SceneParameters:
     car_length: Range = (8.6, 10.2)
     car_width: Range = (4.6, 5.3)
     paints: Palette = (
-        "#f0efec",
-        "#c9ccd0",
-        "#34373c",
-        "#b3322c",
-        "#2f5f9e",
-        "#3f7f5a",
-        "#dcb53a",
-        "#7d848c",
-        "#8a4b32",
+        *("#f0efec", "#c9ccd0", "#34373c", "#b3322c", "#2f5f9e"),
+        *("#3f7f5a", "#dcb53a", "#7d848c", "#8a4b32"),
     )
 
     hue: float = 0.04
