@@ -16,19 +16,6 @@ from pointillist.errors import PointillistError, SaveError
 
 
 @contextmanager
-def saving(path: Path, hint: str, found: str = "could not be written") -> Iterator[None]:
-    """Say what the operating system refuses in the block as an error about `path`.
-
-    Raises:
-        SaveError: It refuses something.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise SaveError(f"{found} ({error.strerror or error}).", where=path, hint=hint) from error
-
-
-@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, the file there takes the place of `path`.
 
@@ -98,8 +85,14 @@ def make_folder(path: Path) -> Path:
     Raises:
         SaveError: It cannot be made.
     """
-    with saving(path, "Choose another place, or free this one.", "this folder could not be made"):
+    try:
         path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SaveError(
+            f"this folder could not be made ({error.strerror or error}).",
+            where=path,
+            hint="Choose another place, or free this one.",
+        ) from error
     return path
 
 

@@ -22,7 +22,7 @@ from pointillist.data.regions import Region
 from pointillist.errors import DatasetError, SaveError
 from pointillist.files import new_folder, write_text
 from pointillist.points.formats.native import write_csv
-from pointillist.points.table import PointTable
+from pointillist.points.table import Point, PointTable
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import read_image
-from pointillist.errors import RunError
+from pointillist.errors import DatasetError, RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.training.metrics import Scores, confusion_metric, scores
 
