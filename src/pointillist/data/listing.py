@@ -228,7 +228,6 @@ def read_split(
         wanted = line.strip().replace("\\", "/")
         if not wanted or wanted.startswith("#"):
             continue
-        wrong = partial(DatasetError, where=path, line=number)
         wanted = name_of(wanted)
         refused = partial(DatasetError, where=path, line=number)
         fits = index.find(wanted)

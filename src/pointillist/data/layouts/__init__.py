@@ -19,11 +19,7 @@ __all__ = ["LAYOUTS", "Layout", "layouts", "load_dataset", "open_dataset"]
 
 
 LAYOUTS: Registry[Layout] = Registry("layout", __name__, Layout, "layout", DatasetError)  # type: ignore[type-abstract]
-
-
-def layouts() -> dict[str, type[Layout]]:
-    """All layouts by name."""
-    return LAYOUTS.all()
+layouts = LAYOUTS.all
 
 
 def load_dataset(path: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:

@@ -15,11 +15,7 @@ UNLISTED = "labels"
 """Named for each image of a manifest, but not among its `results`: version 0.1 always wrote it."""
 
 WRITERS: Registry[Writer] = Registry("output", __name__, Writer, "write")  # type: ignore[type-abstract]
-
-
-def writers() -> dict[str, type[Writer]]:
-    """All writers by name."""
-    return WRITERS.all()
+writers = WRITERS.all
 
 
 def get_writer(name: str) -> Writer:

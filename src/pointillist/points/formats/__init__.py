@@ -33,11 +33,7 @@ FORMATS: Registry[PointFormat] = Registry(
     "format",
     PointsError,
 )
-
-
-def formats() -> dict[str, type[PointFormat]]:
-    """All formats by name."""
-    return FORMATS.all()
+formats = FORMATS.all
 
 
 def get_format(name: str, options: Mapping[str, Any] | None = None) -> PointFormat:

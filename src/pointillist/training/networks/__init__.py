@@ -23,11 +23,7 @@ FAMILIES: Registry[NetworkFamily] = Registry(
     NetworkFamily,  # type: ignore[type-abstract]
     "network.architecture",
 )
-
-
-def families() -> dict[str, type[NetworkFamily]]:
-    """All sources of networks by name."""
-    return FAMILIES.all()
+families = FAMILIES.all
 
 
 def architectures() -> dict[str, type[NetworkFamily]]:
