@@ -24,19 +24,14 @@ if TYPE_CHECKING:
     from pointillist.pseudomask import PseudoMaskGenerator
     from pointillist.registry import register
 
-_HOMES = {
-    "load": "pointillist.api",
-    "train": "pointillist.api",
-    "evaluate": "pointillist.api",
-    "Predictor": "pointillist.api",
-    "read_image": "pointillist.api",
-    "ClassSet": "pointillist.classes",
-    "Dataset": "pointillist.data.dataset",
-    "PointillistError": "pointillist.errors",
-    "Point": "pointillist.points.table",
-    "PointTable": "pointillist.points.table",
-    "PseudoMaskGenerator": "pointillist.pseudomask",
-    "register": "pointillist.registry",
+_MODULES = {
+    "pointillist.api": ("load", "train", "evaluate", "Predictor", "read_image"),
+    "pointillist.classes": ("ClassSet",),
+    "pointillist.data.dataset": ("Dataset",),
+    "pointillist.errors": ("PointillistError",),
+    "pointillist.points.table": ("Point", "PointTable"),
+    "pointillist.pseudomask": ("PseudoMaskGenerator",),
+    "pointillist.registry": ("register",),
 }
 
 __all__ = [
@@ -58,6 +53,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Importing torch takes seconds; a user who only asks for help or a version should not wait for it.
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'pointillist' has no attribute {name!r}")
