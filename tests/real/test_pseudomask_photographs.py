@@ -14,7 +14,14 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
-from pointillist.pseudomask import PseudoMaskGenerator, distance_fields, refine
+from pointillist.pseudomask import (
+    ClassThresholds,
+    Gaussian,
+    PseudoMaskGenerator,
+    PseudoMaskSettings,
+    distance_fields,
+    refine,
+)
 
 DILATIONS = (1, 2, 4, 8, 12, 24)
 CLASSES = 11
@@ -117,7 +124,8 @@ def test_geodesics_know_more_of_objects_than_circles(street_scenes: list[tuple[T
 
 def test_pseudo_masks_of_an_undecided_network(street_scenes: list[tuple[Tensor, Tensor]]) -> None:
     """With equal probabilities everywhere only clicks and colours speak: few pixels at first, mostly right."""
-    generator = PseudoMaskGenerator(background=None)
+    near = Gaussian(sigma_start=8.0, sigma_end=160.0)
+    generator = PseudoMaskGenerator(None, PseudoMaskSettings(spatial_prior=near, selection=ClassThresholds()))
     for seed, (image, mask) in enumerate(street_scenes):
         clicks = one_click_per_component(mask, seed)
         probabilities = torch.full((1, CLASSES, 180, 240), 1 / CLASSES)
