@@ -89,6 +89,10 @@ class RenamedWarning(PointillistWarning):
     """A setting of an older version was read under its new name."""
 
 
+class ImageWarning(PointillistWarning):
+    """An image was read in a way that its owner should know of."""
+
+
 class PluginWarning(PointillistWarning):
     """A plug-in cannot be used."""
 

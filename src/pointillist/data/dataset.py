@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.classes import BackgroundPolicy, ClassSet
+from pointillist.data.bands import Bands, DeclaredBands, find_bands
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
 from pointillist.data.masks import MaskReader
@@ -61,6 +62,8 @@ class Dataset:
         points: The points that fit; empty before any are clicked.
         rejected: What did not fit, for a report.
         first_instance: Smallest value in instance maps that is an object.
+        declared: What its owner says about the bands of its images.
+        bands: The bands, once somebody has looked, see `with_bands`.
     """
 
     root: Path
@@ -73,6 +76,8 @@ class Dataset:
     points: PointTable = field(default_factory=PointTable)
     rejected: Checked | None = None
     first_instance: int = 1
+    declared: DeclaredBands = DeclaredBands()  # noqa: RUF009 - it is frozen
+    bands: Bands | None = None
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -171,6 +176,18 @@ class Dataset:
     def checked(self) -> Checked:
         """What fits and what does not; all of its points fit where nothing was checked."""
         return self.rejected or Checked(self.points, ())
+
+    def with_bands(self, bands: Bands | None = None) -> Dataset:
+        """The same data set with its bands known: those given, or those that its training images have.
+
+        Raises:
+            DatasetError: The training images differ in their bands or type.
+            ImageError: One of those looked at cannot be read.
+        """
+        if bands is None and self.bands is None:
+            sources = [item.image for item in self.split(self.training_split)]
+            bands = find_bands(sources, self.declared, self.root)
+        return self if bands is None else replace(self, bands=bands)
 
     def with_policy(self, policy: BackgroundPolicy) -> Dataset:
         """The same data set under another background policy."""

@@ -1,4 +1,4 @@
-"""Opening images: every kind a folder of photos may hold becomes H×W×3 uint8, upright."""
+"""Opening images: whatever its kind, an image becomes its pixels, upright, in the file's own type."""
 
 from __future__ import annotations
 
@@ -7,63 +7,85 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps
 
 from pointillist.data.headers import plain_size
-from pointillist.data.regions import Region, Source, read_region
-from pointillist.errors import ImageError, PointillistError
+from pointillist.data.pixels import Pixels, Plane, kind_of
+from pointillist.data.rasters import raster_header, read_raster
+from pointillist.data.regions import Region, Source
+from pointillist.data.stacks import read_stack
+from pointillist.data.tiffs import TiffHeader, tiff_header
+from pointillist.errors import ImageError, ImageWarning, PointillistError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+HEIF = frozenset({".heic", ".heif"})
+"""What phones write; pillow-heif reads it."""
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".avif", ".jp2", ".j2k", ".gif"}
+) | (HEIF if find_spec("pillow_heif") else frozenset())
 """File name endings that count as images, lower case."""
 
+_TIFF = (".tif", ".tiff")
+Value = TypeVar("Value", bound=np.generic)
 _ORIENTATION = 0x0112
-_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 _SIDEWAYS = {5, 6, 7, 8}
 
 
-def read_image(path: Source) -> NDArray[np.uint8]:
-    """Read an image as H×W×3 uint8 RGB, turned upright by its EXIF orientation.
+def read_image(path: Source, *, plane: Plane | None = None) -> NDArray[Any]:
+    """Read an image as H×W×K in its file's own type, turned upright by its EXIF orientation.
 
-    Grey is repeated over the channels, an alpha channel is dropped, 16-bit values are divided by 257 so that the full
-    range stays the full range.
+    Photographs of 8 bits, grey ones too, are H×W×3 uint8 in the order red, green, blue.
 
     Args:
         path: The file, or a window of a large one (read as it is stored: such files carry no orientation).
+        plane: Which picture of a file with several, for example {"page": 2}.
 
     Raises:
-        ImageError: Missing, unreadable, truncated, or of a kind that has no obvious colours (floating point).
+        ImageError: Missing, unreadable, truncated, or of several pictures of which none is chosen.
     """
-    if isinstance(path, Region):
-        return _colors(read_region(path), path.path)
-    with opened(path) as image:
-        # Read before anything is asked of it: some readers know of damage, or of the orientation, only at the end.
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in ("I;16", "I;16B", "I;16L", "I"):
-            values = np.asarray(upright).astype(np.int64)
-            if values.min() < 0 or values.max() > 65535:
-                raise ImageError(
-                    f"has 32-bit values from {values.min()} to {values.max()}.",
-                    where=path,
-                    hint="Save it with 8 or 16 bits per channel.",
-                )
-            return _colors(values[:, :, None].astype(np.uint16), path)
-        if upright.mode == "F":
-            raise ImageError("has floating-point pixels.", where=path, hint="Save it with 8 or 16 bits per channel.")
-        return np.array(upright.convert("RGB"))
+    values = read_pixels(path, plane=plane).values
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 and values.dtype == np.uint8 else values
 
 
-def _colors(bands: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
-    """H×W×3 uint8 from the bands of a window: one is grey, of more the first three are red, green and blue."""
-    if bands.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"has {bands.dtype} pixels.", where=path, hint="Save it with 8 or 16 bits per channel.")
-    low = bands if bands.dtype == np.uint8 else bands.astype(np.uint16) // 257
-    colors = low[..., :3] if low.shape[2] >= 3 else np.repeat(low[..., :1], 3, axis=2)
-    return np.ascontiguousarray(colors.astype(np.uint8))
+def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, int] | None = None) -> Pixels:
+    """Read an image or a window of one, with what the file says about pixels without data.
+
+    Args:
+        source: Where it is.
+        plane: Which picture of a file with several.
+        size: (height, width); a raster that is larger than that is shrunk to it while it is read.
+
+    Raises:
+        ImageError: See `read_image`.
+    """
+    path = source.path if isinstance(source, Region) else source
+    header = _tiff_header(path)
+    if header is not None and (header.pages > 1 or header.described or plane):
+        if isinstance(source, Region):
+            whole = read_stack(path, plane or {})
+            return Pixels(np.ascontiguousarray(_inside(whole.values, source)))
+        return read_stack(path, plane or {})
+    if isinstance(source, Region) and not find_spec("rasterio"):
+        whole = _read_photograph(path)
+        valid = None if whole.valid is None else _inside(whole.valid, source)
+        return Pixels(np.ascontiguousarray(_inside(whole.values, source)), valid)
+    if isinstance(source, Region) or (header is not None and _is_raster(path, header)):
+        return read_raster(source, size)
+    return _read_photograph(path)
+
+
+def _inside(values: NDArray[Value], region: Region) -> NDArray[Value]:
+    inside = values[region.top : region.top + region.height, region.left : region.left + region.width]
+    if inside.shape[:2] != (region.height, region.width):
+        found = f"is {values.shape[1]}×{values.shape[0]}, so it has no window of this place and size."
+        raise ImageError(found, where=region.path, hint="Give a window inside the image.")
+    return inside
 
 
 def image_size(path: Source) -> tuple[int, int]:
@@ -77,14 +99,85 @@ def image_size(path: Source) -> tuple[int, int]:
     with suppress(OSError):
         if (size := plain_size(path)) is not None:
             return size
+    header = _tiff_header(path)
+    if header is not None:
+        return header.size[::-1] if header.orientation in _SIDEWAYS else header.size
     with opened(path) as image:
         width, height = image.size
-        # The size of a TIFF is the upright one already, or not, depending on Pillow's version; its tags say what is so.
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
-        # Only JPEG, TIFF, WebP and PNG can carry an orientation, and asking the others costs little.
+        # Only JPEG, WebP and PNG can carry an orientation, and asking the others costs little.
         sideways = image.getexif().get(_ORIENTATION) in _SIDEWAYS
         return (width, height) if sideways else (height, width)
+
+
+def image_kind(path: Path) -> tuple[int, str, tuple[str, ...]]:
+    """(bands, type, names of the bands where the file has some) of an image, mostly from its header.
+
+    Raises:
+        ImageError: Missing or unreadable.
+    """
+    header = _tiff_header(path)
+    if header is not None and not header.plain and header.pages == 1 and not header.described:
+        if find_spec("rasterio"):
+            raster = raster_header(path)
+            return raster.bands, raster.dtype, raster.names
+        return header.bands, header.dtype, ()
+    with opened(path) as image:
+        if image.mode in _DEEP:
+            return 1, _deep_type(image), ()
+    return 3, "uint8", ()
+
+
+def _tiff_header(path: Path) -> TiffHeader | None:
+    if path.suffix.lower() not in _TIFF:
+        return None
+    with suppress(OSError):
+        return tiff_header(path)
+    return None
+
+
+def _is_raster(path: Path, header: TiffHeader) -> bool:
+    """Whether a TIFF of one page is for rasterio: all that Pillow does not read, and what is too large for it."""
+    if header.plain and header.size[0] * header.size[1] <= (Image.MAX_IMAGE_PIXELS or 0):
+        return False
+    if not find_spec("rasterio"):
+        if header.bands == 1 and header.dtype in ("uint16", "float32", "int32"):
+            return False
+        raise ImageError(
+            f"has {kind_of(header.bands, header.dtype)}, and reading that needs rasterio, which is not installed.",
+            where=path,
+            hint="Install it with: pip install 'pointillist[geo]'.",
+        )
+    if header.orientation != 1:
+        found = f"is stored sideways or mirrored (orientation {header.orientation})."
+        raise ImageError(found, where=path, hint="Save it upright.")
+    return True
+
+
+_DEEP = {"I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16", "I": "int32", "F": "float32"}
+"""Modes of Pillow with one band of more than 8 bits."""
+
+
+def _deep_type(image: Image.Image) -> str:
+    # Older versions of Pillow open a PNG of 16 bits as one of 32.
+    return "uint16" if image.format == "PNG" else _DEEP[image.mode]
+
+
+def _read_photograph(path: Path) -> Pixels:
+    with opened(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            text = f"{image.format} files with several frames: the first frame of each is used."
+            warnings.warn(text, ImageWarning, stacklevel=2)
+        # Read before anything is asked of it: some readers know of damage, or of the orientation, only at the end.
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in _DEEP:
+            return Pixels(np.array(upright).astype(_deep_type(image))[:, :, None])
+        valid = None
+        if upright.has_transparency_data:
+            valid = np.asarray(upright.convert("RGBA").getchannel("A")) > 0
+        if upright.mode in ("1", "L", "LA"):
+            return Pixels(np.array(upright.convert("L"))[:, :, None], None if valid is None or valid.all() else valid)
+        return Pixels(np.array(upright.convert("RGB")), None if valid is None or valid.all() else valid)
 
 
 @contextmanager
@@ -94,6 +187,8 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
     Raises:
         kind: Missing, unreadable, truncated, or larger than Pillow's guard against decompression bombs.
     """
+    if path.suffix.lower() in HEIF:
+        _prepare_heif(path, kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -103,11 +198,23 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
         raise kind("there is no such file.", where=path, hint="Check the path.") from error
     except Image.DecompressionBombError as error:
         raise kind(
-            f"is too large to open at once ({error}).", where=path, hint="Cut it into tiles of at most 10,000 px."
+            f"is too large to open at once ({error}).", where=path, hint="Save it as a TIFF, which is read in windows."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise kind(
             f"is no readable image ({str(error) or type(error).__name__}).",
             where=path,
-            hint="It may be truncated or of another type than its name says; replace or remove it.",
+            hint="It may be truncated or of another type than its name says; open it in another program.",
         ) from error
+
+
+def _prepare_heif(path: Path, kind: type[PointillistError]) -> None:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise kind(
+            "is a HEIC image, and reading it needs pillow-heif, which is not installed.",
+            where=path,
+            hint="Install it with: pip install 'pointillist[heif]', or save it as JPEG.",
+        ) from error
+    pillow_heif.register_heif_opener()

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE, ClassSet, Color, hex_color
 from pointillist.data.images import opened
-from pointillist.data.regions import Region, Source, read_region
+from pointillist.data.rasters import read_region
+from pointillist.data.regions import Region, Source
 from pointillist.errors import DatasetError, MaskError
 
 MaskEncoding = Literal["index", "palette", "color"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pointillist.errors import ImageError, PointillistError
+from pointillist.errors import ImageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +42,16 @@ Source = Path | Region
 """Where pixels come from: a whole file, or a window of one."""
 
 
-def read_region(region: Region, kind: type[PointillistError] = ImageError) -> NDArray[np.generic]:
-    """Read the pixels of a window, and no more of the file than its blocks that touch the window.
+def file_of(source: Source) -> Path:
+    """The file of a source."""
+    return source.path if isinstance(source, Region) else source
 
-    Returns:
-        H×W×bands, in the file's own type.
 
-    Raises:
-        kind: The file is missing or unreadable, the window reaches beyond it, or rasterio is not installed.
-    """
-    try:
-        import rasterio
-    except ImportError as error:
-        raise kind(
-            "reading a window of a large image needs rasterio, which is not installed.",
-            where=region.path,
-            hint="Install it with: pip install 'pointillist[geo]'.",
-        ) from error
-    if not region.path.is_file():
-        raise kind("there is no such file.", where=region.path, hint="Check the path.")
-    window = ((region.top, region.top + region.height), (region.left, region.left + region.width))
-    try:
-        with warnings.catch_warnings():
-            # A mask without coordinates is as good as one with them.
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(region.path) as file:
-                if region.top + region.height > file.height or region.left + region.width > file.width:
-                    raise kind(
-                        f"is {file.width}×{file.height}, so it has no window {window}.",
-                        where=region.path,
-                        hint="An image and its mask have the same size.",
-                    )
-                bands: NDArray[np.generic] = file.read(window=window)
-    except rasterio.errors.RasterioError as error:
-        raise kind(
-            f"is no readable image ({error}).", where=region.path, hint="It may be truncated; replace or remove it."
-        ) from error
-    return np.ascontiguousarray(bands.transpose(1, 2, 0))
+def window_of(source: Source, top: int, left: int, height: int, width: int) -> Region:
+    """A window of a source, which may be a window itself."""
+    if isinstance(source, Region):
+        return Region(source.path, source.top + top, source.left + left, height, width)
+    return Region(source, top, left, height, width)
 
 
 def cut(path: Path, size: tuple[int, int], window: int) -> list[Region]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, field_validator
 
 from pointillist.classes import BACKGROUND_POLICIES, IGNORE, BackgroundPolicy, ClassSet, parse_color
+from pointillist.data.bands import DeclaredBands
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
 from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
@@ -50,6 +51,37 @@ class PathsEntry(Strict):
     splits: str = "splits"
 
 
+Pair = tuple[float, float]
+
+
+class BandsEntry(Strict):
+    """What `dataset.yaml` says about the bands of the images; what it leaves out is found out."""
+
+    names: tuple[str, ...] | None = None
+    """Names of the bands that are used."""
+    select: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """Bands of the files that are used, counted from 1; all when left out."""
+    display: tuple[str | int, ...] | None = Field(default=None, min_length=1, max_length=3)
+    """Bands that are shown as red, green and blue: names, or numbers counted from 1."""
+    range: Literal["auto"] | Pair | tuple[Pair, ...] = "auto"
+    """Values that become black and white: one pair for all bands, or one for each; `auto` measures them."""
+    plane: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Which picture of files with several, counted from 1: {page: 2}, {Z: 5}."""
+
+    @field_validator("range", mode="after")
+    @classmethod
+    def _rises(cls, value: Any) -> Any:
+        pairs = () if value == "auto" else (value,) if isinstance(value[0], float) else value
+        if any(low >= high for low, high in pairs):
+            raise ValueError("the first value of a range must be below the second")
+        return pairs or "auto"
+
+    def declared(self) -> DeclaredBands:
+        """The same for whoever looks at the images."""
+        ranges = None if self.range == "auto" else self.range
+        return DeclaredBands(self.names, self.select, self.display, ranges, self.plane)  # type: ignore[arg-type]
+
+
 class DatasetFile(Strict):
     """The content of `dataset.yaml`."""
 
@@ -59,6 +91,7 @@ class DatasetFile(Strict):
     ignore_colors: tuple[str, ...] = ()
     masks: MaskEncoding = "index"
     paths: PathsEntry = PathsEntry()
+    bands: BandsEntry = BandsEntry()
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -165,6 +198,7 @@ class Folder(Layout):
             splits=_read_splits(split_files, images),
             masks=reader,
             points_file=points_file if points_file.exists() else None,
+            declared=settings.bands.declared(),
         )
 
 

@@ -1,0 +1,145 @@
+"""Rasters by rasterio: any number of bands of any type, whole or a window, from disk at the size that is asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointillist.data.pixels import TYPES, Pixels, kind_of
+from pointillist.data.regions import Region, Source, file_of
+from pointillist.errors import ImageError, PointillistError
+
+DRIVERS = ["GTiff", "COG", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
+"""What GDAL may take a file for. Its other kinds can name further files and addresses, and a name proves nothing."""
+
+
+@dataclass(frozen=True)
+class RasterHeader:
+    """What a raster says about itself.
+
+    Args:
+        size: (height, width).
+        bands: Number of bands that are not alpha.
+        dtype: NumPy's name of their type.
+        names: What the file calls its bands; "" where it does not say.
+    """
+
+    size: tuple[int, int]
+    bands: int
+    dtype: str
+    names: tuple[str, ...]
+
+
+def raster_header(path: Path) -> RasterHeader:
+    """Read the header of a raster.
+
+    Raises:
+        ImageError: The file is missing or unreadable, or rasterio is not installed.
+    """
+    with _opened(path, ImageError) as file:
+        bands = _bands(file)
+        names = tuple(file.descriptions[band - 1] or "" for band in bands)
+        return RasterHeader((file.height, file.width), len(bands), file.dtypes[0], names)
+
+
+def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
+    """Read a raster or a window of it, and no more of the file than its blocks that touch the window.
+
+    Args:
+        source: The file, or a window of it.
+        size: (height, width) to shrink to while reading, averaged; overviews are used where the file has some.
+
+    Raises:
+        ImageError: The file is missing or unreadable, its values are of a type that is not supported, the window
+            reaches beyond it, or rasterio is not installed.
+    """
+    path = file_of(source)
+    with _opened(path, ImageError) as file:
+        bands = _bands(file)
+        kinds = {file.dtypes[band - 1] for band in bands}
+        if len(kinds) > 1 or not kinds <= set(TYPES):
+            raise ImageError(
+                f"has {kind_of(len(bands), ' and '.join(sorted(kinds)))}.",
+                where=path,
+                hint=f"Save it with all bands of one type: {', '.join(TYPES)}.",
+            )
+        window = _window(file, source, ImageError)
+        options: dict[str, Any] = {"window": window}
+        if size is not None:
+            from rasterio.enums import Resampling
+
+            options |= {"out_shape": (len(bands), *size), "resampling": Resampling.average}
+        values = file.read(bands, **options)
+        valid = None
+        if any(flag != ["all_valid"] for flag in _flags(file)):
+            shape = {} if size is None else {"out_shape": size}
+            valid = file.dataset_mask(window=window, **shape) > 0
+    return Pixels(np.ascontiguousarray(values.transpose(1, 2, 0)), None if valid is None or valid.all() else valid)
+
+
+def read_region(region: Region, kind: type[PointillistError] = ImageError) -> NDArray[np.generic]:
+    """All bands of a window as they are stored, for a mask.
+
+    Returns:
+        H×W×bands, in the file's own type.
+
+    Raises:
+        kind: See `read_raster`.
+    """
+    with _opened(region.path, kind) as file:
+        bands: NDArray[np.generic] = file.read(window=_window(file, region, kind))
+    return np.ascontiguousarray(bands.transpose(1, 2, 0))
+
+
+@contextmanager
+def _opened(path: Path, kind: type[PointillistError]) -> Iterator[Any]:
+    try:
+        import rasterio
+    except ImportError as error:
+        raise kind(
+            "is a raster or a part of one, and reading it needs rasterio, which is not installed.",
+            where=path,
+            hint="Install it with: pip install 'pointillist[geo]'.",
+        ) from error
+    if not path.is_file():
+        raise kind("there is no such file.", where=path, hint="Check the path.")
+    try:
+        with warnings.catch_warnings():
+            # An image without coordinates is as good as one with them.
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.Env(), rasterio.DatasetReader(path, driver=DRIVERS) as file:
+                yield file
+    except rasterio.errors.RasterioError as error:
+        raise kind(
+            f"is no readable image ({error}).", where=path, hint="It may be truncated; open it in another program."
+        ) from error
+
+
+def _bands(file: Any) -> list[int]:
+    from rasterio.enums import ColorInterp
+
+    return [band for band, use in enumerate(file.colorinterp, 1) if use != ColorInterp.alpha] or list(file.indexes)
+
+
+def _flags(file: Any) -> list[list[str]]:
+    return [[flag.name for flag in flags] for flags in file.mask_flag_enums]
+
+
+def _window(file: Any, source: Source, kind: type[PointillistError]) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    if not isinstance(source, Region):
+        return None
+    window = ((source.top, source.top + source.height), (source.left, source.left + source.width))
+    if window[0][1] > file.height or window[1][1] > file.width:
+        raise kind(
+            f"is {file.width}×{file.height}, so it has no window {window}.",
+            where=source.path,
+            hint="An image and its mask have the same size.",
+        )
+    return window

@@ -1,0 +1,93 @@
+"""What a TIFF file says about itself, from its tags alone: who has to read it, and what to call it in a message."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import TiffImagePlugin
+
+KIND, WIDTH, HEIGHT, BITS, COLORS, DESCRIPTION, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 270, 274, 277
+EXTRA, FORMAT = 338, 339
+"""Numbers of tags."""
+
+_VALUES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
+"""Values per pixel of each way to store colours: white is zero, black is zero, RGB, palette, CMYK, YCbCr."""
+
+_ALPHA = (1, 2)
+_FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
+_REDUCED_OR_MASK = 1 | 4
+MOST_PAGES = 4096
+
+
+@dataclass(frozen=True)
+class TiffHeader:
+    """The first page's tags.
+
+    Args:
+        size: (height, width) of the stored rows and columns.
+        bands: Values per pixel.
+        dtype: NumPy's name of their type, such as uint16.
+        pages: Number of pages that are pictures of their own: previews and masks do not count.
+        orientation: EXIF orientation, 1 to 8.
+        described: Whether axes are described in it, as OME-TIFF and ImageJ do.
+        photograph: Whether its values are colours of 8 bits, with or without alpha, and nothing else.
+    """
+
+    size: tuple[int, int]
+    bands: int
+    dtype: str
+    pages: int
+    orientation: int
+    described: bool
+    photograph: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a single photograph."""
+        return self.photograph and self.pages == 1 and not self.described
+
+
+def tiff_header(path: Path) -> TiffHeader | None:
+    """Read the tags of a TIFF file; None for a file that is no TIFF, or is damaged.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(8)
+        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return None
+        head += stream.read(8) if head[2:4] in (b"+\0", b"\0+") else b""
+        try:
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+            first, pages, seen = None, 0, set()
+            while tags.next and tags.next not in seen and pages < MOST_PAGES:
+                seen.add(tags.next)
+                stream.seek(tags.next)
+                tags.load(stream)
+                first = first or dict(tags)
+                pages += not int(tags.get(KIND, 0)) & _REDUCED_OR_MASK
+            if first is None:
+                return None
+            bands = int(first.get(SAMPLES, 1))
+            dtype = f"{_FORMATS.get(_one(first.get(FORMAT, 1)), 'uint')}{_one(first.get(BITS, 1))}"
+            alpha = int(_one(first.get(EXTRA, 0)) in _ALPHA)
+            return TiffHeader(
+                size=(int(first[HEIGHT]), int(first[WIDTH])),
+                bands=bands,
+                dtype=dtype,
+                pages=pages,
+                orientation=int(first.get(ORIENTATION, 1)),
+                described="<OME" in str(first.get(DESCRIPTION, "")) or "ImageJ=" in str(first.get(DESCRIPTION, "")),
+                photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(int(first.get(COLORS, 1))),
+            )
+        except (struct.error, SyntaxError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, EOFError):
+            return None
+
+
+def _one(value: Any) -> int:
+    """The first of several values; they are equal in all files that are read here."""
+    return int(value[0] if isinstance(value, tuple) else value)
