@@ -13,7 +13,6 @@ from rich.table import Table
 
 from pointillist.api import evaluate, load, train_config
 from pointillist.data.dataset import Dataset
-from pointillist.data.images import read_image
 from pointillist.data.synthetic import parameters_hash, write_dataset
 from pointillist.errors import RunError
 from pointillist.files import make_folder, write_text
@@ -167,10 +166,10 @@ def _write_page(report: Path, dataset: Dataset, learnt: list[Learnt], full: floa
 def _gallery(dataset: Dataset, learnt: list[Learnt], images: int = 5, height: int = 150) -> Any:
     rows = []
     for item in dataset.split("val")[:images]:
-        image = read_image(item.image)
+        image = learnt[0].predictor.bands.picture_of(item.image)
         size = (image.shape[0], image.shape[1])
         row = [picture_of_image(image, height)]
-        row += [picture_of_labels(entry.predictor(image), dataset.classes, height) for entry in learnt]
+        row += [picture_of_labels(entry.predictor(item.image), dataset.classes, height) for entry in learnt]
         if item.mask is not None:
             row.append(picture_of_labels(dataset.masks.read(item.mask, size), dataset.classes, height))
         rows.append(row)

@@ -15,9 +15,9 @@ import numpy as np
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
-from pointillist.data.images import image_size, read_image
+from pointillist.data.images import image_size, read_pixels
 from pointillist.data.listing import find_images
-from pointillist.errors import ImageError, MaskError
+from pointillist.errors import DatasetError, ImageError, MaskError
 from pointillist.files import write_text
 
 Severity = Literal["error", "warning"]
@@ -60,6 +60,7 @@ class Report:
         images_with: Images by class name, counted where at least one pixel has it.
         clicks: Clicks by class name.
         splits: Images by split.
+        bands: The bands of the images and their ranges, see `Bands.to_dict`; None where they cannot be told.
         findings: Everything that is wrong or odd.
     """
 
@@ -72,6 +73,7 @@ class Report:
     images_with: Counter[str] = field(default_factory=Counter)
     clicks: Counter[str] = field(default_factory=Counter)
     splits: dict[str, int] = field(default_factory=dict)
+    bands: dict[str, Any] | None = None
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -110,6 +112,7 @@ class Report:
             "images_with_class": dict(self.images_with),
             "clicks": dict(self.clicks),
             "splits": self.splits,
+            "bands": self.bands,
             "errors": self.errors,
             "findings": [vars(finding) for finding in self.findings],
         }
@@ -125,6 +128,11 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
     report = Report(images=len(dataset.items), points=len(dataset.points), clicks=dataset.points.counts())
     report.splits = {name: len(images) for name, images in dataset.splits.items()}
     with_masks = any(item.mask is not None for item in dataset.items)
+    try:
+        dataset = dataset.with_bands()
+        report.bands = dataset.known_bands.to_dict()
+    except (DatasetError, ImageError) as error:
+        report.add("bands", "error", error.where or str(dataset.root), error.found)
     prints: dict[str, Fingerprint] = {}
     for item in dataset.items:
         _check_item(dataset, item, with_masks, prints, report)
@@ -138,15 +146,17 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
 
 def _check_item(dataset: Dataset, item: Item, with_masks: bool, prints: dict[str, Fingerprint], report: Report) -> None:
     try:
-        pixels = read_image(item.image)
+        pixels = read_pixels(item.image, plane=dataset.declared.plane)
+        picture = None if dataset.bands is None else dataset.bands.picture(dataset.bands.scaled(pixels).values)
     except ImageError as error:
         report.add("unreadable image", "error", item.name, error.found)
         return
-    size = (pixels.shape[0], pixels.shape[1])
+    size = pixels.size
     if image_size(item.image) != size:
         report.add("unreadable image", "error", item.name, "its header and its pixels disagree about its size.")
     report.sizes[size] += 1
-    prints[item.name] = fingerprint(pixels)
+    if picture is not None:
+        prints[item.name] = fingerprint(picture)
     if item.mask is None:
         if with_masks:
             report.add("image without mask", "warning", item.name, "other images have one.")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.images import image_size, read_image
+from pointillist.data.images import image_size
 from pointillist.data.layouts import load_dataset
 from pointillist.data.layouts.folder import FILE, write_dataset_file
 from pointillist.data.masks import read_instances
@@ -90,7 +90,7 @@ def _write(dataset: Dataset, names: dict[str, str], folder: Path, on_image: Call
         image = folder / "images" / names[item.name]
         image.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(item.image, Region):
-            Image.fromarray(read_image(item.image)).save(image)
+            Image.fromarray(dataset.with_bands().known_bands.picture_of(item.image)).save(image)
         else:
             shutil.copyfile(item.image, image)
         if item.mask is not None:

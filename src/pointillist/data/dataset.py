@@ -189,6 +189,13 @@ class Dataset:
             bands = find_bands(sources, self.declared, self.root)
         return self if bands is None else replace(self, bands=bands)
 
+    @property
+    def known_bands(self) -> Bands:
+        """The bands; only after `with_bands`."""
+        if self.bands is None:
+            raise ValueError("the bands of the data set are not known: ask its with_bands")
+        return self.bands
+
     def with_policy(self, policy: BackgroundPolicy) -> Dataset:
         """The same data set under another background policy."""
         return replace(self, classes=self.classes.with_policy(policy))

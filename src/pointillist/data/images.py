@@ -71,13 +71,20 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
             whole = read_stack(path, plane or {})
             return Pixels(np.ascontiguousarray(_inside(whole.values, source)))
         return read_stack(path, plane or {})
-    if isinstance(source, Region) and not find_spec("rasterio"):
-        whole = _read_photograph(path)
-        valid = None if whole.valid is None else _inside(whole.valid, source)
-        return Pixels(np.ascontiguousarray(_inside(whole.values, source)), valid)
-    if isinstance(source, Region) or (header is not None and _is_raster(path, header)):
+    if isinstance(source, Path):
+        raster = header is not None and _is_raster(path, header)
+        return read_raster(path, size) if raster else _read_photograph(path)
+    if reads_windows(path):
         return read_raster(source, size)
-    return _read_photograph(path)
+    whole = _read_photograph(path)
+    valid = None if whole.valid is None else _inside(whole.valid, source)
+    return Pixels(np.ascontiguousarray(_inside(whole.values, source)), valid)
+
+
+def reads_windows(path: Path) -> bool:
+    """Whether windows of a file are read without the rest of it: TIFF that is stored upright, by rasterio."""
+    header = _tiff_header(path)
+    return header is not None and header.orientation == 1 and find_spec("rasterio") is not None
 
 
 def _inside(values: NDArray[Value], region: Region) -> NDArray[Value]:
@@ -169,15 +176,20 @@ def _read_photograph(path: Path) -> Pixels:
             warnings.warn(text, ImageWarning, stacklevel=2)
         # Read before anything is asked of it: some readers know of damage, or of the orientation, only at the end.
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in _DEEP:
-            return Pixels(np.array(upright).astype(_deep_type(image))[:, :, None])
-        valid = None
-        if upright.has_transparency_data:
-            valid = np.asarray(upright.convert("RGBA").getchannel("A")) > 0
-        if upright.mode in ("1", "L", "LA"):
-            return Pixels(np.array(upright.convert("L"))[:, :, None], None if valid is None or valid.all() else valid)
-        return Pixels(np.array(upright.convert("RGB")), None if valid is None or valid.all() else valid)
+        return photograph(image)
+
+
+def photograph(image: Image.Image) -> Pixels:
+    """Pixels of an open image, turned upright: one band of grey or of more than 8 bits, else red, green and blue."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in _DEEP:
+        return Pixels(np.array(upright).astype(_deep_type(image))[:, :, None])
+    valid = None
+    if upright.has_transparency_data:
+        alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
+        valid = None if alpha.all() else alpha > 0
+    values = np.array(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))
+    return Pixels(values[:, :, None] if values.ndim == 2 else values, valid)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from typing import Any
 
@@ -13,12 +13,11 @@ from torch import Tensor
 
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.images import read_image
-from pointillist.data.transforms import Geometry, Sample, fit_size, jitter_colors, resize_image, resize_labels
-from pointillist.points.border import with_border_points
-
-DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Makes distances to the clicks on a whole image: (image 3×H×W, points N×3) → (distances P×H×W, their classes P)."""
+from pointillist.data.images import image_size
+from pointillist.data.pieces import DistancesOf, Piece, clicks_of, read_piece
+from pointillist.data.inputs import Scale
+from pointillist.data.store import SampleStore
+from pointillist.data.transforms import Geometry, Sample, StoredSample, jitter_colors
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,10 @@ class Batch:
 
     Args:
         names: Names of the B images.
-        augmented: B×3×H×W in [0, 1], what the network sees: colours jittered.
-        image: B×3×H×W in [0, 1], the same without the jitter, for whatever looks at true colours.
+        augmented: B×K×H×W in [0, 1], what the network sees: colours jittered.
+        image: B×K×H×W in [0, 1], the same without the jitter, for whatever looks at true colours.
         points: Per image N×3 (x, y, class); clicks outside the window keep their coordinates.
-        valid: B×H×W bool, False on padding.
+        valid: B×H×W bool, False on padding and where there is no data.
         mask: B×H×W class indices, 255 = ignore; None in a batch for a method that learns from points.
         scales: B times √(H·W) of the whole image in pixels, see `Sample`.
         distances: B×C×H×W in pixels, +inf for classes without a click; None when not asked for.
@@ -60,107 +59,99 @@ class Batch:
         return replace(self, mask=None)
 
 
-def read_sample(dataset: Dataset, item: Item, size: tuple[int, int] | None, *, with_mask: bool) -> Sample:
-    """Read one image with its clicks, and its mask if asked, at the scale of training.
-
-    Args:
-        dataset: The data set.
-        item: One of its images.
-        size: (height, width) the image is fitted into, keeping its shape; None keeps its own size.
-        with_mask: Whether to open the mask, where there is one.
+def read_sample(dataset: Dataset, item: Item, scale: Scale, *, with_mask: bool) -> Sample:
+    """Read one whole image with its clicks, and its mask if asked, at the scale of training.
 
     Raises:
         ImageError: The image cannot be read.
         MaskError: The mask cannot be read or does not fit.
     """
-    pixels = read_image(item.image)
-    height, width = pixels.shape[:2]
-    target = fit_size((height, width), size)
-    clicks = np.array(
-        [(p.x, p.y, dataset.classes.index(p.label)) for p in dataset.points.of(item.name)], dtype=np.float64
-    ).reshape(-1, 3)
-    clicks[:, :2] *= (target[1] / width, target[0] / height)
-    clicks = with_border_points(clicks, target, dataset.classes.border_background)
-    mask = None
-    if with_mask and item.mask is not None:
-        labels = dataset.masks.read(item.mask, (height, width))
-        mask = torch.from_numpy(resize_labels(labels, target).astype(np.int64))
-    return Sample(
-        name=item.name,
-        image=image_tensor(resize_image(pixels, target)),
-        points=torch.from_numpy(clicks.astype(np.float32)),
-        valid=torch.ones(target, dtype=torch.bool),
-        mask=mask,
-        scale=(target[0] * target[1]) ** 0.5,
-    )
-
-
-def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    """H×W×3 uint8 → 3×H×W float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float().div_(255)
+    own = image_size(item.image)
+    whole = scale.size_of(own)
+    piece = Piece(item, own, whole, 0, 0, *whole)
+    return read_piece(dataset.with_bands(), piece, with_mask=with_mask).whole()
 
 
 @dataclass(eq=False, repr=False)
 class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
-    """Samples drawn for training; `samples[image_index, sample_index]` is a function of the data,
-    the seed and the two numbers.
+    """Samples drawn for training; `samples[piece_index, sample_index]` is a function of the data, the seed and the two
+    numbers.
+
+    A share of the draws is *balanced*: first a class is drawn, then one of its clicks, then a window that holds it. So
+    rarely clicked classes are seen as often as others, and every click of a class as often as its other clicks. The
+    other draws take any window of the piece, clicked or not.
 
     Args:
-        dataset: The data set.
-        items: Images to draw from.
-        size: Scale of training, see `read_sample`.
+        dataset: The data set, its bands known.
+        pieces: Images, and pieces of large ones, to draw from.
+        clicks: Their clicks, see `clicks_by_class`; without any, no draw is balanced.
         geometry: Random geometric transformation.
+        balanced: Share of balanced draws.
         color_jitter: See `jitter_colors`.
         seed: Seed of all transformations.
         with_masks: Whether masks are opened.
-        distances_of: Makes distances on the whole image, once per image; they then move with it.
-        cache_bytes: Decoded samples are kept in memory up to this many bytes.
+        distances_of: Makes distances once for each piece; they then move with it.
+        cache_bytes: Samples are kept in so many bytes of memory, and of a temporary folder.
     """
 
     dataset: Dataset
-    items: Sequence[Item]
+    pieces: Sequence[Piece]
     _: KW_ONLY
-    size: tuple[int, int] | None
+    clicks: Mapping[int, Sequence[tuple[int, float, float]]] = field(default_factory=dict)
     geometry: Geometry
+    balanced: float = 0.0
     color_jitter: float = 0.0
     seed: int = 0
     with_masks: bool = False
     distances_of: DistancesOf | None = None
-    cache_bytes: InitVar[int] = 0
-    _cache: dict[int, Sample] = field(default_factory=dict, init=False)
+    cache_bytes: InitVar[tuple[int, int]] = (0, 0)
 
-    def __post_init__(self, cache_bytes: int) -> None:
-        self._room = cache_bytes
+    def __post_init__(self, cache_bytes: tuple[int, int]) -> None:
+        self._store = SampleStore(*cache_bytes)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.pieces)
+
+    def stored(self, index: int) -> StoredSample:
+        """A piece, not yet cut."""
+        found = self._store.get(index)
+        if found is None:
+            found = read_piece(
+                self.dataset, self.pieces[index], with_mask=self.with_masks, distances_of=self.distances_of
+            )
+            self._store.put(index, found)
+        return found
 
     def untransformed(self, index: int) -> Sample:
-        """The image at the scale of training, not transformed."""
-        if (cached := self._cache.get(index)) is not None:
-            mask = None if cached.mask is None else cached.mask.long()
-            return replace(cached, image=cached.image.float().div_(255), mask=mask)
-        sample = read_sample(self.dataset, self.items[index], self.size, with_mask=self.with_masks)
-        if self.distances_of is not None:
-            distances, classes = self.distances_of(sample.image, sample.points)
-            sample = replace(sample, distances=distances, distance_classes=classes)
-        # Images came from 8 bits, so keeping 8 bits loses nothing and takes a quarter of the room.
-        kept = replace(
-            sample,
-            image=sample.image.mul(255).round_().to(torch.uint8),
-            mask=None if sample.mask is None else sample.mask.to(torch.uint8),
-        )
-        cost = sum(t.nbytes for t in (kept.image, kept.points, kept.valid, kept.mask, kept.distances) if t is not None)
-        if cost <= self._room:
-            self._room -= cost
-            self._cache[index] = kept
-        return sample
+        """A piece at the scale of training, not transformed."""
+        return self.stored(index).whole()
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, Tensor]:
-        image_index, sample_index = key
+        index, sample_index = key
         rng = np.random.default_rng([self.seed, sample_index])
-        sample = self.geometry(self.untransformed(image_index), rng)
+        around = None
+        if self.clicks and rng.random() < self.balanced:
+            clicks = self.clicks[sorted(self.clicks)[rng.integers(len(self.clicks))]]
+            index, *place = clicks[rng.integers(len(clicks))]
+            around = (place[0], place[1])
+        sample = self.geometry(self.stored(index), rng, around)
         return sample, jitter_colors(sample.image, self.color_jitter, rng)
+
+
+def clicks_by_class(dataset: Dataset, pieces: Sequence[Piece]) -> dict[int, list[tuple[int, float, float]]]:
+    """Every click once, in the piece in which it lies deepest: by class, piece, x and y in the piece."""
+    deepest: dict[tuple[str, int, float, float], tuple[float, int, float, float]] = {}
+    for index, piece in enumerate(pieces):
+        for x, y, label in clicks_of(dataset, piece).tolist():
+            depth = min(x, y, piece.width - x, piece.height - y)
+            # Rounded, because the same click of two pieces may differ in the last digit.
+            key = (piece.item.name, int(label), round(x + piece.left, 3), round(y + piece.top, 3))
+            if depth >= 0 and depth > deepest.get(key, (-1.0,))[0]:
+                deepest[key] = (depth, index, x, y)
+    found: dict[int, list[tuple[int, float, float]]] = {}
+    for (_, label, _, _), (_, index, x, y) in deepest.items():
+        found.setdefault(label, []).append((index, x, y))
+    return found
 
 
 @dataclass(frozen=True)
@@ -200,15 +191,16 @@ class Collate:
 
 @dataclass(eq=False, repr=False)
 class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
-    """Batches of (image index, sample index) from an endless stream of seeded permutations.
+    """Batches of (piece index, sample index) from an endless stream of seeded permutations.
 
     Sample number d of a run is always the same image with the same transformation: whatever the number of processes or
     workers, and wherever a run was interrupted.
 
     Args:
-        length: Number of images.
+        length: Number of pieces.
         batch_size: Images per step over all processes together.
         seed: Seed of the permutations.
+        steps: Batches in an epoch.
         steps_done: Asked when an epoch begins: how many steps the run has behind it.
         rank: This process.
         processes: Number of processes; each takes its share of every batch.
@@ -218,12 +210,13 @@ class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
     batch_size: int
     seed: int
     _: KW_ONLY
+    steps: int
     steps_done: Callable[[], int] = lambda: 0
     rank: int = 0
     processes: int = 1
 
     def __len__(self) -> int:
-        return steps_per_epoch(self.length, self.batch_size)
+        return self.steps
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         share = self.batch_size // self.processes
@@ -241,5 +234,5 @@ class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in which every image is drawn about once."""
+    """Steps in which as many samples are drawn as there are images."""
     return max(1, round(images / batch_size))

@@ -1,13 +1,14 @@
-"""Image, mask, points and distances move together.
+"""Windows cut from images: image, mask, clicks and distances move together.
 
-All geometry uses continuous corner-based coordinates (pixel centre at + 0.5): a flip maps x to W − x, a resize to
-x·W'/W, a crop to x − left. Nothing is rounded, so a click stays where it was on its object.
+All geometry uses continuous corner-based coordinates (pixel centre at + 0.5): a flip maps x to W − x, a cut that is
+zoomed maps x to (x − left)·W'/W. Clicks are never rounded, so each stays where it was on its object.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,17 +26,17 @@ PADDING_VALUE = 0.5
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with everything known about it, at the scale of training.
+    """One image, or a window of one, with everything known about it.
 
     Args:
         name: Name of the image in its data set.
-        image: 3×H×W float32 in [0, 1].
-        points: N×3 float32 (x, y, class index), all clicks of the whole image; after a crop some lie outside.
-        valid: H×W bool, False on padding.
+        image: K×H×W float32 in [0, 1].
+        points: N×3 float32 (x, y, class index), all clicks of the whole image; some lie outside a window.
+        valid: H×W bool, False on padding and where there is no data.
+        scale: √(H·W) of the whole image in pixels; grows with a zoom, and a cut leaves it as it is.
         mask: H×W int64 class indices, 255 = ignore; None where there is no mask.
         distances: P×H×W float32 pixels to the nearest click of the classes in `distance_classes`; None when not asked.
         distance_classes: P class indices.
-        scale: √(H·W) of the whole image in pixels; grows with a zoom, and a crop leaves it as it is.
     """
 
     name: str
@@ -53,53 +54,103 @@ class Sample:
         return self.image.shape[-2], self.image.shape[-1]
 
 
-def fit_size(size: tuple[int, int], box: tuple[int, int] | None) -> tuple[int, int]:
-    """The largest (height, width) of the same shape that fits into a box; the size itself without a box.
+@dataclass(frozen=True)
+class StoredSample:
+    """A sample as it is kept between draws: compact, not yet cut.
 
-    >>> fit_size((360, 480), (144, 192)), fit_size((100, 400), (160, 160))
-    ((144, 192), (40, 160))
+    Args:
+        name: Name of the image.
+        image: K×H×W uint8 or uint16, 0 is black and the largest value of the type white.
+        points: N×3 float32, see `Sample`.
+        scale: √(H·W) in pixels.
+        valid: H×W bool; None where all pixels count.
+        mask: H×W uint8; None where there is no mask.
+        distances: P×h×w float16 in their own pixels: they may have fewer of these than the image. Rounding changes a
+            distance by less than 0.05 %.
+        distance_classes: P class indices.
     """
-    if box is None:
-        return size
-    scale = min(box[0] / size[0], box[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+    name: str
+    image: NDArray[Any]
+    points: NDArray[np.float32]
+    scale: float
+    valid: NDArray[np.bool_] | None = None
+    mask: NDArray[np.uint8] | None = None
+    distances: NDArray[np.float16] | None = None
+    distance_classes: NDArray[np.int64] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.image.shape[-2], self.image.shape[-1]
+
+    def whole(self) -> Sample:
+        """All of it, as it is."""
+        return self.cut(Window(0, 0, *self.size), self.size)
+
+    def cut(self, window: Window, size: tuple[int, int]) -> Sample:
+        """Cut a window and bring it to (height, width); where it reaches beyond the image, there is padding.
+
+        The work depends on the window alone. Padding is grey, ignored in the mask, not valid, and continues the border
+        value of the distances.
+        """
+        height, width = self.size
+        rows = slice(max(window.top, 0), min(window.top + window.height, height))
+        columns = slice(max(window.left, 0), min(window.left + window.width, width))
+        zoom_y, zoom_x = size[0] / window.height, size[1] / window.width
+        top, bottom = (round((edge - window.top) * zoom_y) for edge in (rows.start, rows.stop))
+        left, right = (round((edge - window.left) * zoom_x) for edge in (columns.start, columns.stop))
+        inside = (max(1, bottom - top), max(1, right - left))
+        pad = (left, size[1] - left - inside[1], top, size[0] - top - inside[0])
+
+        image = image_tensor(self.image[:, rows, columns])
+        if inside != image.shape[1:]:
+            shrinks = inside[0] < image.shape[1] or inside[1] < image.shape[2]
+            image = _interpolate(image, inside, "bilinear", antialias=shrinks).clamp_(0, 1)
+        valid = torch.ones(inside) if self.valid is None else _nearest(self.valid[rows, columns], inside)
+        mask = (
+            None if self.mask is None else F.pad(_nearest(self.mask[rows, columns], inside), pad, value=IGNORE).long()
+        )
+        distances = None if self.distances is None else self._distances(window, size, (zoom_y * zoom_x) ** 0.5)
+        points = torch.from_numpy(self.points) - torch.tensor([window.left, window.top, 0.0])
+        return Sample(
+            name=self.name,
+            image=F.pad(image, pad, value=PADDING_VALUE),
+            points=points * torch.tensor([zoom_x, zoom_y, 1.0]),
+            valid=F.pad(valid, pad) > 0,
+            scale=self.scale * (zoom_y * zoom_x) ** 0.5,
+            mask=mask,
+            distances=distances,
+            distance_classes=None if self.distance_classes is None else torch.from_numpy(self.distance_classes),
+        )
+
+    def _distances(self, window: Window, size: tuple[int, int], zoom: float) -> Tensor:
+        planes = torch.from_numpy(self.distances).float()
+        if not len(planes):
+            return planes.new_zeros((0, *size))
+        (height, width), (own_height, own_width) = self.size, planes.shape[1:]
+        if window == (0, 0, height, width) and size == self.size == (own_height, own_width):
+            return planes
+        # Where the centre of each pixel of the window lies in the image, whose sides go from −1 to 1.
+        ys = (window.top + (torch.arange(size[0]) + 0.5) * (window.height / size[0])) * (2 / height) - 1
+        xs = (window.left + (torch.arange(size[1]) + 0.5) * (window.width / size[1])) * (2 / width) - 1
+        grid = torch.stack([xs.expand(size), ys[:, None].expand(size)], dim=-1)
+        found = F.grid_sample(planes[None], grid[None], "bilinear", "border", align_corners=False)[0]
+        return found * (zoom * (height * width / (own_height * own_width)) ** 0.5)
 
 
-def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize H×W×3 with an antialiasing filter, so that shrinking keeps thin things visible."""
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+class Window(NamedTuple):
+    """A part of an image in whole pixels; it may reach beyond the image."""
+
+    top: int
+    left: int
+    height: int
+    width: int
 
 
-def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize H×W labels; each pixel takes the label under its centre, nothing is mixed."""
-    if labels.shape == size:
-        return labels
-    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
-
-
-def resize_sample(sample: Sample, size: tuple[int, int]) -> Sample:
-    """Resize everything to (height, width)."""
-    if sample.size == size:
-        return sample
-    (height, width), (new_height, new_width) = sample.size, size
-    factor = torch.tensor([new_width / width, new_height / height, 1.0])
-    zoom = (new_width / width * new_height / height) ** 0.5
-    shrinks = new_height < height or new_width < width
-    distances = sample.distances
-    if distances is not None:
-        # Only finite planes are kept, so that interpolation never meets 0·∞; distances are in pixels and scale along.
-        distances = _interpolate(distances, size, "bilinear") * zoom
-    return replace(
-        sample,
-        image=_interpolate(sample.image, size, "bilinear", antialias=shrinks).clamp_(0, 1),
-        points=sample.points * factor,
-        valid=_interpolate(sample.valid[None].float(), size, "nearest-exact")[0] > 0,
-        mask=None if sample.mask is None else _interpolate(sample.mask[None].float(), size, "nearest-exact")[0].long(),
-        distances=distances,
-        scale=sample.scale * zoom,
-    )
+def image_tensor(values: NDArray[Any]) -> Tensor:
+    """K×H×W uint8 or uint16 → float32 in [0, 1]."""
+    return torch.from_numpy(values.astype(np.float32)).div_(np.iinfo(values.dtype).max)
 
 
 def _interpolate(planes: Tensor, size: tuple[int, int], mode: str, antialias: bool = False) -> Tensor:
@@ -107,34 +158,29 @@ def _interpolate(planes: Tensor, size: tuple[int, int], mode: str, antialias: bo
     return F.interpolate(planes[None], size, mode=mode, align_corners=align, antialias=antialias)[0]
 
 
-def crop_sample(sample: Sample, top: int, left: int, size: tuple[int, int]) -> Sample:
-    """Cut a window of (height, width) at (top, left); where it reaches beyond the image, there is padding.
+def _nearest(values: NDArray[Any], size: tuple[int, int]) -> Tensor:
+    plane = torch.from_numpy(values.astype(np.float32))
+    return plane if plane.shape == size else _interpolate(plane[None], size, "nearest-exact")[0]
 
-    Padding is grey, ignored in the mask, not valid, and continues the border value of the distances.
-    """
-    height, width = sample.size
-    if (top, left) == (0, 0) and size == sample.size:
-        return sample
-    y0, x0 = max(top, 0), max(left, 0)
-    y1, x1 = min(top + size[0], height), min(left + size[1], width)
-    pad = (x0 - left, left + size[1] - x1, y0 - top, top + size[0] - y1)
 
-    def cut(planes: Tensor, value: float) -> Tensor:
-        return F.pad(planes[..., y0:y1, x0:x1], pad, value=value)
+def resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Resize H×W×K uint8 or uint16 with an antialiasing filter, so that shrinking keeps thin things visible."""
+    if image.shape[:2] == size:
+        return image
+    to = (size[1], size[0])
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return np.asarray(Image.fromarray(image).resize(to, Image.Resampling.BILINEAR))
+    # Values stay in range: the filter has no negative weights.
+    bands = [Image.fromarray(image[:, :, k].astype(np.float32)) for k in range(image.shape[2])]
+    resized = np.stack([np.asarray(band.resize(to, Image.Resampling.BILINEAR)) for band in bands], axis=2)
+    return np.rint(resized).astype(image.dtype)
 
-    distances = sample.distances
-    if distances is not None and len(distances):
-        distances = F.pad(distances[None, :, y0:y1, x0:x1], pad, mode="replicate")[0]
-    elif distances is not None:
-        distances = distances.new_zeros((0, *size))
-    return replace(
-        sample,
-        image=cut(sample.image, PADDING_VALUE),
-        points=sample.points - torch.tensor([left, top, 0.0]),
-        valid=cut(sample.valid.to(torch.uint8), 0) > 0,
-        mask=None if sample.mask is None else cut(sample.mask, IGNORE),
-        distances=distances,
-    )
+
+def resize_labels(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Resize H×W labels or booleans; each pixel takes the value under its centre, nothing is mixed."""
+    if labels.shape == size:
+        return labels
+    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def flip_sample(sample: Sample, *, horizontal: bool = False, vertical: bool = False) -> Sample:
@@ -159,47 +205,73 @@ def flip_sample(sample: Sample, *, horizontal: bool = False, vertical: bool = Fa
 
 @dataclass(frozen=True)
 class Geometry:
-    """Random scale, window and flips; the same draw for every method.
+    """Random zoom, window and flips; the same draw for every method.
 
     Args:
         window: (height, width) of what comes out.
-        scale: Range of the random zoom, drawn log-uniformly.
+        zoom: Range of the random zoom, drawn log-uniformly.
         horizontal_flip: Mirror left–right half of the time.
         vertical_flip: Mirror top–bottom half of the time.
     """
 
     window: tuple[int, int]
-    scale: tuple[float, float] = (1.0, 1.0)
+    zoom: tuple[float, float] = (1.0, 1.0)
     horizontal_flip: bool = True
     vertical_flip: bool = False
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Draw and apply one transformation."""
-        zoom = float(np.exp(rng.uniform(np.log(self.scale[0]), np.log(self.scale[1]))))
-        height, width = (max(1, round(side * zoom)) for side in sample.size)
-        sample = resize_sample(sample, (height, width))
+    @property
+    def largest(self) -> int:
+        """Longest side of what may be cut out before it is zoomed."""
+        return -int(-max(self.window) // min(self.zoom[0], 1.0))
+
+    def __call__(
+        self, stored: StoredSample, rng: np.random.Generator, around: tuple[float, float] | None = None
+    ) -> Sample:
+        """Draw a transformation and apply it: the window is cut first and then zoomed, so that only it costs.
+
+        Args:
+            stored: The image.
+            rng: Source of the draw.
+            around: A click (x, y) that has to be in the window; every window that holds it is as likely.
+        """
+        zoom = float(np.exp(rng.uniform(np.log(self.zoom[0]), np.log(self.zoom[1]))))
+        sides = [max(1, round(side / zoom)) for side in self.window]
+        places = (None, None) if around is None else (around[1], around[0])
         top, left = (
-            int(rng.integers(min(0, gap), max(0, gap) + 1)) for gap in (height - self.window[0], width - self.window[1])
+            _start(length, side, place, rng) for length, side, place in zip(stored.size, sides, places, strict=True)
         )
-        sample = crop_sample(sample, top, left, self.window)
+        sample = stored.cut(Window(top, left, sides[0], sides[1]), self.window)
         horizontal, vertical = (rng.random(2) < 0.5).tolist()
         return flip_sample(
             sample, horizontal=horizontal and self.horizontal_flip, vertical=vertical and self.vertical_flip
         )
 
 
+def _start(length: int, side: int, place: float | None, rng: np.random.Generator) -> int:
+    """Where a window of a side begins on an image of a length; with a place, such that it is inside."""
+    low, high = min(0, length - side), max(0, length - side)
+    if place is not None:
+        pixel = min(int(place), length - 1)
+        low, high = max(low, pixel - side + 1), min(high, pixel)
+    return int(rng.integers(low, high + 1))
+
+
 def jitter_colors(image: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
     """Random brightness, contrast and saturation, each by a factor in [1 − strength, 1 + strength].
 
     Args:
-        image: 3×H×W in [0, 1].
+        image: K×H×W in [0, 1]. Grey is the luminance of red, green and blue; otherwise the bands' mean.
         strength: 0 changes nothing.
         rng: Source of the draw.
     """
     factors: Sequence[float] = rng.uniform(1 - strength, 1 + strength, size=3).tolist()
     if strength == 0:
         return image
-    image = color.adjust_brightness(image, factors[0])
-    image = color.adjust_contrast(image, factors[1])
-    saturated: Tensor = color.adjust_saturation(image, factors[2])
-    return saturated
+    if len(image) == 3:
+        image = color.adjust_brightness(image, factors[0])
+        image = color.adjust_contrast(image, factors[1])
+        saturated: Tensor = color.adjust_saturation(image, factors[2])
+        return saturated
+    image = (image * factors[0]).clamp_(0, 1)
+    image = torch.lerp(image.mean(), image, factors[1]).clamp_(0, 1)
+    return torch.lerp(image.mean(0, keepdim=True), image, factors[2]).clamp_(0, 1)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pointillist.data.images import read_image
+from pointillist.data.images import read_pixels
 from pointillist.data.listing import find_images
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder, read_text, saving, write_text
@@ -119,12 +119,13 @@ def predict_files(
         if name not in entries or entries[name]["state"] != state:
             entries[name] = {"image": name, "state": state}
             try:
-                image = read_image(path)
+                pixels = read_pixels(path, plane=predictor.bands.plane)
+                prediction = predictor.predict(pixels, **needs)
             except ImageError as error:
-                failed[name] = error
+                failed[name] = ImageError(error.found, where=path, field=error.field, hint=error.hint)
                 entries[name]["error"] = error.found
             else:
-                prediction = predictor.predict(image, **needs)
+                image = predictor.bands.picture(predictor.bands.scaled(pixels).values)
                 files = {writer.name: _file(name, writer) for writer in chosen}
                 make_folder((out / name).parent)
                 for writer in chosen:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from pointillist.data.dataset import Dataset
-from pointillist.data.images import read_image
 from pointillist.errors import DatasetError, RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.training.metrics import Scores, confusion_metric, scores
+from pointillist.training.scoring import scored_image
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def evaluate(
             field="classes",
             hint="Evaluate on a data set with the same classes in the same order.",
         )
-    items = [(item, item.mask) for item in dataset.split(split) if item.mask is not None]
+    items = [item for item in dataset.split(split) if item.mask is not None]
     if not items:
         raise DatasetError(
             f"no image of the split '{split}' has a mask to compare with.",
@@ -90,10 +88,9 @@ def evaluate(
         )
     started = time.monotonic()
     metric = confusion_metric(dataset.classes)
-    for item, mask_file in items:
-        image = read_image(item.image)
-        mask = dataset.masks.read(mask_file, (image.shape[0], image.shape[1]))
-        metric.update(torch.from_numpy(predictor(image)).long(), torch.from_numpy(mask).long())
+    for item in items:
+        pixels, mask = scored_image(dataset, item, predictor.model.spec)
+        metric.update(predictor.labels(pixels), mask)
         if on_image is not None:
             on_image(item.name)
     return Evaluation(

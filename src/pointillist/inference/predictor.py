@@ -6,21 +6,24 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from pointillist.classes import ClassSet
+from pointillist.classes import IGNORE, ClassSet
 from pointillist.errors import ConfigError, ImageError, RunError
-from pointillist.inference.tiling import OVERLAP, TILE, tiled_strips
+from pointillist.data.bands import Bands
+from pointillist.data.images import photograph, read_pixels
+from pointillist.data.pixels import TYPES, Pixels
+from pointillist.data.regions import Region, Source, file_of
 from pointillist.training.model_folder import Model, load_model
 from pointillist.training.run_directory import RunDirectory
-from pointillist.training.scoring import network_input, upsample_strips
-
-LARGEST_PASS = 1280 * 1280
-"""Pixels, at the scale of training, that go through the network at once; more are tiled."""
+from pointillist.training.scoring import labels_at
+from pointillist.training.tiling import probability_strips
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Prediction:
     """What a model says about one image, at the image's own size.
 
     Args:
-        labels: H×W uint8 class indices.
+        labels: H×W uint8 class indices, 255 where the image has no data.
         confidence: H×W float32, probability of the label, in [0, 1]; None when not asked for.
         uncertainty: H×W float32, entropy of the classes divided by log C, in [0, 1]; None when not asked for.
     """
@@ -50,8 +53,11 @@ class Predictor:
         ConfigError: The device is not available.
 
     Example:
-        `labels = Predictor("runs/berries")(image)` for an H×W×3 uint8 RGB image.
+        `labels = Predictor("runs/berries")("photo.jpg")`.
     """
+
+    bands: Bands
+    """What images are taken for; those that the model has learnt, unless somebody knows better."""
 
     def __init__(self, run: str | Path | RunDirectory, device: str = "auto") -> None:
         root = run.root if isinstance(run, RunDirectory) else Path(run)
@@ -61,38 +67,34 @@ class Predictor:
         self.model: Model = load_model(folder)
         self.device = pick_device(device)
         self.network = self.model.network.to(self.device)
+        self.bands = self.model.spec.bands
 
     @property
     def classes(self) -> ClassSet:
         """Classes in the order of the labels."""
         return self.model.classes
 
-    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Label an H×W×3 uint8 RGB image; see `predict`."""
+    def __call__(self, image: AnyImage) -> NDArray[np.uint8]:
+        """Label an image; see `predict`."""
         return self.predict(image).labels
 
-    def predict(self, image: NDArray[np.uint8], *, confidence: bool = False, uncertainty: bool = False) -> Prediction:
+    def predict(self, image: AnyImage, *, confidence: bool = False, uncertainty: bool = False) -> Prediction:
         """Label an image at its own size.
 
         Args:
-            image: H×W×3 uint8, RGB, upright.
+            image: A file, a PIL image, or upright pixels in the bands and the type that the model has learnt: H×W×K
+                of NumPy or torch (H×W for one band), or `Pixels`.
             confidence: Whether to give the confidence map.
             uncertainty: Whether to give the uncertainty map.
 
         Raises:
-            ImageError: The array is no such image.
+            ImageError: It cannot be read, is no image, or has other bands or another type.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise ImageError(
-                f"the array has shape {image.shape} and type {image.dtype}.",
-                field="image",
-                hint="Give height × width × 3 uint8 values in RGB order.",
-            )
-        size = (image.shape[0], image.shape[1])
-        labels = np.empty(size, dtype=np.uint8)
-        sure = np.empty(size, dtype=np.float32) if confidence else None
-        unsure = np.empty(size, dtype=np.float32) if uncertainty else None
-        for top, probabilities in self.probability_strips(image):
+        pixels = self.bands.scaled(*pixels_of(image, self.bands))
+        labels = np.empty(pixels.size, dtype=np.uint8)
+        sure = np.empty(pixels.size, dtype=np.float32) if confidence else None
+        unsure = np.empty(pixels.size, dtype=np.float32) if uncertainty else None
+        for top, probabilities in self.probability_strips(pixels):
             rows = slice(top, top + probabilities.shape[1])
             best, index = probabilities.max(0)
             labels[rows] = index.to(torch.uint8).numpy()
@@ -101,26 +103,53 @@ class Predictor:
             if unsure is not None:
                 entropy = torch.special.entr(probabilities).sum(0) / math.log(probabilities.shape[0])
                 unsure[rows] = entropy.clamp(0, 1).numpy()
+        if pixels.valid is not None:
+            labels[~pixels.valid] = IGNORE
         return Prediction(labels, sure, unsure)
 
     @torch.inference_mode()
-    def probability_strips(self, image: NDArray[np.uint8]) -> Iterator[tuple[int, Tensor]]:
+    def labels(self, pixels: Pixels) -> Tensor:
+        """H×W int64 most likely class of every pixel of an image as `Bands.read` gives it."""
+        return labels_at(self.network, self.model.spec.tensor(pixels), pixels.size)
+
+    @torch.inference_mode()
+    def probability_strips(self, pixels: Pixels) -> Iterator[tuple[int, Tensor]]:
         """Class probabilities at the image's own size, strip by strip from the top, so that memory stays bounded.
 
         Args:
-            image: H×W×3 uint8.
+            pixels: As `Bands.read` gives them.
 
         Yields:
             First row, and C×rows×W probabilities on the CPU.
         """
-        scaled = network_input(image, self.model.size)
-        size = (image.shape[0], image.shape[1])
-        if scaled.shape[-2] * scaled.shape[-1] > LARGEST_PASS and tuple(scaled.shape[-2:]) == size:
-            yield from tiled_strips(self.network, scaled, tile=TILE, overlap=OVERLAP)
-            return
-        logits = self.network(scaled[None].to(self.device)).logits[0].float().cpu()
-        for top, strip in upsample_strips(logits, size):
-            yield top, strip.softmax(0)
+        yield from probability_strips(self.network, self.model.spec.tensor(pixels), pixels.size)
+
+
+AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str
+"""What can be predicted."""
+
+
+def pixels_of(image: AnyImage, bands: Bands) -> tuple[Pixels, Path | None]:
+    """Pixels of whatever holds an image, and its file, where it is one.
+
+    Raises:
+        ImageError: It is no image, or its file cannot be read.
+    """
+    if isinstance(image, str | Path | Region):
+        source = Path(image) if isinstance(image, str) else image
+        return read_pixels(source, plane=bands.plane), file_of(source)
+    if isinstance(image, Pixels):
+        return image, None
+    if isinstance(image, Image.Image):
+        return photograph(image), None
+    values = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        values = values[:, :, None]
+    if not isinstance(values, np.ndarray) or values.ndim != 3 or 0 in values.shape or values.dtype.name not in TYPES:
+        shape = f"an array of shape {values.shape} and type {values.dtype}" if isinstance(values, np.ndarray) else type(image).__name__
+        hint = f"Give a file, a PIL image, or height × width × bands of {bands.dtype}."
+        raise ImageError(f"{shape} is no image.", field="image", hint=hint)
+    return Pixels(values), None
 
 
 def pick_device(name: str) -> torch.device:

@@ -12,7 +12,6 @@ import numpy as np
 from PIL import ImageDraw
 
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.images import read_image
 from pointillist.files import write_text
 from pointillist.points.check import Checked, Reason, Rejection
 from pointillist.points.suspicious import NEAR, RARE, on_edge, rare_classes, too_near
@@ -67,6 +66,7 @@ def write_points_page(
         ImageError: An image cannot be read.
         SaveError: The page cannot be written.
     """
+    dataset = dataset.with_bands()
     items = dataset.split(split)
     checked = dataset.rejected or Checked(dataset.points, ())
     rare = rare_classes(dataset.points.counts(), dataset.classes.clicked)
@@ -74,7 +74,7 @@ def write_points_page(
     opened = {look.item.name for look in _chosen(looks, max_opened)}
     for look in looks:
         if look.item.name in opened:
-            edges = on_edge(look.points, read_image(look.item.image))
+            edges = on_edge(look.points, dataset.known_bands.picture_of(look.item.image))
             look.marked.update(edges)
             look.warnings += [f"{_point(look.points[i])} lies on a strong edge." for i in edges]
         if on_image is not None:
@@ -153,7 +153,7 @@ def _chosen(looks: Sequence[Look], count: int) -> list[Look]:
 
 
 def _card(look: Look, dataset: Dataset) -> dict[str, object]:
-    image = read_image(look.item.image)
+    image = dataset.known_bands.picture_of(look.item.image)
     height, width = image.shape[:2]
     scale = min(_HEIGHT / height, _WIDTH / width)
     picture = picture_of_image(image, max(1, round(height * scale)))

@@ -20,13 +20,13 @@ from pointillist.training.renamed import put, translate
 
 
 def _size(value: Any) -> Any:
-    """`144x192` as (height, width), `160` as (160, 160), `native` as None."""
+    """`144x192` as (height, width), `160` as (160, 160), `native` as None; `auto` stays."""
     if isinstance(value, str):
-        if value == "native":
-            return None
+        if value in ("native", "auto"):
+            return None if value == "native" else value
         parts = value.lower().replace("×", "x").split("x")
         if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
-            raise ValueError("write HEIGHTxWIDTH, for example 144x192, or one number, or 'native'")
+            raise ValueError("write HEIGHTxWIDTH, for example 144x192, or one number, or 'native', or 'auto'")
         value = [int(part) for part in parts]
     if isinstance(value, int) and not isinstance(value, bool):
         value = [value]
@@ -35,17 +35,25 @@ def _size(value: Any) -> Any:
 
 Side = Annotated[int, Field(ge=16, le=16384)]
 Size = Annotated[tuple[Side, Side] | None, BeforeValidator(_size)]
+LearntSize = Annotated[tuple[Side, Side] | Literal["auto"] | None, BeforeValidator(_size)]
+
+WINDOW = 256
+"""Side of the largest window that nobody asked for."""
 
 
 class DataSettings(Strict):
     """How images become samples."""
 
-    size: Size = (256, 256)
-    """(height, width) every image is fitted into, keeping its shape, in training and before prediction; None
-    ("native") keeps images as they are."""
+    size: LearntSize = "auto"
+    """At what scale images are learnt and predicted. `auto` follows from images and clicks (docs/data-sets.md). Else
+    (height, width) every image is fitted into, keeping its shape; None ("native") keeps images as they are."""
     window: Size = None
-    """(height, width) of what the network sees of it in training; `size` when None."""
-    scale: tuple[Annotated[float, Field(gt=0.1, lt=10)], Annotated[float, Field(gt=0.1, lt=10)]] = (0.75, 1.5)
+    """(height, width) of what the network sees of an image in one training step; None: the largest image at the learnt
+    scale, up to 256×256."""
+    balanced: float = Field(default=0.5, ge=0, le=1)
+    """Share of windows that are drawn by class first, then around one of its clicks; the others lie anywhere. Methods
+    that learn from masks draw all windows anywhere."""
+    zoom: tuple[Annotated[float, Field(gt=0.1, lt=10)], Annotated[float, Field(gt=0.1, lt=10)]] = (0.75, 1.5)
     """Range of the random zoom."""
     horizontal_flip: bool = True
     """Mirror left–right half of the time."""
@@ -60,12 +68,9 @@ class DataSettings(Strict):
     workers: int | None = Field(default=None, ge=0, le=256)
     """Loader processes; None chooses by device."""
     cache_mb: int = Field(default=2048, ge=0)
-    """Memory for decoded training images."""
-
-    @property
-    def training_window(self) -> tuple[int, int]:
-        """(height, width) of a training sample."""
-        return self.window or self.size or (256, 256)
+    """Memory for images that were read."""
+    cache_disk_mb: int = Field(default=8192, ge=0)
+    """Room in a temporary folder for those that memory does not hold."""
 
 
 class NetworkSettings(Strict):

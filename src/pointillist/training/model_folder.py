@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, StrictFloat, StrictInt, ValidationInfo, field_validator
+from pydantic import Field, StrictFloat, StrictInt, ValidationInfo, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pointillist.classes import BackgroundPolicy, ClassSet
+from pointillist.data.bands import RGB, Bands
+from pointillist.data.inputs import InputSpec, Scale
 from pointillist.errors import ConfigError, DatasetError, RunError
 from pointillist.files import read_text
 from pointillist.schema import Strict, parse
 from pointillist.training.config import NetworkSettings
 from pointillist.training.networks import Network, build_network
 
-FORMAT = 2
-"""Version of the files of a run; a newer program reads all older ones. 1: until version 0.1."""
+FORMAT = 3
+"""Version of the files of a run; a newer program reads all older ones. 1: until version 0.1. 2: no bands and no bounds of
+the scale."""
 
 Byte = Annotated[StrictInt, Field(ge=0, le=255)]
 Count = Annotated[StrictInt, Field(ge=0)]
 Side = Annotated[StrictInt, Field(ge=16, le=16384)]
+Factor = Annotated[StrictFloat, Field(ge=0, le=100)]
+Number = Annotated[StrictInt, Field(ge=1, le=65535)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1.001)]
 
 
@@ -52,6 +58,29 @@ class _Protocol(Strict, extra="ignore"):
     seed: Count
 
 
+class _Bands(Strict, extra="ignore"):
+    names: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(min_length=1, max_length=1024)]
+    type: Literal["uint8", "uint16", "int16", "int32", "float32"]
+    range: tuple[tuple[StrictFloat, StrictFloat], ...]
+    display: tuple[Number, Number, Number]
+    select: tuple[Number, ...] | None = None
+    plane: dict[str, Number] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fit(self) -> _Bands:
+        count = len(self.names)
+        selected = count if self.select is None else len(self.select)
+        if len(self.range) != count or selected != count or max(self.display) > count:
+            raise ValueError(f"range, display and select do not fit {count} names")
+        if any(low >= high for low, high in self.range):
+            raise ValueError("a range does not rise")
+        return self
+
+    def bands(self) -> Bands:
+        red, green, blue = (band - 1 for band in self.display)
+        return Bands(self.names, self.type, self.range, (red, green, blue), self.select, self.plane)
+
+
 class _ModelFile(Strict, extra="ignore"):
     """model.json."""
 
@@ -60,6 +89,10 @@ class _ModelFile(Strict, extra="ignore"):
     background: Count | None
     network: NetworkSettings
     size: tuple[Side, Side] | None
+    scale: tuple[Factor, Factor | None] | None = None
+    """Least and largest factor; versions before 3 had no bounds."""
+    bands: _Bands | None = None
+    """Versions before 3 knew photographs only."""
     protocol: _Protocol
     class_prior: tuple[Share, ...] | None = None
     expected: tuple[Share, ...] | None = None
@@ -73,6 +106,14 @@ class _ModelFile(Strict, extra="ignore"):
         if (isinstance(value, tuple) and len(value) != count) or (isinstance(value, int) and value >= count):
             raise ValueError(f"there are {count} classes")
         return value
+
+    def spec(self) -> InputSpec:
+        """What the network sees of an image."""
+        bands = RGB if self.bands is None else self.bands.bands()
+        if self.scale is None:
+            return InputSpec(bands, Scale.of(1.0) if self.size is None else Scale(self.size))
+        least, most = self.scale
+        return InputSpec(bands, Scale(self.size, least, math.inf if most is None else most))
 
     def prior(self) -> tuple[float, ...] | None:
         """How much of each class the network was taught."""
@@ -89,7 +130,7 @@ class Model:
     Args:
         network: In evaluation mode, on the CPU.
         classes: Its classes, in the order of its logits.
-        size: Scale of training; images are fitted into it before prediction.
+        spec: What it has learnt to see: bands and scale.
         protocol: How it was trained.
         class_prior: How much of each class it was taught (C, shares); None where its method does not ask.
         sha256: Hash of its weights.
@@ -97,7 +138,7 @@ class Model:
 
     network: Network
     classes: ClassSet
-    size: tuple[int, int] | None
+    spec: InputSpec
     protocol: dict[str, Any]
     class_prior: tuple[float, ...] | None
     sha256: str
@@ -122,21 +163,22 @@ def load_model(folder: Path) -> Model:
     if found != saved.sha256:
         problem, hint = "the weights are not those the model was saved with.", "Copy the model again from its source."
         raise RunError(problem, where=weights, field="sha256", hint=hint)
+    spec = saved.spec()
     names, colors = tuple(one.name for one in saved.classes), tuple(one.color for one in saved.classes)
     try:
         classes = ClassSet(names, colors, saved.background_policy, saved.background)
         settings = saved.network.model_copy(update={"weights": None})
         with torch.device("meta"):  # without memory: a stranger's file may describe a network of any size
-            outline = build_network(settings, len(classes))
+            outline = build_network(settings, len(classes), len(spec.bands))
         if sum(tensor.nbytes for tensor in outline.state_dict().values()) > weights.stat().st_size:
             raise ConfigError("this network is larger than its weights.", field="network.options", hint="Train again.")
-        network = build_network(settings, len(classes))
+        network = build_network(settings, len(classes), len(spec.bands))
         network.load_state_dict(load_file(weights))
     except (ConfigError, DatasetError) as error:
         raise RunError(error.found, where=file, field=error.field, hint=error.hint) from error
     except (SafetensorError, RuntimeError) as error:
         raise RunError(f"cannot be loaded: {error}", where=weights, hint="Train again.") from error
-    return Model(network.eval(), classes, saved.size, content["protocol"], saved.prior(), saved.sha256)
+    return Model(network.eval(), classes, spec, content["protocol"], saved.prior(), saved.sha256)
 
 
 def check_format(version: Any, where: Path) -> int:

@@ -27,14 +27,15 @@ class TrainingModule(L.LightningModule):
         config: Settings of the run.
         classes: Classes of the data set, under the run's background policy.
         total_steps: Optimiser steps of the whole training.
+        bands: K of the images.
     """
 
-    def __init__(self, config: Config, classes: ClassSet, total_steps: int) -> None:
+    def __init__(self, config: Config, classes: ClassSet, total_steps: int, bands: int = 3) -> None:
         super().__init__()
         self.config = config
         self.classes = classes
         self.total_steps = total_steps
-        self.network = build_network(config.network, len(classes))
+        self.network = build_network(config.network, len(classes), bands)
         self.method = get_method(config.method.name)(config.method, classes, self.network.feature_channels)
         self.confusion = confusion_metric(classes)
 
@@ -88,8 +89,8 @@ class TrainingModule(L.LightningModule):
     def validation_step(self, batch: list[tuple[str, Tensor, Tensor]], batch_index: int) -> None:
         """Count the pixels of a few images, each at its mask's own size."""
         for _, image, mask in batch:
-            logits = self.network(image[None]).logits[0]
-            self.confusion.update(labels_at(logits, (mask.shape[0], mask.shape[1])), mask)
+            labels = labels_at(self.network, image, (mask.shape[0], mask.shape[1]))
+            self.confusion.update(labels.to(self.device), mask)
 
     def on_validation_epoch_end(self) -> None:
         """Pool the counts over the split and all processes."""

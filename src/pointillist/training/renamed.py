@@ -12,6 +12,7 @@ from pointillist.errors import ConfigError
 PRIOR, SELECTION = "method.pseudo_mask.spatial_prior", "method.pseudo_mask.selection"
 
 RENAMED = {
+    "data.scale": "data.zoom",
     "data.diagnose": "data.log_pseudo_label_accuracy",
     "trainer.panels": "trainer.snapshots",
     "method.balance": "method.class_balance",

@@ -16,11 +16,20 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.samples import Batch, Collate, DrawSampler, TrainingSamples, steps_per_epoch
+from pointillist.data.pieces import cut_into_pieces
+from pointillist.data.samples import (
+    Batch,
+    Collate,
+    DrawSampler,
+    TrainingSamples,
+    clicks_by_class,
+    steps_per_epoch,
+)
 from pointillist.data.transforms import Geometry
-from pointillist.errors import DatasetError, PointsError, RunError
+from pointillist.errors import RunError
 from pointillist.training.callbacks import Checkpoint, MetricsTable, ProgressDisplay
 from pointillist.training.config import Config
+from pointillist.training.inputs import TrainingInput
 from pointillist.training.methods import get_method
 from pointillist.training.model_folder import FORMAT
 from pointillist.training.module import TrainingModule
@@ -56,17 +65,34 @@ def fit(
         SaveError: Something could not be written.
         KeyboardInterrupt: The user stopped it; the run can be resumed.
     """
-    dataset = dataset if config.data.background is None else dataset.with_policy(config.data.background)
-    items = training_items(dataset, get_method(config.method.name).supervision)
-    record = DataRecord.of(dataset, items)
+    method = get_method(config.method.name)
+    given = TrainingInput.of(dataset, config.data, method.supervision)
+    pieces = cut_into_pieces(given.items, given.spec.scale, _geometry(config, given).largest)
+    clicks = clicks_by_class(given.dataset, pieces) if method.supervision == "points" else {}
+    # A huge image with a few clicks is no longer trained on than as many images with clicks.
+    length = len({piece for found in clicks.values() for piece, _, _ in found}) or len(pieces)
+    record = DataRecord.of(given)
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     L.seed_everything(config.trainer.seed, verbose=False)
-    config = config.sized_to(len(items))
-    epochs = config.trainer.epochs_for(len(items))
+    config = config.sized_to(length)
+    epochs = config.trainer.epochs_for(length)
     begun = _resumable(RunDirectory.open(out), config, record) if resume else config
     # Whatever can be wrong with the settings shows here, before anything is written.
-    module = TrainingModule(begun, dataset.classes, epochs * steps_per_epoch(len(items), config.trainer.batch_size))
+    steps = epochs * steps_per_epoch(length, config.trainer.batch_size)
+    module = TrainingModule(begun, given.dataset.classes, steps, len(given.spec.bands))
+    samples = TrainingSamples(
+        given.dataset,
+        pieces,
+        clicks=clicks,
+        geometry=_geometry(config, given),
+        balanced=config.data.balanced,
+        color_jitter=config.data.color_jitter,
+        seed=config.trainer.seed,
+        with_masks=method.supervision == "masks" or config.data.log_pseudo_label_accuracy,
+        distances_of=module.method.distances_of(),
+        cache_bytes=(config.data.cache_mb * 2**20, config.data.cache_disk_mb * 2**20),
+    )
 
     run = RunDirectory(out)
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
@@ -74,7 +100,8 @@ def fit(
         # With several devices Lightning starts this program once more for each; the first one keeps the books.
         run.begin(config, record, overwrite=overwrite)
     if console is not None and first_process:
-        for line in label_warnings(dataset, items, module.method.supervision):
+        console.print(str(given), highlight=False)
+        for line in label_warnings(given.dataset, given.items, method.supervision):
             console.print(f"[yellow]note[/] {line}", highlight=False)
 
     validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
@@ -92,8 +119,8 @@ def fit(
         try:
             trainer.fit(
                 module,
-                _training_loader(config, dataset, items, module, trainer),
-                _validation_loader(config, dataset, scored, trainer) if scored else None,
+                _training_loader(config, samples, length, trainer),
+                _validation_loader(config, given, scored, trainer) if scored else None,
                 ckpt_path=str(run.checkpoint) if resume and run.checkpoint.is_file() else None,
                 weights_only=True,
             )
@@ -104,33 +131,10 @@ def fit(
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt from stop
     if trainer.is_global_zero:
-        protocol = describe_protocol(config, record, dataset.classes, module.total_steps)
-        run.save_model(module.network, config, dataset.classes, protocol, module.method.class_prior())
+        protocol = describe_protocol(config, record, given, module.total_steps)
+        run.save_model(module.network, config, given, protocol, module.method.class_prior())
     trainer.strategy.barrier()
     return run
-
-
-def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
-    """Images a method can learn from: those with a mask, or those with at least one click.
-
-    Raises:
-        DatasetError: There is no mask.
-        PointsError: There is no click.
-    """
-    split = dataset.split(dataset.training_split)
-    if supervision == "masks":
-        items = tuple(item for item in split if item.mask is not None)
-        if not items:
-            found = f"no image of '{dataset.training_split}' has a mask, and this method learns from masks."
-            hint = "Add masks, or choose --method single-stage."
-            raise DatasetError(found, where=dataset.root, field="masks", hint=hint)
-        return items
-    items = tuple(item for item in split if dataset.points.of(item.name))
-    if not items:
-        found = f"there are no points on the {len(split)} images of '{dataset.training_split}'."
-        hint = "Click some (points.csv: image,x,y,class), or name a label file with --points."
-        raise PointsError(found, where=dataset.points_file or dataset.root, hint=hint)
-    return items
 
 
 def label_warnings(dataset: Dataset, items: Sequence[Item], supervision: str) -> list[str]:
@@ -211,25 +215,17 @@ def _trainer(
     )
 
 
-def _training_loader(
-    config: Config, dataset: Dataset, items: Sequence[Item], module: TrainingModule, trainer: L.Trainer
-) -> DataLoader[Batch]:
+def _geometry(config: Config, given: TrainingInput) -> Geometry:
     data = config.data
-    samples = TrainingSamples(
-        dataset,
-        items,
-        size=data.size,
-        geometry=Geometry(data.training_window, data.scale, data.horizontal_flip, data.vertical_flip),
-        color_jitter=data.color_jitter,
-        seed=config.trainer.seed,
-        with_masks=module.method.supervision == "masks" or data.log_pseudo_label_accuracy,
-        distances_of=module.method.distances_of(),
-        cache_bytes=data.cache_mb * 2**20,
-    )
+    return Geometry(given.window, data.zoom, data.horizontal_flip, data.vertical_flip)
+
+
+def _training_loader(config: Config, samples: TrainingSamples, length: int, trainer: L.Trainer) -> DataLoader[Batch]:
     sampler = DrawSampler(
         len(samples),
         config.trainer.batch_size,
         config.trainer.seed,
+        steps=steps_per_epoch(length, config.trainer.batch_size),
         steps_done=lambda: trainer.global_step,
         rank=trainer.global_rank,
         processes=trainer.world_size,
@@ -239,7 +235,7 @@ def _training_loader(
         samples,  # type: ignore[arg-type]
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=Collate(len(dataset.classes)),
+        collate_fn=Collate(len(samples.dataset.classes)),
         persistent_workers=workers > 0,
         # Of its own, so that opening a loader does not move the random state of the training.
         generator=torch.Generator().manual_seed(config.trainer.seed),
@@ -247,10 +243,10 @@ def _training_loader(
 
 
 def _validation_loader(
-    config: Config, dataset: Dataset, items: Sequence[Item], trainer: L.Trainer
+    config: Config, given: TrainingInput, items: Sequence[Item], trainer: L.Trainer
 ) -> DataLoader[list[object]]:
     return DataLoader(
-        ScoredImages(dataset, items, config.data.size, trainer.global_rank, trainer.world_size),  # type: ignore[arg-type]
+        ScoredImages(given.dataset, items, given.spec, trainer.global_rank, trainer.world_size),  # type: ignore[arg-type]
         batch_size=1,
         num_workers=_workers(config, trainer),
         collate_fn=list,

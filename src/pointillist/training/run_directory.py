@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,11 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pointillist.classes import ClassSet
 from pointillist.data.dataset import Dataset, Item
 from pointillist.errors import RunError
 from pointillist.files import make_folder, read_yaml, replacing, write_text
 from pointillist.training.config import RECORD_KEYS, Config, config_from
+from pointillist.training.inputs import TrainingInput
 from pointillist.training.model_folder import FORMAT, check_format, sha256
 from pointillist.training.networks import Network
 from pointillist.version import __version__
@@ -45,6 +46,7 @@ class DataRecord:
         images: Images it learnt from.
         clicks: Clicks on them.
         fingerprint: Hash over classes, image names and clicks.
+        learnt: In which bands, at what scale and in what windows, in words; "" in old runs.
     """
 
     path: str
@@ -54,10 +56,12 @@ class DataRecord:
     images: int
     clicks: int
     fingerprint: str
+    learnt: str = ""
 
     @classmethod
-    def of(cls, dataset: Dataset, items: Sequence[Item]) -> DataRecord:
+    def of(cls, given: TrainingInput) -> DataRecord:
         """Describe the data a run is about to learn from."""
+        dataset, items = given.dataset, given.items
         return cls(
             path=str(dataset.root.resolve()),
             layout=dataset.layout,
@@ -66,6 +70,7 @@ class DataRecord:
             images=len(items),
             clicks=sum(len(dataset.points.of(item.name)) for item in items),
             fingerprint=fingerprint(dataset, items),
+            learnt=str(given),
         )
 
 
@@ -78,7 +83,7 @@ def fingerprint(dataset: Dataset, items: Iterable[Item]) -> str:
     return digest.hexdigest()[:16]
 
 
-def describe_protocol(config: Config, record: DataRecord, classes: ClassSet, steps: int) -> dict[str, Any]:
+def describe_protocol(config: Config, record: DataRecord, given: TrainingInput, steps: int) -> dict[str, Any]:
     """How a number came about, as plain values: what must stand beside it so that somebody else can repeat it."""
     size = config.data.size
     return {
@@ -88,12 +93,13 @@ def describe_protocol(config: Config, record: DataRecord, classes: ClassSet, ste
         "images": record.images,
         "clicks_per_image": round(record.clicks / record.images, 2),
         "data_fingerprint": record.fingerprint,
-        "background": classes.policy,
+        "background": given.dataset.classes.policy,
         "network": f"{config.network.architecture}/{config.network.encoder}",
         "normalization": config.network.normalization,
         "initialisation": "random" if config.network.weights is None else str(config.network.weights.name),
-        "size": None if size is None else f"{size[0]}x{size[1]}",
-        "window": "x".join(map(str, config.data.training_window)),
+        "size": f"{size[0]}x{size[1]}" if isinstance(size, tuple) else size,
+        "learnt": record.learnt,
+        "window": "x".join(map(str, given.window)),
         "steps": steps,
         "batch_size": config.trainer.batch_size,
         "lr": config.optimizer.lr,
@@ -184,9 +190,15 @@ class RunDirectory:
         return config_from(settings, self.config_file), record
 
     def save_model(
-        self, network: Network, config: Config, classes: ClassSet, protocol: dict[str, Any], class_prior: Tensor | None
+        self,
+        network: Network,
+        config: Config,
+        given: TrainingInput,
+        protocol: dict[str, Any],
+        class_prior: Tensor | None,
     ) -> None:
         """Write `model/`: weights as safetensors and everything needed to use them as JSON."""
+        classes, scale = given.dataset.classes, given.spec.scale
         make_folder(self.model)
         weights = self.model / "model.safetensors"
         with replacing(weights) as temporary:
@@ -198,7 +210,9 @@ class RunDirectory:
             "background_policy": classes.policy,
             "background": classes.background,
             "network": config.network.model_copy(update={"weights": None}).model_dump(mode="json"),
-            "size": config.data.size,
+            "size": scale.box,
+            "scale": [scale.least, scale.most if math.isfinite(scale.most) else None],
+            "bands": given.spec.bands.to_dict(),
             "protocol": protocol,
             "class_prior": None if class_prior is None else class_prior.tolist(),
             # safetensors notices a truncated file, but not a flipped bit.

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
-from pointillist.data.samples import Batch, DistancesOf
+from pointillist.data.pieces import DistancesOf
+from pointillist.data.samples import Batch
 from pointillist.pseudomask import rasterise_points
 from pointillist.schema import Strict
 from pointillist.training.losses import ClassFrequencies, sparse_cross_entropy
@@ -106,7 +107,7 @@ class Method(nn.Module, ABC):
         """Of the clicks, or of the masks' pixels for a method that learns from masks."""
 
     def distances_of(self) -> DistancesOf | None:
-        """Makes the distances that the method needs, once on each whole image; None when it needs none."""
+        """Makes the distances that the method needs, once for each piece; None when it needs none."""
         return None
 
     def pseudo_labels(self, step: StepInput) -> Tensor | None:

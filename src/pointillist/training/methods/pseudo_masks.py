@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pointillist.classes import ClassSet
-from pointillist.data.samples import DistancesOf
+from pointillist.data.pieces import DistancesOf
 from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings, distance_fields, unit_length
 from pointillist.training.losses import LEAST_FREQUENCY, ClassFrequencies, cross_entropy
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput

@@ -1,0 +1,65 @@
+"""How images become what a network sees: which bands, and at what scale; the same in training and afterwards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from pointillist.data.bands import RGB, Bands
+from pointillist.data.pixels import Pixels
+from pointillist.data.transforms import image_tensor, resize_image
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From the size of an image to the size at which a network sees it.
+
+    Args:
+        box: (height, width) each image is fitted into, keeping its shape; None for the image's own size.
+        least: Smallest factor.
+        most: Largest factor.
+    """
+
+    box: tuple[int, int] | None = None
+    least: float = 0.0
+    most: float = math.inf
+
+    @classmethod
+    def of(cls, factor: float) -> Scale:
+        """The same factor for all images."""
+        return cls(None, factor, factor)
+
+    def factor(self, size: tuple[int, int]) -> float:
+        """By which an image of (height, width) is made larger."""
+        wanted = 1.0 if self.box is None else min(self.box[0] / size[0], self.box[1] / size[1])
+        return min(max(wanted, self.least), self.most)
+
+    def size_of(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) at which an image of (height, width) is seen.
+
+        >>> Scale(box=(160, 160)).size_of((480, 640)), Scale.of(0.5).size_of((480, 640))
+        ((120, 160), (240, 320))
+        """
+        factor = self.factor(size)
+        return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network has learnt to see.
+
+    Args:
+        bands: Of the images.
+        scale: At which they are seen.
+    """
+
+    bands: Bands = RGB
+    scale: Scale = Scale()  # noqa: RUF009 - it is frozen
+
+    def tensor(self, pixels: Pixels) -> Tensor:
+        """An image as `Bands.read` gives it, at this scale: K×h×w in [0, 1]."""
+        resized = resize_image(pixels.values, self.scale.size_of(pixels.size))
+        return image_tensor(np.ascontiguousarray(resized.transpose(2, 0, 1)))

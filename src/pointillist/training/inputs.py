@@ -1,0 +1,115 @@
+"""What a training learns from: which images, in which bands, at which scale, in which windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pointillist.data.dataset import Dataset, Item
+from pointillist.data.images import image_size
+from pointillist.data.inputs import InputSpec, Scale
+from pointillist.errors import DatasetError, PointsError
+from pointillist.training.config import WINDOW, DataSettings
+
+LOOKED_AT = 200
+"""At most so many images decide on a scale."""
+
+TARGET = 512
+"""√(H·W) that the median image is brought to, never enlarged."""
+
+
+@dataclass(frozen=True)
+class TrainingInput:
+    """What a training learns from.
+
+    Args:
+        dataset: The data set, its bands known.
+        items: Images with labels.
+        spec: Bands and scale.
+        window: (height, width) of a training window.
+    """
+
+    dataset: Dataset
+    items: tuple[Item, ...]
+    spec: InputSpec
+    window: tuple[int, int]
+
+    @classmethod
+    def of(cls, dataset: Dataset, settings: DataSettings, supervision: str) -> TrainingInput:
+        """Look at a data set.
+
+        Raises:
+            DatasetError: There is no mask and the method needs some, or the images differ in bands or type.
+            PointsError: There is no click and the method needs some.
+            ImageError: An image that was looked at cannot be read.
+        """
+        dataset = dataset if settings.background is None else dataset.with_policy(settings.background)
+        items = training_items(dataset, supervision)
+        dataset = dataset.with_bands()
+        spec = InputSpec(dataset.known_bands, learnt_scale(settings, items))
+        return cls(dataset, items, spec, window_of(settings, spec.scale, items))
+
+    def __str__(self) -> str:
+        sizes = Counter(_sizes(self.items))
+        (height, width), _ = sizes.most_common(1)[0]
+        factor = self.spec.scale.factor((height, width))
+        many = "images" if len(sizes) == 1 else "most images"
+        what = "" if self.spec.bands.photograph else f" with {self.spec.bands}"
+        share = "their own size" if factor == 1 else f"{factor:.2g} of their size"
+        window = f"{self.window[1]}×{self.window[0]}"
+        return f"{many} of {width:,}×{height:,} px{what} are learnt at {share}, in windows of {window}"
+
+
+def training_items(dataset: Dataset, supervision: str) -> tuple[Item, ...]:
+    """Images a method can learn from: those with a mask, or those with at least one click.
+
+    Raises:
+        DatasetError: There is no mask.
+        PointsError: There is no click.
+    """
+    split = dataset.split(dataset.training_split)
+    if supervision == "masks":
+        items = tuple(item for item in split if item.mask is not None)
+        if not items:
+            found = f"no image of '{dataset.training_split}' has a mask, and this method learns from masks."
+            hint = "Add masks, or choose --method single-stage."
+            raise DatasetError(found, where=dataset.root, field="masks", hint=hint)
+        return items
+    items = tuple(item for item in split if dataset.points.of(item.name))
+    if not items:
+        found = f"there are no points on the {len(split)} images of '{dataset.training_split}'."
+        hint = "Click some (points.csv: image,x,y,class), or name a label file with --points."
+        raise PointsError(found, where=dataset.points_file or dataset.root, hint=hint)
+    return items
+
+
+def learnt_scale(settings: DataSettings, items: Sequence[Item]) -> Scale:
+    """The scale of a training: what the settings say, or what the images ask for.
+
+    Raises:
+        ImageError: The size of an image cannot be read.
+    """
+    if settings.size is None:
+        return Scale.of(1.0)
+    sizes = _sizes(items)
+    if settings.size == "auto":
+        return Scale.of(min(1.0, TARGET / median((height * width) ** 0.5 for height, width in sizes)))
+    box = Scale(settings.size)
+    # An image larger than any of these is later seen at the smallest scale that was learnt, not at a smaller one.
+    return Scale(settings.size, least=min(box.factor(size) for size in sizes))
+
+
+def window_of(settings: DataSettings, scale: Scale, items: Sequence[Item]) -> tuple[int, int]:
+    """(height, width) of a training window: what the settings say, or the largest image, up to 256×256."""
+    if settings.window is not None:
+        return settings.window
+    if isinstance(settings.size, tuple):
+        return settings.size
+    sizes = [scale.size_of(size) for size in _sizes(items)]
+    return min(WINDOW, max(height for height, _ in sizes)), min(WINDOW, max(width for _, width in sizes))
+
+
+def _sizes(items: Sequence[Item]) -> list[tuple[int, int]]:
+    return [image_size(item.image) for item in items[:: max(1, len(items) // LOOKED_AT)]]
