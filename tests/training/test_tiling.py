@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pointillist.inference.tiling import tile_starts, tiled_strips
 from torch import Tensor, nn
 
-from pointillist.inference.tiling import tile_starts, tiled_strips
 from pointillist.training.methods import NetworkOutput
 
 

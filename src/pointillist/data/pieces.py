@@ -9,20 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size, reads_windows
+from pointillist.data.inputs import Scale
 from pointillist.data.pixels import Pixels
 from pointillist.data.regions import Region, Source, file_of, window_of
-from pointillist.data.inputs import Scale
 from pointillist.data.transforms import StoredSample, image_tensor, resize_image, resize_labels
 from pointillist.points.border import with_border_points
-from pointillist.pseudomask import unit_length
 
 DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Makes distances to clicks: (image K×H×W, points N×3) → (distances P×H×W in pixels, their classes P)."""
+"""Makes distances to clicks: (image K×H×W, points N×3) → (distances P×h×w, their classes P). With fewer pixels than the
+image has, distances are in these."""
 
 LARGEST = 1024
 """An image with a longer side, at the scale at which it is learnt, is cut into pieces."""
@@ -146,7 +145,15 @@ def read_piece(
         valid=pixels.valid,
         mask=mask,
     )
-    return stored if distances_of is None else _with_distances(stored, distances_of)
+    if distances_of is None:
+        return stored
+    distances, classes = distances_of(image_tensor(stored.image), torch.from_numpy(stored.points))
+    largest = float(np.finfo(np.float16).max)
+    return replace(
+        stored,
+        distances=distances.clamp(max=largest).numpy().astype(np.float16),
+        distance_classes=classes.numpy(),
+    )
 
 
 def _source(piece: Piece, source: Source) -> Region:
@@ -171,21 +178,3 @@ def _labels(dataset: Dataset, piece: Piece, mask: Source) -> NDArray[np.uint8]:
 def _at(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     valid = None if pixels.valid is None else resize_labels(pixels.valid, size)
     return Pixels(np.array(resize_image(pixels.values, size)), valid)
-
-
-def _with_distances(stored: StoredSample, distances_of: DistancesOf) -> StoredSample:
-    """The same with distances, made with about one pixel per unit length: no finer than the recipe's lengths."""
-    height, width = stored.size
-    factor = max(1, int(unit_length((height, width))))
-    image, points = image_tensor(stored.image), torch.from_numpy(stored.points)
-    if factor > 1:
-        size = (-(-height // factor), -(-width // factor))
-        image = F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0].clamp_(0, 1)
-        points = points * torch.tensor([size[1] / width, size[0] / height, 1.0])
-    distances, classes = distances_of(image, points)
-    largest = float(np.finfo(np.float16).max)
-    return replace(
-        stored,
-        distances=distances.clamp(max=largest).numpy().astype(np.float16),
-        distance_classes=classes.numpy(),
-    )

@@ -14,8 +14,8 @@ from torch import Tensor
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size
-from pointillist.data.pieces import DistancesOf, Piece, clicks_of, read_piece
 from pointillist.data.inputs import Scale
+from pointillist.data.pieces import DistancesOf, Piece, clicks_of, read_piece
 from pointillist.data.store import SampleStore
 from pointillist.data.transforms import Geometry, Sample, StoredSample, jitter_colors
 
@@ -131,9 +131,9 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         rng = np.random.default_rng([self.seed, sample_index])
         around = None
         if self.clicks and rng.random() < self.balanced:
-            clicks = self.clicks[sorted(self.clicks)[rng.integers(len(self.clicks))]]
-            index, *place = clicks[rng.integers(len(clicks))]
-            around = (place[0], place[1])
+            clicks = self.clicks[sorted(self.clicks)[int(rng.integers(len(self.clicks)))]]
+            index, x, y = clicks[int(rng.integers(len(clicks)))]
+            around = (x, y)
         sample = self.geometry(self.stored(index), rng, around)
         return sample, jitter_colors(sample.image, self.color_jitter, rng)
 

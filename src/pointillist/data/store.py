@@ -44,7 +44,7 @@ class SampleStore:
             return self._kept.get(number)
         arrays: dict[str, NDArray[Any]] = load_file(self._folder / str(number))
         name, scale = self._names[number]
-        return StoredSample(name=name, scale=scale, **arrays)  # type: ignore[arg-type]
+        return StoredSample(name=name, scale=scale, **arrays)
 
     def put(self, number: int, sample: StoredSample) -> None:
         """Keep a sample where there is room; where there is none, it has to be read again."""

@@ -135,8 +135,9 @@ class StoredSample:
         ys = (window.top + (torch.arange(size[0]) + 0.5) * (window.height / size[0])) * (2 / height) - 1
         xs = (window.left + (torch.arange(size[1]) + 0.5) * (window.width / size[1])) * (2 / width) - 1
         grid = torch.stack([xs.expand(size), ys[:, None].expand(size)], dim=-1)
-        found = F.grid_sample(planes[None], grid[None], "bilinear", "border", align_corners=False)[0]
-        return found * (zoom * (height * width / (own_height * own_width)) ** 0.5)
+        found: Tensor = F.grid_sample(planes[None], grid[None], "bilinear", "border", align_corners=False)[0]
+        found *= zoom * (height * width / (own_height * own_width)) ** 0.5
+        return found
 
 
 class Window(NamedTuple):
@@ -172,8 +173,8 @@ def resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         return np.asarray(Image.fromarray(image).resize(to, Image.Resampling.BILINEAR))
     # Values stay in range: the filter has no negative weights.
     bands = [Image.fromarray(image[:, :, k].astype(np.float32)) for k in range(image.shape[2])]
-    resized = np.stack([np.asarray(band.resize(to, Image.Resampling.BILINEAR)) for band in bands], axis=2)
-    return np.rint(resized).astype(image.dtype)
+    resized = [np.asarray(band.resize(to, Image.Resampling.BILINEAR)) for band in bands]
+    return np.stack(resized, axis=2).round().astype(image.dtype)
 
 
 def resize_labels(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from pointillist.classes import IGNORE, ClassSet
-from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.data.bands import Bands
 from pointillist.data.images import photograph, read_pixels
 from pointillist.data.pixels import TYPES, Pixels
 from pointillist.data.regions import Region, Source, file_of
+from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.training.model_folder import Model, load_model
 from pointillist.training.run_directory import RunDirectory
 from pointillist.training.scoring import labels_at
@@ -113,16 +113,17 @@ class Predictor:
         return labels_at(self.network, self.model.spec.tensor(pixels), pixels.size)
 
     @torch.inference_mode()
-    def probability_strips(self, pixels: Pixels) -> Iterator[tuple[int, Tensor]]:
+    def probability_strips(self, pixels: Pixels, whole: tuple[int, int] | None = None) -> Iterator[tuple[int, Tensor]]:
         """Class probabilities at the image's own size, strip by strip from the top, so that memory stays bounded.
 
         Args:
             pixels: As `Bands.read` gives them.
+            whole: (height, width) of the image that they were made smaller from, where they were.
 
         Yields:
             First row, and C×rows×W probabilities on the CPU.
         """
-        yield from probability_strips(self.network, self.model.spec.tensor(pixels), pixels.size)
+        yield from probability_strips(self.network, self.model.spec.tensor(pixels, whole), pixels.size)
 
 
 AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str
@@ -146,7 +147,11 @@ def pixels_of(image: AnyImage, bands: Bands) -> tuple[Pixels, Path | None]:
     if isinstance(values, np.ndarray) and values.ndim == 2:
         values = values[:, :, None]
     if not isinstance(values, np.ndarray) or values.ndim != 3 or 0 in values.shape or values.dtype.name not in TYPES:
-        shape = f"an array of shape {values.shape} and type {values.dtype}" if isinstance(values, np.ndarray) else type(image).__name__
+        shape = (
+            f"an array of shape {values.shape} and type {values.dtype}"
+            if isinstance(values, np.ndarray)
+            else type(image).__name__
+        )
         hint = f"Give a file, a PIL image, or height × width × bands of {bands.dtype}."
         raise ImageError(f"{shape} is no image.", field="image", hint=hint)
     return Pixels(values), None

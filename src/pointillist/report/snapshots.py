@@ -74,7 +74,7 @@ class SnapshotWriter(L.Callback):
             points = self.dataset.points
             richest = sorted(
                 range(len(source)),
-                key=lambda index: -len({point.label for point in points.of(source.items[index].name)}),
+                key=lambda index: -len({point.label for point in points.of(source.pieces[index].item.name)}),
             )
             self._shown = [source.untransformed(index) for index in richest[: self.images]]
         return self._shown

@@ -24,8 +24,8 @@ from pointillist.training.config import NetworkSettings
 from pointillist.training.networks import Network, build_network
 
 FORMAT = 3
-"""Version of the files of a run; a newer program reads all older ones. 1: until version 0.1. 2: no bands and no bounds of
-the scale."""
+"""Version of the files of a run; a newer program reads all older ones. 1: until version 0.1. 2: without
+bands and bounds of the scale."""
 
 Byte = Annotated[StrictInt, Field(ge=0, le=255)]
 Count = Annotated[StrictInt, Field(ge=0)]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pointillist.annotator.engine.layer import ModelOutput
 from pointillist.annotator.images.pyramid import Pixels
+from pointillist.data.pixels import Pixels as AsRead
 from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskSettings
@@ -64,7 +65,7 @@ class LoadedModel:
         whole = (*key, *pixels.shape[:2])
         found = self._kept.get(whole)
         if found is None:
-            found = torch.cat([strip for _, strip in self._predictor.probability_strips(pixels)], dim=1)
+            found = torch.cat([strip for _, strip in self._predictor.probability_strips(AsRead(pixels))], dim=1)
             if found.nbytes <= KEPT:
                 self._kept[whole] = found
         # Two threads ask here; each step alone is safe, and a prediction made twice is no harm.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
 from pointillist.classes import ClassSet
 from pointillist.data.pieces import DistancesOf
@@ -120,8 +121,15 @@ class GeodesicDistances:
     gamma: float
 
     def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """(image K×H×W, points N×3) → (distances P×H×W in pixels, their classes P)."""
-        size = (image.shape[-2], image.shape[-1])
+        """See `DistancesOf`; with about one pixel per unit length, because the recipe knows nothing finer."""
+        height, width = image.shape[-2:]
+        factor = max(1, int(unit_length((height, width))))
+        size = (-(-height // factor), -(-width // factor))
+        if factor > 1:
+            image = F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(
+                0, 1
+            )
+            points = points * torch.tensor([size[1] / width, size[0] / height, 1.0])
         classes = torch.unique(points[:, 2]).long()
         gamma = self.gamma * unit_length(size)
         maps = distance_fields([points], size, self.num_classes, metric="geodesic", image=image[None], gamma=gamma)
