@@ -50,7 +50,7 @@ def test_import_counts_every_point(cli: Cli, tiny_data: Path, labelme: Path, tmp
     content = json.loads(report.read_text())
     assert (content["total"], content["imported"], content["rejected"]) == (6, 3, 3)
     assert content["reasons"] == {
-        **{"unknown image": 1, "unknown class": 1, "not finite": 0},
+        **{"unknown image": 1, "ambiguous image": 0, "unknown class": 1, "not finite": 0},
         **{"outside image": 1, "conflicting": 0, "duplicate": 0},
     }
     assert content["skipped"] == {"circle": 1}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pointillist.points.check import Checked, check_points
 from pointillist.points.formats.base import PointFormat, ReadContext, Size
-from pointillist.points.names import ImageNames
+from pointillist.points.names import ImageNames, class_finder
 
 
 def read_matched(
@@ -47,7 +47,7 @@ def read_matched(
 
     context = ReadContext(index_table(file_classes or classes, rename), size_by_file)
     table = kind.read(file, context, allow_non_finite=True)
-    labels = dict.fromkeys(rename.get(label, label) for label in table.counts())
+    labels = dict.fromkeys(map(class_finder(classes, rename), table.counts()))
     added = [label for label in labels if label not in classes and may_add_class is not None and may_add_class(label)]
     return check_points(
         table,
@@ -57,6 +57,7 @@ def read_matched(
         size_of=size_of,
         rename=rename,
         max_size=kind.max_size,
+        merge=kind.options.repeated == "merge",
     )
 
 
