@@ -89,6 +89,10 @@ class RenamedWarning(PointillistWarning):
     """A setting of an older version was read under its new name."""
 
 
+class PointsWarning(PointillistWarning):
+    """A label file was read in a way that it does not declare."""
+
+
 class PluginWarning(PointillistWarning):
     """A plug-in cannot be used."""
 

@@ -49,7 +49,7 @@ class Napari(PointFormat):
         columns: dict[str, None] = {}
         for path_of_image, image in label_files(path, self.suffixes):
             listed.append(image)
-            file = CsvFile(path_of_image, "Save the layer again.")
+            file = CsvFile(path_of_image, "Save the layer again.", _AXES)
             column = self._class_column(file)
             columns |= dict.fromkeys(_extra(file.header, column))
             for cells in file:
@@ -74,14 +74,7 @@ class Napari(PointFormat):
         return column
 
     def _point(self, cells: dict[str, str], file: CsvFile, image: str, column: str | None) -> Point:
-        values = []
-        for axis in _AXES:
-            try:
-                values.append(float(cells[axis]))
-            except ValueError:
-                found = f"found {cells[axis][:60]!r}, which is no number."
-                raise file.fail(found, "Write pixels with a decimal point.", axis) from None
-        y, x = values
+        y, x = (file.number(cells, axis) for axis in _AXES)
         label = (self.options.label or cells[column or ""]).strip()
         if not label:
             raise file.fail("is empty.", "Give this point a class.", column)
