@@ -84,7 +84,7 @@ def label_studio(
 
 def test_label_studio_is_in_percent(tmp_path: Path) -> None:
     table = get_format("label-studio").read(write(tmp_path / "a.json", label_studio()))
-    assert values(table) == [("a.png", 50.0, 10.0, "berry")]
+    assert values(table) == [("0a1b2c3d-a.png", 50.0, 10.0, "berry")]
     assert table.skipped == {"rectanglelabels": 1, "cancelled annotation": 1, "prediction": 1}
 
 
