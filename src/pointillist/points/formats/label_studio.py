@@ -28,8 +28,8 @@ class LabelStudio(PointFormat):
     **Classes.** A key point has its class in itself (`KeyPointLabels`), or in a result that shares its id (`KeyPoint`
     with `Labels`).
 
-    **Who.** Where several people annotated an image, the annotation that is marked as ground truth counts; where none is,
-    the user says whose. Cancelled annotations, predictions and other shapes are counted as skipped.
+    **Who.** Where several people annotated an image, the annotation that is marked as ground truth counts; where none
+    is, the user says whose. Cancelled annotations, predictions and other shapes are counted as skipped.
 
     **Rotation.** When an annotator turns the image, `image_rotation` says by how many degrees clockwise. Since 2021
     this concerns the display alone: coordinates and `original_width` stay those of the unturned image. Earlier
@@ -269,7 +269,8 @@ def _has_point(result: Node) -> bool:
     value = result.maybe("value")
     if value is None or _type(result) not in _POINTS:
         return False
-    return not {"height", "radiusX", "points", "rle"} & value.items().keys() and {"x", "y"} <= value.items().keys()
+    extent = {"height", "radiusX", "points", "rle"} & value.items().keys()
+    return not extent and value.maybe("x") is not None and value.maybe("y") is not None
 
 
 def _type(result: Node) -> str:

@@ -62,17 +62,30 @@ class Via(PointFormat):
             image = entry.get("filename").text().replace("\\", "/")
             listed.append(image)
             for region in _regions(entry):
-                shape = region.get("shape_attributes")
-                kind = shape.get("name").text()
-                if kind != "point":
-                    skipped[kind] += 1
-                    continue
-                x, y = shape.get("cx").number(), shape.get("cy").number()
-                points.append(translated(Point(image, x, y, self._label(region), place=region.field), self.offset))
+                point = self._point(region, image)
+                if isinstance(point, str):
+                    skipped[point] += 1
+                else:
+                    points.append(translated(point, self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
-    def _label(self, region: Node) -> str:
-        attributes = region.get("region_attributes")
+    def _point(self, region: Node, image: str) -> Point | str:
+        """The point of a region, or what the region is instead."""
+        shape = region.maybe("shape_attributes")
+        kind = None if shape is None else shape.maybe("name")
+        if shape is None or kind is None:
+            return "region without a shape"
+        if kind.text() != "point":
+            return kind.text()
+        x, y, label = shape.maybe("cx"), shape.maybe("cy"), self._label(region)
+        if x is None or y is None or label is None:
+            return "point without a class" if label is None else "point without a position"
+        return Point(image, x.number(), y.number(), label, place=region.field)
+
+    def _label(self, region: Node) -> str | None:
+        attributes = region.maybe("region_attributes")
+        if attributes is None or not attributes.items():
+            return None
         names = list(attributes.items())
         wanted = self.options.attribute
         name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
@@ -81,11 +94,15 @@ class Via(PointFormat):
             raise attributes.fail(
                 f"which attribute is the class? There are: {listed}.", "Name it: --set attribute=NAME."
             )
-        value = attributes.get(name)
+        value = attributes.maybe(name)
+        if value is None or value.value == "":
+            return None
         if isinstance(value.value, dict):
             # Check boxes: {"berry": true}.
             ticked = [key for key, on in value.items().items() if on is True]
-            if len(ticked) != 1:
+            if not ticked:
+                return None
+            if len(ticked) > 1:
                 raise value.fail(f"{len(ticked)} boxes are ticked.", "A point has exactly one class.")
             return Node(ticked[0], value.file, value.field).text()
         return value.text()
