@@ -196,7 +196,7 @@ def test_napari_has_y_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["index,axis-0,axis-1,axis-2,class", "index,shape-type,vertex-index,axis-0,axis-1,class", "a,b,c"]
+    "header", ["index,axis-0,axis-1,axis-2,axis-3,class", "index,shape-type,vertex-index,axis-0,axis-1,class", "a,b,c"]
 )
 def test_napari_refuses_other_layers(tmp_path: Path, header: str) -> None:
     with pytest.raises(PointsError, match="the columns are"):

@@ -167,6 +167,7 @@ def convert_points(
         index_table(classes, rename),
         None if images is None else size_of,
         None if images is None else lambda name: files.get(image_name(name)),
+        tuple(files),
     )
     context = reader.with_declared_size(context)
     table = reader.read(file, context, allow_non_finite=True)

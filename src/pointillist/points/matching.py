@@ -39,13 +39,14 @@ def read_matched(
     Raises:
         PointsError: The file cannot be read.
     """
+    images = tuple(images)
     names, size_of, rename = ImageNames(images), cache(size_of), rename or {}
 
     def size_by_file(name: str) -> Size | None:
         image = names.find(name, kind.images_by)
         return None if image is None else size_of(image)
 
-    context = ReadContext(index_table(file_classes or classes, rename), size_by_file)
+    context = ReadContext(index_table(file_classes or classes, rename), size_by_file, images=images)
     table = kind.read(file, context, allow_non_finite=True)
     labels = dict.fromkeys(map(class_finder(classes, rename), table.counts()))
     added = [label for label in labels if label not in classes and may_add_class is not None and may_add_class(label)]

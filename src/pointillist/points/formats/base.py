@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,11 +31,13 @@ class ReadContext:
         classes: Class names by index, for formats that know classes by index only.
         size_of: (height, width) of an image by its name in the label file, None for an image that is not at hand.
         path_of: Where the file of an image is, None for one that is not at hand.
+        images: Names of all images at hand.
     """
 
     classes: Mapping[int, str] = field(default_factory=dict)
     size_of: Callable[[str], Size | None] | None = None
     path_of: Callable[[str], Path | None] | None = None
+    images: Sequence[str] = ()
 
     def size(self, image: str) -> Size | None:
         """(height, width) of an image, where it is known."""

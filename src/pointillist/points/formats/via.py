@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ _USUAL = ("class", "label", "name", "type", "category")
 class Via(PointFormat):
     """One JSON file, annotations or a whole project of VIA 1 or 2; (x, y) are pixel indices, hence + 0.5.
 
-    VIA stores whole numbers: the browser's position in the displayed picture, rescaled and rounded. Other shapes are
-    counted as skipped.
+    VIA 3 has a format of its own. VIA 1 and 2 store whole numbers: the browser's position in the displayed picture,
+    rescaled and rounded. Other shapes are counted as skipped.
 
     Source: VIA's `via_region_to…` export functions, version 2.
     """
@@ -37,7 +37,7 @@ class Via(PointFormat):
         )
 
     name = "via"
-    title = "VGG Image Annotator JSON"
+    title = "VGG Image Annotator 1 and 2 JSON"
     suffixes = (".json",)
     origin = "pixel"
     tolerance = 1e-9
@@ -62,14 +62,14 @@ class Via(PointFormat):
             image = entry.get("filename").text().replace("\\", "/")
             listed.append(image)
             for region in _regions(entry):
-                point = self._point(region, image)
+                point = self.point_of(region, image)
                 if isinstance(point, str):
                     skipped[point] += 1
                 else:
                     points.append(translated(point, self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
-    def _point(self, region: Node, image: str) -> Point | str:
+    def point_of(self, region: Node, image: str) -> Point | str:
         """The point of a region, or what the region is instead."""
         shape = region.maybe("shape_attributes")
         kind = None if shape is None else shape.maybe("name")
@@ -86,15 +86,7 @@ class Via(PointFormat):
         attributes = region.maybe("region_attributes")
         if attributes is None or not attributes.items():
             return None
-        names = list(attributes.items())
-        wanted = self.options.attribute
-        name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
-        if name is None:
-            listed = ", ".join(names)[:200] or "none"
-            raise attributes.fail(
-                f"which attribute is the class? There are: {listed}.", "Name it: --set attribute=NAME."
-            )
-        value = attributes.maybe(name)
+        value = attributes.maybe(class_attribute(list(attributes.items()), self.options.attribute, attributes))
         if value is None or value.value == "":
             return None
         if isinstance(value.value, dict):
@@ -123,6 +115,19 @@ class Via(PointFormat):
             # VIA finds an image again by its name and the number of its bytes; -1 is what it writes for an unknown one.
             content[f"{image}{size}"] = {"filename": image, "size": size, "regions": regions, "file_attributes": {}}
         write_json(path, content)
+
+
+def class_attribute(names: Sequence[str], wanted: str | None, place: Node) -> str:
+    """Which attribute is the class: the wanted one, one of a usual name, or the only one.
+
+    Raises:
+        PointsError: At `place`, when nobody can say.
+    """
+    name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
+    if name is None:
+        there = ", ".join(names)[:200] or "none"
+        raise place.fail(f"which attribute is the class? There are: {there}.", "Name it: --set attribute=NAME.")
+    return name
 
 
 def _regions(entry: Node) -> Iterator[Node]:
