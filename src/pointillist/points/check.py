@@ -146,6 +146,7 @@ class Checked:
                     "class": r.point.label,
                     "reason": r.reason.value,
                     "found": r.found,
+                    "hint": r.hint,
                     "line": r.point.line,
                     "place": r.point.place,
                 }

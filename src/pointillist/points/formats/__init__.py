@@ -12,6 +12,7 @@ from typing import Any
 from pointillist.errors import PointsError
 from pointillist.points.formats.base import PointFormat, ReadContext
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.formats.unknown import unknown
 from pointillist.points.formats.zipped import is_zip, unzipped
 from pointillist.registry import Registry
 from pointillist.schema import parse
@@ -58,9 +59,7 @@ def recognise_format(path: Path) -> PointFormat:
     found = _in_zip(path) if is_zip(path) else _recognised(path)
     if found is not None:
         return found
-    raise PointsError(
-        "is of no known label format.", where=path, hint=f"Known formats: {', '.join(formats())}. Name one."
-    )
+    raise unknown(path, formats())
 
 
 def _recognised(path: Path) -> PointFormat | None:
