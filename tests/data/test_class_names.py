@@ -20,6 +20,12 @@ from pointillist.errors import DatasetError
         ("[soil, 007]", "classes.1", "YAML reads 007 as a number", "into quotes: '007'"),
         ("[soil, 2024-05-01]", "classes.1", "YAML reads 2024-05-01 as no text", "into quotes: '2024-05-01'"),
         ("[{name: soil}, {name: no, color: '#ffffff'}]", "classes.1.name", "YAML reads no as false", "'no'"),
+        (
+            "[soil, berry]\nbackground: {policy: points, class: off}",
+            "background.class",
+            "YAML reads off as false",
+            "'off'",
+        ),
         ("[soil, ]\n- x", None, "not valid YAML", "line"),
         ("\n- soil\n-", "classes.1", "is empty", "name"),
         ("[soil, [berry]]", "classes.1", "is no class name", "classes: [soil, berry]"),
@@ -36,6 +42,13 @@ def test_a_name_that_yaml_does_not_read_as_text_is_shown_as_it_is_written(
     assert (caught.value.where, caught.value.field) == (str(tiny_data / "dataset.yaml"), place)
     assert found in caught.value.found
     assert hint in caught.value.hint
+
+
+def test_a_background_of_no_class_has_a_class_of_nothing(tiny_data: Path) -> None:
+    (tiny_data / "dataset.yaml").write_text(
+        "classes: [ground, square, disc]\nbackground: {policy: none, class: null}\n"
+    )
+    assert load_dataset(tiny_data).classes.background is None
 
 
 def test_names_in_quotes_are_names(tiny_data: Path) -> None:

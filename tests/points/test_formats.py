@@ -175,7 +175,7 @@ def test_unknown_files_are_not_guessed(tmp_path: Path) -> None:
         ("a.doc", "x", "no known label format"),
         ("a.geojson", "", "is empty"),
         ("a.xlsx", "PK", "Save the sheet as CSV"),
-        ("a.png", "PNG", "--format point-png"),
+        ("a.png", "PNG", "name the format: point-png"),
     ],
 )
 def test_an_unknown_file_is_called_what_it_is(name: str, content: str, words: str, tmp_path: Path) -> None:

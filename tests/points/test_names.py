@@ -106,6 +106,7 @@ def test_names_that_lead_to_one_image_are_rivals_unless_they_are_its_path() -> N
         name: ["x/a.png", "y/a.png"] for name in ("x/a.png", "y/a.png")
     }
     assert list(rivals({"x/a.png": "a.png", "a.png": "a.png"})) == ["x/a.png"]
+    assert not rivals({"images/a.png": "a.png", "a.png": "a.png"})
     assert not rivals({"\u00fc.png": "u\u0308.png", "u\u0308.png": "u\u0308.png", "c.png": None, "d.png": None})
 
 

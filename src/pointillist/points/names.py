@@ -106,7 +106,7 @@ class ImageNames:
         around = set()
         for spellings, wanted, back in zip(self._spellings, (fold, fold[::-1]), (1, -1), strict=True):
             place = bisect_left(spellings, wanted)
-            around |= {other[::back] for other in spellings[max(0, place - 4) : place + 4]}
+            around |= {other[::back] for other in spellings[max(0, place - 2) : place + 2]}
         return sorted(around)
 
 
@@ -122,8 +122,9 @@ def rivals(images: Mapping[str, str | None]) -> dict[str, list[str]]:
     leading = _grouped((name for name, image in images.items() if image is not None), lambda name: images[name] or "")
     found: dict[str, list[str]] = {}
     for image, names in leading.items():
-        if len({tuple(_parts(name)) for name in names}) > 1:
-            whole = (_parts(image), _parts(_without_extension(image)))
+        if len(names) > 1 and len({tuple(_parts(name)) for name in names}) > 1:
+            path = _parts(image)
+            whole = (path, ["images", *path], _parts(_without_extension(image)))
             found |= {name: names for name in names if _parts(name) not in whole}
     return found
 

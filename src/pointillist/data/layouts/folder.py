@@ -137,7 +137,7 @@ class Folder(Layout):
         if not file.is_file():
             raise DatasetError("there is no dataset.yaml.", where=root, hint=f"Run 'pointillist init {root} …'.")
         content = read_yaml(file, DatasetError)
-        _check_class_names(content.get("classes", ()), file)
+        _check_class_names(content, file)
         settings = parse(DatasetFile, content, DatasetError, file)
         home = file.parent
         try:
@@ -170,23 +170,30 @@ class Folder(Layout):
         )
 
 
-def _check_class_names(classes: Any, file: Path) -> None:
+def _check_class_names(content: Mapping[str, Any], file: Path) -> None:
     """Refuse names that YAML does not read as text (`no`, `1`), and what cannot be a list of classes at all.
 
     Raises:
         DatasetError: With the name as it is written in the file.
     """
+    classes, background = content.get("classes", ()), content.get("background")
     listing = "Write a list of names, for example classes: [soil, berry]."
     if not isinstance(classes, list | tuple):
         raise DatasetError("is no list of classes.", where=file, field="classes", hint=listing)
+    names: dict[tuple[str | int, ...], Any] = {}
     for index, entry in enumerate(classes):
-        in_entry = isinstance(entry, dict)
-        name = entry.get("name", "") if in_entry else entry
-        field = f"classes.{index}" + (".name" if in_entry else "")
+        if not isinstance(entry, dict):
+            names["classes", index] = entry
+        elif "name" in entry:
+            names["classes", index, "name"] = entry["name"]
+    if isinstance(background, dict) and background.get("class") is not None:
+        names["background", "class"] = background["class"]
+    for place, name in names.items():
+        field = ".".join(map(str, place))
         if isinstance(name, list | dict):
             raise DatasetError("is no class name.", where=file, field=field, hint=listing)
         if not isinstance(name, str):
-            word = _as_written(file, index)
+            word = _as_written(file, place)
             if not word:
                 raise DatasetError("is empty.", where=file, field=field, hint="Give this class a name.")
             raise DatasetError(
@@ -197,10 +204,13 @@ def _check_class_names(classes: Any, file: Path) -> None:
             )
 
 
-def _as_written(file: Path, index: int) -> str:
-    """What the file has for a class: of a False nobody can tell whether it was no, off or false."""
-    entry = yaml.load(read_text(file, DatasetError), Loader=yaml.BaseLoader)["classes"][index]
-    return str(entry.get("name", "") if isinstance(entry, dict) else entry)
+def _as_written(file: Path, place: Sequence[str | int]) -> str:
+    """What stands at a place of a file: of a False nobody can tell whether it was no, off or false."""
+    found: Any = yaml.load(read_text(file, DatasetError), Loader=yaml.BaseLoader)
+    for key in place:
+        # What YAML merges into an entry (<<) stands elsewhere.
+        found = found.get(key, "") if isinstance(found, dict) else found[key]
+    return str(found)
 
 
 def _kind(value: object) -> str:

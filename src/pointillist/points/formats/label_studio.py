@@ -218,7 +218,7 @@ def _tasks(content: Node, image: str) -> list[_Task]:
         tasks.append(
             _Task(
                 node,
-                _image_name(node.get("data").get(image).text()),
+                _image_name(node.get("data"), image),
                 [_annotation(one) for one in annotations.each()] if annotations is not None else [],
                 0 if predictions is None else len(list(predictions.each())),
             )
@@ -243,7 +243,7 @@ def _minimal(node: Node, image: str) -> _Task:
         for value in values.each()
         if isinstance(value.value, dict) and value.maybe("original_width") is not None
     ]
-    return _Task(node, _image_name(node.get(image).text()), [_Annotation(results, _people(node, "annotator"))])
+    return _Task(node, _image_name(node, image), [_Annotation(results, _people(node, "annotator"))])
 
 
 def _minimal_result(value: Node) -> Node:
@@ -277,10 +277,18 @@ def _type(result: Node) -> str:
     return result.get("type").text()
 
 
-def _image_name(url: str) -> str:
+def _image_name(data: Node, key: str) -> str:
+    found = data.maybe(key)
+    if found is None:
+        there = ", ".join(data.items())[:200] or "none"
+        raise data.fail(f"no entry '{key}' names the image; there are: {there}.", "Name it: --set image=NAME.")
+    return _path(found.text())
+
+
+def _path(url: str) -> str:
     """The path of an image from the address Label Studio knows it by; an upload keeps the hash in front of its name.
 
-    >>> _image_name("/data/local-files/?d=field%201/a.jpg"), _image_name("/data/upload/3/0a1b2c3d-a.jpg")
+    >>> _path("/data/local-files/?d=field%201/a.jpg"), _path("/data/upload/3/0a1b2c3d-a.jpg")
     ('field 1/a.jpg', '0a1b2c3d-a.jpg')
     """
     if "://" not in url and not url.startswith("/data/"):

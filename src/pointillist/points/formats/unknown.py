@@ -24,7 +24,7 @@ def unknown(path: Path, known: Collection[str]) -> PointsError:
         known: Names of the formats there are.
     """
     found, hint = _what(path)
-    names = f"Known formats: {', '.join(known)}. Name one with --format."
+    names = f"Known formats: {', '.join(known)}. Name one."
     return PointsError(found or "is of no known label format.", where=path, hint=hint or names)
 
 
@@ -39,8 +39,7 @@ def _what(path: Path) -> tuple[str | None, str | None]:
     if suffix in _WORKBOOKS:
         return "is a workbook of a spreadsheet.", "Save the sheet as CSV with the columns image, x, y and class."
     if suffix in _PICTURES:
-        points = "For one whose pixels are points, say --format point-png or craid."
-        return "is a picture, which may be one of points or not.", points
+        return "is a picture.", "If its pixels are points, name the format: point-png or craid."
     start = head(path, (suffix,))
     if suffix == ".xml":
         if re.search(r"<annotation[\s>]", start):
