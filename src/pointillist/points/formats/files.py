@@ -108,7 +108,7 @@ class CsvFile:
             if len(row) != len(self.header):
                 raise self.fail(
                     f"{len(row)} values for {len(self.header)} columns.",
-                    "Give every column a value, numbers with a decimal point; put text that has commas into double quotes.",
+                    "Give every column a value; write decimal points, and put text that has commas into double quotes.",
                 )
             yield dict(zip(self.header, row, strict=True))
         if self._delimiter != ",":
