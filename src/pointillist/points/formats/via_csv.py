@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pointillist.points.formats.base import ReadContext, translated
 from pointillist.points.formats.files import CsvFile, head, write_csv_rows
-from pointillist.points.formats.jsontext import Node
+from pointillist.points.formats.jsontext import Node, unique_keys
 from pointillist.points.formats.via import Via
 from pointillist.points.table import Point, PointTable
 
@@ -74,6 +74,8 @@ class ViaCsv(Via):
 
 def _parsed(text: str, column: str, file: CsvFile) -> object:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        raise file.fail(f"found {text[:60]!r}, which is no JSON.", "Export the file again.", column) from error
+        raise file.fail(
+            f"found {text[:60]!r}, which is no JSON ({error}).", "Export the file again.", column
+        ) from error
