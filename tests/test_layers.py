@@ -15,7 +15,7 @@ ROOT = Path(pointillist.__file__).parent
 LAYERS = [
     {"errors", "version"},
     {"files", "schema", "registry"},
-    {"classes"},
+    {"classes", "archives"},
     {"points"},
     {"pseudomask", "data"},
     {"training"},

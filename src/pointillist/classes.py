@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
+from unicodedata import normalize
 
 from pointillist.errors import DatasetError, nearest
 
@@ -52,11 +53,12 @@ class ClassSet:
             raise refused(found, hint="List every class, background included.")
         if count > IGNORE:
             raise refused(f"{count} classes are listed; label maps hold at most {IGNORE}.", hint="Merge or drop some.")
+        composed = [normalize("NFC", name) for name in self.names]
         for name in self.names:
             if not name or name != name.strip() or any(ord(c) < 32 for c in name):
                 hint = "Use a name without leading or trailing blanks or control characters."
                 raise refused(f"{name!r} is no usable class name.", hint=hint)
-            if self.names.count(name) > 1:
+            if composed.count(normalize("NFC", name)) > 1:
                 raise refused(f"{name!r} is listed twice.", hint="Give every class its own name.")
         if len(self.colors) != count:
             found = f"{len(self.colors)} colours for {count} classes."

@@ -85,6 +85,10 @@ class PointillistWarning(UserWarning):
     """Base of all warnings of this package; the command line prints them as notes."""
 
 
+class PointsWarning(PointillistWarning):
+    """A label file was read in a way that it does not declare."""
+
+
 class RenamedWarning(PointillistWarning):
     """A setting of an older version was read under its new name."""
 

@@ -50,7 +50,7 @@ def test_import_counts_every_point(cli: Cli, tiny_data: Path, labelme: Path, tmp
     content = json.loads(report.read_text())
     assert (content["total"], content["imported"], content["rejected"]) == (6, 3, 3)
     assert content["reasons"] == {
-        **{"unknown image": 1, "unknown class": 1, "not finite": 0},
+        **{"unknown image": 1, "ambiguous image": 0, "unknown class": 1, "not finite": 0},
         **{"outside image": 1, "conflicting": 0, "duplicate": 0},
     }
     assert content["skipped"] == {"circle": 1}
@@ -69,13 +69,18 @@ def test_import_replaces_broken_clicks_only_when_told(cli: Cli, tiny_data: Path,
     assert len(load(tiny_data).points) == 2
 
 
-def test_import_of_nothing_that_fits_writes_nothing(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
-    file = write(tmp_path / "a.csv", HEADER + "Tiny_0.PNG,1,1,square\n")
-    result = cli("points", "import", tiny_data, file, "--out", tmp_path / "new.csv")
-    assert result.code == 2
-    assert "none of the 1 points fits" in result.err
-    assert "'tiny_0.png'" in result.err
-    assert not (tmp_path / "new.csv").exists()
+@pytest.mark.parametrize(
+    ("rows", "words"), [("", "holds no points"), ("Tiny_0.PNG,1,1,square\n", "called 'tiny_0.png'")]
+)
+def test_import_of_nothing_writes_nothing(cli: Cli, tiny_data: Path, tmp_path: Path, rows: str, words: str) -> None:
+    before = (tiny_data / "points.csv").read_bytes()
+    path = tmp_path / "clicks.csv"
+    path.write_text(f"image,x,y,class\n{rows}")
+    result = cli("points", "import", tiny_data, path, "--overwrite")
+    assert (result.code, words in result.err) == (2, True), result.err
+    assert (tiny_data / "points.csv").read_bytes() == before
+    assert cli("points", "import", tiny_data, path, "--out", tmp_path / "new.csv").code == 2
+    assert cli("points", "convert", path, tmp_path / "new.csv", "--to", "csv").code == (0 if rows else 2)
 
 
 def test_import_into_a_layout_without_points_needs_a_place(cli: Cli, tiny_data: Path, labelme: Path) -> None:

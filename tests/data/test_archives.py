@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointillist.data import archives
-from pointillist.data.archives import extract
+from pointillist import archives
+from pointillist.archives import extract
 from pointillist.errors import DatasetError, SaveError
 
 CONTENT = {"a.txt": b"one", "deep/er/b.txt": b"two" * 1000, "empty.txt": b""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,27 @@ def test_a_data_set_is_made_of_a_folder(tiny_data: Path) -> None:
     assert made.classes.clicked == ("square", "disc")
     with pytest.raises(SaveError, match="already"):
         create_dataset(tiny_data, ["ground", "square"])
+
+
+def test_an_import_or_conversion_of_nothing_writes_nothing(tiny_data: Path, tmp_path: Path) -> None:
+    before = (tiny_data / "points.csv").read_bytes()
+    for rows in ("", "nothing.png,1,1,square\n"):
+        file = tmp_path / "a.csv"
+        file.write_text(f"image,x,y,class\n{rows}")
+        checked, _ = import_points(open_dataset(tiny_data), file, overwrite=True)
+        assert not len(checked.points)
+        assert (tiny_data / "points.csv").read_bytes() == before
+        import_points(open_dataset(tiny_data), file, out=tmp_path / "new.csv")
+        convert_points(file, tmp_path / "new.csv", "csv", options={"size": "1x1"})
+        assert not (tmp_path / "new.csv").exists()
+
+
+def test_a_conversion_keeps_images_of_one_name_apart(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    entry = {"filename": "a.png", "regions": [{"shape_attributes": {"name": "point", "cx": 1, "cy": 2}}]}
+    entry["regions"][0]["region_attributes"] = {"class": "berry"}  # type: ignore[index]
+    file.write_text(json.dumps({"a.png1": entry, "a.png2": entry}))
+    checked, written = convert_points(file, tmp_path / "a.csv", "csv")
+    assert (len(checked.rejections), len(written)) == (2, 0)
+    checked, written = convert_points(file, tmp_path / "a.csv", "csv", options={"repeated": "merge"})
+    assert (len(checked.rejections), len(written)) == (1, 1)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointillist.errors import PointsError
+from pointillist.errors import PointsError, SaveError
 from pointillist.points.formats import PointFormat, ReadContext
 from pointillist.points.names import ImageNames
 from pointillist.points.table import Point, PointTable
@@ -139,6 +139,15 @@ def gives_back_what_it_was_given(kind: Kind, folder: Path) -> None:
     renamed = [Point(NAMES.find(p.image, kind.images_by) or "?", p.x, p.y, p.label, p.extra) for p in back]
     made(kind).write(PointTable(renamed, back.columns, listed=given.listed), again, context(kind))
     assert_same(back, made(kind).read(again, context(kind)), min(kind.tolerance, 1e-9))
+
+
+@check
+def comes_back_from_a_zip(kind: Kind, folder: Path) -> None:
+    path = folder / "labels.zip"
+    made(kind).write(table(kind), path, context(kind))
+    assert_same(table(kind), made(kind).read(path, context(kind)), kind.tolerance)
+    with pytest.raises(SaveError, match="only written new"):
+        made(kind).write(table(kind), path, context(kind))
 
 
 @check

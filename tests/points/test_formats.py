@@ -161,10 +161,31 @@ def test_wrong_names_and_options_are_met_with_the_nearest() -> None:
 def test_unknown_files_are_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(PointsError, match="no such file"):
         recognise_format(tmp_path / "nothing.json")
-    for name, content in (("a.json", "{}"), ("a.txt", "hello world"), ("a.xml", "<html/>"), ("a.doc", "")):
-        (tmp_path / name).write_text(content)
-        with pytest.raises(PointsError, match="no known label format"):
-            recognise_format(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.json", '{"shape": [], "size": {"x": 1}}', 'JSON of no known label format; it has "shape", "size", "x"'),
+        ("a.json", "[]", "no keys"),
+        ("a.txt", "hello world", "no known label format"),
+        ("a.txt", "0 0.5 0.25 0.125 1\n", "YOLO"),
+        ("a.xml", "<html/>", "CVAT for images 1.1"),
+        ("a.xml", "<annotation>\n<object/></annotation>", "Pascal VOC"),
+        ("a.doc", "x", "no known label format"),
+        ("a.geojson", "", "is empty"),
+        ("a.xlsx", "PK", "Save the sheet as CSV"),
+        ("a.png", "PNG", "name the format: point-png"),
+    ],
+)
+def test_an_unknown_file_is_called_what_it_is(name: str, content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(PointsError) as caught:
+        recognise_format(tmp_path / name)
+    assert words in str(caught.value)
+    (tmp_path / name).unlink()
+    with pytest.raises(PointsError, match="folder without a label file"):
+        recognise_format(tmp_path)
 
 
 def test_reading_refuses_what_a_check_would_count(tmp_path: Path) -> None:

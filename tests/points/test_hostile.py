@@ -171,7 +171,7 @@ def test_what_is_not_finite_is_an_error_or_counted(name: str, number: str, tmp_p
         (b"[" + b"9" * 5000 + b"]", "cannot be used"),
         (b'{"a": 1, "a": 2}', "the key 'a' is there twice"),
         ('{"ä": 1}'.encode("latin-1"), "not UTF-8"),
-        ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
+        ('{"a": 1}'.encode("utf-16")[:-1], "not UTF-16"),
     ],
     ids=["cut", "empty", "two", "deep lists", "deep objects", "long number", "twice", "latin-1", "utf-16"],
 )
@@ -222,7 +222,6 @@ EXTERNAL = (
         ("<html/>", 1, "begins with <html>"),
         ("<annotations>\n<track/></annotations>", 2, "tracks of a video"),
         ('<annotations>\n<image name="a">\n<points label="b" points="1,2;3"/></image></annotations>', 3, "'3'"),
-        ('<annotations><image name="a"><points points="1,2"/></image></annotations>', 1, "'label'"),
         ("<annotations><image/></annotations>", 1, "'name'"),
         ('<?xml version="1.0" encoding="no-such"?><annotations/>', None, "encoding"),
         ('<?xml version="1.0" encoding="utf-7"?><annotations/>', None, "encoding"),

@@ -84,7 +84,7 @@ def label_studio(
 
 def test_label_studio_is_in_percent(tmp_path: Path) -> None:
     table = get_format("label-studio").read(write(tmp_path / "a.json", label_studio()))
-    assert values(table) == [("a.png", 50.0, 10.0, "berry")]
+    assert values(table) == [("0a1b2c3d-a.png", 50.0, 10.0, "berry")]
     assert table.skipped == {"rectanglelabels": 1, "cancelled annotation": 1, "prediction": 1}
 
 
@@ -196,7 +196,7 @@ def test_napari_has_y_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["index,axis-0,axis-1,axis-2,class", "index,shape-type,vertex-index,axis-0,axis-1,class", "a,b,c"]
+    "header", ["index,axis-0,axis-1,axis-2,axis-3,class", "index,shape-type,vertex-index,axis-0,axis-1,class", "a,b,c"]
 )
 def test_napari_refuses_other_layers(tmp_path: Path, header: str) -> None:
     with pytest.raises(PointsError, match="the columns are"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pointillist.errors import PointsError
 from pointillist.points.check import Checked, Reason
 from pointillist.points.formats import get_format
 from pointillist.points.matching import read_matched
@@ -14,8 +15,8 @@ from tests.points.tool_files import LABELME, write
 SIZES = {"a.png": (60, 90), "b.png": (60, 90)}
 
 
-def read(file: Path, format_name: str = "csv", **said: object) -> Checked:
-    kind = get_format(format_name, {"order": "xy"} if format_name == "id-text" else {})
+def read(file: Path, format_name: str = "csv", *, options: dict[str, str] | None = None, **said: object) -> Checked:
+    kind = get_format(format_name, {"order": "xy"} if format_name == "id-text" else options)
     images = {"images": SIZES, "size_of": SIZES.__getitem__}
     return read_matched(file, kind, classes=["soil", "berry"], **images, **said)  # type: ignore[arg-type]
 
@@ -50,9 +51,36 @@ def test_classes_by_index(tmp_path: Path, said: dict[str, object], labels: list[
     assert [point.label for point in checked.points] == labels
 
 
-def test_none_that_fits_is_an_error_only_where_there_are_points(tmp_path: Path) -> None:
-    empty = read(write(tmp_path / "a.csv", "image,x,y,class\n"))
-    empty.raise_if_none_fits(tmp_path)
-    lost = read(write(tmp_path / "b.csv", "image,x,y,class\nc.png,1,1,soil\n"))
-    with pytest.raises(Exception, match="none of the 1 points fits"):
-        lost.raise_if_none_fits(tmp_path)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "holds no points"),
+        ("c.png,1,1,soil\n", "none of the 1 points fits"),
+    ],
+)
+def test_that_nothing_fits_is_an_error(tmp_path: Path, content: str, words: str) -> None:
+    checked = read(write(tmp_path / "a.csv", f"image,x,y,class\n{content}"))
+    with pytest.raises(PointsError, match=words) as caught:
+        checked.raise_if_none_fits(tmp_path)
+    assert caught.value.hint
+
+
+def test_an_entry_of_another_kind_is_named_where_there_are_no_points(tmp_path: Path) -> None:
+    content = LABELME | {"shapes": LABELME["shapes"][1:2]}  # type: ignore[index]
+    with pytest.raises(PointsError, match="1 × polygon"):
+        read(write(tmp_path / "a.json", content), "labelme").raise_if_none_fits(tmp_path)
+
+
+def test_entries_that_share_an_image_are_merged_only_when_told(tmp_path: Path) -> None:
+    """Two tasks with an image of one name may be two images; and two folders may hold two images of one name."""
+    for name, path in (("one", "a.png"), ("two", "a.png"), ("three", "b.png")):
+        write(tmp_path / "same" / f"{name}.json", LABELME | {"imagePath": path})
+    for name, path in (("one", "x/a.png"), ("two", "y/a.png"), ("three", "b.png")):
+        write(tmp_path / "alike" / f"{name}.json", LABELME | {"imagePath": path})
+    for folder in ("same", "alike"):
+        checked = read(tmp_path / folder, "labelme")
+        assert checked.reasons() == {Reason.AMBIGUOUS_IMAGE: 4, Reason.OUTSIDE: 1}
+        assert checked.points.images == ("b.png",)
+        assert "repeated=merge" in checked.rejections[0].hint
+        merged = read(tmp_path / folder, "labelme", options={"repeated": "merge"})
+        assert merged.reasons() == {Reason.OUTSIDE: 3, Reason.DUPLICATE: 1}

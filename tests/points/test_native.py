@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointillist.errors import PointsError
+from pointillist.errors import PointsError, PointsWarning
 from pointillist.points.formats.native import NativeCsv, write_csv
 from pointillist.points.table import Point, PointTable
 
@@ -52,7 +52,11 @@ def test_variants_that_are_read(tmp_path: Path, content: bytes, expected: tuple[
         ("\n \n", None, None, "empty"),
         ("a.png,1,2,soil\n", 1, None, "no header line"),
         ("image,x,class\na.png,1,soil\n", 1, None, "'y' is missing"),
-        ("Image,X,Y,Class\n", 1, None, "no header line"),
+        ("Image,X,Y,Class\n", 1, None, "'image' is missing; there are 'Image', 'X', 'Y' and 1 more"),
+        ("image;x;y\n", 1, None, "'image' is missing"),
+        ("image;x;y;class\na.png;1,5;2.5;soil\n", 2, "y", "the numbers above have ','"),
+        ("image;x;y;class\na.png;1.234,5;2;soil\n", 2, "x", "no number"),
+        ("image;x;y;class\na.png;1,5;2,5;soil;dark\n", 2, None, "5 values for 4 columns"),
         ("image,x,y,class,x\n", 1, None, "'x' appears twice"),
         (HEADER + "a.png,1,2\n", 2, None, "3 values for 4 columns"),
         (HEADER + "a.png,1,2,soil,more\n", 2, None, "5 values for 4 columns"),
@@ -80,11 +84,29 @@ def test_bad_input_names_line_and_column(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["image;x;y;class", "a, ä.png;10,5;12;soil"], "semicolons and its numbers as having decimal commas"),
+        (["image;x;y;class", "a, ä.png;10.5;12;soil"], "semicolons."),
+        (["image\tx\ty\tclass", "a, ä.png\t10,5\t12,0\tsoil"], "tabs and its numbers"),
+    ],
+)
+def test_what_excel_writes_is_read_with_a_note(
+    tmp_path: Path, rows: list[str], said: str, end: str, encoding: str
+) -> None:
+    with pytest.warns(PointsWarning, match=said):
+        (point,) = read(tmp_path, end.join([*rows, ""]).encode(encoding))
+    assert (point.image, point.x, point.y, point.label) == ("a, ä.png", 10.5, 12.0, "soil")
+
+
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PointsError, match="UTF-8"):
         read(tmp_path, (HEADER + "ä.png,1,2,soil\n").encode("latin-1"))
-    with pytest.raises(PointsError, match="UTF-8"):
-        read(tmp_path, HEADER.encode("utf-16"))
+    with pytest.raises(PointsError, match="UTF-16"):
+        read(tmp_path, HEADER.encode("utf-16")[:-1])
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def show_checked(checked: Checked, report: Path | None) -> None:
             for name, own in checked.unknown_classes().most_common(20):
                 table.add_row(f"  [dim]'{escape(name)}'[/]", f"{own:,}")
     for name, count in sorted(checked.skipped.items()):
-        table.add_row(f"[dim]not a point, skipped: {escape(name)}[/]", f"{count:,}")
+        table.add_row(f"[dim]skipped: {escape(name)}[/]", f"{count:,}")
     console.print(table)
     for rejection in {rejection.reason: rejection for rejection in reversed(checked.rejections)}.values():
         line = f"line {rejection.point.line}: " if rejection.point.line else ""

@@ -139,6 +139,7 @@ def convert_points(
         overwrite=overwrite,
     )
     show_checked(checked, report)
+    checked.raise_if_none_fits(file)
     say_plain(f"wrote {len(written):,} points on {len(written.listed):,} images to {out}", "green")
 
 

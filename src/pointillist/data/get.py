@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointillist.data.archives import extract
+from pointillist.archives import extract
 from pointillist.data.catalogue import CATALOGUE, Entry
 from pointillist.data.download import Progress, download
 from pointillist.data.layouts import load_dataset

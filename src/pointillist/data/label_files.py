@@ -18,7 +18,7 @@ from pointillist.points.formats import ReadContext, formats, get_format, recogni
 from pointillist.points.formats.base import Size
 from pointillist.points.formats.native import write_csv
 from pointillist.points.matching import index_table
-from pointillist.points.names import ImageNames
+from pointillist.points.names import ImageNames, class_finder
 from pointillist.points.table import PointTable
 
 
@@ -60,7 +60,7 @@ def import_points(
     refuse_existing(out, overwrite)
     read = dataset.with_points(file, format_name, options=options, rename=rename, classes=classes, strict=False)
     checked = read.checked
-    if len(checked.points) or not checked.total:
+    if len(checked.points):
         write_csv(checked.points, out)
     return checked, out
 
@@ -122,6 +122,8 @@ def convert_points(
 ) -> tuple[Checked, PointTable]:
     """Turn a label file into another format, without a data set; points that cannot be right are left out.
 
+    Nothing is written when no point is left.
+
     Args:
         file: The label file, or a folder of them.
         out: File to be written, or folder.
@@ -165,11 +167,15 @@ def convert_points(
         index_table(classes, rename),
         None if images is None else size_of,
         None if images is None else lambda name: files.get(image_name(name)),
+        tuple(files),
     )
     context = reader.with_declared_size(context)
     table = reader.read(file, context, allow_non_finite=True)
-    checked = check_without_dataset(table, context.size, max_size=reader.max_size)
-    points = [replace(p, image=image_name(p.image), label=rename.get(p.label, p.label)) for p in checked.points]
-    written = PointTable(points, table.columns, listed=map(image_name, table.listed))
-    writer.write(written, out, context)
+    names, class_of = {name: image_name(name) for name in table.listed}, class_finder((), rename)
+    merge = reader.options.repeated == "merge"
+    checked = check_without_dataset(table, context.size, images=names, max_size=reader.max_size, merge=merge)
+    points = [replace(p, image=names[p.image], label=class_of(p.label)) for p in checked.points]
+    written = PointTable(points, table.columns, listed=dict.fromkeys(names.values()))
+    if points:
+        writer.write(written, out, context)
     return checked, written

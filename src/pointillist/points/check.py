@@ -13,7 +13,7 @@ from typing import Any
 from pointillist.errors import PointsError, nearest
 from pointillist.files import write_text
 from pointillist.points.formats.base import Size, is_finite
-from pointillist.points.names import ImageNames, NamedBy
+from pointillist.points.names import ImageNames, NamedBy, class_finder, listed, rivals
 from pointillist.points.table import Point, PointTable
 
 
@@ -21,6 +21,7 @@ class Reason(StrEnum):
     """Why a point was rejected; the first that applies, in this order."""
 
     UNKNOWN_IMAGE = "unknown image"
+    AMBIGUOUS_IMAGE = "ambiguous image"
     UNKNOWN_CLASS = "unknown class"
     NOT_FINITE = "not finite"
     OUTSIDE = "outside image"
@@ -30,6 +31,7 @@ class Reason(StrEnum):
 
 _FIELDS = {
     Reason.UNKNOWN_IMAGE: "image",
+    Reason.AMBIGUOUS_IMAGE: "image",
     Reason.UNKNOWN_CLASS: "class",
     Reason.NOT_FINITE: "x, y",
     Reason.OUTSIDE: "x, y",
@@ -105,17 +107,25 @@ class Checked:
         write_text(path, json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n")
 
     def raise_if_none_fits(self, where: Path) -> None:
-        """Make it an error when there are points and not one of them fits.
+        """Make it an error when not one point fits, or there is none.
 
         Raises:
             PointsError: None fits.
         """
-        if self.rejections and not len(self.points):
+        if len(self.points):
+            return
+        if self.rejections:
             raise PointsError(
-                f"none of the {self.total:,} points fits the data set, so nothing was written.",
+                f"none of the {self.total:,} points fits, so nothing was written.",
                 where=where,
                 hint=self.rejections[0].hint,
             )
+        besides = ", ".join(f"{count:,} × {kind}" for kind, count in self.skipped.items())
+        raise PointsError(
+            "holds no points, so nothing was written." + (f" It has {besides}." if besides else ""),
+            where=where,
+            hint="Check that this is the file with the clicks, and what can be said about it: 'points formats NAME'.",
+        )
 
     def report(self) -> dict[str, Any]:
         """Everything, as JSON would have it: totals, counts by reason, and each rejected point with its place."""
@@ -136,6 +146,7 @@ class Checked:
                     "class": r.point.label,
                     "reason": r.reason.value,
                     "found": r.found,
+                    "hint": r.hint,
                     "line": r.point.line,
                     "place": r.point.place,
                 }
@@ -153,6 +164,7 @@ def check_points(
     size_of: Callable[[str], Size],
     rename: Mapping[str, str] | None = None,
     max_size: Size | None = None,
+    merge: bool = False,
 ) -> Checked:
     """Sort points into those that fit a data set and those that do not.
 
@@ -167,6 +179,8 @@ def check_points(
         size_of: (height, width) of an image of the data set, in pixels, EXIF-oriented; asked once per image.
         rename: The data set's class name by the label file's, where they differ.
         max_size: (height, width) that no image exceeds, also none that is not at hand.
+        merge: Whether several entries of the label file that lead to one image are all about it; else nobody can say
+            so, and their points are rejected.
 
     Returns:
         Accepted points carry the data set's image and class names; rejected ones its image names as far as they are
@@ -175,17 +189,23 @@ def check_points(
     fitting: list[Point] = []
     rejections: list[Rejection] = []
     sizes: dict[str, Size] = {}
+    class_of = class_finder(classes, rename or {})
+    images = {named: names.find(named, images_by) for named in table.listed}
+    unclear = {} if merge else _unclear(table, images)
     for named in table.images:
-        image = names.find(named, images_by)
+        image = images[named]
         if image is not None and image not in sizes:
             sizes[image] = size_of(image)
         for given in table.of(named):
             point = given if image is None or image == named else replace(given, image=image)
-            label = (rename or {}).get(point.label, point.label)
+            label = class_of(point.label)
             if image is None:
                 problem = None if max_size is None else _position_problem(point, max_size, "at most ")
                 if problem is None:
-                    problem = Rejection(point, Reason.UNKNOWN_IMAGE, f"there is no image '{named}'.", names.hint(named))
+                    found, hint = f"there is no image '{named}'.", names.hint(named, images_by)
+                    problem = Rejection(point, Reason.UNKNOWN_IMAGE, found, hint)
+            elif named in unclear:
+                problem = Rejection(given, Reason.AMBIGUOUS_IMAGE, unclear[named], _ONE_IMAGE)
             elif label not in classes:
                 found = f"'{label}' is not a class of this data set."
                 problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes))
@@ -199,26 +219,46 @@ def check_points(
 
 
 def check_without_dataset(
-    table: PointTable, size_of: Callable[[str], Size | None], *, max_size: Size | None = None
+    table: PointTable,
+    size_of: Callable[[str], Size | None],
+    *,
+    images: Mapping[str, str] | None = None,
+    max_size: Size | None = None,
+    merge: bool = False,
 ) -> Checked:
-    """Sort points by what can be said without a data set: not finite, outside, conflicting, duplicate.
+    """Sort points by what can be said without a data set: ambiguous, not finite, outside, conflicting, duplicate.
 
     Args:
         table: Points as a label file has them.
         size_of: (height, width) of an image by its name in the label file; None where it is not known.
+        images: What the images are called by their names in the label file, where that differs.
         max_size: (height, width) that no image exceeds.
+        merge: As in `check_points`.
     """
     fitting: list[Point] = []
     rejections: list[Rejection] = []
+    unclear = {} if merge else _unclear(table, images or {})
     for image in table.images:
         size = size_of(image)
         for point in table.of(image):
-            problem = _position_problem(point, size or max_size, "" if size else "at most ")
+            if image in unclear:
+                problem: Rejection | None = Rejection(point, Reason.AMBIGUOUS_IMAGE, unclear[image], _ONE_IMAGE)
+            else:
+                problem = _position_problem(point, size or max_size, "" if size else "at most ")
             if problem is None:
                 fitting.append(point)
             else:
                 rejections.append(problem)
     return _without_doubles(fitting, rejections, table)
+
+
+_ONE_IMAGE = "Give each image a name of its own, or say --set repeated=merge if all of them are the same image."
+
+
+def _unclear(table: PointTable, images: Mapping[str, str | None]) -> dict[str, str]:
+    """Names that stand for more than one entry of a label file, or share an image with others, and what is wrong."""
+    shared = {name: f"{listed(names)} could all be '{images[name]}'." for name, names in rivals(images).items()}
+    return shared | {name: f"the file has several entries for an image '{name}'." for name in table.repeated}
 
 
 def _position_problem(point: Point, size: Size | None, most: str = "") -> Rejection | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pointillist.points.check import Checked, check_points
 from pointillist.points.formats.base import PointFormat, ReadContext, Size
-from pointillist.points.names import ImageNames
+from pointillist.points.names import ImageNames, class_finder
 
 
 def read_matched(
@@ -39,15 +39,16 @@ def read_matched(
     Raises:
         PointsError: The file cannot be read.
     """
+    images = tuple(images)
     names, size_of, rename = ImageNames(images), cache(size_of), rename or {}
 
     def size_by_file(name: str) -> Size | None:
         image = names.find(name, kind.images_by)
         return None if image is None else size_of(image)
 
-    context = ReadContext(index_table(file_classes or classes, rename), size_by_file)
+    context = ReadContext(index_table(file_classes or classes, rename), size_by_file, images=images)
     table = kind.read(file, context, allow_non_finite=True)
-    labels = dict.fromkeys(rename.get(label, label) for label in table.counts())
+    labels = dict.fromkeys(map(class_finder(classes, rename), table.counts()))
     added = [label for label in labels if label not in classes and may_add_class is not None and may_add_class(label)]
     return check_points(
         table,
@@ -57,6 +58,7 @@ def read_matched(
         size_of=size_of,
         rename=rename,
         max_size=kind.max_size,
+        merge=kind.options.repeated == "merge",
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 NO_EXTRA: Mapping[str, str] = {}
 """No further columns; one for all points. A read-only proxy could not be sent to loader processes."""
@@ -45,7 +46,8 @@ class PointTable:
     Args:
         points: The clicks.
         columns: Names of the further columns, in their order.
-        listed: Images the label file names, also those without points; images with points are listed in any case.
+        listed: Images the label file names, one per entry, also those without points; images with points are listed in
+            any case. Names that stand for several entries are `repeated`.
         skipped: What the label file holds besides usable points, by kind, counted ("polygon": 3).
 
     >>> table = PointTable([Point("a.png", 3.5, 2.0, "berry"), Point("b.png", 1.0, 1.0, "soil")])
@@ -67,7 +69,11 @@ class PointTable:
         self._by_image: dict[str, list[Point]] = {}
         for point in self._points:
             self._by_image.setdefault(point.image, []).append(point)
-        self.listed = tuple(dict.fromkeys((*listed, *self._by_image)))
+        entries = Counter(iter(listed))
+        self.listed = tuple(dict.fromkeys((*entries, *self._by_image)))
+        # One name in two Unicode forms is one name.
+        spelt = Counter(normalize("NFC", name) for name in entries.elements())
+        self.repeated = frozenset(name for name in entries if spelt[normalize("NFC", name)] > 1)
 
     def __len__(self) -> int:
         return len(self._points)

@@ -16,7 +16,7 @@ from pointillist.data.layouts.base import Layout
 from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
 from pointillist.data.masks import MASK_ENCODINGS, MaskEncoding, MaskReader
 from pointillist.errors import ConfigError, DatasetError, nearest
-from pointillist.files import read_yaml, refuse_existing, write_text
+from pointillist.files import read_text, read_yaml, refuse_existing, write_text
 from pointillist.schema import Strict, parse
 
 FILE = "dataset.yaml"
@@ -169,7 +169,9 @@ class Folder(Layout):
         file = root if root.is_file() else root / FILE
         if not file.is_file():
             raise DatasetError("there is no dataset.yaml.", where=root, hint=f"Run 'pointillist init {root} …'.")
-        settings = parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
+        content = read_yaml(file, DatasetError)
+        _check_class_names(content, file)
+        settings = parse(DatasetFile, content, DatasetError, file)
         home = file.parent
         try:
             classes = settings.class_set()
@@ -200,6 +202,55 @@ class Folder(Layout):
             points_file=points_file if points_file.exists() else None,
             declared=settings.bands.declared(),
         )
+
+
+def _check_class_names(content: Mapping[str, Any], file: Path) -> None:
+    """Refuse names that YAML does not read as text (`no`, `1`), and what cannot be a list of classes at all.
+
+    Raises:
+        DatasetError: With the name as it is written in the file.
+    """
+    classes, background = content.get("classes", ()), content.get("background")
+    listing = "Write a list of names, for example classes: [soil, berry]."
+    if not isinstance(classes, list | tuple):
+        raise DatasetError("is no list of classes.", where=file, field="classes", hint=listing)
+    names: dict[tuple[str | int, ...], Any] = {}
+    for index, entry in enumerate(classes):
+        if not isinstance(entry, dict):
+            names["classes", index] = entry
+        elif "name" in entry:
+            names["classes", index, "name"] = entry["name"]
+    if isinstance(background, dict) and background.get("class") is not None:
+        names["background", "class"] = background["class"]
+    for place, name in names.items():
+        field = ".".join(map(str, place))
+        if isinstance(name, list | dict):
+            raise DatasetError("is no class name.", where=file, field=field, hint=listing)
+        if not isinstance(name, str):
+            word = _as_written(file, place)
+            if not word:
+                raise DatasetError("is empty.", where=file, field=field, hint="Give this class a name.")
+            raise DatasetError(
+                f"YAML reads {word} as {_kind(name)}.",
+                where=file,
+                field=field,
+                hint=f"Put class names into quotes: '{word}'.",
+            )
+
+
+def _as_written(file: Path, place: Sequence[str | int]) -> str:
+    """What stands at a place of a file: of a False nobody can tell whether it was no, off or false."""
+    found: Any = yaml.load(read_text(file, DatasetError), Loader=yaml.BaseLoader)
+    for key in place:
+        # What YAML merges into an entry (<<) stands elsewhere.
+        found = found.get(key, "") if isinstance(found, dict) else found[key]
+    return str(found)
+
+
+def _kind(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value).lower()
+    return "a number" if isinstance(value, int | float) else "no text"
 
 
 def _read_splits(files: Sequence[Path], images: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,8 @@ from typing import Any
 from pointillist.errors import PointsError
 from pointillist.points.formats.base import PointFormat, ReadContext
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.formats.unknown import unknown
+from pointillist.points.formats.zipped import is_zip, unzipped
 from pointillist.registry import Registry
 from pointillist.schema import parse
 
@@ -54,13 +56,32 @@ def recognise_format(path: Path) -> PointFormat:
     """
     if not path.exists():
         raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
+    found = _in_zip(path) if is_zip(path) else _recognised(path)
+    if found is not None:
+        return found
+    raise unknown(path, formats())
+
+
+def _recognised(path: Path) -> PointFormat | None:
     for kind in sorted(formats().values(), key=lambda kind: (-kind.priority, kind.name)):
         candidate = kind()
         if candidate.recognise(path):
             return candidate
-    raise PointsError(
-        "is of no known label format.", where=path, hint=f"Known formats: {', '.join(formats())}. Name one."
-    )
+    return None
+
+
+def _in_zip(path: Path) -> PointFormat | None:
+    """The format of the first label file in a zip that is known by more than its suffix, or of the first at all."""
+    text = {suffix for kind in formats().values() for suffix in kind.suffixes} - {".png"}
+    with unzipped(path, text) as folder:
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        unsure = None
+        for file in files:
+            kind = _recognised(file)
+            if kind is not None and kind.priority >= 0:
+                return kind
+            unsure = unsure or kind
+        return unsure
 
 
 def choose_format(path: Path, name: str | None = None, options: Mapping[str, Any] | None = None) -> PointFormat:

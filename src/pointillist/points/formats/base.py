@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.files import has_controls
+from pointillist.points.formats.files import has_controls, label_files
 from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
-from pointillist.points.names import NamedBy
+from pointillist.points.formats.zipped import is_zip, unzipped, zipping
+from pointillist.points.names import NamedBy, listed
 from pointillist.points.table import Point, PointTable
 
 Size = tuple[int, int]
@@ -30,11 +31,13 @@ class ReadContext:
         classes: Class names by index, for formats that know classes by index only.
         size_of: (height, width) of an image by its name in the label file, None for an image that is not at hand.
         path_of: Where the file of an image is, None for one that is not at hand.
+        images: Names of all images at hand.
     """
 
     classes: Mapping[int, str] = field(default_factory=dict)
     size_of: Callable[[str], Size | None] | None = None
     path_of: Callable[[str], Path | None] | None = None
+    images: Sequence[str] = ()
 
     def size(self, image: str) -> Size | None:
         """(height, width) of an image, where it is known."""
@@ -148,14 +151,19 @@ class PointFormat(ABC):
         """Read all points, as continuous corner-based coordinates.
 
         Args:
-            path: The label file, or the folder of a format that has one file per image.
+            path: The label file, or the folder of a format that has one file per image; or a zip of either.
             context: What is known of its images and classes.
             allow_non_finite: Let points pass whose coordinates are NaN or infinite, for a check to count and report.
 
         Raises:
             PointsError: With the line or key path of the first thing that cannot be read.
         """
-        table = self._read(path, self.with_declared_size(context))
+        context = self.with_declared_size(context)
+        if is_zip(path):
+            with unzipped(path, self.suffixes) as folder:
+                table = self._read(self._in_folder(folder), context)
+        else:
+            table = self._read(path, context)
         if len(table) > MAX_POINTS:
             raise PointsError(
                 f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
@@ -176,7 +184,7 @@ class PointFormat(ABC):
 
         Args:
             table: Points by the image names of the data set.
-            path: File to be written, or folder for one file per image.
+            path: File to be written, or folder for one file per image; a new zip of either where it ends in `.zip`.
             context: Classes by index, sizes and paths of images, where the format needs them.
 
         Raises:
@@ -196,7 +204,34 @@ class PointFormat(ABC):
                     where=path,
                     hint="Use printable characters, without blanks at the ends.",
                 )
-        self._write(table, path, self.with_declared_size(context))
+        context = self.with_declared_size(context)
+        if not is_zip(path):
+            self._write(table, path, context)
+            return
+        if self.one_per_image:
+            # A path from the inside of a zip to an image would lead nowhere.
+            context = replace(context, path_of=None)
+        with zipping(path, "labels" if self.one_per_image else f"points{self.suffixes[0]}") as inside:
+            self._write(table, inside, context)
+
+    def _in_folder(self, folder: Path) -> Path:
+        """What an unpacked zip holds of this format: the folder, or the one file.
+
+        Raises:
+            PointsError: There is none, or more than one.
+        """
+        if self.one_per_image:
+            return folder
+        files = [file for file, _ in label_files(folder, self.suffixes)]
+        of_format = [file for file in files if self.recognise(file)] or files
+        if len(of_format) > 1:
+            names = listed([file.relative_to(folder).as_posix() for file in of_format])
+            raise PointsError(
+                f"holds {len(of_format)} label files: {names}.",
+                where=folder,
+                hint="Unpack it and import one at a time.",
+            )
+        return of_format[0]
 
     @abstractmethod
     def _read(self, path: Path, context: ReadContext) -> PointTable: ...

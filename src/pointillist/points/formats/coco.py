@@ -54,8 +54,17 @@ class Coco(PointFormat):
         skipped: Counter[str] = Counter()
         points: list[Point] = []
         for annotation in content.get("annotations").each():
-            if annotation.maybe("keypoints") is None:
+            keypoints = annotation.maybe("keypoints")
+            if keypoints is None or not any(True for _ in keypoints.each()):
                 skipped["annotation without keypoints"] += 1
+                continue
+            lost = [
+                name
+                for name, there in (("image", images), ("category", categories))
+                if not _has(annotation, name, there)
+            ]
+            if lost:
+                skipped[f"annotation whose {lost[0]} is not listed"] += 1
                 continue
             for point in self._points(annotation, images, categories):
                 if point is None:
@@ -144,6 +153,11 @@ def _by_id(content: Node, key: str, name: str) -> dict[int, Node]:
             raise entry.fail(f"the id {identity} is there twice.")
         found[identity] = entry
     return found
+
+
+def _has(annotation: Node, name: str, among: dict[int, Node]) -> bool:
+    identity = annotation.maybe(f"{name}_id")
+    return identity is not None and identity.integer() in among
 
 
 def _find(identity: Node, among: dict[int, Node]) -> Node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
@@ -12,6 +13,7 @@ from pointillist.errors import PointsError
 from pointillist.files import replacing
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
+from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50
@@ -22,17 +24,27 @@ _SHAPES = {"box", "polygon", "polyline", "cuboid", "mask", "ellipse", "tag", "sk
 class Cvat(PointFormat):
     """One XML file; continuous corner-based (x, y); one element may hold many points.
 
-    Boxes, polygons and other shapes are counted as skipped, and so are points that CVAT marks as outside. A
+    Boxes, polygons and other shapes are counted as skipped, and so are points that CVAT marks as outside. The images of
+    a project are named with their subset in front; those of several tasks may share a name, and are then ambiguous. A
     document type declaration, which XML bombs need, is refused.
 
     Source: CVAT documentation, *CVAT for image 1.1*.
     """
+
+    class Options(FormatOptions):
+        """What the user says about the file."""
+
+        subset: str | None = None
+        """Take only the images of this subset of a project."""
+        task: int | None = None
+        """Take only the images of the task of this number, of a project."""
 
     name = "cvat"
     title = "CVAT for images 1.1 XML"
     suffixes = (".xml",)
     origin = "corner"
     images_by = "tail"
+    options: Options
 
     def recognise(self, path: Path) -> bool:
         """XML with `<annotations>` at its beginning."""
@@ -43,7 +55,8 @@ class Cvat(PointFormat):
             raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
         if path.stat().st_size > MAX_BYTES:
             raise PointsError(f"has more than {MAX_BYTES:,} bytes.", where=path, hint="Is this the right file?")
-        reader = _Reader(path)
+        wanted = {"subset": self.options.subset, "task": None if self.options.task is None else str(self.options.task)}
+        reader = _Reader(path, {key: value for key, value in wanted.items() if value is not None})
         try:
             # All at once: fed in pieces, older versions of expat scan a long element again with each piece.
             reader.parser.Parse(path.read_bytes(), True)
@@ -59,6 +72,7 @@ class Cvat(PointFormat):
             raise PointsError(f"has an unusable encoding ({error}).", where=path, hint="Save it as UTF-8.") from error
         except OSError as error:
             raise PointsError(f"could not be read ({error}).", where=path, hint="Check its permissions.") from error
+        reader.check_choice()
         points = [translated(point, self.offset) for point in reader.points]
         return PointTable(points, listed=reader.listed, skipped=reader.skipped)
 
@@ -84,8 +98,11 @@ class Cvat(PointFormat):
 class _Reader:
     """Follows the elements of one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wanted: Mapping[str, str]) -> None:
         self.path = path
+        self.wanted = wanted
+        self._there: dict[str, set[str]] = {key: set() for key in wanted}
+        self._chosen = True
         self.points: list[Point] = []
         self.listed: list[str] = []
         self.skipped: Counter[str] = Counter()
@@ -112,10 +129,11 @@ class _Reader:
         if tag == "track":
             raise self._fail("holds tracks of a video.", "Export it from CVAT as 'CVAT for images 1.1'.")
         if tag == "image" and self._open[:-1] == ["annotations"]:
-            self._image = self._attribute(given, "name").replace("\\", "/")
-            self.listed.append(self._image)
+            self._begin_image(given)
         elif self._image is not None and tag in _SHAPES:
             self.skipped[tag] += 1
+        elif self._image is not None and tag == "points" and not self._chosen:
+            self.skipped["points of another subset or task"] += 1
         elif self._image is not None and tag == "points":
             self._add(self._image, given)
 
@@ -124,7 +142,37 @@ class _Reader:
         if tag == "image":
             self._image = None
 
+    def _begin_image(self, given: dict[str, str]) -> None:
+        name, subset = self._attribute(given, "name").replace("\\", "/"), given.get("subset", "").strip()
+        # Images of one name may be in several subsets; CVAT calls the one without a name 'default'.
+        in_folder = subset in ("", "default") or _CONTROL.search(subset) or name.startswith(f"{subset}/")
+        self._image = name if in_folder else f"{subset}/{name}"
+        said = {"subset": subset, "task": given.get("task_id", "").strip()}
+        self._chosen = all(said[key] == value for key, value in self.wanted.items())
+        for key, there in self._there.items():
+            there.add(said[key])
+        if self._chosen:
+            self.listed.append(self._image)
+
+    def check_choice(self) -> None:
+        """Refuse a subset or task that is not there."""
+        for key, there in self._there.items():
+            if self.wanted[key] not in there:
+                known = ", ".join(sorted(there - {""}))[:200]
+                raise PointsError(
+                    f"no image is of the {key} '{self.wanted[key]}'.",
+                    where=self.path,
+                    field=key,
+                    hint=f"There are: {known}."
+                    if known
+                    else f"Its images have no {key}; it is no export of a project.",
+                )
+
     def _add(self, image: str, given: dict[str, str]) -> None:
+        missing = [key for key in ("points", "label") if not given.get(key, "").strip()]
+        if missing:
+            self.skipped["points without a " + {"points": "position"}.get(missing[0], missing[0])] += 1
+            return
         positions = self._attribute(given, "points")
         if positions.count(";") + len(self.points) >= MAX_POINTS:
             raise self._fail(f"holds more than {MAX_POINTS:,} points.", "Split the file.")

@@ -6,11 +6,12 @@ import csv
 import io
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from pointillist.errors import PointsError
+from pointillist.errors import PointsError, PointsWarning
 from pointillist.files import make_folder, read_text, write_text
 
 MAX_BYTES = 2**28
@@ -18,57 +19,115 @@ MAX_BYTES = 2**28
 
 
 def read_label_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
-    """Read a label file as UTF-8 text.
+    """Read a label file as text: UTF-8, or the UTF-16 with a byte-order mark that Excel and PowerShell write.
 
     Raises:
-        PointsError: It is missing, no ordinary file, too large, or not UTF-8.
+        PointsError: It is missing, no ordinary file, too large, or neither.
     """
     if not path.is_file():
         raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
-    return read_text(path, PointsError, max_bytes=max_bytes)
+    if _encoding(path) != "utf-16" or path.stat().st_size > max_bytes:
+        return read_text(path, PointsError, max_bytes=max_bytes)
+    try:
+        return path.read_text(encoding="utf-16")
+    except UnicodeDecodeError as error:
+        raise PointsError(
+            f"byte {error.start} is not UTF-16 text.", where=path, hint="Save the file with UTF-8 encoding."
+        ) from error
+
+
+def _encoding(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return "utf-16" if stream.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    except OSError:
+        return "utf-8-sig"
 
 
 class CsvFile:
     """A CSV file with a header line; going through it gives each row's cells by the names of their columns.
 
     Blank rows are left out. `header` has the names without blanks around them, `line` the number of the last line read.
+    What Excel makes of a CSV where numbers have decimal commas is read, with a note: semicolons or tabs between the
+    columns, if the header has the needed names that way and no other.
 
     Args:
         path: The file.
         hint: What to do when it is empty.
+        needed: Columns that it must have, by which its separator is known.
+        header: Names of its columns, when it has no header line.
 
     Raises:
         PointsError: It cannot be read, is empty, is no CSV, or has a row of more or fewer cells than columns.
     """
 
-    def __init__(self, path: Path, hint: str) -> None:
+    def __init__(self, path: Path, hint: str, needed: Sequence[str] = (), header: Sequence[str] = ()) -> None:
         self.path = path
         self.line = 0
-        self._rows = self._filled(csv.reader(io.StringIO(read_label_text(path), newline=""), strict=True))
-        first = next(self._rows, None)
-        if first is None:
+        self._decimal: str | None = None
+        self._delimiter = ","
+        text = read_label_text(path)
+        self._rows = self._split(text, ",")
+        self.header = list(header) or next(self._rows, [])
+        if not self.header:
             raise PointsError("is empty.", where=path, hint=hint)
-        self.header = [cell.strip() for cell in first]
+        if set(needed) <= set(self.header):
+            return
+        for delimiter in ";\t":
+            rows = self._split(text, delimiter)
+            with suppress(PointsError):
+                names = next(rows, [])
+                if set(needed) <= set(names):
+                    self._rows, self.header, self._delimiter = rows, names, delimiter
 
     def fail(self, found: str, hint: str, field: str | None = None) -> PointsError:
         """An error in the last line read."""
         return PointsError(found, where=self.path, line=self.line, field=field, hint=hint)
+
+    def number(self, cells: Mapping[str, str], column: str) -> float:
+        """A number of pixels in the last line read, which may be NaN or infinite.
+
+        Raises:
+            PointsError: It is none, or some numbers of the file have decimal commas and others decimal points.
+        """
+        text = cells[column].strip()
+        mark = "," if "," in text and self._delimiter != "," else "." if "." in text else None
+        if mark is not None and mark != (self._decimal or mark):
+            raise self.fail(
+                f"found {text[:60]!r}; the numbers above have '{self._decimal}'.", "Write all of them one way.", column
+            )
+        self._decimal = self._decimal or mark
+        try:
+            return float(text.replace(",", ".") if mark == "," else text)
+        except ValueError:
+            found = f"found {text[:60]!r}, which is no number."
+            raise self.fail(found, "Write pixels with a decimal point, for example 12.5.", column) from None
 
     def __iter__(self) -> Iterator[dict[str, str]]:
         for row in self._rows:
             if len(row) != len(self.header):
                 raise self.fail(
                     f"{len(row)} values for {len(self.header)} columns.",
-                    "Give every column a value; put text that has commas into double quotes.",
+                    "Give every column a value; write decimal points, and put text that has commas into double quotes.",
                 )
             yield dict(zip(self.header, row, strict=True))
+        if self._delimiter != ",":
+            separator = "tabs" if self._delimiter == "\t" else "semicolons"
+            commas = " and its numbers as having decimal commas" if self._decimal == "," else ""
+            warnings.warn(
+                f"{self.path}: its columns were read as separated by {separator}{commas}.", PointsWarning, stacklevel=2
+            )
 
-    def _filled(self, rows: Any) -> Iterator[list[str]]:
+    def _split(self, text: str, delimiter: str) -> Iterator[list[str]]:
+        """The cells of each row that is not blank; those of the first without blanks around them."""
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        first = True
         try:
             for row in rows:
                 self.line = rows.line_num
                 if any(cell.strip() for cell in row):
-                    yield row
+                    yield [cell.strip() for cell in row] if first else row
+                    first = False
         except csv.Error as error:
             self.line = rows.line_num
             raise self.fail(f"is not readable as CSV ({error}).", "Check the quotes there.") from error
@@ -93,7 +152,7 @@ def head(path: Path, suffixes: tuple[str, ...], *, in_folder: bool = False) -> s
         return ""
     try:
         with path.open("rb") as stream:
-            return stream.read(65536).decode("utf-8-sig", errors="replace")
+            return stream.read(65536).decode(_encoding(path), errors="replace")
     except OSError:
         return ""
 

@@ -114,7 +114,7 @@ def read_json(path: Path) -> Node:
     if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
         raise PointsError(f"has more than {MAX_VALUES:,} values.", where=path, hint="Is this the right file?")
     try:
-        return Node(json.loads(text, object_pairs_hook=_unique), path)
+        return Node(json.loads(text, object_pairs_hook=unique_keys), path)
     except json.JSONDecodeError as error:
         raise PointsError(
             f"is not valid JSON: {error.msg} at column {error.colno}.",
@@ -134,7 +134,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, as `json` makes it.
+
+    Raises:
+        ValueError: A key is there twice.
+    """
     # Without this the earlier of two entries, with all its points, would vanish without a word.
     found = dict(pairs)
     if len(found) < len(pairs):

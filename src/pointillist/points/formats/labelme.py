@@ -49,8 +49,10 @@ class Labelme(PointFormat):
                 kind = shape.maybe("shape_type")
                 if kind is None or kind.text() != "point":
                     skipped["polygon" if kind is None else kind.text()] += 1
+                elif (point := _point(shape, image)) is None:
+                    skipped["point without a position or a label"] += 1
                 else:
-                    points.append(translated(_point(shape, image), self.offset))
+                    points.append(translated(point, self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
     @staticmethod
@@ -73,8 +75,8 @@ class Labelme(PointFormat):
             kept: list[Any] = []
             for shape in Node(content, file).get("shapes").each():
                 kind = shape.maybe("shape_type")
-                if kind is not None and kind.text() == "point":
-                    point = _point(shape, image)
+                point = None if kind is None or kind.text() != "point" else _point(shape, image)
+                if point is not None:
                     key = (point.label, point.x, point.y)
                     if not wanted[key]:
                         continue
@@ -94,12 +96,16 @@ class Labelme(PointFormat):
             write_json(file, {**content, "shapes": kept})
 
 
-def _point(shape: Node, image: str) -> Point:
-    corners = list(shape.get("points").each())
+def _point(shape: Node, image: str) -> Point | None:
+    """The point of a shape; None where it has no position or no label."""
+    positions, label = shape.maybe("points"), shape.maybe("label")
+    corners = [] if positions is None else list(positions.each())
+    if not corners or label is None:
+        return None
     if len(corners) != 1 or len(list(corners[0].each())) != 2:
         raise shape.get("points").fail("a point has exactly one pair [x, y].")
     x, y = (part.number() for part in corners[0].each())
-    return Point(image, x, y, shape.get("label").text(), place=shape.place)
+    return Point(image, x, y, label.text(), place=shape.place)
 
 
 def _new(image: str, file: Path, context: ReadContext) -> dict[str, Any]:

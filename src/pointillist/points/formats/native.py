@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, write_csv_rows
+from pointillist.points.names import listed
 from pointillist.points.table import NO_EXTRA, Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")
@@ -27,13 +29,17 @@ class NativeCsv(PointFormat):
         return path.is_file() and path.suffix.lower() in self.suffixes
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
-        file = CsvFile(path, f"Write the header line {','.join(COLUMNS)} first.")
+        file = CsvFile(path, f"Write the header line {','.join(COLUMNS)} first.", COLUMNS)
         names = file.header
         for column in COLUMNS:
             if column not in names:
-                looks_like_data = not any(name in COLUMNS for name in names)
-                found = "there is no header line." if looks_like_data else f"column '{column}' is missing."
-                raise file.fail(found, f"The first line must name the columns {','.join(COLUMNS)}.")
+                is_row = any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", name) for name in names)
+                found = (
+                    "there is no header line."
+                    if is_row
+                    else f"column '{column}' is missing; there are {listed(names)}."
+                )
+                raise file.fail(found, f"The first line must name the columns {','.join(COLUMNS)}, in small letters.")
         doubled = [name for name in names if names.count(name) > 1]
         if doubled:
             raise file.fail(f"column '{doubled[0]}' appears twice.", "Rename or remove one of them.")
@@ -44,14 +50,10 @@ class NativeCsv(PointFormat):
         return PointTable(points, [name for name in names if name not in COLUMNS])
 
     def _point(self, cells: dict[str, str], file: CsvFile) -> Point:
-        values = {}
-        for axis in ("x", "y"):
-            try:
-                values[axis] = float(cells[axis])
-            except ValueError:
-                values[axis] = math.nan
-            if not math.isfinite(values[axis]):
-                found = f"found {cells[axis]!r}, which is no finite number."
+        values = {axis: file.number(cells, axis) for axis in ("x", "y")}
+        for axis, value in values.items():
+            if not math.isfinite(value):
+                found = f"found {cells[axis][:60]!r}, which is no finite number."
                 raise file.fail(found, "Write pixels with a decimal point, for example 12.5.", axis)
         for column in ("image", "class"):
             if not cells[column].strip():

@@ -40,6 +40,8 @@ class FormatOptions(Strict):
     """What its coordinates count from, where the tool that wrote it departs from the format."""
     size: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(_parse_size)] = None
     """Height and width of every image whose size is not known otherwise."""
+    repeated: Literal["reject", "merge"] = "reject"
+    """Whether several entries for one image name are left out, or are all about the same image."""
 
 
 @dataclass(frozen=True)

@@ -44,15 +44,21 @@ class QuPath(PointFormat):
         for file, image in label_files(path, self.suffixes):
             listed.append(image)
             for feature in _features(read_json(file)):
-                geometry = feature.get("geometry")
+                geometry = feature.maybe("geometry")
+                if geometry is None:
+                    skipped["feature without a geometry"] += 1
+                    continue
                 kind = geometry.get("type").text()
                 positions = geometry.maybe("coordinates")
                 if kind not in ("Point", "MultiPoint") or positions is None:
-                    skipped[kind] += 1
+                    skipped[kind if positions is not None else f"{kind} without coordinates"] += 1
                     continue
                 label = _label(feature)
                 for position in (positions,) if kind == "Point" else positions.each():
                     numbers = [part.number() for part in position.each()]
+                    if not numbers:
+                        skipped[f"{kind} without coordinates"] += 1
+                        continue
                     if len(numbers) < 2:
                         raise position.fail("a position has two numbers, x and y.")
                     place = position.place

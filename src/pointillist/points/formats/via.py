@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ _USUAL = ("class", "label", "name", "type", "category")
 class Via(PointFormat):
     """One JSON file, annotations or a whole project of VIA 1 or 2; (x, y) are pixel indices, hence + 0.5.
 
-    VIA stores whole numbers: the browser's position in the displayed picture, rescaled and rounded. Other shapes are
-    counted as skipped.
+    VIA 3 has a format of its own. VIA 1 and 2 store whole numbers: the browser's position in the displayed picture,
+    rescaled and rounded. Other shapes are counted as skipped.
 
     Source: VIA's `via_region_to…` export functions, version 2.
     """
@@ -37,7 +37,7 @@ class Via(PointFormat):
         )
 
     name = "via"
-    title = "VGG Image Annotator JSON"
+    title = "VGG Image Annotator 1 and 2 JSON"
     suffixes = (".json",)
     origin = "pixel"
     tolerance = 1e-9
@@ -62,30 +62,39 @@ class Via(PointFormat):
             image = entry.get("filename").text().replace("\\", "/")
             listed.append(image)
             for region in _regions(entry):
-                shape = region.get("shape_attributes")
-                kind = shape.get("name").text()
-                if kind != "point":
-                    skipped[kind] += 1
-                    continue
-                x, y = shape.get("cx").number(), shape.get("cy").number()
-                points.append(translated(Point(image, x, y, self._label(region), place=region.field), self.offset))
+                point = self.point_of(region, image)
+                if isinstance(point, str):
+                    skipped[point] += 1
+                else:
+                    points.append(translated(point, self.offset))
         return PointTable(points, listed=listed, skipped=skipped)
 
-    def _label(self, region: Node) -> str:
-        attributes = region.get("region_attributes")
-        names = list(attributes.items())
-        wanted = self.options.attribute
-        name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
-        if name is None:
-            listed = ", ".join(names)[:200] or "none"
-            raise attributes.fail(
-                f"which attribute is the class? There are: {listed}.", "Name it: --set attribute=NAME."
-            )
-        value = attributes.get(name)
+    def point_of(self, region: Node, image: str) -> Point | str:
+        """The point of a region, or what the region is instead."""
+        shape = region.maybe("shape_attributes")
+        kind = None if shape is None else shape.maybe("name")
+        if shape is None or kind is None:
+            return "region without a shape"
+        if kind.text() != "point":
+            return kind.text()
+        x, y, label = shape.maybe("cx"), shape.maybe("cy"), self._label(region)
+        if x is None or y is None or label is None:
+            return "point without a class" if label is None else "point without a position"
+        return Point(image, x.number(), y.number(), label, place=region.field)
+
+    def _label(self, region: Node) -> str | None:
+        attributes = region.maybe("region_attributes")
+        if attributes is None or not attributes.items():
+            return None
+        value = attributes.maybe(class_attribute(list(attributes.items()), self.options.attribute, attributes))
+        if value is None or value.value == "":
+            return None
         if isinstance(value.value, dict):
             # Check boxes: {"berry": true}.
             ticked = [key for key, on in value.items().items() if on is True]
-            if len(ticked) != 1:
+            if not ticked:
+                return None
+            if len(ticked) > 1:
                 raise value.fail(f"{len(ticked)} boxes are ticked.", "A point has exactly one class.")
             return Node(ticked[0], value.file, value.field).text()
         return value.text()
@@ -106,6 +115,19 @@ class Via(PointFormat):
             # VIA finds an image again by its name and the number of its bytes; -1 is what it writes for an unknown one.
             content[f"{image}{size}"] = {"filename": image, "size": size, "regions": regions, "file_attributes": {}}
         write_json(path, content)
+
+
+def class_attribute(names: Sequence[str], wanted: str | None, place: Node) -> str:
+    """Which attribute is the class: the wanted one, one of a usual name, or the only one.
+
+    Raises:
+        PointsError: At `place`, when nobody can say.
+    """
+    name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
+    if name is None:
+        there = ", ".join(names)[:200] or "none"
+        raise place.fail(f"which attribute is the class? There are: {there}.", "Name it: --set attribute=NAME.")
+    return name
 
 
 def _regions(entry: Node) -> Iterator[Node]:

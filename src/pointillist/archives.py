@@ -32,7 +32,14 @@ _DAMAGE = (
 T = TypeVar("T")
 
 
-def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[str], None] | None = None) -> None:
+def extract(
+    archive: Path,
+    folder: Path,
+    *,
+    max_bytes: int,
+    on_file: Callable[[str], None] | None = None,
+    wanted: Callable[[str], bool] | None = None,
+) -> None:
     """Unpack a zip or tar file (plain, gzip, bzip2, xz) so that its content becomes `folder`.
 
     It is unpacked beside `folder` and renamed at the end; after a failure, nothing of it is left.
@@ -42,6 +49,7 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
         folder: Must not exist yet.
         max_bytes: More than this is a bomb.
         on_file: Called with the name of each file.
+        wanted: Whether a file of this name is unpacked; all when not given.
 
     Raises:
         DatasetError: It is no such archive or damaged; has an entry that leads out of the folder, a link or a device;
@@ -58,6 +66,8 @@ def extract(archive: Path, folder: Path, *, max_bytes: int, on_file: Callable[[s
             target = inside / _safe(name, archive)
             if opening is None:
                 target.mkdir(parents=True, exist_ok=True)
+                continue
+            if wanted is not None and not wanted(name):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
