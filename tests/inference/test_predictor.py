@@ -212,7 +212,7 @@ class TestFiles:
         predict_files(Predictor(run), [images], out)
         with pytest.raises(RunError, match="other results"):
             predict_files(Predictor(run), [images], out, write=EVERYTHING, resume=True)
-        (out / MANIFEST).write_text("{}")
+        (out / MANIFEST).write_text('{"pointillist": "0.1"}')
         with pytest.raises(RunError, match="does not say"):
             predict_files(Predictor(run), [images], out, resume=True)
         # Without it everything is made anew.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pointillist.cli.display import counting
+from pointillist.cli.display import counting, say
 from pointillist.cli.options import Device, Run
 
 
@@ -35,6 +35,7 @@ def predict(
 
     Example: **pointillist predict runs/berries photos --out predictions --write labels,uncertainty**
     """
+    from pointillist.data.folders import describe
     from pointillist.errors import ImageError
     from pointillist.inference.batch import collect_images, predict_files
     from pointillist.inference.predictor import Predictor
@@ -45,7 +46,7 @@ def predict(
     names = [name for name in names if not (no_overlay and name == "overlay")]
     console = Console()
     predictor = Predictor(run, device or "auto")
-    total = len(collect_images(images))
+    total = len(collect_images(images).images)
     try:
         with counting("predicting", total) as done:
             result = predict_files(predictor, images, out, write=names, resume=resume, on_image=done)
@@ -53,6 +54,7 @@ def predict(
         console.print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
         raise typer.Exit(130) from None
     console.print(f"[green]done[/] {result.written} of {total} images, listed in {result.manifest}", highlight=False)
+    say(describe(total, result.left_out))
     for name, error in result.failed.items():
         console.print(f"[red]left out[/] {name}: {error.found}", highlight=False)
     if result.failed:

@@ -174,7 +174,7 @@ def _check_pairs(dataset: Dataset, report: Report) -> None:
     images = {item.image for item in dataset.items}
     folders = sorted({mask.parent for mask in masks if isinstance(mask, Path)})
     for folder in folders:
-        for path in find_images(folder).values():
+        for path in find_images(folder, masks=True).images.values():
             if path.parent == folder and path not in masks and path not in images and path not in instances:
                 report.add("mask without image", "warning", str(path), "no image has its name.")
     if len(dataset.points):

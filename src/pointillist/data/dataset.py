@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.classes import BackgroundPolicy, ClassSet
+from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
 from pointillist.data.masks import MaskReader
@@ -60,6 +61,7 @@ class Dataset:
         points_file: Where its points come from; None when it has none.
         points: The points that fit; empty before any are clicked.
         rejected: What did not fit, for a report.
+        left_out: What of its folders is no input, for a report.
         first_instance: Smallest value in instance maps that is an object.
     """
 
@@ -72,6 +74,7 @@ class Dataset:
     points_file: Path | None = None
     points: PointTable = field(default_factory=PointTable)
     rejected: Checked | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
     first_instance: int = 1
 
     def __post_init__(self) -> None:

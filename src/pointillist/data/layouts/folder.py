@@ -141,7 +141,8 @@ class Folder(Layout):
         try:
             classes = settings.class_set()
             reader = settings.reader(classes)
-            images = find_images_like(home, settings.paths.images)
+            found = find_images_like(home, settings.paths.images)
+            images = found.images
             masks = _find_masks(home, settings.paths.masks, images)
             instances = _find_masks(home, settings.paths.instances, images)
         except DatasetError as error:
@@ -165,6 +166,7 @@ class Folder(Layout):
             splits=_read_splits(split_files, images),
             masks=reader,
             points_file=points_file if points_file.exists() else None,
+            left_out=found.left_out,
         )
 
 
@@ -181,7 +183,7 @@ def _read_splits(files: Sequence[Path], images: Mapping[str, Path]) -> dict[str,
 def _find_masks(home: Path, pattern: str, images: Mapping[str, Path]) -> dict[str, Path]:
     if "{}" not in pattern:
         return pair_masks(home / pattern, images)
-    return pair_files(find_images_like(home, pattern), images, home / pattern)
+    return pair_files(find_images_like(home, pattern, masks=True).images, images, home / pattern)
 
 
 def create_dataset(
