@@ -89,7 +89,7 @@ def test_a_data_set_that_is_there_is_taken_over(tmp_path: Path, opened: Open) ->
     data = write_tiny(tmp_path / "tiny")
     described, points = (data / "dataset.yaml").read_text(), (data / "points.csv").read_text()
     session = opened(data)
-    assert session.project()["images"] == {"total": 6, "labelled": 6, "points": 18, "left_out": 0}
+    assert session.project()["images"] == {"total": 6, "labelled": 6, "points": 18, "left_out": ""}
     assert [c["name"] for c in session.project()["classes"]] == ["ground", "square", "disc"]
     session.close()
     # Nothing was changed, so nothing changes.
@@ -396,7 +396,12 @@ def test_dataset_files_that_are_refused(data: Path, described: str, found: str) 
 def test_names_that_are_no_text_are_left_out_and_counted(data: Path, opened: Open) -> None:
     content = (data / "images" / "i0.png").read_bytes()
     Path(os.fsdecode(os.fsencode(data / "images") + b"/\xff\xfe.png")).write_bytes(content)
-    assert opened(data).project()["images"] == {"total": 3, "labelled": 0, "points": 0, "left_out": 1}
+    assert opened(data).project()["images"] == {
+        "total": 3,
+        "labelled": 0,
+        "points": 0,
+        "left_out": "1 name that is no text left out",
+    }
 
 
 def test_no_image_no_annotator(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pointillist.data.folders import IMAGE_SUFFIXES, LOG, MANIFEST, NAMED, LeftOut, describe, look_through
+from pointillist.data.folders import IMAGE_SUFFIXES, NAMED, LeftOut, describe, look_through
 from pointillist.data.images import SUFFIXES
 from pointillist.data.layouts import load_dataset
 from pointillist.data.listing import find_images
+from pointillist.data.outputs import LOG, MANIFEST
 from pointillist.errors import DatasetError
 
 UNREAD = sorted(IMAGE_SUFFIXES - SUFFIXES)

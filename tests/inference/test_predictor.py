@@ -180,6 +180,49 @@ class TestFiles:
             predict_files(Predictor(run), [images / "a.jpg", images / "b.jpg"], images)
         assert sorted(path.name for path in images.iterdir()) == ["a.jpg", "b.jpg", "b.png"]
 
+    def test_a_foreign_manifest_is_not_overwritten(self, run: Path, tmp_path: Path) -> None:
+        images, out = photos(tmp_path, "a.jpg"), tmp_path / "out"
+        out.mkdir()
+        (out / MANIFEST).write_text('{"shards": []}')
+        with pytest.raises(RunError, match="not from a prediction"):
+            predict_files(Predictor(run), [images], out)
+        assert (out / MANIFEST).read_text() == '{"shards": []}'
+
+    @pytest.mark.parametrize("names", [("a.jpg", "a.png/b.jpg"), ("a_overlay.jpg/b/c.jpg", "a.jpg")])
+    def test_a_result_in_the_place_of_a_folder_is_refused_before_anything_is_written(
+        self, run: Path, tmp_path: Path, names: tuple[str, str]
+    ) -> None:
+        for name in names:
+            (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (20, 10)).save(tmp_path / "photos" / name)
+        with pytest.raises(RunError, match="two results"):
+            predict_files(Predictor(run), [tmp_path / "photos"], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("below", ["predictions", "a/b", ""])
+    @pytest.mark.parametrize("again", [[], ["labels"], ["labels", "overlay", "confidence"]])
+    def test_results_in_a_folder_of_images_are_never_input(
+        self, run: Path, tmp_path: Path, below: str, again: list[str]
+    ) -> None:
+        images = photos(tmp_path, "a.jpg", "b.jpg")
+        (images / "a").mkdir()
+        Image.new("RGB", (20, 10)).save(images / "a" / "c.jpg")
+        (images / "notes.psd").write_bytes(b"")
+        names, out = ["a.jpg", "a/c.jpg", "b.jpg"], images / below
+        predictor = Predictor(run)
+        done: list[str] = []
+        for write in (("labels", "overlay"), again or ("labels", "overlay")):
+            result = predict_files(predictor, [images], out, write=write, on_image=done.append)
+            assert result.left_out.files[".psd"] == 1
+        assert done == names * 2
+        before = {path: path.stat().st_mtime_ns for path in images.rglob("*.png")}
+        predict_files(predictor, [images], out, write=again or ("labels", "overlay"), resume=True)
+        assert {path: path.stat().st_mtime_ns for path in images.rglob("*.png")} == before
+        assert list(collect_images([images]).images) == names
+        manifest = json.loads((out / MANIFEST).read_text())
+        assert [entry["image"] for entry in manifest["images"]] == names
+        assert manifest["left_out"]["names"][".psd"] == ["notes.psd"]
+
     def test_a_stopped_batch_goes_on(self, run: Path, tmp_path: Path) -> None:
         images, out = photos(tmp_path, "a.jpg", "b.jpg", "c.jpg"), tmp_path / "out"
         predictor = Predictor(run)

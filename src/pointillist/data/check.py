@@ -15,6 +15,7 @@ import numpy as np
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
+from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size, read_image
 from pointillist.data.listing import find_images
 from pointillist.errors import ImageError, MaskError
@@ -60,6 +61,7 @@ class Report:
         images_with: Images by class name, counted where at least one pixel has it.
         clicks: Clicks by class name.
         splits: Images by split.
+        left_out: What of the folders is no input.
         findings: Everything that is wrong or odd.
     """
 
@@ -72,6 +74,7 @@ class Report:
     images_with: Counter[str] = field(default_factory=Counter)
     clicks: Counter[str] = field(default_factory=Counter)
     splits: dict[str, int] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -110,6 +113,7 @@ class Report:
             "images_with_class": dict(self.images_with),
             "clicks": dict(self.clicks),
             "splits": self.splits,
+            "left_out": self.left_out.to_dict(),
             "errors": self.errors,
             "findings": [vars(finding) for finding in self.findings],
         }
@@ -122,7 +126,8 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
         dataset: The data set.
         on_image: Called with the name of each image that is done.
     """
-    report = Report(images=len(dataset.items), points=len(dataset.points), clicks=dataset.points.counts())
+    report = Report(len(dataset.items), points=len(dataset.points), clicks=dataset.points.counts())
+    report.left_out = dataset.left_out
     report.splits = {name: len(images) for name, images in dataset.splits.items()}
     with_masks = any(item.mask is not None for item in dataset.items)
     prints: dict[str, Fingerprint] = {}

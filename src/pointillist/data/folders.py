@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections import Counter
 from collections.abc import Set
 from contextlib import suppress
@@ -13,30 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.data.images import SUFFIXES
-
-MANIFEST = "manifest.json"
-"""What `predict` leaves in its output folder; written when all is done."""
-
-LOG = "manifest.log"
-"""The same while it grows: a line of settings, then a line per image."""
-
-AMONG_IMAGES = "among_images"
-"""Key of a manifest: whether its folder holds images that were predicted, too, and not results alone."""
-
-EARLIER = "earlier_results"
-"""Key of a manifest: results of earlier calls that are still there."""
-
-ABOUT = frozenset({"image", "state", "height", "width", "error"})
-"""What a manifest says of an image besides its files."""
+from pointillist.data.outputs import is_run, predicted
 
 NAMED = 20
 """How many names are kept for each reason; the others are counted."""
 
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .tif .tiff .bmp .webp .gif .avif .heic .heif .hif .jp2 .j2k .jpf .jpx .jxl .jxr .psd "
-    ".xcf .svg .exr .tga .pcx .ppm .pgm .pbm .pnm .dng .raw .cr2 .cr3 .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef "
-    ".srw .x3f .3fr .dcm .nii .czi .lif .lsm .nd2 .oib .oif .vsi .svs .ndpi .scn .mrxs .ecw .sid".split()
-)
+_ENDINGS = """
+    jpg jpeg jpe jfif png tif tiff bmp webp gif avif heic heif hif jp2 j2k jpf jpx jxl jxr psd xcf svg exr tga pcx
+    ppm pgm pbm pnm dng raw cr2 cr3 nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr dcm nii czi lif lsm nd2 oib oif vsi
+    svs ndpi scn mrxs ecw sid
+"""
+
+IMAGE_SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
 """Endings that images have. One that is not among those read here is named; no other file is opened to see."""
 
 _CURES = dict.fromkeys((".heic", ".heif", ".hif"), "install pillow-heif")
@@ -102,6 +88,8 @@ class LeftOut:
 
     def __str__(self) -> str:
         """One line: `3 files and 1 folder left out: 3 .heic (install pillow-heif), 1 thumbnail folder`."""
+        if not self:
+            return ""
         kinds = []
         for counts in (self.files, self.folders):
             for reason, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
@@ -240,47 +228,3 @@ def _beyond(entry: os.DirEntry[str], border: Path, is_folder: bool, wanted: bool
         return "link out of the folder"
     # On some systems a name may be any bytes, which cannot be written down.
     return None if entry.name.encode(errors="ignore").decode() == entry.name else "name that is no text"
-
-
-def is_run(folder: Path, names: Set[str]) -> bool:
-    """Whether a folder with these names in it is what a training wrote: its `config.yaml` names pointillist."""
-    return (
-        "config.yaml" in names and re.search(r"^pointillist:", _head(folder / "config.yaml"), re.MULTILINE) is not None
-    )
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """The manifest, or the log, of a folder that `predict` wrote; see `AMONG_IMAGES`."""
-
-    file: Path
-    among_images: bool
-
-    def results(self) -> frozenset[str]:
-        """Paths of all results below the folder; none that a damaged file does not tell."""
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            text = self.file.read_text(encoding="utf-8")
-            if self.file.name == LOG:
-                # The last line may be torn.
-                lines = text.splitlines(keepends=True)
-                about, *entries = (json.loads(line) for line in lines if line.endswith("\n"))
-            else:
-                about = json.loads(text)
-                entries = about["images"]
-            named = {entry[key] for entry in entries for key in entry.keys() - ABOUT}
-            return frozenset(name for name in named | set(about.get(EARLIER, ())) if isinstance(name, str))
-        return frozenset()
-
-
-def predicted(folder: Path, names: Set[str] = frozenset({LOG, MANIFEST})) -> Predicted | None:
-    """What `predict` wrote into a folder with these names in it, judged by the beginning of its log or manifest."""
-    for name, sign in ((LOG, '"model_sha256"'), (MANIFEST, '"pointillist"')):
-        if name in names and sign in (start := _head(folder / name)):
-            return Predicted(folder / name, f'"{AMONG_IMAGES}": true' in start)
-    return None
-
-
-def _head(path: Path) -> str:
-    with suppress(OSError), path.open("rb") as stream:
-        return stream.read(4096).decode(errors="replace")
-    return ""

@@ -20,28 +20,24 @@ SUFFIX_LIST = ", ".join(sorted(SUFFIXES))
 """For messages."""
 
 
-def find_images(folder: Path, *, masks: bool = False) -> Found:
+def find_images(folder: Path, *, masks: bool = False, border: Path | None = None) -> Found:
     """Images below a folder, and what is left out; see `folders.look_through`.
 
     Args:
         folder: Where to look.
         masks: Whether they are masks, which `predict` may have written.
+        border: Where links may not lead out of; see `folders.look_through`.
 
     Raises:
         DatasetError: The folder is missing, or holds no image.
     """
     if not folder.is_dir():
         raise DatasetError("there is no such folder.", where=folder, hint="Check the path.")
-    found = look_through(folder, results=masks)
+    found = look_through(folder, results=masks, border=border)
     if not found.images:
-        raise no_images(folder, found.left_out)
+        more = f"; {found.left_out}" if found.left_out else ""
+        raise DatasetError(f"holds no images{more}.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
     return found
-
-
-def no_images(folder: Path, left_out: LeftOut) -> DatasetError:
-    """The error of a folder without images, which names what was left out."""
-    more = f"; {left_out}" if left_out else ""
-    return DatasetError(f"holds no images{more}.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
 
 
 def find_images_like(home: Path, pattern: str, *, masks: bool = False) -> Found:

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pointillist.data.folders import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST, Found, LeftOut, predicted
+from pointillist.data.folders import Found, LeftOut
 from pointillist.data.images import read_image
 from pointillist.data.listing import find_images
+from pointillist.data.outputs import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder, read_text, saving, write_text
 from pointillist.inference.predictor import Predictor
