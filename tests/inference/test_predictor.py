@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
 from pointillist.inference.writers.overlay import overlay
 from pointillist.training.config import make_config
-from tests.conftest import TINY, write_tiny
+from tests.conftest import TINY, Cli, write_tiny
 
 EVERYTHING = ("labels", "overlay", "confidence", "uncertainty")
 
@@ -107,6 +108,27 @@ def test_evaluation_equals_an_independent_count(run: Path) -> None:
     assert content["method"] == "full"
     assert content["miou"] == pytest.approx((inter / union).mean())
     assert content["protocol"]["checkpoint"] == "last"
+
+
+def test_an_evaluation_says_what_it_ignored_and_what_is_in_no_mask(cli: Cli, run: Path, tmp_path: Path) -> None:
+    data = write_tiny(tmp_path / "data")
+    dataset = load(data)
+    ignored = absent = 0
+    for item in dataset.split("val"):
+        labels = dataset.masks.read(item.mask, (48, 64))
+        labels[labels == 2] = 0
+        labels[:5] = 255
+        ignored += int((labels == 255).sum())
+        absent += int((labels == 2).sum())
+        Image.fromarray(labels).save(item.mask)
+    result = cli("evaluate", run, data, "--json", tmp_path / "scores.json")
+    assert result.code == 0, result.err
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["ignored_pixels"] == ignored
+    assert scores["pixels"][dataset.classes.names[2]] == absent == 0
+    assert sum(scores["pixels"].values()) + ignored == 2 * 48 * 64
+    assert f"no mask has '{dataset.classes.names[2]}'" in result.out
+    assert re.search(rf"ignored .* {ignored / (2 * 48 * 64):.1%}", result.out)
 
 
 def test_evaluating_on_other_classes(run: Path, tmp_path: Path) -> None:

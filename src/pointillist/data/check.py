@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pointillist.classes import IGNORE
+from pointillist.data.ambiguous import ambiguity
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
 from pointillist.data.folders import LeftOut
@@ -193,11 +194,16 @@ def _check_pairs(dataset: Dataset, report: Report) -> None:
 
 def _check_classes(dataset: Dataset, report: Report) -> None:
     total = sum(report.pixels.values())
+    if (problem := ambiguity(dataset, report.pixels, report.ignored, report.masks)) is not None:
+        report.add("ignored value that may be a class", "error", "masks", f"{problem.found} {problem.hint}")
+    ignored = report.ignored / max(1, report.ignored + total)
     for name in dataset.classes.names:
         if report.masks:
             share = report.pixels[name] / total if total else 0.0
             if report.pixels[name] == 0:
-                report.add("class without pixels", "warning", name, "no mask has it.")
+                report.add(
+                    "class without pixels", "warning", name, f"no mask has it; {ignored:.1%} of the pixels are ignored."
+                )
             elif share < RARE_SHARE:
                 report.add("rare class", "warning", name, f"{share:.3%} of the pixels.")
             elif report.images_with[name] < FEW_IMAGES <= report.masks:

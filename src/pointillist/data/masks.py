@@ -51,6 +51,9 @@ class MaskReader:
         self.classes = classes
         self.encoding = encoding
         self.ignore_colors = tuple(ignore_colors)
+        doubt = values is None and encoding != "color" and classes.ignore_index == IGNORE
+        self.undeclared = IGNORE if doubt else None
+        """The ignored value, where it is the custom of the field and nobody has said which values the classes have."""
         self.values = dict(values) if values is not None else {index: index for index in range(len(classes))}
         if values is None:
             self.values[classes.ignore_index] = IGNORE

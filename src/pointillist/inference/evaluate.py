@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from pointillist.classes import IGNORE
+from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import read_image
 from pointillist.errors import DatasetError, RunError
@@ -25,6 +27,7 @@ class Evaluation:
         dataset: Name of the data set's folder.
         split: Which split.
         images: Images scored.
+        ignored: Pixels of their masks that belong to no class, and count for nothing.
         seconds: Time it took.
         protocol: How the model was trained.
     """
@@ -33,6 +36,7 @@ class Evaluation:
     dataset: str
     split: str
     images: int
+    ignored: int
     seconds: float
     protocol: dict[str, Any]
 
@@ -52,6 +56,8 @@ class Evaluation:
             "pixel_accuracy": self.scores.pixel_accuracy,
             "per_class": self.scores.per_class,
             "images": self.images,
+            "pixels": dict(zip(self.scores.class_names, self.scores.pixels, strict=True)),
+            "ignored_pixels": self.ignored,
             "seconds": round(self.seconds, 2),
             "protocol": self.protocol,
         }
@@ -69,7 +75,7 @@ def evaluate(
         on_image: Called with the name of each image that is done.
 
     Raises:
-        DatasetError: There is no such split, or no mask in it.
+        DatasetError: There is no such split, no mask in it, or the ignored value may be a class.
         RunError: The model has other classes than the data set.
     """
     if predictor.classes.names != dataset.classes.names:
@@ -88,11 +94,14 @@ def evaluate(
             field="masks",
             hint="Put masks into masks/ (same names as the images), or choose another --split.",
         )
+    check_ambiguous(dataset, [item for item, _ in items])
     started = time.monotonic()
     metric = confusion_metric(dataset.classes)
+    ignored = 0
     for item, mask_file in items:
         image = read_image(item.image)
         mask = dataset.masks.read(mask_file, (image.shape[0], image.shape[1]))
+        ignored += int((mask == IGNORE).sum())
         metric.update(torch.from_numpy(predictor(image)).long(), torch.from_numpy(mask).long())
         if on_image is not None:
             on_image(item.name)
@@ -101,6 +110,7 @@ def evaluate(
         dataset=dataset.root.resolve().stem if dataset.root.is_file() else dataset.root.resolve().name,
         split=split,
         images=len(items),
+        ignored=ignored,
         seconds=time.monotonic() - started,
         protocol=predictor.model.protocol,
     )

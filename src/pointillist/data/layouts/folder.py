@@ -99,7 +99,7 @@ class DatasetFile(Strict):
             raise DatasetError(
                 f"ignore_index {self.ignore_index} is also a value of a class.",
                 field="ignore_index",
-                hint="Choose a value no class has.",
+                hint="Remove ignore_index, or choose a value no class has.",
             )
         # Nobody who says that 255 is a building also means the default.
         table.setdefault(self.ignore_index, IGNORE)
@@ -230,9 +230,11 @@ def write_dataset_file(
         "background": classes.policy
         if not classes.background
         else {"policy": classes.policy, "class": classes.names[classes.background]},
-        "ignore_index": classes.ignore_index,
         "masks": masks,
     }
+    # Whoever declares later that 255 is a class need not know of the default.
+    if classes.ignore_index != IGNORE:
+        content["ignore_index"] = classes.ignore_index
     if paths:
         content["paths"] = dict(paths)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
