@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
+from pointillist.data import matlab
 from pointillist.data.folders import Found, LeftOut, look_through
 from pointillist.data.images import SUFFIXES
 from pointillist.errors import DatasetError
@@ -18,6 +19,9 @@ from pointillist.points.names import ImageNames
 
 SUFFIX_LIST = ", ".join(sorted(SUFFIXES))
 """For messages."""
+
+MASK_SUFFIXES = SUFFIXES | {matlab.SUFFIX}
+"""File name endings that count as masks, lower case."""
 
 
 def find_images(folder: Path, *, masks: bool = False, border: Path | None = None) -> Found:
@@ -33,7 +37,7 @@ def find_images(folder: Path, *, masks: bool = False, border: Path | None = None
     """
     if not folder.is_dir():
         raise DatasetError("there is no such folder.", where=folder, hint="Check the path.")
-    found = look_through(folder, results=masks, border=border)
+    found = look_through(folder, suffixes=MASK_SUFFIXES if masks else SUFFIXES, results=masks, border=border)
     if not found.images:
         more = f"; {found.left_out}" if found.left_out else ""
         raise DatasetError(f"holds no images{more}.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE, ClassSet, Color, hex_color
+from pointillist.data import matlab
 from pointillist.data.images import opened
 from pointillist.data.regions import Region, Source, read_region
 from pointillist.errors import DatasetError, MaskError
@@ -24,6 +25,7 @@ MaskEncoding = Literal["index", "palette", "color"]
 MASK_ENCODINGS: tuple[MaskEncoding, ...] = get_args(MaskEncoding)
 
 
+_DECLARE = "Set masks: color, index or palette in dataset.yaml to what the files are."
 _INDEX_MODES = ("L", "P", "1", "I;16", "I;16B", "I;16L", "I")
 
 
@@ -95,6 +97,12 @@ class MaskReader:
             bands = read_region(path, MaskError)
             codes = _packed(bands[..., :3]) if self.encoding == "color" else bands[..., 0].astype(np.int64)
             return self._look_up(codes, path.path)
+        if path.suffix.lower() == matlab.SUFFIX:
+            if self.encoding == "color":
+                raise MaskError("has no colours, but masks are declared as 'color'.", where=path, hint=_DECLARE)
+            codes = matlab.read_segmentation(path, "GTcls")
+            _check_size(path, codes.shape, size)
+            return self._look_up(codes, path)
         with opened(path, MaskError) as image:
             _check_size(path, (image.height, image.width), size)
             if self.encoding == "color":
@@ -105,7 +113,7 @@ class MaskReader:
                     f"has pixels of kind '{image.mode}', but masks are declared as '{self.encoding}'.",
                     where=path,
                     field="masks",
-                    hint="Set masks: color, index or palette in dataset.yaml to what the files are.",
+                    hint=_DECLARE,
                 )
             return self._look_up(np.array(image).astype(np.int64), path)
 
@@ -139,7 +147,7 @@ class MaskReader:
 
 
 def read_instances(path: Path, size: tuple[int, int], first: int = 1) -> NDArray[np.int64]:
-    """Read an instance map: one id per object, in a grey, palette, 16-bit or colour-coded file.
+    """Read an instance map: one id per object, in a grey, palette, 16-bit, colour-coded or MATLAB (SBD) file.
 
     Args:
         path: The file.
@@ -152,15 +160,18 @@ def read_instances(path: Path, size: tuple[int, int], first: int = 1) -> NDArray
     Raises:
         MaskError: Missing, unreadable, or of another size than its image.
     """
-    with opened(path, MaskError) as image:
-        _check_size(path, (image.height, image.width), size)
-        ids = (
-            np.array(image).astype(np.int64) if image.mode in _INDEX_MODES else _packed(np.array(image.convert("RGB")))
-        )
+    if path.suffix.lower() == matlab.SUFFIX:
+        ids = matlab.read_segmentation(path, "GTinst")
+        _check_size(path, ids.shape, size)
+    else:
+        with opened(path, MaskError) as image:
+            _check_size(path, (image.height, image.width), size)
+            grey = image.mode in _INDEX_MODES
+            ids = np.array(image).astype(np.int64) if grey else _packed(np.array(image.convert("RGB")))
     return np.where(ids >= first, ids, 0)
 
 
-def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
+def _check_size(path: Path, found: tuple[int, ...], expected: tuple[int, int]) -> None:
     if found != expected:
         raise MaskError(
             f"is {found[1]}×{found[0]}, but its image is {expected[1]}×{expected[0]}.",
