@@ -9,9 +9,8 @@ from pathlib import Path
 
 from pointillist.data.folders import LeftOut
 from pointillist.data.layouts import layouts
-from pointillist.data.layouts.folder import FILE, DatasetFile, PathsEntry
+from pointillist.data.layouts.folder import FILE, DatasetFile, MaskKind, PathsEntry
 from pointillist.data.listing import find_images
-from pointillist.data.masks import MaskEncoding
 from pointillist.errors import DatasetError
 from pointillist.files import make_folder, read_yaml
 from pointillist.schema import parse
@@ -36,7 +35,7 @@ class DataFolder:
     images: dict[str, Path]
     images_at_root: bool
     left_out: LeftOut
-    masks: MaskEncoding | None
+    masks: MaskKind | None
 
     @cached_property
     def own(self) -> Path:
@@ -103,7 +102,8 @@ def open_folder(path: Path) -> DataFolder:
     _inside(root, points_file, file, "paths.points")
     found = find_images(home, border=root)
     masks_folder = root / paths.masks
-    has_masks = masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder))
+    coco = settings is not None and settings.masks == "coco"
+    has_masks = coco or (masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder)))
     return DataFolder(
         root=root,
         dataset_file=file,

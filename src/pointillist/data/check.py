@@ -178,7 +178,7 @@ def _check_pairs(dataset: Dataset, report: Report) -> None:
     masks = {item.mask for item in dataset.items if item.mask is not None}
     instances = {item.instances for item in dataset.items}
     images = {item.image for item in dataset.items}
-    folders = sorted({mask.parent for mask in masks if isinstance(mask, Path)})
+    folders = sorted({mask.parent for mask in masks if isinstance(mask, Path) and mask.parent.is_dir()})
     for folder in folders:
         for path in find_images(folder, masks=True).images.values():
             if path.parent == folder and path not in masks and path not in images and path not in instances:

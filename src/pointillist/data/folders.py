@@ -46,6 +46,7 @@ _PLURALS = {
     "name that is no text": "names that are no text",
     "hidden image": "hidden images",
     "result of predict": "results of predict",
+    "image of the COCO file that is not there": "images of the COCO file that are not there",
     "image without mask or split": "images without mask or split",
     "device or pipe": "devices or pipes",
 }

@@ -101,10 +101,10 @@ class MaskReader:
             if self.encoding == "color":
                 raise MaskError("has no colours, but masks are declared as 'color'.", where=path, hint=_DECLARE)
             codes = matlab.read_segmentation(path, "GTcls")
-            _check_size(path, codes.shape, size)
+            check_size(path, codes.shape, size)
             return self._look_up(codes, path)
         with opened(path, MaskError) as image:
-            _check_size(path, (image.height, image.width), size)
+            check_size(path, (image.height, image.width), size)
             if self.encoding == "color":
                 return self._look_up(_packed(np.array(image.convert("RGB"))), path)
             modes = ("P",) if self.encoding == "palette" else _INDEX_MODES
@@ -162,16 +162,21 @@ def read_instances(path: Path, size: tuple[int, int], first: int = 1) -> NDArray
     """
     if path.suffix.lower() == matlab.SUFFIX:
         ids = matlab.read_segmentation(path, "GTinst")
-        _check_size(path, ids.shape, size)
+        check_size(path, ids.shape, size)
     else:
         with opened(path, MaskError) as image:
-            _check_size(path, (image.height, image.width), size)
+            check_size(path, (image.height, image.width), size)
             grey = image.mode in _INDEX_MODES
             ids = np.array(image).astype(np.int64) if grey else _packed(np.array(image.convert("RGB")))
     return np.where(ids >= first, ids, 0)
 
 
-def _check_size(path: Path, found: tuple[int, ...], expected: tuple[int, int]) -> None:
+def check_size(path: Path, found: tuple[int, ...], expected: tuple[int, int]) -> None:
+    """Refuse a mask whose (height, width) is not that of its image.
+
+    Raises:
+        MaskError: With both sizes.
+    """
     if found != expected:
         raise MaskError(
             f"is {found[1]}×{found[0]}, but its image is {expected[1]}×{expected[0]}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from pointillist.classes import BACKGROUND_POLICIES, IGNORE, BackgroundPolicy, ClassSet, parse_color
+from pointillist.data.coco import CocoMasks, Overlap
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
 from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
@@ -19,6 +20,9 @@ from pointillist.files import read_yaml, refuse_existing, write_text
 from pointillist.schema import Strict, parse
 
 FILE = "dataset.yaml"
+
+MaskKind = MaskEncoding | Literal["coco"]
+"""How masks are stored: as files, see `MaskEncoding`, or as the objects of one COCO file that `paths.masks` names."""
 
 
 class ClassEntry(Strict):
@@ -57,7 +61,8 @@ class DatasetFile(Strict):
     background: BackgroundPolicy | BackgroundEntry = "points"
     ignore_index: int = 255
     ignore_colors: tuple[str, ...] = ()
-    masks: MaskEncoding = "index"
+    masks: MaskKind = "index"
+    overlap: Overlap = "smaller"
     paths: PathsEntry = PathsEntry()
 
     @field_validator("classes", mode="before")
@@ -105,18 +110,28 @@ class DatasetFile(Strict):
         table.setdefault(self.ignore_index, IGNORE)
         return table
 
-    def reader(self, classes: ClassSet) -> MaskReader:
+    def reader(self, classes: ClassSet, home: Path, images: Collection[str]) -> MaskReader:
         """The reader of the masks."""
+        if self.masks != "coco" and "overlap" in self.model_fields_set:
+            raise DatasetError("overlap only goes with masks: coco.", field="overlap", hint="Remove it.")
         if self.ignore_colors and self.masks != "color":
             raise DatasetError(
                 "ignore_colors only go with masks: color.",
                 field="ignore_colors",
                 hint="Use ignore_index, or remove it.",
             )
-        if self.mask_values() is not None and self.masks == "color":
+        if self.mask_values() is not None and self.masks in ("color", "coco"):
+            by = "color" if self.masks == "color" else "the name of its category"
             raise DatasetError(
-                "classes of colour-coded masks have no value.", field="classes", hint="Give each its color instead."
+                f"classes have no value where masks are '{self.masks}'.",
+                field="classes",
+                hint=f"Give each {by} instead.",
             )
+        if self.masks == "coco":
+            if "masks" not in self.paths.model_fields_set:
+                hint = "Name it: paths: {masks: annotations.json}."
+                raise DatasetError("no COCO file is named.", field="paths.masks", hint=hint)
+            return CocoMasks(home / self.paths.masks, classes, images, self.overlap)
         ignored = [parse_color(color) for color in self.ignore_colors]
         return MaskReader(classes, self.masks, ignored, self.mask_values())
 
@@ -140,13 +155,20 @@ class Folder(Layout):
         home = file.parent
         try:
             classes = settings.class_set()
-            reader = settings.reader(classes)
             found = find_images_like(home, settings.paths.images)
             images = found.images
-            masks = _find_masks(home, settings.paths.masks, images)
+            reader = settings.reader(classes, home, images)
+            if isinstance(reader, CocoMasks):
+                masks = reader.files
+                for name in reader.missing:
+                    found.left_out.add("image of the COCO file that is not there", name)
+            else:
+                masks = _find_masks(home, settings.paths.masks, images)
             instances = _find_masks(home, settings.paths.instances, images)
         except DatasetError as error:
-            raise DatasetError(error.found, where=error.where or file, field=error.field, hint=error.hint) from error
+            raise DatasetError(
+                error.found, where=error.where or file, line=error.line, field=error.field, hint=error.hint
+            ) from error
         for key in ("points", "masks", "instances", "splits"):
             value = getattr(settings.paths, key)
             # A default that is not there is not used; what somebody wrote down must be there.
