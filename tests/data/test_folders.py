@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pointillist.annotator.folder import open_folder
 from pointillist.data.folders import IMAGE_SUFFIXES, NAMED, LeftOut, describe, look_through
 from pointillist.data.images import SUFFIXES
 from pointillist.data.layouts import load_dataset
@@ -16,6 +17,7 @@ from pointillist.data.listing import find_images
 from pointillist.data.outputs import LOG, MANIFEST
 from pointillist.errors import DatasetError
 
+NAMES = ["soil", "berry"]
 UNREAD = sorted(IMAGE_SUFFIXES - SUFFIXES)
 
 
@@ -180,3 +182,16 @@ def test_the_line_for_people() -> None:
     assert describe(2000, left_out) == (
         "2,000 images; 3 files and 1 folder left out: 2 .psd, 1 .heic (install pillow-heif), 1 thumbnail folder"
     )
+
+
+@pytest.mark.parametrize("images", [".", "photos", "photos/.."])
+@pytest.mark.parametrize("masks", ["masks", "photos/truth", "./photos/../photos/truth/"])
+def test_masks_among_the_images_are_no_images(tmp_path: Path, save, images: str, masks: str) -> None:
+    prefix = "" if images == "photos" else "photos/"
+    save(tmp_path / "photos/a.jpg")
+    save(tmp_path / masks / f"{prefix}a.png", np.zeros((4, 6), np.uint8))
+    touch(tmp_path / "dataset.yaml", json.dumps({"classes": NAMES, "paths": {"images": images, "masks": masks}}))
+    (item,) = load_dataset(tmp_path).items
+    assert item.name == f"{prefix}a.jpg"
+    assert item.mask is not None
+    assert list(open_folder(tmp_path).images) == [f"{prefix}a.jpg"]

@@ -241,6 +241,11 @@ class TestFiles:
         predict_files(predictor, [images], out, write=again or ("labels", "overlay"), resume=True)
         assert {path: path.stat().st_mtime_ns for path in images.rglob("*.png")} == before
         assert list(collect_images([images]).images) == names
+        if below == "predictions":  # as `photos/*` names them
+            listed = collect_images(sorted(path for path in images.iterdir() if path.suffix != ".psd"))
+            assert set(listed.images.values()) == {images / name for name in names}
+            with pytest.raises(DatasetError, match="1 folder of predictions left out"):
+                collect_images([out])
         manifest = json.loads((out / MANIFEST).read_text())
         assert [entry["image"] for entry in manifest["images"]] == names
         assert manifest["left_out"]["names"][".psd"] == ["notes.psd"]

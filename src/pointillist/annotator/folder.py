@@ -100,7 +100,7 @@ def open_folder(path: Path) -> DataFolder:
     _inside(root, home, file, "paths.images")
     points_file = root / paths.points
     _inside(root, points_file, file, "paths.points")
-    found = find_images(home, border=root)
+    found = find_images(home, without=paths.beside_images(root), border=root)
     masks_folder = root / paths.masks
     coco = settings is not None and settings.masks == "coco"
     has_masks = coco or (masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Collection, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +136,12 @@ def describe(images: int, left_out: LeftOut) -> str:
 
 
 def look_through(
-    folder: Path, *, suffixes: Set[str] = SUFFIXES, border: Path | None = None, results: bool = False
+    folder: Path,
+    *,
+    suffixes: Set[str] = SUFFIXES,
+    without: Collection[Path] = (),
+    border: Path | None = None,
+    results: bool = False,
 ) -> Found:
     """All files of some endings below a folder; opens no image.
 
@@ -145,6 +150,7 @@ def look_through(
     Args:
         folder: Where to look.
         suffixes: Endings that are wanted, lower case.
+        without: Folders that hold something else, such as masks beside their images.
         border: Where it is given, links to folders are not followed, nor any that lead out of it; it has no link in its
             own path. Else all links are followed, each folder once.
         results: Whether what `predict` wrote is wanted, too: its label maps can be masks.
@@ -153,6 +159,7 @@ def look_through(
     left_out = LeftOut()
     spared: set[str] = set()
     seen: set[str] = set()
+    others = {os.path.realpath(path) for path in without}
     waiting = [(str(folder), "")]
     while waiting:
         here, prefix = waiting.pop()
@@ -168,6 +175,9 @@ def look_through(
             left_out.add("folder that was linked before", prefix, folder=True)
             continue
         seen.add(real)
+        if prefix and real in others:
+            left_out.other += 1
+            continue
         names = {entry.name for entry in entries}
         if is_run(Path(here), names):
             left_out.add("run directory", prefix or ".", folder=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -24,12 +24,15 @@ MASK_SUFFIXES = SUFFIXES | {matlab.SUFFIX}
 """File name endings that count as masks, lower case."""
 
 
-def find_images(folder: Path, *, masks: bool = False, border: Path | None = None) -> Found:
+def find_images(
+    folder: Path, *, masks: bool = False, without: Collection[Path] = (), border: Path | None = None
+) -> Found:
     """Images below a folder, and what is left out; see `folders.look_through`.
 
     Args:
         folder: Where to look.
         masks: Whether they are masks, which `predict` may have written.
+        without: Folders below it that hold something else.
         border: Where links may not lead out of; see `folders.look_through`.
 
     Raises:
@@ -37,14 +40,21 @@ def find_images(folder: Path, *, masks: bool = False, border: Path | None = None
     """
     if not folder.is_dir():
         raise DatasetError("there is no such folder.", where=folder, hint="Check the path.")
-    found = look_through(folder, suffixes=MASK_SUFFIXES if masks else SUFFIXES, results=masks, border=border)
+    found = look_through(
+        folder, suffixes=MASK_SUFFIXES if masks else SUFFIXES, without=without, results=masks, border=border
+    )
     if not found.images:
-        more = f"; {found.left_out}" if found.left_out else ""
-        raise DatasetError(f"holds no images{more}.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
+        raise no_images(folder, found.left_out)
     return found
 
 
-def find_images_like(home: Path, pattern: str, *, masks: bool = False) -> Found:
+def no_images(folder: Path, left_out: LeftOut) -> DatasetError:
+    """The error of a folder without images, which names what was left out."""
+    more = f"; {left_out}" if left_out else ""
+    return DatasetError(f"holds no images{more}.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
+
+
+def find_images_like(home: Path, pattern: str, *, masks: bool = False, without: Collection[Path] = ()) -> Found:
     """Images below one folder, or below several that fit a pattern such as `Tile {}/images`.
 
     With a pattern, what `{}` stands for becomes the first part of the names: `Tile 3/images/a.jpg` is `3/a.jpg`.
@@ -53,12 +63,13 @@ def find_images_like(home: Path, pattern: str, *, masks: bool = False) -> Found:
         home: Folder that relative patterns start from.
         pattern: Path with at most one `{}`.
         masks: See `find_images`.
+        without: See `find_images`.
 
     Raises:
         DatasetError: The pattern has several `{}` or fits no folder, a folder is missing, or there is no image.
     """
     if "{}" not in pattern:
-        return find_images(home / pattern, masks=masks)
+        return find_images(home / pattern, masks=masks, without=without)
     if pattern.count("{}") > 1:
         raise DatasetError(f"'{pattern}' has more than one {{}}.", field="paths", hint="Use {} once.")
     parts = PurePosixPath(pattern).parts
@@ -71,7 +82,7 @@ def find_images_like(home: Path, pattern: str, *, masks: bool = False) -> Found:
         match = fits.fullmatch(folder.name)
         below = folder.joinpath(*parts[level + 1 :])
         if match and below.is_dir():
-            inside = find_images(below, masks=masks)
+            inside = find_images(below, masks=masks, without=without)
             found |= {f"{match[1]}/{name}": path for name, path in inside.images.items()}
             left_out.include(inside.left_out, f"{match[1]}/")
     if not found:

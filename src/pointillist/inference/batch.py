@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pointillist.data.folders import Found, LeftOut
+from pointillist.data.folders import Found, LeftOut, look_through
 from pointillist.data.images import read_image
-from pointillist.data.listing import find_images
+from pointillist.data.listing import no_images
 from pointillist.data.outputs import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder, read_text, saving, write_text
@@ -42,11 +42,11 @@ class BatchResult:
 def collect_images(inputs: Sequence[Path]) -> Found:
     """Images by the name of their result: files by their own name, folders by the path below them.
 
-    What `predict` itself or a training wrote is no input; see `folders.look_through`.
+    What `predict` itself or a training wrote is no input, also where a shell's `photos/*` names it.
 
     Raises:
         ImageError: An input is missing.
-        DatasetError: A folder holds no image.
+        DatasetError: There is no image, or a folder has nothing in it that looks like one.
         RunError: Two images would be written to the same place.
     """
     found: dict[str, Path] = {}
@@ -55,8 +55,10 @@ def collect_images(inputs: Sequence[Path]) -> Found:
     for given in inputs:
         if not given.exists():
             raise ImageError("there is no such image or folder.", where=given, hint="Check the path.")
-        inside = find_images(given) if given.is_dir() else Found({given.name: given}, LeftOut())
-        left_out.include(inside.left_out)
+        inside = look_through(given) if given.is_dir() else Found({given.name: given}, LeftOut())
+        if not inside.images and not inside.left_out:
+            raise no_images(given, left_out)
+        left_out.include(inside.left_out, f"{given.name}/" if len(inputs) > 1 else "")
         for name, path in inside.images.items():
             stem = str(PurePosixPath(name).with_suffix(""))
             if stem in results:
@@ -67,6 +69,8 @@ def collect_images(inputs: Sequence[Path]) -> Found:
                 )
             results[stem] = path
             found[name] = path
+    if not found:
+        raise no_images(inputs[0], left_out)
     return Found(found, left_out)
 
 

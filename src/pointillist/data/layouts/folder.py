@@ -53,6 +53,10 @@ class PathsEntry(Strict):
     instances: str = "instances"
     splits: str = "splits"
 
+    def beside_images(self, home: Path) -> list[Path]:
+        """Folders that hold something else than images, also where they lie among them."""
+        return [home / path for path in (self.masks, self.instances) if path != self.images]
+
 
 class DatasetFile(Strict):
     """The content of `dataset.yaml`."""
@@ -155,7 +159,7 @@ class Folder(Layout):
         home = file.parent
         try:
             classes = settings.class_set()
-            found = find_images_like(home, settings.paths.images)
+            found = find_images_like(home, settings.paths.images, without=settings.paths.beside_images(home))
             images = found.images
             reader = settings.reader(classes, home, images)
             if isinstance(reader, CocoMasks):
