@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
@@ -94,13 +95,15 @@ def train_config(
     """Train with a complete configuration, take snapshots, score, and write the report."""
     if config.data.background is not None:
         dataset = dataset.with_policy(config.data.background)
+    split = dataset.validation_split
+    scored_items = [] if split is None else [item for item in dataset.split(split) if item.mask is not None]
+    if scored_items:
+        check_ambiguous(dataset, scored_items)  # the score at the end must not fail after hours
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
     fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers)
     predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
-    split = dataset.validation_split
-    has_masks = split is not None and any(item.mask is not None for item in dataset.split(split))
-    scored = evaluate(predictor, dataset, split).scores if split is not None and has_masks else None
+    scored = evaluate(predictor, dataset, split).scores if split is not None and scored_items else None
     write_report(
         run,
         dataset.classes,

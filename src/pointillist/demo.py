@@ -166,7 +166,7 @@ def _write_page(report: Path, dataset: Dataset, learnt: list[Learnt], full: floa
 def _gallery(dataset: Dataset, learnt: list[Learnt], images: int = 5, height: int = 150) -> Any:
     rows = []
     for item in dataset.split("val")[:images]:
-        image = learnt[0].predictor.bands.picture_of(item.image)
+        image = learnt[0].predictor.spec.bands.picture_of(item.image)
         size = (image.shape[0], image.shape[1])
         row = [picture_of_image(image, height)]
         row += [picture_of_labels(entry.predictor(item.image), dataset.classes, height) for entry in learnt]

@@ -89,7 +89,7 @@ def test_a_data_set_that_is_there_is_taken_over(tmp_path: Path, opened: Open) ->
     data = write_tiny(tmp_path / "tiny")
     described, points = (data / "dataset.yaml").read_text(), (data / "points.csv").read_text()
     session = opened(data)
-    assert session.project()["images"] == {"total": 6, "labelled": 6, "points": 18, "left_out": 0}
+    assert session.project()["images"] == {"total": 6, "labelled": 6, "points": 18, "left_out": ""}
     assert [c["name"] for c in session.project()["classes"]] == ["ground", "square", "disc"]
     session.close()
     # Nothing was changed, so nothing changes.
@@ -356,15 +356,29 @@ def test_masks_keep_their_meaning_through_a_merge(tmp_path: Path, opened: Open) 
     assert ((new == 0) == (old == 0)).all()
 
 
-def test_masks_told_by_colour_forbid_what_they_could_not_follow(tmp_path: Path, opened: Open) -> None:
+@pytest.mark.parametrize(
+    ("masks", "allowed"),
+    [("color", {"class-rename"}), ("coco", {"class-color"}), ("index", {"class-rename", "class-color"})],
+)
+def test_masks_told_by_colours_or_names_forbid_what_they_could_not_follow(
+    tmp_path: Path, opened: Open, masks: str, allowed: set[str]
+) -> None:
     data = write_tiny(tmp_path / "tiny")
     text = (data / "dataset.yaml").read_text()
-    (data / "dataset.yaml").write_text(text.replace("masks: index", "masks: color"))
+    (data / "dataset.yaml").write_text(text.replace("masks: index", f"masks: {masks}"))
     hand = Hand(opened(data))
-    ids = {row.name: row.id for row in hand.session.store.reading().classes()}
-    assert hand.do("class-merge", class_=ids["square"], into=ids["disc"]).status == "rejected"
-    assert hand.do("class-color", class_=ids["square"], color="#010203").status == "rejected"
-    assert hand.do("class-rename", class_=ids["square"], name="box").status == "done"
+    square, disc = (
+        next(row.id for row in hand.session.store.reading().classes() if row.name == name)
+        for name in ("square", "disc")
+    )
+    done = {
+        "class-color": hand.do("class-color", class_=square, color="#010203").status,
+        "class-rename": hand.do("class-rename", class_=square, name="box").status,
+        "class-remove": hand.do("class-remove", class_=square).status,
+    }
+    assert {kind for kind, status in done.items() if status == "done"} == allowed
+    merged = hand.do("class-merge", class_=square, into=disc).status
+    assert merged == ("done" if masks == "index" else "rejected")
 
 
 # Folders that are not opened
@@ -396,7 +410,12 @@ def test_dataset_files_that_are_refused(data: Path, described: str, found: str) 
 def test_names_that_are_no_text_are_left_out_and_counted(data: Path, opened: Open) -> None:
     content = (data / "images" / "i0.png").read_bytes()
     Path(os.fsdecode(os.fsencode(data / "images") + b"/\xff\xfe.png")).write_bytes(content)
-    assert opened(data).project()["images"] == {"total": 3, "labelled": 0, "points": 0, "left_out": 1}
+    assert opened(data).project()["images"] == {
+        "total": 3,
+        "labelled": 0,
+        "points": 0,
+        "left_out": "1 name that is no text left out",
+    }
 
 
 def test_no_image_no_annotator(tmp_path: Path) -> None:

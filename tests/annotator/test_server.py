@@ -77,7 +77,7 @@ def test_from_nothing_to_points(live: Live) -> None:
         ("soil", True, 1),
         ("berry", False, 0),
     ]
-    assert project["images"] == {"total": 3, "labelled": 1, "points": 1, "left_out": 0}
+    assert project["images"] == {"total": 3, "labelled": 1, "points": 1, "left_out": ""}
     assert project["can_train"]["ok"] is True
 
 

@@ -22,9 +22,13 @@ def test_from_a_folder_of_images_to_predictions(cli: Cli, tmp_path: Path) -> Non
     (data / "dataset.yaml").unlink()
     clicks = (data / "points.csv").read_text()
     (data / "points.csv").unlink()
+    (data / "images/raw.psd").write_bytes(b"8BPS")
+    (data / "images/@eaDir").mkdir()
+    told = "6 images; 1 file and 1 folder left out: 1 .psd, 1 thumbnail folder"
     done = cli("init", data, "--classes", "ground, square,disc")
     assert done.code == 0
     assert "points.csv" in done.out
+    assert done.out.splitlines()[-1] == told
     assert yaml.safe_load((data / "dataset.yaml").read_text())["classes"][1]["name"] == "square"
     (data / "points.csv").write_text(clicks)
 
@@ -32,6 +36,7 @@ def test_from_a_folder_of_images_to_predictions(cli: Cli, tmp_path: Path) -> Non
     done = cli("train", data, "--out", run, *TINY_FLAGS)
     assert done.code == 0, done.err
     assert "epoch 2/2" in done.out
+    assert done.out.splitlines()[-1] == told
     for name in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "model/model.safetensors", "report.html"):
         assert (run / name).is_file(), name
     assert any((run / "snapshots").iterdir())
@@ -43,8 +48,13 @@ def test_from_a_folder_of_images_to_predictions(cli: Cli, tmp_path: Path) -> Non
     assert {"dataset", "method", "seed", "miou", "per_class", "protocol"} <= set(scores)
     assert scores["dataset"] == "berries"
 
+    done = cli("data", "check", data, "--json", tmp_path / "report.json")
+    assert told in done.out.splitlines()
+    assert json.loads((tmp_path / "report.json").read_text())["left_out"]["names"][".psd"] == ["raw.psd"]
+
     done = cli("predict", run, data / "images", "--out", tmp_path / "predictions", "--uncertainty")
     assert done.code == 0
+    assert done.out.splitlines()[-1] == told
     assert len(list((tmp_path / "predictions").glob("*_uncertainty.png"))) == 6
     assert "finished" in cli("info", run).out
     assert "with clicks" in cli("info", data).out

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
 from pointillist.inference.writers.overlay import overlay
 from pointillist.training.config import make_config
-from tests.conftest import TINY, write_tiny
+from tests.conftest import TINY, Cli, write_tiny
 
 EVERYTHING = ("labels", "overlay", "confidence", "uncertainty")
 
@@ -109,6 +110,27 @@ def test_evaluation_equals_an_independent_count(run: Path) -> None:
     assert content["protocol"]["checkpoint"] == "last"
 
 
+def test_an_evaluation_says_what_it_ignored_and_what_is_in_no_mask(cli: Cli, run: Path, tmp_path: Path) -> None:
+    data = write_tiny(tmp_path / "data")
+    dataset = load(data)
+    ignored = absent = 0
+    for item in dataset.split("val"):
+        labels = dataset.masks.read(item.mask, (48, 64))
+        labels[labels == 2] = 0
+        labels[:5] = 255
+        ignored += int((labels == 255).sum())
+        absent += int((labels == 2).sum())
+        Image.fromarray(labels).save(item.mask)
+    result = cli("evaluate", run, data, "--json", tmp_path / "scores.json")
+    assert result.code == 0, result.err
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["ignored_pixels"] == ignored
+    assert scores["pixels"][dataset.classes.names[2]] == absent == 0
+    assert sum(scores["pixels"].values()) + ignored == 2 * 48 * 64
+    assert f"no mask has '{dataset.classes.names[2]}'" in result.out
+    assert re.search(rf"ignored .* {ignored / (2 * 48 * 64):.1%}", result.out)
+
+
 def test_evaluating_on_other_classes(run: Path, tmp_path: Path) -> None:
     other = write_tiny(tmp_path / "other")
     text = (other / "dataset.yaml").read_text().replace("disc", "circle")
@@ -180,6 +202,54 @@ class TestFiles:
             predict_files(Predictor(run), [images / "a.jpg", images / "b.jpg"], images)
         assert sorted(path.name for path in images.iterdir()) == ["a.jpg", "b.jpg", "b.png"]
 
+    def test_a_foreign_manifest_is_not_overwritten(self, run: Path, tmp_path: Path) -> None:
+        images, out = photos(tmp_path, "a.jpg"), tmp_path / "out"
+        out.mkdir()
+        (out / MANIFEST).write_text('{"shards": []}')
+        with pytest.raises(RunError, match="not from a prediction"):
+            predict_files(Predictor(run), [images], out)
+        assert (out / MANIFEST).read_text() == '{"shards": []}'
+
+    @pytest.mark.parametrize("names", [("a.jpg", "a.png/b.jpg"), ("a_overlay.jpg/b/c.jpg", "a.jpg")])
+    def test_a_result_in_the_place_of_a_folder_is_refused_before_anything_is_written(
+        self, run: Path, tmp_path: Path, names: tuple[str, str]
+    ) -> None:
+        for name in names:
+            (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (20, 10)).save(tmp_path / "photos" / name)
+        with pytest.raises(RunError, match="two results"):
+            predict_files(Predictor(run), [tmp_path / "photos"], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("below", ["predictions", "a/b", ""])
+    @pytest.mark.parametrize("again", [[], ["labels"], ["labels", "overlay", "confidence"]])
+    def test_results_in_a_folder_of_images_are_never_input(
+        self, run: Path, tmp_path: Path, below: str, again: list[str]
+    ) -> None:
+        images = photos(tmp_path, "a.jpg", "b.jpg")
+        (images / "a").mkdir()
+        Image.new("RGB", (20, 10)).save(images / "a" / "c.jpg")
+        (images / "notes.psd").write_bytes(b"")
+        names, out = ["a.jpg", "a/c.jpg", "b.jpg"], images / below
+        predictor = Predictor(run)
+        done: list[str] = []
+        for write in (("labels", "overlay"), again or ("labels", "overlay")):
+            result = predict_files(predictor, [images], out, write=write, on_image=done.append)
+            assert result.left_out.files[".psd"] == 1
+        assert done == names * 2
+        before = {path: path.stat().st_mtime_ns for path in images.rglob("*.png")}
+        predict_files(predictor, [images], out, write=again or ("labels", "overlay"), resume=True)
+        assert {path: path.stat().st_mtime_ns for path in images.rglob("*.png")} == before
+        assert list(collect_images([images]).images) == names
+        if below == "predictions":  # as `photos/*` names them
+            listed = collect_images(sorted(path for path in images.iterdir() if path.suffix != ".psd"))
+            assert set(listed.images.values()) == {images / name for name in names}
+            with pytest.raises(DatasetError, match="1 folder of predictions left out"):
+                collect_images([out])
+        manifest = json.loads((out / MANIFEST).read_text())
+        assert [entry["image"] for entry in manifest["images"]] == names
+        assert manifest["left_out"]["names"][".psd"] == ["notes.psd"]
+
     def test_a_stopped_batch_goes_on(self, run: Path, tmp_path: Path) -> None:
         images, out = photos(tmp_path, "a.jpg", "b.jpg", "c.jpg"), tmp_path / "out"
         predictor = Predictor(run)
@@ -212,7 +282,7 @@ class TestFiles:
         predict_files(Predictor(run), [images], out)
         with pytest.raises(RunError, match="other results"):
             predict_files(Predictor(run), [images], out, write=EVERYTHING, resume=True)
-        (out / MANIFEST).write_text("{}")
+        (out / MANIFEST).write_text('{"pointillist": "0.1"}')
         with pytest.raises(RunError, match="does not say"):
             predict_files(Predictor(run), [images], out, resume=True)
         # Without it everything is made anew.

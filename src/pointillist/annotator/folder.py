@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from pointillist.data.images import SUFFIXES
+from pointillist.data.folders import LeftOut
 from pointillist.data.layouts import layouts
-from pointillist.data.layouts.folder import FILE, DatasetFile, PathsEntry
-from pointillist.data.listing import SUFFIX_LIST
-from pointillist.data.masks import MaskEncoding
+from pointillist.data.layouts.folder import FILE, DatasetFile, MaskKind, PathsEntry
+from pointillist.data.listing import find_images
 from pointillist.errors import DatasetError
 from pointillist.files import make_folder, read_yaml
 from pointillist.schema import parse
@@ -26,9 +24,9 @@ class DataFolder:
     """Where everything is; all of it lies below `root`, which has no link in its path.
 
     Images are known by the path below the image folder, with `/`; `images_at_root` tells whether that is the folder
-    itself, not `images/`. `left_out` counts links that lead out of the folder or to a folder, which are not followed,
-    and names that are no text. `dataset.yaml` and `points.csv` may not be there yet. `masks` is how the masks name
-    classes; None where there are none.
+    itself, not `images/`. `left_out` also counts links that lead out of the folder or to a folder, which are not
+    followed, and names that are no text. `dataset.yaml` and `points.csv` may not be there yet. `masks` is how the masks
+    name classes; None where there are none.
     """
 
     root: Path
@@ -36,8 +34,8 @@ class DataFolder:
     points_file: Path
     images: dict[str, Path]
     images_at_root: bool
-    left_out: int
-    masks: MaskEncoding | None
+    left_out: LeftOut
+    masks: MaskKind | None
 
     @cached_property
     def own(self) -> Path:
@@ -102,19 +100,17 @@ def open_folder(path: Path) -> DataFolder:
     _inside(root, home, file, "paths.images")
     points_file = root / paths.points
     _inside(root, points_file, file, "paths.points")
-    found = dict(_walk(root, home))
-    images = {name: path for name, path in sorted(found.items()) if path is not None}
-    if not images:
-        raise DatasetError("holds no images.", where=home, hint=f"Put {SUFFIX_LIST} files there.")
+    found = find_images(home, without=paths.beside_images(root), border=root)
     masks_folder = root / paths.masks
-    has_masks = masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder))
+    coco = settings is not None and settings.masks == "coco"
+    has_masks = coco or (masks_folder.is_dir() and contains(root, masks_folder) and any(os.scandir(masks_folder)))
     return DataFolder(
         root=root,
         dataset_file=file,
         points_file=points_file,
-        images=images,
+        images=found.images,
         images_at_root=at_root,
-        left_out=len(found) - len(images),
+        left_out=found.left_out,
         masks=None if not has_masks else "index" if settings is None else settings.masks,
     )
 
@@ -132,28 +128,3 @@ def _inside(root: Path, path: Path, where: Path, field: str | None = None) -> No
             field=field,
             hint="The annotator reads and writes only inside the folder: copy what is needed into it.",
         )
-
-
-def _walk(root: Path, home: Path) -> Iterator[tuple[str, Path | None]]:
-    """Names of images below `home` with their files; None for what is left out, see `DataFolder`."""
-    if not home.is_dir():
-        raise DatasetError("there is no such folder.", where=home, hint="Check the path.")
-    waiting = [(home, PurePosixPath())]
-    while waiting:
-        folder, below = waiting.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                name = below / entry.name
-                path = Path(entry.path)
-                is_image = path.suffix.lower() in SUFFIXES
-                # A scan knows links without a further question to the disk: 20,000 images take a blink.
-                leads_out = entry.is_symlink() and (path.is_dir() or (is_image and not contains(root, path)))
-                # On some systems a name may be any bytes, which cannot be written down.
-                if leads_out or entry.name.encode(errors="ignore").decode() != entry.name:
-                    yield str(name), None
-                elif entry.is_dir():
-                    waiting.append((path, name))
-                elif is_image:
-                    yield str(name), path

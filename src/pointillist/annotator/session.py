@@ -130,7 +130,7 @@ class Session:
                 "total": len(self.catalogue),
                 "labelled": labelled,
                 "points": sum(counts.values()) - strays,
-                "left_out": self.folder.left_out,
+                "left_out": str(self.folder.left_out),
             },
             "strays": strays,
             "cost": cost(tables),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from pointillist.cli.display import say
+
+if TYPE_CHECKING:
+    from pointillist.annotator.folder import DataFolder
 
 
 def annotate(
@@ -25,6 +30,7 @@ def annotate(
 
     Example: **pointillist annotate berries**
     """
+    from pointillist.data.folders import describe
     from pointillist.errors import ConfigError
 
     try:
@@ -38,8 +44,8 @@ def annotate(
         ) from error
     console = Console()
 
-    def ready(address: str, images: int) -> None:
-        console.print(f"{images:,} images   page: [bold]{address}[/]   (Ctrl-C ends)", highlight=False, soft_wrap=True)
+    def ready(address: str, folder: DataFolder) -> None:
+        say(f"{describe(len(folder.images), folder.left_out)}   page: [bold]{address}[/]   (Ctrl-C ends)")
         if not no_browser:
             import webbrowser
 

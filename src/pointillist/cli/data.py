@@ -133,12 +133,14 @@ def check(
     Example: **pointillist data check berries --json berries.json**
     """
     from pointillist.data.check import check as look
+    from pointillist.data.folders import describe
     from pointillist.data.layouts import load_dataset
 
     dataset = load_dataset(data, layout=layout, points=points)
     with counting("checking", len(dataset.items)) as done:
         report = look(dataset, on_image=done)
     _print_report(dataset, report)
+    say(describe(report.images, report.left_out))
     if report_file is not None:
         report.write(report_file)
         say(f"[green]wrote[/] {report_file}")
@@ -176,7 +178,7 @@ def _print_report(dataset: Dataset, report: Report) -> None:
     console = Console()
     sizes = ", ".join(f"{width}×{height} ({count:,})" for (height, width), count in report.sizes.most_common(4))
     more = " …" if len(report.sizes) > 4 else ""
-    console.print(f"{report.images:,} images, {report.masks:,} masks, {report.points:,} clicks", highlight=False)
+    say(f"{report.images:,} images, {report.masks:,} masks, {report.points:,} clicks")
     say(f"sizes: {sizes}{more}")
     splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
     say(f"splits: {splits or 'none'}")

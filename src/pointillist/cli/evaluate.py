@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting
+from pointillist.cli.display import counting, say
 from pointillist.cli.options import Data, Device, Layout, Run
 
 
@@ -43,13 +44,17 @@ def evaluate(
     columns = ("class", Column("IoU", justify="right"), Column("pixels", justify="right"))
     title = f"{result.images} images of '{split}', each at its mask's own size"
     table = Table(*columns, title=title, title_justify="left")
-    total = max(1, sum(result.scores.pixels))
+    total = max(1, sum(result.scores.pixels) + result.ignored)
     for name, iou, pixels in zip(result.scores.class_names, result.scores.iou, result.scores.pixels, strict=True):
-        table.add_row(name, "–" if iou != iou else f"{iou:.3f}", f"{pixels / total:.1%}")
+        table.add_row(escape(name), "–" if iou != iou else f"{iou:.3f}", f"{pixels / total:.1%}")
+    table.add_row("[dim]ignored", "", f"{result.ignored / total:.1%}")
     table.add_section()
     table.add_row("[bold]mIoU", f"[bold]{result.miou:.3f}", "")
     table.add_row("pixel accuracy", f"{result.scores.pixel_accuracy:.3f}", "")
     console.print(table)
+    for name, pixels in zip(result.scores.class_names, result.scores.pixels, strict=True):
+        if pixels == 0:
+            say(f"[yellow]note[/] no mask has '{escape(name)}': its IoU says nothing about it.")
     protocol = Table(title="protocol", title_justify="left", show_header=False, box=None)
     for key, value in protocol_rows(result.protocol):
         protocol.add_row(f"[dim]{key}", value)

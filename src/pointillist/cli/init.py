@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pointillist.cli.display import say
 from pointillist.cli.options import Data
 
 
@@ -24,18 +25,18 @@ def init(
 
     Example: **pointillist init berries --classes soil,berry**
     """
+    from pointillist.data.folders import describe
     from pointillist.data.layouts.folder import create_dataset
 
     dataset = create_dataset(
         data, [name.strip() for name in classes.split(",")], background=background, masks=masks, overwrite=overwrite
     )
     console = Console()
-    console.print(
-        f"[green]wrote[/] {data / 'dataset.yaml'}: {len(dataset.classes)} classes, {len(dataset.items)} images."
-    )
+    say(f"[green]wrote[/] {data / 'dataset.yaml'}: {len(dataset.classes)} classes")
     if dataset.points_file is None:
         console.print(
             f"Next: put clicks into {data / 'points.csv'}, one a line after the header [bold]image,x,y,class[/]; then\n"
             f"  pointillist train {data}",
             highlight=False,
         )
+    say(describe(len(dataset.items), dataset.left_out))

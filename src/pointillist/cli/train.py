@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pointillist.cli.display import say
 from pointillist.cli.options import Device, Layout, Points
 
 
@@ -59,6 +60,7 @@ def train(
     Without options it uses the recipe that measured best; the number of images decides how long it trains.
     """
     from pointillist.api import data_of, run_folder, train_config
+    from pointillist.data.folders import describe
     from pointillist.data.layouts import load_dataset
     from pointillist.errors import ConfigError
     from pointillist.training.config import make_config
@@ -104,3 +106,4 @@ def train(
     console.print(f"[green]done[/] model: {run.model}   report: {run.report}", highlight=False)
     predict, evaluate = f"predict {run.root} IMAGES --out predictions", f"evaluate {run.root} {dataset.root}"
     console.print(f"Next: pointillist {predict}    pointillist {evaluate}", highlight=False)
+    say(describe(len(dataset.items), dataset.left_out))

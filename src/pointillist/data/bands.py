@@ -5,19 +5,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, field_validator
 
 from pointillist.data.images import image_kind, image_size, read_pixels
 from pointillist.data.pixels import Pixels, Plane, kind_of
 from pointillist.data.regions import Source, file_of, window_of
-from pointillist.errors import DatasetError, ImageError, ImageWarning
+from pointillist.errors import ConfigError, DatasetError, ImageError, ImageWarning
+from pointillist.schema import Strict
 
 Range = tuple[float, float]
+Number = Annotated[int, Field(ge=1)]
 
 EIGHT_BITS: Range = (0.0, 255.0)
+
+ANY = "any"
 
 PERCENTILES = (0.1, 99.9)
 """What counts as the darkest and the brightest value of a band: a few dead pixels must not decide."""
@@ -36,7 +41,7 @@ class Bands:
 
     Args:
         names: Names of the K bands.
-        dtype: NumPy's name of the files' type, one of `pixels.TYPES`.
+        dtype: NumPy's name of the files' type, one of `pixels.TYPES`; "any" where only the ranges count.
         ranges: Per band the values that become 0 and 1; what lies beyond is cut off.
         display: Which three bands are shown as red, green and blue, counted from 0.
         select: Bands of the files that are used, counted from 1; None uses all.
@@ -60,6 +65,33 @@ class Bands:
     def photograph(self) -> bool:
         """Whether these are plain photographs: red, green and blue of 8 bits in their full range."""
         return self == RGB
+
+    def taking(self, select: Sequence[int] | None, ranges: Sequence[Range] | None, plane: Plane | None = None) -> Bands:
+        """The same bands found in other files.
+
+        Args:
+            select: Which bands of the files they are, counted from 1.
+            ranges: One range of values for all of them, or one for each; then files may be of any type.
+            plane: Which picture of files with several.
+
+        Raises:
+            ConfigError: There are not as many.
+        """
+        for name, given in (("--bands", select), ("--range", ranges)):
+            if given is not None and len(given) not in ((len(self), 1) if given is ranges else (len(self),)):
+                raise ConfigError(
+                    f"{len(given)} for {len(self)} bands ({', '.join(self.names)}).",
+                    field=name,
+                    hint="Give one for each.",
+                )
+        pairs = self.ranges if ranges is None else tuple(ranges) * (len(self) if len(ranges) == 1 else 1)
+        return replace(
+            self,
+            select=self.select if select is None else tuple(select),
+            ranges=pairs,
+            dtype=self.dtype if ranges is None else ANY,
+            plane=self.plane if plane is None else plane,
+        )
 
     def read(self, source: Source, size: tuple[int, int] | None = None) -> Pixels:
         """Read an image as H×W×K between 0 (black) and the largest value of its type (white), uint8 or uint16.
@@ -85,13 +117,15 @@ class Bands:
         found = kind_of(values.shape[2], values.dtype.name)
         if self.select is not None and max(self.select) <= values.shape[2]:
             values = values[:, :, [band - 1 for band in self.select]]
-        if values.shape[2] != len(self) or values.dtype.name != self.dtype:
-            hint = "Choose bands and range: --bands 1,2,3 --range 0,255 in predict, or bands: in dataset.yaml."
+        if values.shape[2] != len(self) or self.dtype not in (values.dtype.name, ANY):
+            numbers = ",".join(str(number) for number in range(1, len(self) + 1))
+            top = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 1)
+            hint = f"Say which bands and values are meant, for example predict … --bands {numbers} --range 0,{top}."
             raise ImageError(f"has {found}; what was learnt has {self}.", where=where, field="bands", hint=hint)
-        if self.dtype == "uint8" and set(self.ranges) == {EIGHT_BITS}:
+        if values.dtype == np.uint8 and set(self.ranges) == {EIGHT_BITS}:
             return Pixels(values, pixels.valid)
         valid = pixels.valid
-        if self.dtype == "float32":
+        if values.dtype == np.float32:
             finite = np.isfinite(values).all(axis=2)
             if not finite.all():
                 valid = finite if valid is None else valid & finite
@@ -126,23 +160,35 @@ class Bands:
 RGB = Bands(("red", "green", "blue"), "uint8", (EIGHT_BITS,) * 3, (0, 1, 2))
 
 
-@dataclass(frozen=True)
-class DeclaredBands:
-    """What the owner of a data set says about its bands; what is None is found out.
-
-    Args:
-        names: Names of the bands that are used.
-        select: Bands of the files that are used, counted from 1.
-        display: Three names, or numbers counted from 1, to be shown as red, green and blue.
-        ranges: Per band the values that become black and white.
-        plane: Which picture of files with several.
-    """
+class DeclaredBands(Strict):
+    """What the owner of a data set says about its bands; what is left out is found out."""
 
     names: tuple[str, ...] | None = None
-    select: tuple[int, ...] | None = None
-    display: tuple[str | int, ...] | None = None
-    ranges: tuple[Range, ...] | None = None
-    plane: Plane = field(default_factory=dict)
+    """Names of the bands that are used."""
+    select: tuple[Number, ...] | None = Field(default=None, min_length=1)
+    """Bands of the files that are used, counted from 1; all when left out."""
+    display: tuple[str | int, ...] | None = Field(default=None, min_length=1, max_length=3)
+    """Bands that are shown as red, green and blue: names, or numbers counted from 1."""
+    range: Literal["auto"] | Range | tuple[Range, ...] = "auto"
+    """Values that become black and white: one pair for all bands, or one for each; `auto` measures them."""
+    plane: dict[str, Number] = Field(default_factory=dict)
+    """Which picture of files with several, counted from 1: {page: 2}, {Z: 5}."""
+
+    @field_validator("range")
+    @classmethod
+    def _rises(cls, value: Any) -> Any:
+        if value != "auto" and any(low >= high for low, high in _pairs(value)):
+            raise ValueError("the first value of a range must be below the second")
+        return value
+
+    @property
+    def ranges(self) -> tuple[Range, ...] | None:
+        """One range for all bands, or one for each; None when they are to be measured."""
+        return None if self.range == "auto" else _pairs(self.range)
+
+
+def _pairs(value: Range | tuple[Range, ...]) -> tuple[Range, ...]:
+    return (value,) if isinstance(value[0], float) else value
 
 
 def find_bands(sources: Sequence[Source], declared: DeclaredBands, where: Any) -> Bands:

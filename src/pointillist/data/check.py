@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from pointillist.classes import IGNORE
+from pointillist.data.ambiguous import ambiguity
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
+from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size, read_pixels
 from pointillist.data.listing import find_images
 from pointillist.errors import DatasetError, ImageError, MaskError
@@ -61,6 +63,7 @@ class Report:
         clicks: Clicks by class name.
         splits: Images by split.
         bands: The bands of the images and their ranges, see `Bands.to_dict`; None where they cannot be told.
+        left_out: What of the folders is no input.
         findings: Everything that is wrong or odd.
     """
 
@@ -74,6 +77,7 @@ class Report:
     clicks: Counter[str] = field(default_factory=Counter)
     splits: dict[str, int] = field(default_factory=dict)
     bands: dict[str, Any] | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -113,6 +117,7 @@ class Report:
             "clicks": dict(self.clicks),
             "splits": self.splits,
             "bands": self.bands,
+            "left_out": self.left_out.to_dict(),
             "errors": self.errors,
             "findings": [vars(finding) for finding in self.findings],
         }
@@ -125,7 +130,8 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
         dataset: The data set.
         on_image: Called with the name of each image that is done.
     """
-    report = Report(images=len(dataset.items), points=len(dataset.points), clicks=dataset.points.counts())
+    report = Report(len(dataset.items), points=len(dataset.points), clicks=dataset.points.counts())
+    report.left_out = dataset.left_out
     report.splits = {name: len(images) for name, images in dataset.splits.items()}
     with_masks = any(item.mask is not None for item in dataset.items)
     try:
@@ -182,9 +188,9 @@ def _check_pairs(dataset: Dataset, report: Report) -> None:
     masks = {item.mask for item in dataset.items if item.mask is not None}
     instances = {item.instances for item in dataset.items}
     images = {item.image for item in dataset.items}
-    folders = sorted({mask.parent for mask in masks if isinstance(mask, Path)})
+    folders = sorted({mask.parent for mask in masks if isinstance(mask, Path) and mask.parent.is_dir()})
     for folder in folders:
-        for path in find_images(folder).values():
+        for path in find_images(folder, masks=True).images.values():
             if path.parent == folder and path not in masks and path not in images and path not in instances:
                 report.add("mask without image", "warning", str(path), "no image has its name.")
     if len(dataset.points):
@@ -198,11 +204,16 @@ def _check_pairs(dataset: Dataset, report: Report) -> None:
 
 def _check_classes(dataset: Dataset, report: Report) -> None:
     total = sum(report.pixels.values())
+    if (problem := ambiguity(dataset, report.pixels, report.ignored, report.masks)) is not None:
+        report.add("ignored value that may be a class", "error", "masks", f"{problem.found} {problem.hint}")
+    ignored = report.ignored / max(1, report.ignored + total)
     for name in dataset.classes.names:
         if report.masks:
             share = report.pixels[name] / total if total else 0.0
             if report.pixels[name] == 0:
-                report.add("class without pixels", "warning", name, "no mask has it.")
+                report.add(
+                    "class without pixels", "warning", name, f"no mask has it; {ignored:.1%} of the pixels are ignored."
+                )
             elif share < RARE_SHARE:
                 report.add("rare class", "warning", name, f"{share:.3%} of the pixels.")
             elif report.images_with[name] < FEW_IMAGES <= report.masks:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.bands import Bands, DeclaredBands, find_bands
+from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
 from pointillist.data.masks import MaskReader
@@ -61,6 +62,7 @@ class Dataset:
         points_file: Where its points come from; None when it has none.
         points: The points that fit; empty before any are clicked.
         rejected: What did not fit, for a report.
+        left_out: What of its folders is no input, for a report.
         first_instance: Smallest value in instance maps that is an object.
         declared: What its owner says about the bands of its images.
         bands: The bands, once somebody has looked, see `with_bands`.
@@ -75,6 +77,7 @@ class Dataset:
     points_file: Path | None = None
     points: PointTable = field(default_factory=PointTable)
     rejected: Checked | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
     first_instance: int = 1
     declared: DeclaredBands = DeclaredBands()  # noqa: RUF009 - it is frozen
     bands: Bands | None = None

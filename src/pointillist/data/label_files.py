@@ -151,7 +151,7 @@ def convert_points(
     reader = get_format(source, {key: value for key, value in options.items() if key not in for_writer})
     writer = get_format(to, {**for_writer, **(to_options or {})})
     refuse_existing(out, overwrite)
-    files = {} if images is None else find_images(images)
+    files = {} if images is None else find_images(images).images
     index = ImageNames(files)
 
     def image_name(name: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
+from pointillist.data import matlab
+from pointillist.data.folders import Found, LeftOut, look_through
 from pointillist.data.images import SUFFIXES
 from pointillist.errors import DatasetError
 from pointillist.files import read_text
@@ -18,37 +20,41 @@ from pointillist.points.names import ImageNames
 SUFFIX_LIST = ", ".join(sorted(SUFFIXES))
 """For messages."""
 
+MASK_SUFFIXES = SUFFIXES | {matlab.SUFFIX}
+"""File name endings that count as masks, lower case."""
 
-def find_images(folder: Path) -> dict[str, Path]:
-    """Images below a folder by their name (path below it, with `/`), sorted; hidden files are left out.
+
+def find_images(
+    folder: Path, *, masks: bool = False, without: Collection[Path] = (), border: Path | None = None
+) -> Found:
+    """Images below a folder, and what is left out; see `folders.look_through`.
+
+    Args:
+        folder: Where to look.
+        masks: Whether they are masks, which `predict` may have written.
+        without: Folders below it that hold something else.
+        border: Where links may not lead out of; see `folders.look_through`.
 
     Raises:
         DatasetError: The folder is missing, or holds no image.
     """
     if not folder.is_dir():
         raise DatasetError("there is no such folder.", where=folder, hint="Check the path.")
-    found: dict[str, Path] = {}
-    seen: set[str] = set()
-    # os.walk is several times faster than Path.rglob on 100,000 files.
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        # People link folders instead of copying them; a link to a folder above would go round for ever.
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
-                found[prefix + name] = Path(parent, name)
-    if not found:
-        raise DatasetError("holds no images.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
-    return dict(sorted(found.items()))
+    found = look_through(
+        folder, suffixes=MASK_SUFFIXES if masks else SUFFIXES, without=without, results=masks, border=border
+    )
+    if not found.images:
+        raise no_images(folder, found.left_out)
+    return found
 
 
-def find_images_like(home: Path, pattern: str) -> dict[str, Path]:
+def no_images(folder: Path, left_out: LeftOut) -> DatasetError:
+    """The error of a folder without images, which names what was left out."""
+    more = f"; {left_out}" if left_out else ""
+    return DatasetError(f"holds no images{more}.", where=folder, hint=f"Put {SUFFIX_LIST} files there.")
+
+
+def find_images_like(home: Path, pattern: str, *, masks: bool = False, without: Collection[Path] = ()) -> Found:
     """Images below one folder, or below several that fit a pattern such as `Tile {}/images`.
 
     With a pattern, what `{}` stands for becomes the first part of the names: `Tile 3/images/a.jpg` is `3/a.jpg`.
@@ -56,12 +62,14 @@ def find_images_like(home: Path, pattern: str) -> dict[str, Path]:
     Args:
         home: Folder that relative patterns start from.
         pattern: Path with at most one `{}`.
+        masks: See `find_images`.
+        without: See `find_images`.
 
     Raises:
         DatasetError: The pattern has several `{}` or fits no folder, a folder is missing, or there is no image.
     """
     if "{}" not in pattern:
-        return find_images(home / pattern)
+        return find_images(home / pattern, masks=masks, without=without)
     if pattern.count("{}") > 1:
         raise DatasetError(f"'{pattern}' has more than one {{}}.", field="paths", hint="Use {} once.")
     parts = PurePosixPath(pattern).parts
@@ -69,14 +77,17 @@ def find_images_like(home: Path, pattern: str) -> dict[str, Path]:
     parent = home.joinpath(*parts[:level])
     fits = re.compile(re.escape(parts[level]).replace(re.escape("{}"), "(.+)"))
     found: dict[str, Path] = {}
+    left_out = LeftOut()
     for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
         match = fits.fullmatch(folder.name)
         below = folder.joinpath(*parts[level + 1 :])
         if match and below.is_dir():
-            found |= {f"{match[1]}/{name}": path for name, path in find_images(below).items()}
+            inside = find_images(below, masks=masks, without=without)
+            found |= {f"{match[1]}/{name}": path for name, path in inside.images.items()}
+            left_out.include(inside.left_out, f"{match[1]}/")
     if not found:
         raise DatasetError(f"'{pattern}' fits no folder.", where=home, field="paths", hint="Correct the path.")
-    return dict(sorted(found.items()))
+    return Found(dict(sorted(found.items())), left_out)
 
 
 def pair_masks(folder: Path, images: Iterable[str]) -> dict[str, Path]:
@@ -91,7 +102,7 @@ def pair_masks(folder: Path, images: Iterable[str]) -> dict[str, Path]:
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         return {}
-    return pair_files(find_images(folder), images, folder)
+    return pair_files(find_images(folder, masks=True).images, images, folder)
 
 
 def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) -> dict[str, Path]:
@@ -138,7 +149,7 @@ def pair_files(masks: Mapping[str, Path], images: Iterable[str], where: Path) ->
 
 def find_split_folders(
     root: Path, splits: Iterable[str], images: str, masks: str | None = None
-) -> tuple[dict[str, Path], dict[str, Path]]:
+) -> tuple[Found, dict[str, Path]]:
     """Images and masks by image name where every split has folders of its own; names begin with the split's.
 
     Args:
@@ -150,14 +161,15 @@ def find_split_folders(
     Raises:
         DatasetError: See `find_images` and `pair_masks`.
     """
-    found: dict[str, Path] = {}
+    found = Found({}, LeftOut())
     pairs: dict[str, Path] = {}
     for split in splits:
         folder = root / images.format(split)
         if folder.is_dir():
             inside = find_images(folder)
-            found |= {f"{split}/{name}": path for name, path in inside.items()}
-            below = {} if masks is None else pair_masks(root / masks.format(split), inside)
+            found.images.update({f"{split}/{name}": path for name, path in inside.images.items()})
+            found.left_out.include(inside.left_out, f"{split}/")
+            below = {} if masks is None else pair_masks(root / masks.format(split), inside.images)
             pairs |= {f"{split}/{name}": path for name, path in below.items()}
     return found, pairs
 

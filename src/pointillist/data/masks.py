@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE, ClassSet, Color, hex_color
+from pointillist.data import matlab
 from pointillist.data.images import opened
 from pointillist.data.rasters import read_region
 from pointillist.data.regions import Region, Source
@@ -25,6 +26,7 @@ MaskEncoding = Literal["index", "palette", "color"]
 MASK_ENCODINGS: tuple[MaskEncoding, ...] = get_args(MaskEncoding)
 
 
+_DECLARE = "Set masks: color, index or palette in dataset.yaml to what the files are."
 _INDEX_MODES = ("L", "P", "1", "I;16", "I;16B", "I;16L", "I")
 
 
@@ -52,6 +54,9 @@ class MaskReader:
         self.classes = classes
         self.encoding = encoding
         self.ignore_colors = tuple(ignore_colors)
+        doubt = values is None and encoding != "color" and classes.ignore_index == IGNORE
+        self.undeclared = IGNORE if doubt else None
+        """The ignored value, where it is the custom of the field and nobody has said which values the classes have."""
         self.values = dict(values) if values is not None else {index: index for index in range(len(classes))}
         if values is None:
             self.values[classes.ignore_index] = IGNORE
@@ -93,8 +98,14 @@ class MaskReader:
             bands = read_region(path, MaskError)
             codes = _packed(bands[..., :3]) if self.encoding == "color" else bands[..., 0].astype(np.int64)
             return self._look_up(codes, path.path)
+        if path.suffix.lower() == matlab.SUFFIX:
+            if self.encoding == "color":
+                raise MaskError("has no colours, but masks are declared as 'color'.", where=path, hint=_DECLARE)
+            codes = matlab.read_segmentation(path, "GTcls")
+            check_size(path, codes.shape, size)
+            return self._look_up(codes, path)
         with opened(path, MaskError) as image:
-            _check_size(path, (image.height, image.width), size)
+            check_size(path, (image.height, image.width), size)
             if self.encoding == "color":
                 return self._look_up(_packed(np.array(image.convert("RGB"))), path)
             modes = ("P",) if self.encoding == "palette" else _INDEX_MODES
@@ -103,7 +114,7 @@ class MaskReader:
                     f"has pixels of kind '{image.mode}', but masks are declared as '{self.encoding}'.",
                     where=path,
                     field="masks",
-                    hint="Set masks: color, index or palette in dataset.yaml to what the files are.",
+                    hint=_DECLARE,
                 )
             return self._look_up(np.array(image).astype(np.int64), path)
 
@@ -137,7 +148,7 @@ class MaskReader:
 
 
 def read_instances(path: Path, size: tuple[int, int], first: int = 1) -> NDArray[np.int64]:
-    """Read an instance map: one id per object, in a grey, palette, 16-bit or colour-coded file.
+    """Read an instance map: one id per object, in a grey, palette, 16-bit, colour-coded or MATLAB (SBD) file.
 
     Args:
         path: The file.
@@ -150,15 +161,23 @@ def read_instances(path: Path, size: tuple[int, int], first: int = 1) -> NDArray
     Raises:
         MaskError: Missing, unreadable, or of another size than its image.
     """
-    with opened(path, MaskError) as image:
-        _check_size(path, (image.height, image.width), size)
-        ids = (
-            np.array(image).astype(np.int64) if image.mode in _INDEX_MODES else _packed(np.array(image.convert("RGB")))
-        )
+    if path.suffix.lower() == matlab.SUFFIX:
+        ids = matlab.read_segmentation(path, "GTinst")
+        check_size(path, ids.shape, size)
+    else:
+        with opened(path, MaskError) as image:
+            check_size(path, (image.height, image.width), size)
+            grey = image.mode in _INDEX_MODES
+            ids = np.array(image).astype(np.int64) if grey else _packed(np.array(image.convert("RGB")))
     return np.where(ids >= first, ids, 0)
 
 
-def _check_size(path: Path, found: tuple[int, int], expected: tuple[int, int]) -> None:
+def check_size(path: Path, found: tuple[int, ...], expected: tuple[int, int]) -> None:
+    """Refuse a mask whose (height, width) is not that of its image.
+
+    Raises:
+        MaskError: With both sizes.
+    """
     if found != expected:
         raise MaskError(
             f"is {found[1]}×{found[0]}, but its image is {expected[1]}×{expected[0]}.",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pointillist.classes import IGNORE
+from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.masks import read_instances
@@ -30,7 +31,7 @@ def simulate_dataset(
     Where the data set has instance maps, an object is an instance, and touching ones each get their own clicks.
 
     Raises:
-        DatasetError: No image of the split has a mask.
+        DatasetError: No image of the split has a mask, or the ignored value may be a class.
         MaskError: A mask cannot be read.
         ConfigError: An impossible setting.
     """
@@ -45,7 +46,9 @@ def simulate_dataset(
         jitter=jitter,
     )
     points = []
-    for item, mask in dataset.masked(split, "draw clicks from", "Add masks, or click by hand."):
+    masked = dataset.masked(split, "draw clicks from", "Add masks, or click by hand.")
+    check_ambiguous(dataset, [item for item, _ in masked])
+    for item, mask in masked:
         size = image_size(item.image)
         instances = None
         if item.instances is not None:

@@ -10,23 +10,16 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pointillist.data.folders import Found, LeftOut, look_through
 from pointillist.data.images import read_pixels
-from pointillist.data.listing import find_images
+from pointillist.data.listing import no_images
+from pointillist.data.outputs import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder, read_text, saving, write_text
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, UNLISTED, get_writer, writers
 from pointillist.inference.writers.base import MAPS, Writer
 from pointillist.version import __version__
-
-MANIFEST = "manifest.json"
-"""What was predicted; written when all is done."""
-
-LOG = "manifest.log"
-"""The same while it grows: a line of settings, then a line per image."""
-
-_ABOUT = {"image", "state", "height", "width"}
-"""What a manifest says of an image besides its files."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +30,36 @@ class BatchResult:
         manifest: The file that lists everything.
         written: Images that were predicted.
         failed: Error by image that could not be read.
+        left_out: What of the folders was no input.
     """
 
     manifest: Path
     written: int
     failed: dict[str, ImageError]
+    left_out: LeftOut
 
 
-def collect_images(inputs: Sequence[Path]) -> dict[str, Path]:
+def collect_images(inputs: Sequence[Path]) -> Found:
     """Images by the name of their result: files by their own name, folders by the path below them.
+
+    What `predict` itself or a training wrote is no input, also where a shell's `photos/*` names it.
 
     Raises:
         ImageError: An input is missing.
-        DatasetError: A folder holds no image.
+        DatasetError: There is no image, or a folder has nothing in it that looks like one.
         RunError: Two images would be written to the same place.
     """
     found: dict[str, Path] = {}
+    left_out = LeftOut()
     results: dict[str, Path] = {}
     for given in inputs:
         if not given.exists():
             raise ImageError("there is no such image or folder.", where=given, hint="Check the path.")
-        for name, path in (find_images(given) if given.is_dir() else {given.name: given}).items():
+        inside = look_through(given) if given.is_dir() else Found({given.name: given}, LeftOut())
+        if not inside.images and not inside.left_out:
+            raise no_images(given, left_out)
+        left_out.include(inside.left_out, f"{given.name}/" if len(inputs) > 1 else "")
+        for name, path in inside.images.items():
             stem = str(PurePosixPath(name).with_suffix(""))
             if stem in results:
                 raise RunError(
@@ -67,7 +69,9 @@ def collect_images(inputs: Sequence[Path]) -> dict[str, Path]:
                 )
             results[stem] = path
             found[name] = path
-    return found
+    if not found:
+        raise no_images(inputs[0], left_out)
+    return Found(found, left_out)
 
 
 def predict_files(
@@ -103,12 +107,17 @@ def predict_files(
         raise ConfigError("nothing is to be written.", field="write", hint=f"Name outputs: {', '.join(writers())}.")
     chosen = [get_writer(name) for name in dict.fromkeys(write)]
     needs = {need: True for writer in chosen for need in writer.needs}
-    images = collect_images(inputs)
-    settings = {
+    found = collect_images(inputs)
+    images = found.images
+    settings: dict[str, Any] = {
         "model_sha256": predictor.model.sha256,
         "results": [writer.name for writer in chosen if writer.name != UNLISTED],
     }
     _spare_others(images, out, chosen)
+    if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):
+        # Whoever looks through this folder must tell results from images, also results that are not made again.
+        earlier = predicted(out)
+        settings |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
     make_folder(out)
     entries = _done(out, predictor.model.sha256, chosen) if resume else {}
     failed: dict[str, ImageError] = {}
@@ -119,13 +128,13 @@ def predict_files(
         if name not in entries or entries[name]["state"] != state:
             entries[name] = {"image": name, "state": state}
             try:
-                pixels = read_pixels(path, plane=predictor.bands.plane)
+                pixels = read_pixels(path, plane=predictor.spec.bands.plane)
                 prediction = predictor.predict(pixels, **needs)
             except ImageError as error:
                 failed[name] = ImageError(error.found, where=path, field=error.field, hint=error.hint)
                 entries[name]["error"] = error.found
             else:
-                image = predictor.bands.picture(predictor.bands.scaled(pixels).values)
+                image = predictor.spec.bands.picture(predictor.spec.bands.scaled(pixels).values)
                 files = {writer.name: _file(name, writer) for writer in chosen}
                 make_folder((out / name).parent)
                 for writer in chosen:
@@ -141,11 +150,12 @@ def predict_files(
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "maps": MAPS,
         "protocol": predictor.model.protocol,
+        "left_out": found.left_out.to_dict(),
         "images": list(entries.values()),
     }
     write_text(manifest, json.dumps(content, indent=1) + "\n")
     log.unlink()
-    return BatchResult(manifest, len(images) - len(failed), failed)
+    return BatchResult(manifest, len(images) - len(failed), failed, found.left_out)
 
 
 def _file(name: str, writer: Writer) -> str:
@@ -159,7 +169,7 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
     Raises:
         RunError: With the file.
     """
-    ours = any((out / name).is_file() for name in (LOG, MANIFEST))
+    ours = predicted(out) is not None
     # Links of folders count; a million images lie in few of them.
     real: Callable[[Path], Path] = cache(Path.resolve)
 
@@ -167,18 +177,24 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
         return os.path.normcase(real(path.parent) / path.name)
 
     inputs = {place(path) for path in images.values()}
+    files = [MANIFEST, LOG, *(_file(name, writer) for name in images for writer in chosen)]
+    folders = {above for file in files for above in _above(file)}
     taken: set[str] = set()
-    for name in images:
-        for writer in chosen:
-            file = _file(name, writer)
-            path = out / file
-            if file in taken:
-                raise RunError("two results would be written here.", where=path, hint="Split the images or outputs.")
-            taken.add(file)
-            if place(path) in inputs:
-                raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
-            if not ours and path.is_file():
-                raise RunError("is there already, and not from a prediction.", where=path, hint="Choose another --out.")
+    for file in files:
+        path = out / file
+        if file in taken or file in folders:
+            raise RunError("two results would be written here.", where=path, hint="Split the images or outputs.")
+        taken.add(file)
+        if place(path) in inputs:
+            raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
+        if path.is_dir() or (not ours and path.is_file()):
+            raise RunError("is there already, and not from a prediction.", where=path, hint="Choose another --out.")
+
+
+def _above(file: str) -> list[str]:
+    """The folders of a path: of `a/b/c.png`, `a` and `a/b`."""
+    parts = file.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _done(out: Path, model: str, chosen: Sequence[Writer]) -> dict[str, dict[str, Any]]:
@@ -196,7 +212,7 @@ def _done(out: Path, model: str, chosen: Sequence[Writer]) -> dict[str, dict[str
             entries = earlier["images"]
         whole = [entry for entry in entries if "error" not in entry]
         kinds = {writer.name for writer in chosen}
-        if earlier["model_sha256"] != model or any(entry.keys() - _ABOUT != kinds for entry in whole):
+        if earlier["model_sha256"] != model or any(entry.keys() - ABOUT != kinds for entry in whole):
             raise RunError(
                 "is of another model, or of other results.",
                 where=file,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pointillist.classes import IGNORE
+from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
 from pointillist.errors import DatasetError, RunError
 from pointillist.inference.predictor import Predictor
@@ -23,6 +25,7 @@ class Evaluation:
         dataset: Name of the data set's folder.
         split: Which split.
         images: Images scored.
+        ignored: Pixels of their masks that belong to no class, and count for nothing.
         seconds: Time it took.
         protocol: How the model was trained.
     """
@@ -31,6 +34,7 @@ class Evaluation:
     dataset: str
     split: str
     images: int
+    ignored: int
     seconds: float
     protocol: dict[str, Any]
 
@@ -50,6 +54,8 @@ class Evaluation:
             "pixel_accuracy": self.scores.pixel_accuracy,
             "per_class": self.scores.per_class,
             "images": self.images,
+            "pixels": dict(zip(self.scores.class_names, self.scores.pixels, strict=True)),
+            "ignored_pixels": self.ignored,
             "seconds": round(self.seconds, 2),
             "protocol": self.protocol,
         }
@@ -67,7 +73,7 @@ def evaluate(
         on_image: Called with the name of each image that is done.
 
     Raises:
-        DatasetError: There is no such split, or no mask in it.
+        DatasetError: There is no such split, no mask in it, or the ignored value may be a class.
         RunError: The model has other classes than the data set.
     """
     if predictor.classes.names != dataset.classes.names:
@@ -86,10 +92,13 @@ def evaluate(
             field="masks",
             hint="Put masks into masks/ (same names as the images), or choose another --split.",
         )
+    check_ambiguous(dataset, items)
     started = time.monotonic()
     metric = confusion_metric(dataset.classes)
+    ignored = 0
     for item in items:
-        pixels, mask = scored_image(dataset, item, predictor.model.spec)
+        pixels, mask = scored_image(dataset, item, predictor.spec)
+        ignored += int((mask == IGNORE).sum())
         metric.update(predictor.labels(pixels), mask)
         if on_image is not None:
             on_image(item.name)
@@ -98,6 +107,7 @@ def evaluate(
         dataset=dataset.root.resolve().stem if dataset.root.is_file() else dataset.root.resolve().name,
         split=split,
         images=len(items),
+        ignored=ignored,
         seconds=time.monotonic() - started,
         protocol=predictor.model.protocol,
     )

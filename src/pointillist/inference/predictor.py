@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from torch import Tensor
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.bands import Bands
 from pointillist.data.images import photograph, read_pixels
-from pointillist.data.pixels import TYPES, Pixels
+from pointillist.data.inputs import InputSpec, Scale
+from pointillist.data.pixels import TYPES, Pixels, Plane
 from pointillist.data.regions import Region, Source, file_of
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.training.model_folder import Model, load_model
@@ -56,8 +57,8 @@ class Predictor:
         `labels = Predictor("runs/berries")("photo.jpg")`.
     """
 
-    bands: Bands
-    """What images are taken for; those that the model has learnt, unless somebody knows better."""
+    spec: InputSpec
+    """What images are taken for: what the model has learnt, unless somebody knows better, see `take`."""
 
     def __init__(self, run: str | Path | RunDirectory, device: str = "auto") -> None:
         root = run.root if isinstance(run, RunDirectory) else Path(run)
@@ -67,12 +68,40 @@ class Predictor:
         self.model: Model = load_model(folder)
         self.device = pick_device(device)
         self.network = self.model.network.to(self.device)
-        self.bands = self.model.spec.bands
+        self.spec = self.model.spec
 
     @property
     def classes(self) -> ClassSet:
         """Classes in the order of the labels."""
         return self.model.classes
+
+    def take(
+        self,
+        *,
+        bands: Sequence[int] | None = None,
+        range_: Sequence[float] | None = None,
+        plane: Plane | None = None,
+        scale: float | None = None,
+    ) -> None:
+        """Take images for something else than what was learnt.
+
+        Args:
+            bands: Bands of the files that the model's bands are, counted from 1.
+            range_: The two values that are black and white, whatever the files' type.
+            plane: Which picture of files with several.
+            scale: Factor at which images are seen.
+
+        Raises:
+            ConfigError: The numbers do not fit the model, or are none that can be.
+        """
+        if range_ is not None and (len(range_) != 2 or range_[0] >= range_[1]):
+            raise ConfigError(f"{list(range_)} is no range.", field="--range", hint="Give two values: 0,65535.")
+        if scale is not None and not 0 < scale <= 100:
+            raise ConfigError(f"{scale:g} is no factor.", field="--scale", hint="Give a number above 0, such as 0.5.")
+        ranges = None if range_ is None else [(range_[0], range_[1])]
+        self.spec = InputSpec(
+            self.spec.bands.taking(bands, ranges, plane), self.spec.scale if scale is None else Scale.of(scale)
+        )
 
     def __call__(self, image: AnyImage) -> NDArray[np.uint8]:
         """Label an image; see `predict`."""
@@ -90,7 +119,7 @@ class Predictor:
         Raises:
             ImageError: It cannot be read, is no image, or has other bands or another type.
         """
-        pixels = self.bands.scaled(*pixels_of(image, self.bands))
+        pixels = self.spec.bands.scaled(*pixels_of(image, self.spec.bands))
         labels = np.empty(pixels.size, dtype=np.uint8)
         sure = np.empty(pixels.size, dtype=np.float32) if confidence else None
         unsure = np.empty(pixels.size, dtype=np.float32) if uncertainty else None
@@ -110,7 +139,7 @@ class Predictor:
     @torch.inference_mode()
     def labels(self, pixels: Pixels) -> Tensor:
         """H×W int64 most likely class of every pixel of an image as `Bands.read` gives it."""
-        return labels_at(self.network, self.model.spec.tensor(pixels), pixels.size)
+        return labels_at(self.network, self.spec.tensor(pixels), pixels.size)
 
     @torch.inference_mode()
     def probability_strips(self, pixels: Pixels, whole: tuple[int, int] | None = None) -> Iterator[tuple[int, Tensor]]:
@@ -123,7 +152,7 @@ class Predictor:
         Yields:
             First row, and C×rows×W probabilities on the CPU.
         """
-        yield from probability_strips(self.network, self.model.spec.tensor(pixels, whole), pixels.size)
+        yield from probability_strips(self.network, self.spec.tensor(pixels, whole), pixels.size)
 
 
 AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str

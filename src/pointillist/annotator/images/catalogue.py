@@ -17,7 +17,16 @@ from pointillist.errors import ImageError
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Pixels of the largest image that is opened: where Pillow, too, takes an image for a decompression bomb."""
 
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM")
+_SIGNATURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM"),
+    *(b"GIF87a", b"GIF89a", b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+)
+"""First bytes of JPEG, PNG, TIFF, BigTIFF and BMP; of GIF and JPEG 2000."""
+
+_CONTAINERS = {(b"RIFF", b"WEBP")} | {
+    (b"ftyp", brand) for brand in (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+}
+"""Kind and content of a container: WebP; AVIF and HEIC."""
 
 
 class Catalogue:
@@ -77,9 +86,9 @@ class Catalogue:
                 f"could not be read ({error.strerror or error}).", where=name, hint="Check the file."
             ) from error
         # Pillow goes by content, not by the name's ending, and some of its readers start other programs.
-        if not (head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")):
+        if not (head.startswith(_SIGNATURES) or {(head[:4], head[8:]), (head[4:8], head[8:])} & _CONTAINERS):
             raise ImageError(
-                "is no JPEG, PNG, TIFF, BMP or WebP file, whatever its name says.",
+                "is no picture of a kind that is opened here, whatever its name says.",
                 where=name,
                 hint="Replace or remove it.",
             )

@@ -62,6 +62,8 @@ class Applier:
         return Applied(operation.id, status, seq, point)
 
     def _apply(self, tables: Tables, client: str, operation: Operation, seq: int) -> tuple[Status, PointRow | None]:
+        if self.folder.masks == "coco" and isinstance(operation, ops.ClassRename | ops.ClassMerge | ops.ClassRemove):
+            raise _coded("The name of a class", "the names of their categories")
         match operation:
             case ops.Add():
                 return self._add(tables, client, operation, seq)
@@ -73,7 +75,7 @@ class Applier:
                 self._rename(tables, operation)
             case ops.ClassColor():
                 if self.folder.masks == "color":
-                    raise _coded_by_color("The colour of a class")
+                    raise _coded("The colour of a class", "their colours")
                 tables.change_class(_known_class(tables, operation.class_), color=operation.color.lower())
             case ops.ClassMerge():
                 self._merge(tables, client, operation, seq)
@@ -175,7 +177,7 @@ class Applier:
             return
         rows = {row.id: row for row in tables.classes()}
         if self.folder.masks == "color":
-            raise _coded_by_color("Merging classes")
+            raise _coded("What is one class", "their colours")
         if self.folder.masks is not None and source in rows and target in rows:
             # Masks keep their values; from now on two of them mean this class.
             if all(row.values is None for row in rows.values()):
@@ -257,9 +259,9 @@ def _check_name(name: str) -> None:
         raise DatasetError(problem, field="name", hint="Use a name of visible characters, without blanks at its ends.")
 
 
-def _coded_by_color(what: str) -> DatasetError:
+def _coded(what: str, by: str) -> DatasetError:
     return DatasetError(
-        f"{what} cannot be changed: the masks of this data set tell classes by their colours.",
+        f"{what} cannot be changed: the masks of this data set tell classes by {by}.",
         field="masks",
         hint="Convert the masks first: pointillist data convert --help.",
     )

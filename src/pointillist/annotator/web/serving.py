@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from pointillist.annotator.folder import open_folder
+from pointillist.annotator.folder import DataFolder, open_folder
 from pointillist.annotator.session import Session
 from pointillist.annotator.web.server import make_app
 from pointillist.errors import ConfigError
@@ -31,12 +31,12 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     token: str | None = None,
-    ready: Callable[[str, int], None],
+    ready: Callable[[str, DataFolder], None],
 ) -> None:
     """Serve the annotator of a folder until it is interrupted.
 
     Users must show the token, which is needed beyond this machine. Without a port it is the usual one, or a free one.
-    `ready` is called with the address of the page and the number of images, once it can be opened.
+    `ready` is called with the address of the page and the folder, once it can be opened.
 
     Raises:
         ConfigError: The token is missing or short, the address cannot be listened on.
@@ -69,7 +69,7 @@ def serve(
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
             if server.started:
-                ready(address, len(session.catalogue))
+                ready(address, session.folder)
             await serving
 
         asyncio.run(run())

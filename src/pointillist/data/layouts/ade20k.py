@@ -30,7 +30,8 @@ class Ade20k(Layout):
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `training/….jpg`; see `Layout.load`."""
         classes = ClassSet.create(read_names(root / NAMES), policy="none")
-        images = find_images(root / "images")
+        found = find_images(root / "images")
+        images = found.images
         masks = pair_masks(root / "annotations", images)
         splits = {SPLITS[folder]: names for folder, names in splits_of(images).items() if folder in SPLITS}
         return Dataset(
@@ -40,6 +41,7 @@ class Ade20k(Layout):
             tuple(Item(name, path, masks.get(name)) for name, path in images.items()),
             splits,
             MaskReader(classes, "index", values={0: IGNORE} | {index + 1: index for index in range(len(classes))}),
+            left_out=found.left_out,
         )
 
 

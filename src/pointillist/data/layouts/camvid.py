@@ -37,6 +37,7 @@ class CamVid(Layout):
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/….jpg`; see `Layout.load`."""
         classes = ClassSet.create(tuple(CLASSES), tuple(CLASSES.values()), policy="none", ignore_index=11)
-        images, masks = find_split_folders(root, ("train", "val", "test"), "{}", "{}annot")
-        items = tuple(Item(name, path, masks.get(name)) for name, path in images.items())
-        return Dataset(root, self.name, classes, items, splits_of(images), MaskReader(classes, "index"))
+        found, masks = find_split_folders(root, ("train", "val", "test"), "{}", "{}annot")
+        items = tuple(Item(name, path, masks.get(name)) for name, path in found.images.items())
+        reader = MaskReader(classes, "index")
+        return Dataset(root, self.name, classes, items, splits_of(found.images), reader, left_out=found.left_out)

@@ -41,7 +41,8 @@ class CityPersons(Layout):
             PointsError: A box file cannot be read.
         """
         classes = ClassSet.create(["background", "person"], ["#000000", "#dc143c"], policy="border")
-        images = find_images(root / IMAGES)
+        found = find_images(root / IMAGES)
+        images = found.images
         kind, masks = find_labels(root, images)
         person = {24, 25} if kind == "labelIds" else {11, 12}
         values = {value: int(value in person) for value in range(34 if kind == "labelIds" else 19)}
@@ -58,6 +59,7 @@ class CityPersons(Layout):
             splits_of(images),
             MaskReader(classes, "index", values=values),
             points=PointTable(points, ["kind"]),
+            left_out=found.left_out,
             first_instance=FIRST_INSTANCE,
         )
 

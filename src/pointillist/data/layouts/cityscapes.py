@@ -66,7 +66,8 @@ class Cityscapes(Layout):
         classes = ClassSet.create(
             tuple(CLASSES), tuple(color for _, color in CLASSES.values()), policy="none", ignore_index=IGNORE
         )
-        images = find_images(root / IMAGES)
+        found = find_images(root / IMAGES)
+        images = found.images
         kind, masks = find_labels(root, images)
         instances = files_of(root / MASKS, images, INSTANCES)
         values = None
@@ -80,6 +81,7 @@ class Cityscapes(Layout):
             tuple(Item(name, path, masks.get(name), instances.get(name)) for name, path in images.items()),
             splits_of(images),
             MaskReader(classes, "index", values=values),
+            left_out=found.left_out,
             first_instance=FIRST_INSTANCE,
         )
 

@@ -38,9 +38,10 @@ class Craid(Layout):
     def load(self, root: Path) -> Dataset:
         """List the splits; images are named `train/….png`; see `Layout.load`."""
         classes = ClassSet.create(["background", "berry"], ["#404040", "#c81e3c"])
-        images, _ = find_split_folders(root, ("train",), "{}/images")
+        found, _ = find_split_folders(root, ("train",), "{}/images")
         held, masks = find_split_folders(root, ("val", "test"), "{}/images", "{}/masks")
-        images |= held
+        found.left_out.include(held.left_out)
+        images = found.images | held.images
         return Dataset(
             root,
             self.name,
@@ -48,6 +49,7 @@ class Craid(Layout):
             tuple(Item(name, path, masks.get(name), count=berry_count(name)) for name, path in images.items()),
             splits_of(images),
             MaskReader(classes, "index", values={0: 0, 1: 1, 2: 0}),
+            left_out=found.left_out,
             points_file=root / "train" if (root / "train" / "back_masks").is_dir() else root / "train" / "masks",
         )
 

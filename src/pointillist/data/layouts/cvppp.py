@@ -34,7 +34,7 @@ class Cvppp(Layout):
         classes = ClassSet.create(["background", "leaf"], ["#000000", "#009e73"])
         found = find_images(root)
         items = []
-        for name, path in found.items():
+        for name, path in found.images.items():
             if path.stem.endswith(IMAGE):
                 label = path.with_name(path.stem.removesuffix(IMAGE) + LABEL + ".png")
                 known = label if label.is_file() else None
@@ -42,4 +42,5 @@ class Cvppp(Layout):
         if not items:
             raise DatasetError(f"holds no …{IMAGE}.png.", where=root, hint="Point at the folder of the release.")
         values = {value: int(value > 0) for value in range(256)}
-        return Dataset(root, self.name, classes, tuple(items), {}, MaskReader(classes, "index", values=values))
+        reader = MaskReader(classes, "index", values=values)
+        return Dataset(root, self.name, classes, tuple(items), {}, reader, left_out=found.left_out)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, field_validator
 
 from pointillist.classes import BACKGROUND_POLICIES, IGNORE, BackgroundPolicy, ClassSet, parse_color
 from pointillist.data.bands import DeclaredBands
+from pointillist.data.coco import CocoMasks, Overlap
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
 from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
@@ -20,6 +21,9 @@ from pointillist.files import read_text, read_yaml, refuse_existing, write_text
 from pointillist.schema import Strict, parse
 
 FILE = "dataset.yaml"
+
+MaskKind = MaskEncoding | Literal["coco"]
+"""How masks are stored: as files, see `MaskEncoding`, or as the objects of one COCO file that `paths.masks` names."""
 
 
 class ClassEntry(Strict):
@@ -50,36 +54,9 @@ class PathsEntry(Strict):
     instances: str = "instances"
     splits: str = "splits"
 
-
-Pair = tuple[float, float]
-
-
-class BandsEntry(Strict):
-    """What `dataset.yaml` says about the bands of the images; what it leaves out is found out."""
-
-    names: tuple[str, ...] | None = None
-    """Names of the bands that are used."""
-    select: tuple[Annotated[int, Field(ge=1)], ...] | None = None
-    """Bands of the files that are used, counted from 1; all when left out."""
-    display: tuple[str | int, ...] | None = Field(default=None, min_length=1, max_length=3)
-    """Bands that are shown as red, green and blue: names, or numbers counted from 1."""
-    range: Literal["auto"] | Pair | tuple[Pair, ...] = "auto"
-    """Values that become black and white: one pair for all bands, or one for each; `auto` measures them."""
-    plane: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
-    """Which picture of files with several, counted from 1: {page: 2}, {Z: 5}."""
-
-    @field_validator("range", mode="after")
-    @classmethod
-    def _rises(cls, value: Any) -> Any:
-        pairs = () if value == "auto" else (value,) if isinstance(value[0], float) else value
-        if any(low >= high for low, high in pairs):
-            raise ValueError("the first value of a range must be below the second")
-        return pairs or "auto"
-
-    def declared(self) -> DeclaredBands:
-        """The same for whoever looks at the images."""
-        ranges = None if self.range == "auto" else self.range
-        return DeclaredBands(self.names, self.select, self.display, ranges, self.plane)  # type: ignore[arg-type]
+    def beside_images(self, home: Path) -> list[Path]:
+        """Folders that hold something else than images, also where they lie among them."""
+        return [home / path for path in (self.masks, self.instances) if path != self.images]
 
 
 class DatasetFile(Strict):
@@ -89,9 +66,10 @@ class DatasetFile(Strict):
     background: BackgroundPolicy | BackgroundEntry = "points"
     ignore_index: int = 255
     ignore_colors: tuple[str, ...] = ()
-    masks: MaskEncoding = "index"
+    masks: MaskKind = "index"
+    overlap: Overlap = "smaller"
     paths: PathsEntry = PathsEntry()
-    bands: BandsEntry = BandsEntry()
+    bands: DeclaredBands = DeclaredBands()
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -132,24 +110,34 @@ class DatasetFile(Strict):
             raise DatasetError(
                 f"ignore_index {self.ignore_index} is also a value of a class.",
                 field="ignore_index",
-                hint="Choose a value no class has.",
+                hint="Remove ignore_index, or choose a value no class has.",
             )
         # Nobody who says that 255 is a building also means the default.
         table.setdefault(self.ignore_index, IGNORE)
         return table
 
-    def reader(self, classes: ClassSet) -> MaskReader:
+    def reader(self, classes: ClassSet, home: Path, images: Collection[str]) -> MaskReader:
         """The reader of the masks."""
+        if self.masks != "coco" and "overlap" in self.model_fields_set:
+            raise DatasetError("overlap only goes with masks: coco.", field="overlap", hint="Remove it.")
         if self.ignore_colors and self.masks != "color":
             raise DatasetError(
                 "ignore_colors only go with masks: color.",
                 field="ignore_colors",
                 hint="Use ignore_index, or remove it.",
             )
-        if self.mask_values() is not None and self.masks == "color":
+        if self.mask_values() is not None and self.masks in ("color", "coco"):
+            by = "color" if self.masks == "color" else "the name of its category"
             raise DatasetError(
-                "classes of colour-coded masks have no value.", field="classes", hint="Give each its color instead."
+                f"classes have no value where masks are '{self.masks}'.",
+                field="classes",
+                hint=f"Give each {by} instead.",
             )
+        if self.masks == "coco":
+            if "masks" not in self.paths.model_fields_set:
+                hint = "Name it: paths: {masks: annotations.json}."
+                raise DatasetError("no COCO file is named.", field="paths.masks", hint=hint)
+            return CocoMasks(home / self.paths.masks, classes, images, self.overlap)
         ignored = [parse_color(color) for color in self.ignore_colors]
         return MaskReader(classes, self.masks, ignored, self.mask_values())
 
@@ -175,12 +163,20 @@ class Folder(Layout):
         home = file.parent
         try:
             classes = settings.class_set()
-            reader = settings.reader(classes)
-            images = find_images_like(home, settings.paths.images)
-            masks = _find_masks(home, settings.paths.masks, images)
+            found = find_images_like(home, settings.paths.images, without=settings.paths.beside_images(home))
+            images = found.images
+            reader = settings.reader(classes, home, images)
+            if isinstance(reader, CocoMasks):
+                masks = reader.files
+                for name in reader.missing:
+                    found.left_out.add("image of the COCO file that is not there", name)
+            else:
+                masks = _find_masks(home, settings.paths.masks, images)
             instances = _find_masks(home, settings.paths.instances, images)
         except DatasetError as error:
-            raise DatasetError(error.found, where=error.where or file, field=error.field, hint=error.hint) from error
+            raise DatasetError(
+                error.found, where=error.where or file, line=error.line, field=error.field, hint=error.hint
+            ) from error
         for key in ("points", "masks", "instances", "splits"):
             value = getattr(settings.paths, key)
             # A default that is not there is not used; what somebody wrote down must be there.
@@ -200,7 +196,8 @@ class Folder(Layout):
             splits=_read_splits(split_files, images),
             masks=reader,
             points_file=points_file if points_file.exists() else None,
-            declared=settings.bands.declared(),
+            declared=settings.bands,
+            left_out=found.left_out,
         )
 
 
@@ -266,7 +263,7 @@ def _read_splits(files: Sequence[Path], images: Mapping[str, Path]) -> dict[str,
 def _find_masks(home: Path, pattern: str, images: Mapping[str, Path]) -> dict[str, Path]:
     if "{}" not in pattern:
         return pair_masks(home / pattern, images)
-    return pair_files(find_images_like(home, pattern), images, home / pattern)
+    return pair_files(find_images_like(home, pattern, masks=True).images, images, home / pattern)
 
 
 def create_dataset(
@@ -313,9 +310,11 @@ def write_dataset_file(
         "background": classes.policy
         if not classes.background
         else {"policy": classes.policy, "class": classes.names[classes.background]},
-        "ignore_index": classes.ignore_index,
         "masks": masks,
     }
+    # Whoever declares later that 255 is a class need not know of the default.
+    if classes.ignore_index != IGNORE:
+        content["ignore_index"] = classes.ignore_index
     if paths:
         content["paths"] = dict(paths)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)

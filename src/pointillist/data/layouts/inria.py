@@ -45,8 +45,8 @@ class Inria(Layout):
         classes = ClassSet.create(["background", "building"], ["#000000", "#e69f00"])
         items: list[Item] = []
         splits: dict[str, list[str]] = {}
-        images, masks = find_split_folders(root, ("train", "test"), "{}/images", "{}/gt")
-        for name, path in images.items():
+        found, masks = find_split_folders(root, ("train", "test"), "{}/images", "{}/gt")
+        for name, path in found.images.items():
             split = "test" if name.startswith("test/") else _split(path.stem, path.parent)
             for window in cut(path, image_size(path), WINDOW):
                 item_name = f"{path.stem}/y{window.top:04d}_x{window.left:04d}{path.suffix}"
@@ -60,6 +60,7 @@ class Inria(Layout):
             tuple(sorted(items, key=lambda item: item.name)),
             {split: tuple(names) for split, names in splits.items()},
             MaskReader(classes, "index", values={0: 0, 255: 1}),
+            left_out=found.left_out,
         )
 
 

@@ -35,7 +35,8 @@ class Voc(Layout):
     def load(self, root: Path) -> Dataset:
         """List the images that have a mask or stand in a split; see `Layout.load`."""
         classes = ClassSet.create(VOC_CLASSES, voc_palette(len(VOC_CLASSES)), policy="border")
-        images = find_images(root / IMAGES)
+        found = find_images(root / IMAGES)
+        images = found.images
         more = pair_masks(root / MORE_MASKS, images)
         masks = more | pair_masks(root / MASKS, images)
         instances = pair_masks(root / INSTANCES, images)
@@ -47,8 +48,13 @@ class Voc(Layout):
             for name, path in images.items()
             if name in masks or name in listed
         )
+        known = {item.name for item in items}
+        for name in images:
+            if name not in known:
+                found.left_out.add("image without mask or split", name)
         # SBD's masks are passed on without a palette.
-        return Dataset(root, self.name, classes, items, splits, MaskReader(classes, "index" if more else "palette"))
+        reader = MaskReader(classes, "index" if more else "palette")
+        return Dataset(root, self.name, classes, items, splits, reader, left_out=found.left_out)
 
 
 def _image_id(line: str) -> str:

@@ -79,7 +79,7 @@ export class FilesPanel {
       notes.push(
         el("p", {
           class: "note warn",
-          text: `${counted(images.left_out, "image")} left out: links that lead out of the folder.`,
+          text: `${images.left_out}.`,
         }),
       );
     this.csv.replaceChildren(...notes);
