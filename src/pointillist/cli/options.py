@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +17,8 @@ from pointillist.errors import ConfigError
 
 if TYPE_CHECKING:
     from pointillist.points.check import Checked
+
+Number = TypeVar("Number", int, float)
 
 Data = Annotated[Path, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere.")]
 Run = Annotated[Path, typer.Argument(help="Run directory made by 'train'.")]
@@ -82,6 +84,23 @@ def pairs(flag: str, given: list[str] | None) -> dict[str, str]:
             raise ConfigError(f"found {text!r}.", field=flag, hint="Write it as KEY=VALUE.")
         found[key.strip()] = value.strip()
     return found
+
+
+def numbers(text: str, kind: Callable[[str], Number], flag: str) -> list[Number]:
+    """The numbers of an option that takes several, with commas between.
+
+    Raises:
+        ConfigError: One of them is none.
+    """
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"{text!r} are no numbers.", field=flag, hint="Write them with commas: 1,2,3.") from error
+
+
+def planes(given: list[str]) -> dict[str, int]:
+    """Which picture of files with several, from `--plane axis=number`."""
+    return {axis: numbers(number, int, "--plane")[0] for axis, number in pairs("--plane", given).items()}
 
 
 def names(classes: str | None) -> list[str] | None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from pointillist.cli.display import counting, say
-from pointillist.cli.options import Device, Run
+from pointillist.cli.options import Device, Run, numbers, planes
 
 
 def predict(
