@@ -61,7 +61,7 @@ class Dataset:
         root: Folder or `dataset.yaml` the user named; `IN_MEMORY` where there is none.
         layout: Name of the layout it was read with.
         classes: Its classes.
-        items: Images, sorted by name.
+        items: Images, sorted by name; those in memory in the order in which they were given.
         splits: Image names by split name; `all` is implied.
         masks: Reader of its masks.
         points_file: Where its points come from; None when it has none.

@@ -37,7 +37,7 @@ _ORIENTATION = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 
 
-def read_image(path: Source, *, plane: Plane | None = None) -> NDArray[Any]:
+def read_image(path: Source | str, *, plane: Plane | None = None) -> NDArray[Any]:
     """Read an image as H×W×K in its file's own type, turned upright by its EXIF orientation.
 
     Photographs of 8 bits, grey ones too, are H×W×3 uint8 in the order red, green, blue.
@@ -49,7 +49,7 @@ def read_image(path: Source, *, plane: Plane | None = None) -> NDArray[Any]:
     Raises:
         ImageError: Missing, unreadable, truncated, or of several pictures of which none is chosen.
     """
-    values = read_pixels(path, plane=plane).values
+    values = read_pixels(Path(path) if isinstance(path, str) else path, plane=plane).values
     return np.repeat(values, 3, axis=2) if values.shape[2] == 1 and values.dtype == np.uint8 else values
 
 

@@ -9,6 +9,7 @@ import lightning as L
 import numpy as np
 import torch
 
+from pointillist.data.bands import RGB, Bands
 from pointillist.data.dataset import Dataset
 from pointillist.data.samples import Collate, TrainingSamples
 from pointillist.data.transforms import Sample
@@ -37,6 +38,7 @@ class SnapshotWriter(L.Callback):
     moments: int = 6
     images: int = 4
     _shown: list[Sample] | None = field(default=None, init=False)
+    _bands: Bands = field(default=RGB, init=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Take a picture when it is time."""
@@ -71,6 +73,7 @@ class SnapshotWriter(L.Callback):
         if self._shown is None:
             loader: Any = trainer.train_dataloader
             source: TrainingSamples = loader.dataset
+            self._bands = source.dataset.known_bands
             points = self.dataset.points
             richest = sorted(
                 range(len(source)),
@@ -87,6 +90,6 @@ class SnapshotWriter(L.Callback):
         maps = (None if labels is None else labels[0], step.output.logits[0].argmax(0), sample.mask)
         nothing = torch.full(sample.size, 255)
         image = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
-        clicks = draw_points(picture_of_image(image, HEIGHT), sample.points.numpy(), sample.size, classes)
+        clicks = draw_points(picture_of_image(self._bands.picture(image), HEIGHT), sample.points.numpy(), sample.size, classes)
         shown = ((nothing if labels is None else labels).cpu().numpy().astype(np.uint8) for labels in maps)
         return [clicks, *(picture_of_labels(labels, classes, HEIGHT) for labels in shown)]
