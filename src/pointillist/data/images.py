@@ -139,6 +139,8 @@ def image_kind(source: Source) -> tuple[int, str, tuple[str, ...]]:
             raster = raster_header(path)
             return raster.bands, raster.dtype, raster.names
         return header.bands, header.dtype, ()
+    if header is not None and header.plain:
+        return 3, "uint8", ()
     with opened(path) as image:
         if image.mode in _DEEP:
             return 1, _deep_type(image), ()

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, StrictFloat, StrictInt, ValidationInfo, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch.overrides import TorchFunctionMode
 
 from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.bands import RGB, Bands
@@ -144,6 +145,19 @@ class Model:
     sha256: str
 
 
+class _Outline(TorchFunctionMode):
+    """New tensors take no memory: a stranger's file may describe a network of any size.
+
+    Not `torch.device("meta")`, under which some encoders of smp ask for a number that is not there.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **{**(kwargs or {}), **({"device": "meta"} if func in _CREATE else {})})
+
+
+_CREATE = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
+
+
 def load_model(folder: Path) -> Model:
     """Load a `model/` directory; nothing in it is executed, and no file that it names is opened.
 
@@ -168,7 +182,7 @@ def load_model(folder: Path) -> Model:
     try:
         classes = ClassSet(names, colors, saved.background_policy, saved.background)
         settings = saved.network.model_copy(update={"weights": None})
-        with torch.device("meta"):  # without memory: a stranger's file may describe a network of any size
+        with _Outline():
             outline = build_network(settings, len(classes), len(spec.bands))
         if sum(tensor.nbytes for tensor in outline.state_dict().values()) > weights.stat().st_size:
             raise ConfigError("this network is larger than its weights.", field="network.options", hint="Train again.")
