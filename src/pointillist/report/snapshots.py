@@ -90,6 +90,8 @@ class SnapshotWriter(L.Callback):
         maps = (None if labels is None else labels[0], step.output.logits[0].argmax(0), sample.mask)
         nothing = torch.full(sample.size, 255)
         image = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
-        clicks = draw_points(picture_of_image(self._bands.picture(image), HEIGHT), sample.points.numpy(), sample.size, classes)
+        clicks = draw_points(
+            picture_of_image(self._bands.picture(image), HEIGHT), sample.points.numpy(), sample.size, classes
+        )
         shown = ((nothing if labels is None else labels).cpu().numpy().astype(np.uint8) for labels in maps)
         return [clicks, *(picture_of_labels(labels, classes, HEIGHT) for labels in shown)]
