@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from pointillist.data.ambiguous import check_ambiguous
-from pointillist.data.dataset import Dataset
+from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
+from pointillist.errors import RunError
 from pointillist.inference import evaluate as evaluation
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
@@ -50,13 +51,14 @@ def train(
     device: str | None = None,
     settings: Mapping[str, Any] | None = None,
     config: Path | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
 ) -> RunDirectory:
     """Train a network on a data set.
 
     Args:
-        data: A data set, or its path.
+        data: A data set, or its path; the same one for a run that goes on.
         out: The run directory to be made.
         method: `single-stage` (what None means without a `config`), `points`, `full`, ….
         epochs: Passes over the training images; None sizes the run to the number of images.
@@ -65,6 +67,7 @@ def train(
         device: auto, cpu, cuda or mps.
         settings: Any other setting by dotted name, for example {"optimizer.lr": 0.001}.
         config: A settings file, for example another run's `config.yaml`.
+        resume: Continue the run in `out` where it stopped, with its own settings; others are refused.
         overwrite: Replace a run that is there.
         console: Where progress is shown; nowhere when None.
 
@@ -79,8 +82,11 @@ def train(
         "trainer.device": device,
         **(settings or {}),
     }
+    if resume:
+        config = config or RunDirectory.open(out).config_file
     dataset = data if isinstance(data, Dataset) else load(data)
-    return train_config(make_config(config, chosen), dataset, out, overwrite=overwrite, console=console)
+    made = make_config(config, chosen, resume=resume)
+    return train_config(made, dataset, out, resume=resume, overwrite=overwrite, console=console)
 
 
 def train_config(
@@ -129,9 +135,12 @@ def data_of(run: str | Path, *, layout: str | None = None, points: str | Path | 
         points: Label file in place of the recorded one.
 
     Raises:
-        PointillistError: The run or its data cannot be read.
+        PointillistError: The run or its data cannot be read, or they were in the memory of a program.
     """
     _, record = RunDirectory.open(run).read()
+    if record.layout == IN_MEMORY:
+        hint = "Hand the data over again, in Python: pt.train(data, out=…, resume=True)."
+        raise RunError("learnt from data in the memory of a program, which no file holds.", where=run, hint=hint)
     return load(record.path, layout=layout or record.layout, points=points or record.points)
 
 

@@ -63,6 +63,9 @@ class ClassSet:
         if len(self.colors) != count:
             found = f"{len(self.colors)} colours for {count} classes."
             raise refused(found, hint="Give one colour per class, or none at all.")
+        if self.policy not in BACKGROUND_POLICIES:
+            found = f"{self.policy!r} is no background policy."
+            raise DatasetError(found, field="background", hint=nearest(str(self.policy), BACKGROUND_POLICIES))
         if (self.background is None) != (self.policy == "none"):
             raise DatasetError(
                 f"Background class {self.background!r} does not go with the policy {self.policy!r}.",

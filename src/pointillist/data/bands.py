@@ -237,7 +237,7 @@ def _kind(source: Source, plane: Plane) -> tuple[int, str, tuple[str, ...]]:
     if plane:
         values = read_pixels(source, plane=plane).values
         return values.shape[2], values.dtype.name, ()
-    return image_kind(file_of(source))
+    return image_kind(source)
 
 
 def _draft(bands: int, dtype: str, names: tuple[str, ...], declared: DeclaredBands, where: Any) -> Bands:

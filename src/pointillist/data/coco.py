@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.masks import MaskReader, check_size
-from pointillist.data.regions import Region, Source
+from pointillist.data.regions import Region, Source, file_of
 from pointillist.data.rle import counts_of, mask_of_counts, mask_of_outlines
 from pointillist.errors import DatasetError, MaskError, PointsError, nearest
 from pointillist.points.formats.jsontext import Node, read_json
@@ -113,16 +113,17 @@ class CocoMasks(MaskReader):
         if isinstance(path, Region):
             whole = self.read(path.path, self._sizes[path.path])
             return whole[path.top : path.top + path.height, path.left : path.left + path.width]
-        check_size(path, self._sizes[path], size)
+        file = file_of(path)
+        check_size(file, self._sizes[file], size)
         background = self.classes.background
         labels = np.full(size, IGNORE if background is None else background, dtype=np.uint8)
         least = np.full(size, labels.size + 1, dtype=np.int64)
-        for annotated in self._objects[path]:
+        for annotated in self._objects[file]:
             try:
                 inside = _draw(annotated.shape, size)
             except ValueError as error:
                 raise MaskError(
-                    f"an object of '{path.relative_to(self.file).with_suffix('')}' cannot be drawn: {error}.",
+                    f"an object of '{file.relative_to(self.file).with_suffix('')}' cannot be drawn: {error}.",
                     where=self.file,
                     field=annotated.field,
                     hint="Correct its segmentation, or export the file again.",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointillist.classes import IGNORE
-from pointillist.data.dataset import Dataset, Item
+from pointillist.data.dataset import IN_MEMORY, Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.data.layouts import load_dataset
 from pointillist.data.layouts.folder import FILE, write_dataset_file
@@ -60,8 +60,12 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
         SaveError: `out` exists, or something cannot be written.
         MaskError: A mask cannot be read.
         ImageError: An image cannot be read.
-        DatasetError: The names of the data set cannot stand in a native folder.
+        DatasetError: The names of the data set cannot stand in a native folder, or it is in memory.
     """
+    if dataset.layout == IN_MEMORY:
+        raise DatasetError(
+            "has no files to copy.", where=dataset.root, hint="Save its images, and make a data set of them."
+        )
     if out.exists():
         raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
     with new_folder(out) as content:
@@ -89,10 +93,10 @@ def _write(dataset: Dataset, names: dict[str, str], folder: Path, on_image: Call
     for item in dataset.items:
         image = folder / "images" / names[item.name]
         image.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(item.image, Region):
-            Image.fromarray(dataset.with_bands().known_bands.picture_of(item.image)).save(image)
-        else:
+        if isinstance(item.image, Path):
             shutil.copyfile(item.image, image)
+        else:
+            Image.fromarray(dataset.with_bands().known_bands.picture_of(item.image)).save(image)
         if item.mask is not None:
             size = image_size(item.image)
             _save(dataset.masks.read(item.mask, size), folder / "masks" / names[item.name])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.bands import Bands, DeclaredBands, find_bands
@@ -13,15 +13,21 @@ from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
 from pointillist.data.masks import MaskReader
-from pointillist.data.regions import Region, Source
+from pointillist.data.regions import Source, file_of
 from pointillist.errors import DatasetError, nearest
 from pointillist.points.check import Checked
 from pointillist.points.formats import choose_format
 from pointillist.points.matching import read_matched
 from pointillist.points.table import PointTable
 
+if TYPE_CHECKING:
+    from pointillist.data.in_memory import MapStyle
+
 ALL = "all"
 """The split that holds every image; it always exists."""
+
+IN_MEMORY = "in memory"
+"""The layout, and the root, of a data set that a program made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Item:
     @property
     def file(self) -> Path:
         """The image file, of which the image may be a window."""
-        return self.image.path if isinstance(self.image, Region) else self.image
+        return file_of(self.image)
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,10 @@ class Dataset:
     """Everything known about a data set without opening an image.
 
     Args:
-        root: Folder or `dataset.yaml` the user named.
+        root: Folder or `dataset.yaml` the user named; `IN_MEMORY` where there is none.
         layout: Name of the layout it was read with.
         classes: Its classes.
-        items: Images, sorted by name.
+        items: Images, sorted by name; those in memory in the order in which they were given.
         splits: Image names by split name; `all` is implied.
         masks: Reader of its masks.
         points_file: Where its points come from; None when it has none.
@@ -85,6 +91,70 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.items:
             raise DatasetError("holds no images.", where=self.root, hint=f"Put {SUFFIX_LIST} files there.")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Sequence[Any],
+        points: Sequence[Any],
+        classes: Sequence[str] | ClassSet,
+        masks: Sequence[Any] | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        splits: Mapping[str, Iterable[str | int]] | None = None,
+        background: BackgroundPolicy | None = None,
+    ) -> Dataset:
+        """A data set of images in memory. They are not copied, so do not change them while they are in use.
+
+        Args:
+            images: NumPy arrays H×W×K or H×W, torch tensors K×H×W or H×W, PIL images or `Pixels`; or one array N×H×W×K,
+                or one tensor N×K×H×W. uint8, uint16, int16, int32 or float32. H×W of uint8 is a grey photograph.
+            points: Per image its clicks: an array or tensor N×3, or a list of rows (x, y, class), with the name of a
+                class or its index. x and y are continuous pixels from the top-left corner, x to the right; the centre
+                of the first pixel is (0.5, 0.5). An empty list for an image without clicks.
+            classes: Their names, in the order of their indices; the first is the background.
+            masks: Per image H×W class indices, 255 (or `ignore_index` of a `ClassSet`) = not known; None for an image
+                without a mask. Only for scores, and for methods that learn from masks.
+            names: Of the images; "image-0001", "image-0002", … when not given.
+            splits: Names or indices (from 0) of images by split, for example {"val": [8, 9]}. Without "train" the rest
+                is learnt from.
+            background: Background policy: points, border or none; that of the `ClassSet`, or points, when not given.
+
+        Raises:
+            DatasetError, ImageError, PointsError, MaskError: Something does not fit. The first such thing is named,
+                with the name of its image and its place (`points[2][5]`), and how many other images have problems.
+        """
+        from pointillist.data.in_memory import dataset_of_arrays  # builds on this module
+
+        return dataset_of_arrays(images, points, classes, masks, names=names, splits=splits, background=background)
+
+    @classmethod
+    def from_torch(
+        cls,
+        dataset: MapStyle,
+        classes: Sequence[str] | ClassSet,
+        *,
+        names: Sequence[str] | None = None,
+        splits: Mapping[str, Iterable[str | int]] | None = None,
+        background: BackgroundPolicy | None = None,
+    ) -> Dataset:
+        """A data set of the images of a torch data set.
+
+        Every example is read once at the start, for its points and to check it; images and masks are not kept, but read
+        again when they are needed. So an example must be the same each time: no random transforms, as training moves,
+        scales and flips images together with their points.
+
+        Args:
+            dataset: A map-style data set (`len(dataset)`, `dataset[i]`) of (image, points) or (image, points, mask),
+                each as in `from_arrays`. A mask may be None.
+            classes: See `from_arrays`, like all others.
+
+        Raises:
+            DatasetError, ImageError, PointsError, MaskError: As in `from_arrays`, with places like `dataset[2][1][5]`.
+        """
+        from pointillist.data.in_memory import dataset_of_torch  # builds on this module
+
+        return dataset_of_torch(dataset, classes, names=names, splits=splits, background=background)
 
     def split(self, name: str) -> tuple[Item, ...]:
         """Images of a split, in the order its file lists them.

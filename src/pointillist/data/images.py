@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from pointillist.data.headers import plain_size
 from pointillist.data.pixels import Pixels, Plane, kind_of
 from pointillist.data.rasters import raster_header, read_raster
-from pointillist.data.regions import Region, Source
+from pointillist.data.regions import InMemory, Part, Region, Source, file_of
 from pointillist.data.stacks import read_stack
 from pointillist.data.tiffs import TiffHeader, tiff_header
 from pointillist.errors import ImageError, ImageWarning, PointillistError
@@ -37,7 +37,7 @@ _ORIENTATION = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 
 
-def read_image(path: Source, *, plane: Plane | None = None) -> NDArray[Any]:
+def read_image(path: Source | str, *, plane: Plane | None = None) -> NDArray[Any]:
     """Read an image as H×W×K in its file's own type, turned upright by its EXIF orientation.
 
     Photographs of 8 bits, grey ones too, are H×W×3 uint8 in the order red, green, blue.
@@ -49,7 +49,7 @@ def read_image(path: Source, *, plane: Plane | None = None) -> NDArray[Any]:
     Raises:
         ImageError: Missing, unreadable, truncated, or of several pictures of which none is chosen.
     """
-    values = read_pixels(path, plane=plane).values
+    values = read_pixels(Path(path) if isinstance(path, str) else path, plane=plane).values
     return np.repeat(values, 3, axis=2) if values.shape[2] == 1 and values.dtype == np.uint8 else values
 
 
@@ -64,34 +64,39 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
     Raises:
         ImageError: See `read_image`.
     """
-    path = source.path if isinstance(source, Region) else source
+    if isinstance(source, InMemory):
+        return _part(source.read(), source)
+    path = file_of(source)
     header = _tiff_header(path)
     if header is not None and (header.pages > 1 or header.described or plane):
-        if isinstance(source, Region):
-            whole = read_stack(path, plane or {})
-            return Pixels(np.ascontiguousarray(_inside(whole.values, source)))
-        return read_stack(path, plane or {})
+        stack = read_stack(path, plane or {})
+        return _part(stack, source) if isinstance(source, Region) else stack
     if isinstance(source, Path):
         raster = header is not None and _is_raster(path, header)
         return read_raster(path, size) if raster else _read_photograph(path)
-    if reads_windows(path):
+    if reads_windows(source):
         return read_raster(source, size)
-    whole = _read_photograph(path)
-    valid = None if whole.valid is None else _inside(whole.valid, source)
-    return Pixels(np.ascontiguousarray(_inside(whole.values, source)), valid)
+    return _part(_read_photograph(path), source)
 
 
-def reads_windows(path: Path) -> bool:
-    """Whether windows of a file are read without the rest of it: TIFF that is stored upright, by rasterio."""
-    header = _tiff_header(path)
+def reads_windows(source: Source) -> bool:
+    """Whether windows are had without the rest: in memory, and of TIFF that is stored upright, by rasterio."""
+    if isinstance(source, InMemory):
+        return True
+    header = _tiff_header(file_of(source))
     return header is not None and header.orientation == 1 and find_spec("rasterio") is not None
 
 
-def _inside(values: NDArray[Value], region: Region) -> NDArray[Value]:
-    inside = values[region.top : region.top + region.height, region.left : region.left + region.width]
-    if inside.shape[:2] != (region.height, region.width):
+def _part(whole: Pixels, window: Part) -> Pixels:
+    valid = None if whole.valid is None else _inside(whole.valid, window)
+    return Pixels(np.ascontiguousarray(_inside(whole.values, window)), valid)
+
+
+def _inside(values: NDArray[Value], window: Part) -> NDArray[Value]:
+    inside = values[window.top : window.top + window.height, window.left : window.left + window.width]
+    if inside.shape[:2] != (window.height, window.width):
         found = f"is {values.shape[1]}×{values.shape[0]}, so it has no window of this place and size."
-        raise ImageError(found, where=region.path, hint="Give a window inside the image.")
+        raise ImageError(found, where=file_of(window), hint="Give a window inside the image.")
     return inside
 
 
@@ -101,7 +106,7 @@ def image_size(path: Source) -> tuple[int, int]:
     Raises:
         ImageError: Missing or unreadable.
     """
-    if isinstance(path, Region):
+    if not isinstance(path, Path):
         return path.height, path.width
     with suppress(OSError):
         if (size := plain_size(path)) is not None:
@@ -116,12 +121,18 @@ def image_size(path: Source) -> tuple[int, int]:
         return (width, height) if sideways else (height, width)
 
 
-def image_kind(path: Path) -> tuple[int, str, tuple[str, ...]]:
+def image_kind(source: Source) -> tuple[int, str, tuple[str, ...]]:
     """(bands, type, names of the bands where the file has some) of an image, mostly from its header.
+
+    Grey photographs of 8 bits count as having three bands, as in `read_image`.
 
     Raises:
         ImageError: Missing or unreadable.
     """
+    if isinstance(source, InMemory):
+        grey = (source.bands, source.dtype) == (1, "uint8")
+        return 3 if grey else source.bands, source.dtype, ()
+    path = file_of(source)
     header = _tiff_header(path)
     if header is not None and not header.plain and header.pages == 1 and not header.described:
         if find_spec("rasterio"):

@@ -182,6 +182,14 @@ def splits_of(images: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return splits
 
 
+def with_rest_as_train(splits: Mapping[str, tuple[str, ...]], images: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The same splits, and `train` with the rest where only images to score are listed: these are not to be learnt."""
+    held = {name for split in ("val", "test") for name in splits.get(split, ())}
+    if not held or "train" in splits:
+        return dict(splits)
+    return {**splits, "train": tuple(name for name in images if name not in held)}
+
+
 def _stem(name: str) -> str:
     return os.path.splitext(name)[0]  # noqa: PTH122 - PurePosixPath takes ten times as long, for 100,000 names
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE, ClassSet, Color, hex_color
 from pointillist.data import matlab
-from pointillist.data.images import opened
+from pointillist.data.images import opened, read_pixels
 from pointillist.data.rasters import read_region
-from pointillist.data.regions import Region, Source
+from pointillist.data.regions import InMemory, Region, Source, file_of
 from pointillist.errors import DatasetError, MaskError
 
 MaskEncoding = Literal["index", "palette", "color"]
@@ -85,7 +85,7 @@ class MaskReader:
         """Read one mask.
 
         Args:
-            path: The mask file, or a window of a large one.
+            path: The mask file, or a window of a large one, or a mask in memory.
             size: (height, width) of its image.
 
         Returns:
@@ -94,6 +94,9 @@ class MaskReader:
         Raises:
             MaskError: Missing, unreadable, of another size than its image, or with a value that names no class.
         """
+        if isinstance(path, InMemory):
+            check_size(file_of(path), (path.height, path.width), size)
+            return self._look_up(read_pixels(path).values[..., 0].astype(np.int64), file_of(path))
         if isinstance(path, Region):
             bands = read_region(path, MaskError)
             codes = _packed(bands[..., :3]) if self.encoding == "color" else bands[..., 0].astype(np.int64)

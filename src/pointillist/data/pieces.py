@@ -15,7 +15,7 @@ from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size, reads_windows
 from pointillist.data.inputs import Scale
 from pointillist.data.pixels import Pixels
-from pointillist.data.regions import Region, Source, file_of, window_of
+from pointillist.data.regions import Part, Source, window_of
 from pointillist.data.transforms import StoredSample, image_tensor, resize_image, resize_labels
 from pointillist.points.border import with_border_points
 
@@ -156,8 +156,8 @@ def read_piece(
     )
 
 
-def _source(piece: Piece, source: Source) -> Region:
-    """The window of the file that is the piece."""
+def _source(piece: Piece, source: Source) -> Part:
+    """The window of the source that is the piece."""
     tall, wide = (own / whole for own, whole in zip(piece.own, piece.whole, strict=True))
     top, left = round(piece.top * tall), round(piece.left * wide)
     bottom, right = round((piece.top + piece.height) * tall), round((piece.left + piece.width) * wide)
@@ -169,7 +169,7 @@ def _labels(dataset: Dataset, piece: Piece, mask: Source) -> NDArray[np.uint8]:
     if piece.is_whole:
         return dataset.masks.read(mask, piece.own)
     region = _source(piece, mask)
-    if reads_windows(file_of(mask)):
+    if reads_windows(mask):
         return dataset.masks.read(region, (region.height, region.width))
     labels = dataset.masks.read(mask, piece.own)
     return labels[region.top : region.top + region.height, region.left : region.left + region.width]

@@ -1,10 +1,12 @@
-"""Windows of images that are too large to be opened whole, such as aerial photographs of 5000×5000 pixels."""
+"""Where pixels come from: files, windows of files that are too large to be opened whole, and a program's memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pointillist.data.pixels import Pixels
 from pointillist.errors import ImageError
 
 
@@ -38,20 +40,50 @@ class Region:
             )
 
 
-Source = Path | Region
-"""Where pixels come from: a whole file, or a window of one."""
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """An image or a mask that a program holds or makes, or a window of one; it too stands wherever a path would.
+
+    Args:
+        name: For messages.
+        read: Gives the whole, each time it is needed.
+        bands: Number of its bands.
+        dtype: NumPy's name of its type.
+        height: Rows.
+        width: Columns.
+        top: First row.
+        left: First column.
+    """
+
+    name: str
+    read: Callable[[], Pixels]
+    bands: int
+    dtype: str
+    height: int
+    width: int
+    top: int = 0
+    left: int = 0
+
+
+Part = Region | InMemory
+"""What has a place and a size of its own."""
+
+Source = Path | Part
+"""Where pixels come from: a whole file, a window of one, or memory."""
 
 
 def file_of(source: Source) -> Path:
-    """The file of a source."""
+    """The file of a source, for messages the name of one in memory."""
+    if isinstance(source, InMemory):
+        return Path(source.name)
     return source.path if isinstance(source, Region) else source
 
 
-def window_of(source: Source, top: int, left: int, height: int, width: int) -> Region:
+def window_of(source: Source, top: int, left: int, height: int, width: int) -> Part:
     """A window of a source, which may be a window itself."""
-    if isinstance(source, Region):
-        return Region(source.path, source.top + top, source.left + left, height, width)
-    return Region(source, top, left, height, width)
+    if isinstance(source, Path):
+        return Region(source, top, left, height, width)
+    return replace(source, top=source.top + top, left=source.left + left, height=height, width=width)
 
 
 def cut(path: Path, size: tuple[int, int], window: int) -> list[Region]:

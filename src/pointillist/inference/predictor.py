@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from PIL import Image
 from torch import Tensor
 
 from pointillist.classes import IGNORE, ClassSet
-from pointillist.data.bands import Bands
-from pointillist.data.images import photograph, read_pixels
+from pointillist.data.arrays import pixels_of
+from pointillist.data.images import read_pixels
 from pointillist.data.inputs import InputSpec, Scale
-from pointillist.data.pixels import TYPES, Pixels, Plane
-from pointillist.data.regions import Region, Source, file_of
-from pointillist.errors import ConfigError, ImageError, RunError
+from pointillist.data.pixels import Pixels, Plane
+from pointillist.data.regions import Part, Source, file_of
+from pointillist.errors import ConfigError, RunError
 from pointillist.training.model_folder import Model, load_model
 from pointillist.training.run_directory import RunDirectory
 from pointillist.training.scoring import labels_at
@@ -103,23 +103,45 @@ class Predictor:
             self.spec.bands.taking(bands, ranges, plane), self.spec.scale if scale is None else Scale.of(scale)
         )
 
-    def __call__(self, image: AnyImage) -> NDArray[np.uint8]:
-        """Label an image; see `predict`."""
+    @overload
+    def __call__(self, image: AnyImage) -> NDArray[np.uint8]: ...
+    @overload
+    def __call__(self, image: list[Any] | tuple[Any, ...]) -> list[NDArray[np.uint8]]: ...
+    def __call__(self, image: AnyImage | list[Any] | tuple[Any, ...]) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
+        """Label an image, or each image of a list: H×W uint8 class indices, 255 = no data; see `predict`."""
+        if isinstance(image, list | tuple):
+            return [prediction.labels for prediction in self.predict(image)]
         return self.predict(image).labels
 
-    def predict(self, image: AnyImage, *, confidence: bool = False, uncertainty: bool = False) -> Prediction:
+    @overload
+    def predict(self, image: AnyImage, *, confidence: bool = ..., uncertainty: bool = ...) -> Prediction: ...
+    @overload
+    def predict(
+        self, image: list[Any] | tuple[Any, ...], *, confidence: bool = ..., uncertainty: bool = ...
+    ) -> list[Prediction]: ...
+    def predict(
+        self, image: AnyImage | list[Any] | tuple[Any, ...], *, confidence: bool = False, uncertainty: bool = False
+    ) -> Prediction | list[Prediction]:
         """Label an image at its own size.
 
         Args:
-            image: A file, a PIL image, or upright pixels in the bands and the type that the model has learnt: H×W×K
-                of NumPy or torch (H×W for one band), or `Pixels`.
+            image: A file (str or Path); a PIL image; NumPy H×W×K or H×W; torch K×H×W or H×W; `Pixels`; or a list or
+                tuple of any of these, which gives a list, an image at a time. Arrays, tensors and `Pixels` are upright,
+                with the bands, their order, the type and the range of values that the model has learnt
+                (`predictor.bands`): red, green, blue from 0 to 255 for photographs. H×W is one band; of uint8, it is a
+                grey photograph.
             confidence: Whether to give the confidence map.
             uncertainty: Whether to give the uncertainty map.
 
         Raises:
             ImageError: It cannot be read, is no image, or has other bands or another type.
         """
-        pixels = self.spec.bands.scaled(*pixels_of(image, self.spec.bands))
+        if isinstance(image, list | tuple):
+            return [self._predict(one, f"image[{n}]", confidence, uncertainty) for n, one in enumerate(image)]
+        return self._predict(image, "image", confidence, uncertainty)
+
+    def _predict(self, image: AnyImage, called: str, confidence: bool, uncertainty: bool) -> Prediction:
+        pixels = self._pixels(image, called)
         labels = np.empty(pixels.size, dtype=np.uint8)
         sure = np.empty(pixels.size, dtype=np.float32) if confidence else None
         unsure = np.empty(pixels.size, dtype=np.float32) if uncertainty else None
@@ -135,6 +157,13 @@ class Predictor:
         if pixels.valid is not None:
             labels[~pixels.valid] = IGNORE
         return Prediction(labels, sure, unsure)
+
+    def _pixels(self, image: AnyImage, called: str) -> Pixels:
+        """An image as `Bands.read` gives it."""
+        if isinstance(image, str | Path | Part):
+            source = Path(image) if isinstance(image, str) else image
+            return self.spec.bands.scaled(read_pixels(source, plane=self.spec.bands.plane), file_of(source))
+        return self.spec.bands.scaled(pixels_of(image, field=called, also="a file, "), called)
 
     @torch.inference_mode()
     def labels(self, pixels: Pixels) -> Tensor:
@@ -157,33 +186,6 @@ class Predictor:
 
 AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str
 """What can be predicted."""
-
-
-def pixels_of(image: AnyImage, bands: Bands) -> tuple[Pixels, Path | None]:
-    """Pixels of whatever holds an image, and its file, where it is one.
-
-    Raises:
-        ImageError: It is no image, or its file cannot be read.
-    """
-    if isinstance(image, str | Path | Region):
-        source = Path(image) if isinstance(image, str) else image
-        return read_pixels(source, plane=bands.plane), file_of(source)
-    if isinstance(image, Pixels):
-        return image, None
-    if isinstance(image, Image.Image):
-        return photograph(image), None
-    values = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        values = values[:, :, None]
-    if not isinstance(values, np.ndarray) or values.ndim != 3 or 0 in values.shape or values.dtype.name not in TYPES:
-        shape = (
-            f"an array of shape {values.shape} and type {values.dtype}"
-            if isinstance(values, np.ndarray)
-            else type(image).__name__
-        )
-        hint = f"Give a file, a PIL image, or height × width × bands of {bands.dtype}."
-        raise ImageError(f"{shape} is no image.", field="image", hint=hint)
-    return Pixels(values), None
 
 
 def pick_device(name: str) -> torch.device:

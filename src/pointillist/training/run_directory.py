@@ -24,7 +24,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pointillist.data.dataset import Dataset, Item
+from pointillist.data.dataset import IN_MEMORY, Dataset, Item
 from pointillist.errors import RunError
 from pointillist.files import make_folder, read_yaml, replacing, write_text
 from pointillist.training.config import RECORD_KEYS, Config, config_from
@@ -39,7 +39,7 @@ class DataRecord:
     """Which data a run learnt from.
 
     Args:
-        path: Data set, absolute.
+        path: Data set, absolute; `IN_MEMORY` where it has none.
         layout: Its layout.
         points: Label file, absolute; None when the data set has none.
         split: Split the run learnt from.
@@ -63,7 +63,7 @@ class DataRecord:
         """Describe the data a run is about to learn from."""
         dataset, items = given.dataset, given.items
         return cls(
-            path=str(dataset.root.resolve()),
+            path=IN_MEMORY if dataset.layout == IN_MEMORY else str(dataset.root.resolve()),
             layout=dataset.layout,
             points=None if dataset.points_file is None else str(dataset.points_file.resolve()),
             split=dataset.training_split,

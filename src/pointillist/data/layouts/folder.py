@@ -14,7 +14,15 @@ from pointillist.data.bands import DeclaredBands
 from pointillist.data.coco import CocoMasks, Overlap
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.layouts.base import Layout
-from pointillist.data.listing import SplitNames, find_images, find_images_like, pair_files, pair_masks, read_split
+from pointillist.data.listing import (
+    SplitNames,
+    find_images,
+    find_images_like,
+    pair_files,
+    pair_masks,
+    read_split,
+    with_rest_as_train,
+)
 from pointillist.data.masks import MASK_ENCODINGS, MaskEncoding, MaskReader
 from pointillist.errors import ConfigError, DatasetError, nearest
 from pointillist.files import read_text, read_yaml, refuse_existing, write_text
@@ -252,12 +260,7 @@ def _kind(value: object) -> str:
 
 def _read_splits(files: Sequence[Path], images: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
     names = SplitNames(images)
-    splits = {path.stem: read_split(path, names) for path in files}
-    held = {name for split in ("val", "test") for name in splits.get(split, ())}
-    if held and "train" not in splits:
-        # Whoever lists only what is to be scored does not want it to be learnt from.
-        splits["train"] = tuple(name for name in images if name not in held)
-    return splits
+    return with_rest_as_train({path.stem: read_split(path, names) for path in files}, images)
 
 
 def _find_masks(home: Path, pattern: str, images: Mapping[str, Path]) -> dict[str, Path]:
