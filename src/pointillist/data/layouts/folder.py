@@ -59,11 +59,11 @@ class BandsEntry(Strict):
 
     names: tuple[str, ...] | None = None
     """Names of the bands that are used."""
-    select: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    select: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
     """Bands of the files that are used, counted from 1; all when left out."""
     display: tuple[str | int, ...] | None = Field(default=None, min_length=1, max_length=3)
     """Bands that are shown as red, green and blue: names, or numbers counted from 1."""
-    range: Literal["auto"] | Pair | tuple[Pair, ...] = "auto"
+    range: Literal["auto"] | Pair | Annotated[tuple[Pair, ...], Field(min_length=1)] = "auto"
     """Values that become black and white: one pair for all bands, or one for each; `auto` measures them."""
     plane: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Which picture of files with several, counted from 1: {page: 2}, {Z: 5}."""
