@@ -251,3 +251,4 @@ def test_nonsense_about_bands_is_named(tmp_path: Path, entry: object, field: str
         load_dataset(native(tmp_path / "a", entry)).with_bands()
     assert caught.value.field is not None
     assert caught.value.field.startswith(field)
+    assert "[" not in caught.value.field

@@ -129,7 +129,7 @@ def test_near_clicks_count_beyond_a_piece_and_of_each_class_the_nearest(
             for n, label in enumerate(points[:, 2])
             if away[n] <= 12 or piece.is_whole or away[n] == away[points[:, 2] == label].min() > 12
         }
-        counted = clicks_of(data, piece) + (piece.left, piece.top, 0)
+        counted = clicks_of(data, piece) + np.array([piece.left, piece.top, 0])
         np.testing.assert_allclose(counted, points[sorted(expected)], atol=1e-9)
 
 
