@@ -110,6 +110,8 @@ def _location(model: type[BaseModel], path: Sequence[str | int]) -> list[str | i
     kept: list[str | int] = []
     models = [model]
     for part in path:
+        if isinstance(part, str) and "[" in part:  # such as tuple[int, int]
+            continue
         fields = [one.model_fields[part] for one in models if part in one.model_fields]
         if fields or isinstance(part, int) or not kept or part not in _kinds(models):
             kept.append(part)

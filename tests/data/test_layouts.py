@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size, read_image
+from pointillist.data.inputs import Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.data.layouts.ade20k import read_names
 from pointillist.data.layouts.cityscapes import CLASSES as CITY_CLASSES
 from pointillist.data.layouts.craid import berry_count
-from pointillist.data.regions import Region, read_region
+from pointillist.data.rasters import read_region
+from pointillist.data.regions import Region
 from pointillist.data.samples import read_sample
 from pointillist.data.simulated import simulate_dataset
 from pointillist.errors import DatasetError, ImageError, MaskError, PointsError
@@ -201,7 +204,7 @@ def test_citypersons_boxes_become_clicks(tmp_path: Path, save: Save) -> None:
     found = labels(dataset, name)
     assert (found[0] == 255).all()
     assert np.array_equal(found[1:] == 1, np.isin(ids[1:], (24, 25)))
-    sample = read_sample(dataset, dataset.items[0], None, with_mask=False)
+    sample = read_sample(dataset, dataset.items[0], Scale(), with_mask=False)
     assert (sample.points[:, 2] == 0).any()  # border policy: background from the border
     assert load_dataset(tmp_path, layout="cityscapes").layout == "cityscapes"
 
@@ -255,7 +258,7 @@ def test_inria_windows_are_parts_of_the_tile_and_255_is_a_building(inria: Path) 
     assert np.array_equal(found[100:120, 100:200], np.ones((20, 100)))
     assert found.sum() == 2000
     assert [point.label for point in simulate_dataset(dataset, split="val")].count("building") == 4
-    sample = read_sample(dataset, upper, (100, 100), with_mask=True)
+    sample = read_sample(dataset, upper, Scale((100, 100)), with_mask=True)
     assert sample.size == (100, 100)
 
 
@@ -285,14 +288,15 @@ def test_a_window_of_a_large_image_is_read_without_the_rest(tmp_path: Path) -> N
         read_region(Region(path, 0, 0, 1, 1))
 
 
-def test_windows_without_rasterio_name_the_extra(inria: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_without_rasterio(inria: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rasterio", None)
     dataset = load_dataset(inria)  # listing needs no more than the headers
-    with pytest.raises(ImageError, match="needs rasterio") as caught:
-        read_image(dataset.items[0].image)
-    assert "pip install 'pointillist[geo]'" in caught.value.hint
-    with pytest.raises(MaskError, match="needs rasterio"):
+    upper, lower = (read_image(item.image) for item in dataset.items if item.name.startswith("austin12/"))
+    with Image.open(inria / "train/images/austin12.tif") as whole:
+        np.testing.assert_array_equal(np.concatenate([upper, lower]), np.asarray(whole))
+    with pytest.raises(MaskError, match="needs rasterio") as caught:
         labels(dataset, dataset.split("train")[0].name)
+    assert "pip install 'pointillist[geo]'" in caught.value.hint
 
 
 def test_an_inria_tile_without_a_number_is_refused(inria: Path, save: Save) -> None:

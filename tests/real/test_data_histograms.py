@@ -13,6 +13,7 @@ from PIL import Image
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size, read_image
+from pointillist.data.inputs import Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.data.samples import read_sample
 from pointillist.data.simulated import simulate_dataset
@@ -150,7 +151,7 @@ def test_simulated_clicks_lie_on_their_class_at_the_scale_of_training(dubai: Dat
     points = [point for point in simulate_dataset(dubai, split="val") if point.image in names]
     assert len(points) > 12
     for item in items:
-        sample = read_sample(dubai, item, None, with_mask=True)
+        sample = read_sample(dubai, item, Scale(), with_mask=True)
         assert sample.mask is not None
         for point in points:
             if point.image == item.name:

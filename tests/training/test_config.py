@@ -24,10 +24,21 @@ def test_later_wins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("144x192", (144, 192)), ("160", (160, 160)), ("native", None), ("144×192", (144, 192)), ("[96, 64]", (96, 64))],
+    [
+        *(("144x192", (144, 192)), ("160", (160, 160)), ("144×192", (144, 192)), ("[96, 64]", (96, 64))),
+        *(("native", None), ("auto", "auto")),
+    ],
 )
-def test_sizes(text: str, size: tuple[int, int] | None) -> None:
+def test_sizes(text: str, size: tuple[int, int] | str | None) -> None:
     assert make_config(overrides=[f"data.size={text}"]).data.size == size
+    assert make_config().data.size == "auto"
+
+
+def test_a_window_has_a_size_of_its_own() -> None:
+    assert make_config(overrides=["data.window=64x96"]).data.window == (64, 96)
+    with pytest.raises(ConfigError) as caught:
+        make_config(overrides=["data.window=auto"])
+    assert caught.value.field == "data.window"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,10 @@ def test_sizes(text: str, size: tuple[int, int] | None) -> None:
         ("optimizer.lr=fast", "optimizer.lr", "Correct"),
         ("trainer.epochs=0", "trainer.epochs", "Correct"),
         ("data.size=big", "data.size", "Correct"),
+        ("data.size=8", "data.size.0", "Correct"),
+        ("data.balanced=1.5", "data.balanced", "Correct"),
+        ("data.zoom=[0, 1]", "data.zoom.0", "Correct"),
+        ("data.cache_disk_mb=-1", "data.cache_disk_mb", "Correct"),
         ("optimizer.lr=.nan", "optimizer.lr", "Correct"),
         ("nonsense", None, "key=value"),
     ],

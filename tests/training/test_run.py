@@ -21,9 +21,10 @@ from pointillist.errors import DatasetError, PointsError, RunError, SaveError
 from pointillist.training import callbacks
 from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
+from pointillist.training.inputs import training_items
 from pointillist.training.methods import methods
 from pointillist.training.model_folder import load_model
-from pointillist.training.run import fit, label_warnings, training_items
+from pointillist.training.run import fit, label_warnings
 from pointillist.training.run_directory import RunDirectory
 from tests.conftest import TINY, TINY_FLAGS
 
@@ -208,7 +209,7 @@ class TestRefusals:
     def test_a_run_of_a_newer_version(self, tiny_data: Path, tmp_path: Path) -> None:
         run = fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
         text = run.config_file.read_text()
-        run.config_file.write_text(text.replace("format: 2", "format: 99"))
+        run.config_file.write_text(text.replace("format: 3", "format: 99"))
         with pytest.raises(RunError, match="has format 99"):
             run.read()
 

@@ -6,16 +6,20 @@ import builtins
 import copy
 import io
 import json
+import math
 import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from torch import nn
 
+from pointillist.data.bands import RGB, Bands
+from pointillist.data.inputs import InputSpec, Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, PointillistError, RunError
 from pointillist.inference.predictor import Predictor
@@ -27,6 +31,20 @@ from tests.conftest import TINY
 
 OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "run"
 CONTENT: dict[str, Any] = json.loads((OLD / "model" / "model.json").read_text(encoding="utf-8"))
+SEEN: dict[str, Any] = {
+    "format": 3,
+    "scale": [0.5, 2.0],
+    "bands": {
+        "names": ["red", "green", "nir"],
+        "type": "uint16",
+        "range": [[0.0, 1023.0], [0.0, 1023.0], [12.5, 4000.0]],
+        "display": [1, 2, 3],
+        "select": [3, 2, 5],
+        "plane": {"Z": 2},
+    },
+}
+"""What models say since version 3: how they see images."""
+NEW = {**CONTENT, **SEEN}
 
 
 class Bomb:
@@ -183,7 +201,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def replaced(path: tuple[Any, ...], value: Any) -> Any:
-    content = copy.deepcopy(CONTENT)
+    content = copy.deepcopy(NEW)
     place = content
     for key in path[:-1]:
         place = place[key]
@@ -192,7 +210,7 @@ def replaced(path: tuple[Any, ...], value: Any) -> Any:
 
 
 def at(path: tuple[Any, ...]) -> Any:
-    place: Any = CONTENT
+    place: Any = NEW
     for key in path:
         place = place[key]
     return place
@@ -203,7 +221,7 @@ RECORD = ("protocol", "method")
 
 NUMBERS = [
     path
-    for path in leaves(CONTENT)
+    for path in leaves(NEW)
     if isinstance(at(path), int | float)
     and not isinstance(at(path), bool)
     and (path[:2] != RECORD or path[2] == "shift")
@@ -222,7 +240,7 @@ def test_what_is_no_number_is_a_typed_error(folder: Path, path: tuple[Any, ...])
         assert caught.value.field.split(".")[0] in (path[0], "network", "expected"), value
 
 
-@pytest.mark.parametrize("path", list(leaves(CONTENT)), ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("path", list(leaves(NEW)), ids=lambda path: ".".join(map(str, path)))
 def test_nothing_in_a_model_file_raises_anything_else(
     folder: Path, path: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +253,82 @@ def test_nothing_in_a_model_file_raises_anything_else(
             load_model(folder)
         except PointillistError as error:
             assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("bands", "names"), []),
+        (("bands", "names"), ["a"] * 2000),
+        (("bands", "names", 0), "x" * 10_000),
+        (("bands", "names"), "red"),
+        (("bands", "type"), "float64"),
+        (("bands", "type"), "object"),
+        (("bands", "range"), [[0.0, 1.0]]),
+        (("bands", "range", 0), [1.0, 0.0]),
+        (("bands", "range", 0), [0.0, 1.0, 2.0]),
+        (("bands", "range", 0, 1), float("inf")),
+        (("bands", "display"), [1, 2]),
+        (("bands", "display", 0), 0),
+        (("bands", "display", 0), 4),
+        (("bands", "select"), [1, 2]),
+        (("bands", "select"), []),
+        (("bands", "select", 0), 0),
+        (("bands", "select", 0), 10**9),
+        (("bands", "plane"), {"Z": 0}),
+        (("bands", "plane"), [1]),
+        (("bands",), []),
+        (("scale",), [0.5]),
+        (("scale",), 0.5),
+        (("scale", 0), -0.5),
+        (("scale", 1), 1e9),
+        (("scale", 1), float("inf")),
+        (("size",), [48]),
+        (("size", 0), 2),
+        (("size", 0), 10**6),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_seen_is_a_typed_error(folder: Path, path: tuple[Any, ...], value: object) -> None:
+    write(folder, replaced(path, value))
+    with pytest.raises(RunError) as caught:
+        load_model(folder)
+    assert caught.value.field is not None
+    assert caught.value.field.split(".")[0] == path[0]
+
+
+def test_how_a_model_sees_images_is_read(folder: Path) -> None:
+    write(folder, NEW)
+    spec = load_model(folder).spec
+    assert spec.scale == Scale((48, 64), 0.5, 2.0)
+    ranges = ((0.0, 1023.0), (0.0, 1023.0), (12.5, 4000.0))
+    assert spec.bands == Bands(("red", "green", "nir"), "uint16", ranges, (0, 1, 2), (3, 2, 5), {"Z": 2})
+    assert spec.bands.to_dict() == SEEN["bands"]
+    write(folder, {**NEW, "scale": [0.5, None], "size": None})
+    assert load_model(folder).spec.scale == Scale(None, 0.5, math.inf)
+
+
+def test_more_bands_than_the_network_takes_are_a_typed_error(folder: Path) -> None:
+    bands = {**SEEN["bands"], "names": ["a", "b", "c", "d"], "range": [[0.0, 1.0]] * 4, "select": None}
+    write(folder, {**NEW, "bands": bands})
+    with pytest.raises(RunError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("size", [[48, 64], None])
+def test_models_without_bands_are_of_photographs(folder: Path, size: list[int] | None) -> None:
+    """Format 1 has the prior to the power of its correction, format 2 the prior; neither has bands or bounds."""
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    first = {**CONTENT, "size": size}
+    second = {name: value for name, value in first.items() if name != "expected"}
+    labels = []
+    for content in (first, {**second, "format": 2, "class_prior": [0.2, 0.3, 0.5]}):
+        write(folder, content)
+        predictor = Predictor(folder)
+        assert predictor.model.spec == InputSpec(RGB, Scale.of(1.0) if size is None else Scale((48, 64)))
+        labels.append(predictor(image))
+    assert np.array_equal(*labels)
+    assert predictor.model.class_prior == (0.2, 0.3, 0.5)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "5", "null", "{", "[" * 100_000, '{"format": 3}', '{"format": 0}', "{}"])

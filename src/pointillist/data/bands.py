@@ -165,11 +165,11 @@ class DeclaredBands(Strict):
 
     names: tuple[str, ...] | None = None
     """Names of the bands that are used."""
-    select: tuple[Number, ...] | None = Field(default=None, min_length=1)
+    select: Annotated[tuple[Number, ...], Field(min_length=1)] | None = None
     """Bands of the files that are used, counted from 1; all when left out."""
     display: tuple[str | int, ...] | None = Field(default=None, min_length=1, max_length=3)
     """Bands that are shown as red, green and blue: names, or numbers counted from 1."""
-    range: Literal["auto"] | Range | tuple[Range, ...] = "auto"
+    range: Literal["auto"] | Range | Annotated[tuple[Range, ...], Field(min_length=1)] = "auto"
     """Values that become black and white: one pair for all bands, or one for each; `auto` measures them."""
     plane: dict[str, Number] = Field(default_factory=dict)
     """Which picture of files with several, counted from 1: {page: 2}, {Z: 5}."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from pointillist.classes import IGNORE
 from pointillist.data.ambiguous import ambiguity
+from pointillist.data.bands import MEASURED_IMAGES, find_bands
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
 from pointillist.data.folders import LeftOut
@@ -135,9 +137,9 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
     report.splits = {name: len(images) for name, images in dataset.splits.items()}
     with_masks = any(item.mask is not None for item in dataset.items)
     try:
-        dataset = dataset.with_bands()
-        report.bands = dataset.known_bands.to_dict()
-    except (DatasetError, ImageError) as error:
+        dataset = _with_bands(dataset)
+        report.bands = None if dataset.bands is None else dataset.bands.to_dict()
+    except DatasetError as error:
         report.add("bands", "error", error.where or str(dataset.root), error.found)
     prints: dict[str, Fingerprint] = {}
     for item in dataset.items:
@@ -148,6 +150,21 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
     _check_classes(dataset, report)
     _check_splits(dataset, prints, report)
     return report
+
+
+def _with_bands(dataset: Dataset) -> Dataset:
+    """The data set with its bands known; where images are unreadable, by those that are not, if any."""
+    try:
+        return dataset.with_bands()
+    except ImageError:
+        readable = []
+        for item in dataset.split(dataset.training_split):
+            with suppress(ImageError):
+                read_pixels(item.image, plane=dataset.declared.plane)
+                readable.append(item.image)
+            if len(readable) == MEASURED_IMAGES:
+                break
+        return dataset.with_bands(find_bands(readable, dataset.declared, dataset.root)) if readable else dataset
 
 
 def _check_item(dataset: Dataset, item: Item, with_masks: bool, prints: dict[str, Fingerprint], report: Report) -> None:

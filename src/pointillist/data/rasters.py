@@ -78,9 +78,13 @@ def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
             options |= {"out_shape": (len(bands), *size), "resampling": Resampling.average}
         values = file.read(bands, **options)
         valid = None
+        shape = {} if size is None else {"out_shape": size}
         if any(flag != ["all_valid"] for flag in _flags(file)):
-            shape = {} if size is None else {"out_shape": size}
             valid = file.dataset_mask(window=window, **shape) > 0
+        for alpha in set(file.indexes) - set(bands):
+            # GDAL takes alpha for a mask in two types only.
+            opaque = file.read(alpha, window=window, **shape) > 0
+            valid = opaque if valid is None else valid & opaque
     return Pixels(np.ascontiguousarray(values.transpose(1, 2, 0)), None if valid is None or valid.all() else valid)
 
 

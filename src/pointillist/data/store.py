@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import warnings
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch.utils.data import get_worker_info
 
 from pointillist.data.transforms import StoredSample
+from pointillist.errors import PointillistWarning
 
 ARRAYS = ("image", "points", "valid", "mask", "distances", "distance_classes")
 
 
 class SampleStore:
-    """Samples by number.
+    """Samples by number. Loader workers share the room, and what is on disk.
 
     Args:
         memory: Bytes of memory.
@@ -26,8 +31,8 @@ class SampleStore:
 
     def __init__(self, memory: int, disk: int) -> None:
         self._room = {"memory": memory, "disk": disk}
+        self._used = {"memory": 0, "disk": 0}
         self._kept: dict[int, StoredSample] = {}
-        self._names: dict[int, tuple[str, float]] = {}
         self._folder: Path | None = None
         if disk:
             folder = tempfile.TemporaryDirectory(prefix="pointillist-samples-", ignore_cleanup_errors=True)
@@ -40,21 +45,39 @@ class SampleStore:
 
     def get(self, number: int) -> StoredSample | None:
         """A sample that was put in."""
-        if number in self._kept or number not in self._names or self._folder is None:
+        if number in self._kept or self._folder is None:
             return self._kept.get(number)
-        arrays: dict[str, NDArray[Any]] = load_file(self._folder / str(number))
-        name, scale = self._names[number]
-        return StoredSample(name=name, scale=scale, **arrays)
+        file = self._folder / str(number)
+        if not file.is_file():
+            return None
+        with safe_open(file, "numpy") as content:
+            about: dict[str, str] = content.metadata()
+            arrays: dict[str, Any] = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        return StoredSample(name=about["name"], scale=float(about["scale"]), **arrays)
 
     def put(self, number: int, sample: StoredSample) -> None:
         """Keep a sample where there is room; where there is none, it has to be read again."""
         arrays = {name: array for name in ARRAYS if (array := getattr(sample, name)) is not None}
         cost = sum(array.nbytes for array in arrays.values())
-        if cost <= self._room["memory"]:
-            self._room["memory"] -= cost
+        if self._has_room("memory", cost):
+            self._used["memory"] += cost
             self._kept[number] = sample
-        elif cost <= self._room["disk"] and self._folder is not None:
-            self._room["disk"] -= cost
+        elif self._folder is not None and self._has_room("disk", cost):
+            self._used["disk"] += cost
             file = self._folder / str(number)
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, file)
-            self._names[number] = (sample.name, sample.scale)
+            # Complete or not there: another worker may read it, or write the same, at the same time.
+            temporary = file.with_name(f"{number}-{os.getpid()}")
+            about = {"name": sample.name, "scale": repr(sample.scale)}
+            try:
+                save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, about)
+                with suppress(PermissionError):  # Windows, while another worker reads the same
+                    temporary.replace(file)
+            except (OSError, SafetensorError) as error:
+                self._room["disk"] = 0
+                text = f"samples cannot be kept in {self._folder} and are read again each time ({error})."
+                warnings.warn(text, PointillistWarning, stacklevel=2)
+            temporary.unlink(missing_ok=True)
+
+    def _has_room(self, where: str, cost: int) -> bool:
+        worker = get_worker_info()
+        return self._used[where] + cost <= self._room[where] // (1 if worker is None else worker.num_workers)

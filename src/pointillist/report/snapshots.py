@@ -9,7 +9,7 @@ import lightning as L
 import numpy as np
 import torch
 
-from pointillist.data.bands import RGB, Bands
+from pointillist.data.bands import Bands
 from pointillist.data.dataset import Dataset
 from pointillist.data.samples import Collate, TrainingSamples
 from pointillist.data.transforms import Sample
@@ -38,7 +38,6 @@ class SnapshotWriter(L.Callback):
     moments: int = 6
     images: int = 4
     _shown: list[Sample] | None = field(default=None, init=False)
-    _bands: Bands = field(default=RGB, init=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Take a picture when it is time."""
@@ -53,7 +52,9 @@ class SnapshotWriter(L.Callback):
             self._draw(module, trainer).save(temporary, format="PNG")
 
     def _draw(self, module: TrainingModule, trainer: L.Trainer) -> Picture:
-        samples = self._samples(trainer)
+        loader: Any = trainer.train_dataloader
+        source: TrainingSamples = loader.dataset
+        samples = self._samples(source)
         titles = ["image and clicks", "pseudo-mask", "prediction"]
         with_masks = any(sample.mask is not None for sample in samples)
         rows = []
@@ -62,35 +63,31 @@ class SnapshotWriter(L.Callback):
         try:
             with torch.no_grad():
                 for sample in samples:
-                    row = self._row(module, sample)
+                    row = self._row(module, sample, source.dataset.known_bands)
                     rows.append(row if with_masks else row[:3])
         finally:
             module.train(training)
         return grid(rows, [*titles, "real mask"] if with_masks else titles)
 
-    def _samples(self, trainer: L.Trainer) -> list[Sample]:
+    def _samples(self, source: TrainingSamples) -> list[Sample]:
         """A few images with many classes, the same ones each time."""
         if self._shown is None:
-            loader: Any = trainer.train_dataloader
-            source: TrainingSamples = loader.dataset
             points = self.dataset.points
             richest = sorted(
                 range(len(source)),
                 key=lambda index: -len({point.label for point in points.of(source.pieces[index].item.name)}),
             )
             self._shown = [source.untransformed(index) for index in richest[: self.images]]
-            self._bands = source.dataset.known_bands
         return self._shown
 
-    def _row(self, module: TrainingModule, sample: Sample) -> list[Picture]:
+    def _row(self, module: TrainingModule, sample: Sample, bands: Bands) -> list[Picture]:
         classes = self.dataset.classes
         batch = Collate(len(classes))([(sample, sample.image)]).to(module.device)
         step = module.step_input(batch)
         labels = module.method.pseudo_labels(step)
         maps = (None if labels is None else labels[0], step.output.logits[0].argmax(0), sample.mask)
         nothing = torch.full(sample.size, 255)
-        values = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
-        image = picture_of_image(self._bands.picture(values), HEIGHT)
-        clicks = draw_points(image, sample.points.numpy(), sample.size, classes)
+        image = bands.picture(np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8))
+        clicks = draw_points(picture_of_image(image, HEIGHT), sample.points.numpy(), sample.size, classes)
         shown = ((nothing if labels is None else labels).cpu().numpy().astype(np.uint8) for labels in maps)
         return [clicks, *(picture_of_labels(labels, classes, HEIGHT) for labels in shown)]

@@ -75,7 +75,7 @@ def upsample_strips(strips: Strips, low: tuple[int, int], size: tuple[int, int])
             centres = (torch.arange(start, stop, device=rows.device) + 0.5) * scale - 0.5
             centres = centres.clamp(min=0)
             upper = centres.floor().long().clamp(max=low[0] - 1)
-            lower = (upper + 1).clamp(max=low[0] - 1)
+            lower = (upper + 1).clamp(max=there - 1)
             share = (centres - upper)[None, :, None].clamp(0, 1)
             yield start, rows[:, upper - first] * (1 - share) + rows[:, lower - first] * share
         done = max(done, ready)
