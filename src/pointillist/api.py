@@ -19,6 +19,7 @@ from pointillist.inference.predictor import Predictor
 from pointillist.report.page import write_report
 from pointillist.report.snapshots import SnapshotWriter
 from pointillist.training.config import Config, make_config
+from pointillist.training.methods import get_method
 from pointillist.training.run import fit
 from pointillist.training.run_directory import RunDirectory
 
@@ -105,6 +106,8 @@ def train_config(
     scored_items = [] if split is None else [item for item in dataset.split(split) if item.mask is not None]
     if scored_items:
         check_ambiguous(dataset, scored_items)  # the score at the end must not fail after hours
+    if get_method(config.method.name).supervision == "masks":
+        check_ambiguous(dataset, dataset.split(dataset.training_split))
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
     fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers)

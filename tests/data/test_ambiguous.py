@@ -12,6 +12,7 @@ import yaml
 from pointillist.data.ambiguous import MOST, check_ambiguous
 from pointillist.data.check import check
 from pointillist.data.layouts import load_dataset
+from pointillist.data.simulated import simulate_dataset
 from pointillist.errors import DatasetError
 from tests.conftest import write_tiny
 
@@ -84,15 +85,15 @@ def test_a_mask_that_cannot_be_read_is_left_to_whoever_needs_it(tmp_path: Path, 
     check_ambiguous(load_dataset(tmp_path))
 
 
-def test_neither_a_training_nor_an_evaluation_begins(cli, tmp_path: Path, save) -> None:
+@pytest.mark.parametrize(("split", "method"), [("val", "single-stage"), ("val", "full"), ("train", "full")])
+def test_no_training_begins_with_masks_in_doubt(cli, tmp_path: Path, save, split: str, method: str) -> None:
     data = write_tiny(tmp_path / "data")
-    for split in ("train", "val"):
-        assert (data / f"splits/{split}.txt").is_file()
     dataset = load_dataset(data)
-    for name in dataset.splits["val"]:
-        mask = next(item.mask for item in dataset.items if item.name == name)
-        save(mask, np.where(dataset.masks.read(mask, (48, 64)) > 0, 255, 0).astype(np.uint8))
-    result = cli("train", data, "--out", tmp_path / "run", "--epochs", "1")
+    for item in dataset.split(split):
+        save(item.mask, np.where(dataset.masks.read(item.mask, (48, 64)) > 0, 255, 0).astype(np.uint8))
+    result = cli("train", data, "--out", tmp_path / "run", "--epochs", "1", "--method", method)
     assert result.code == 2
     assert "255 is ignored" in result.err
     assert not (tmp_path / "run").exists()
+    with pytest.raises(DatasetError, match="255 is ignored"):
+        simulate_dataset(dataset, split=split)

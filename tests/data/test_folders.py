@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -150,10 +151,12 @@ def test_images_of_a_layout_without_a_mask_are_counted(tmp_path: Path, save) -> 
 @pytest.mark.skipif(os.name == "nt", reason="no such files on Windows")
 def test_what_never_ends_and_what_nobody_may_read_is_left_out(tmp_path: Path) -> None:
     touch(tmp_path / "a.png")
-    os.mkfifo(tmp_path / "b.png")
+    for name in ("b.png", MANIFEST, LOG, "config.yaml"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "ring.png").symlink_to(tmp_path / "ring.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     found = find_images(tmp_path)
-    assert list(found.images) == ["a.png", "gone.png"]  # reading it is an error that names it
+    assert list(found.images) == ["a.png", "gone.png", "ring.png"]  # reading it is an error that names it
     assert found.left_out.files == {"device or pipe": 1}
 
 
@@ -195,3 +198,13 @@ def test_masks_among_the_images_are_no_images(tmp_path: Path, save, images: str,
     assert item.name == f"{prefix}a.jpg"
     assert item.mask is not None
     assert list(open_folder(tmp_path).images) == [f"{prefix}a.jpg"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes exist on Linux")
+def test_names_that_are_no_text_can_be_written_down(cli, berries: Path, tmp_path: Path) -> None:
+    for name in (b"/\xff.psd", b"/.\xfe.png"):
+        Path(os.fsdecode(os.fsencode(berries / "images") + name)).write_bytes(b"")
+    result = cli("data", "check", berries, "--json", tmp_path / "report.json")
+    assert "Traceback" not in result.err
+    assert "2 files left out: 1 .psd, 1 hidden image" in result.out
+    assert json.loads((tmp_path / "report.json").read_text())["left_out"]["names"][".psd"] == ["?.psd"]

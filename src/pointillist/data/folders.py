@@ -72,11 +72,11 @@ class LeftOut:
         return bool(self.files or self.folders)
 
     def add(self, reason: str, name: str, *, folder: bool = False) -> None:
-        """Note a file or a folder."""
+        """Note a file or a folder, whose name may be any bytes."""
         (self.folders if folder else self.files)[reason] += 1
         some = self.names.setdefault(reason, [])
         if len(some) < NAMED:
-            some.append(name)
+            some.append(name.encode(errors="replace").decode())
 
     def include(self, more: LeftOut, below: str = "") -> None:
         """Note all that was left out of another folder, whose names begin with `below`."""
@@ -198,7 +198,7 @@ def look_through(
             if system is not None:
                 left_out.add(system, name, folder=True)
             elif reason is not None:
-                left_out.add(reason, name.encode(errors="replace").decode(), folder=is_folder)
+                left_out.add(reason, name, folder=is_folder)
             elif is_folder and not hidden:
                 waiting.append((entry.path, f"{name}/"))
             elif is_folder or (not wanted and suffix not in IMAGE_SUFFIXES):
@@ -227,7 +227,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_special(entry: os.DirEntry[str]) -> bool:
     """Whether reading it might never end; a link that leads nowhere is an image that is missing."""
-    return not entry.is_file() and Path(entry.path).exists()
+    with suppress(OSError):
+        return not entry.is_file() and Path(entry.path).exists()
+    return False
 
 
 def _beyond(entry: os.DirEntry[str], border: Path, is_folder: bool, wanted: bool) -> str | None:

@@ -9,6 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pointillist.errors import RunError
+from pointillist.files import read_text
+
 MANIFEST = "manifest.json"
 """What `predict` leaves in its output folder; written when all is done."""
 
@@ -41,8 +44,8 @@ class Predicted:
 
     def results(self) -> frozenset[str]:
         """Paths of all results below the folder; none that a damaged file does not tell."""
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            text = self.file.read_text(encoding="utf-8")
+        with suppress(RunError, ValueError, KeyError, TypeError, AttributeError):
+            text = read_text(self.file, RunError)
             if self.file.name == LOG:
                 # The last line may be torn.
                 lines = text.splitlines(keepends=True)
@@ -64,6 +67,8 @@ def predicted(folder: Path, names: Set[str] = frozenset({LOG, MANIFEST})) -> Pre
 
 
 def _head(path: Path) -> str:
-    with suppress(OSError), path.open("rb") as stream:
-        return stream.read(4096).decode(errors="replace")
+    with suppress(OSError):
+        if path.is_file():  # to open a pipe could wait for ever
+            with path.open("rb") as stream:
+                return stream.read(4096).decode(errors="replace")
     return ""
