@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from pointillist.classes import ClassSet
-from pointillist.data.layouts.folder import write_dataset_file
+from pointillist.data.dataset_file import write_dataset_file
 from pointillist.points.formats.native import write_csv
 from pointillist.points.table import Point, PointTable
 

@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from pointillist.classes import ClassSet
+from pointillist.data.dataset_file import write_dataset_file
 from pointillist.data.layouts import load_dataset
-from pointillist.data.layouts.folder import write_dataset_file
 from pointillist.data.samples import Collate, DrawSampler, TrainingSamples
 from pointillist.data.transforms import Geometry
 from pointillist.training.config import DataSettings, NetworkSettings

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from scipy.spatial import cKDTree
 
 from pointillist.classes import ClassSet, parse_color
-from pointillist.data.layouts.folder import write_dataset_file
+from pointillist.data.dataset_file import write_dataset_file
 from pointillist.data.synthetic import draw_scene
 from pointillist.points.formats.native import write_csv
 from pointillist.points.simulate import simulate_image

@@ -13,7 +13,8 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointillist.data.bands import RGB, Bands, DeclaredBands, find_bands
+from pointillist.data.bands import RGB, Bands
+from pointillist.data.find_bands import DeclaredBands, find_bands
 from pointillist.data.layouts import load_dataset
 from pointillist.data.pixels import Pixels
 from pointillist.errors import DatasetError, ImageError, ImageWarning

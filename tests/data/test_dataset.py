@@ -14,8 +14,8 @@ from PIL import Image
 
 from pointillist.classes import ClassSet
 from pointillist.data.dataset import Item
+from pointillist.data.dataset_file import write_dataset_file
 from pointillist.data.layouts import layouts, load_dataset
-from pointillist.data.layouts.folder import write_dataset_file
 from pointillist.data.listing import find_images, pair_masks, read_split
 from pointillist.data.simulated import simulate_dataset
 from pointillist.errors import DatasetError, MaskError, PointsError

@@ -221,6 +221,13 @@ def test_ignored_and_binary_masks() -> None:
     assert torch.equal(labels[1].mask, torch.from_numpy((MASKS[1] > 0).astype(np.int64)))
 
 
+def test_masks_of_0_and_255_are_in_doubt(tmp_path: Path) -> None:
+    masks = [(mask > 0).astype(np.uint8) * 255 for mask in MASKS]
+    with pytest.raises(DatasetError, match=r"255 is ignored.*If 255 is a class, give its index in its place"):
+        pt.train(arrays(masks=masks), out=tmp_path / "run", settings=TINY)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("splits", "found"),
     [

@@ -84,7 +84,7 @@ def test_grey_photographs(predictor: pt.Predictor) -> None:
 
 
 def test_one_deep_band(deep: pt.Predictor) -> None:
-    assert len(deep.bands) == 1
+    assert len(deep.spec.bands) == 1
     image = IMAGE[:, :, 1].astype(np.uint16) * 100
     wanted = deep(image[:, :, None])
     assert len(np.unique(wanted)) > 1

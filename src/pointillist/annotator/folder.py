@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pointillist.data.dataset_file import FILE, DatasetFile, MaskKind, PathsEntry
 from pointillist.data.folders import LeftOut
 from pointillist.data.layouts import layouts
-from pointillist.data.layouts.folder import FILE, DatasetFile, MaskKind, PathsEntry
 from pointillist.data.listing import find_images
 from pointillist.errors import DatasetError
 from pointillist.files import make_folder, read_yaml

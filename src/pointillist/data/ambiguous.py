@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from pointillist.classes import IGNORE
-from pointillist.data.dataset import Dataset, Item
+from pointillist.data.dataset import IN_MEMORY, Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.errors import DatasetError, ImageError, MaskError
 
@@ -70,13 +70,17 @@ def ambiguity(dataset: Dataset, pixels: Mapping[str, int], ignored: int, masks: 
     share = ignored / (ignored + sum(pixels.values()))
     rest = f"all that are not '{present[0]}'" if present else "all of them"
     values = {name: value if name == absent[0] else index for index, name in enumerate(dataset.classes.names)}
+    hint = f"Is {value} a class? Then write in dataset.yaml, without ignore_index: {_entries(values)}. "
+    hint += f"If not, say what is: {_entries({name: index for index, name in enumerate(values)})}."
+    if dataset.layout == IN_MEMORY:
+        hint = f"If {value} is a class, give its index in its place. "
+        hint += "If not, give another value, and a ClassSet with it as ignore_index."
     return DatasetError(
         f"{value} is ignored: {share:.1%} of the pixels of {masks:,} masks, {rest}; no pixel is "
         f"{' or '.join(repr(name) for name in absent[:4])}.",
         where=dataset.root,
         field="classes",
-        hint=f"Is {value} a class? Then write in dataset.yaml, without ignore_index: {_entries(values)}. "
-        f"If not, say what is: {_entries({name: index for index, name in enumerate(values)})}.",
+        hint=hint,
     )
 
 

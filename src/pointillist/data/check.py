@@ -15,9 +15,9 @@ import numpy as np
 
 from pointillist.classes import IGNORE
 from pointillist.data.ambiguous import ambiguity
-from pointillist.data.bands import MEASURED_IMAGES, find_bands
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
+from pointillist.data.find_bands import MEASURED_IMAGES, find_bands
 from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size, read_pixels
 from pointillist.data.listing import find_images

@@ -14,9 +14,9 @@ from PIL import Image
 
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import IN_MEMORY, Dataset, Item
+from pointillist.data.dataset_file import FILE, write_dataset_file
 from pointillist.data.images import image_size
 from pointillist.data.layouts import load_dataset
-from pointillist.data.layouts.folder import FILE, write_dataset_file
 from pointillist.data.masks import read_instances
 from pointillist.data.regions import Region
 from pointillist.errors import DatasetError, SaveError

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pointillist.classes import BackgroundPolicy, ClassSet
-from pointillist.data.bands import Bands, DeclaredBands, find_bands
+from pointillist.data.bands import Bands
+from pointillist.data.find_bands import DeclaredBands, find_bands
 from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST

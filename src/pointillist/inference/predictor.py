@@ -128,8 +128,8 @@ class Predictor:
             image: A file (str or Path); a PIL image; NumPy H×W×K or H×W; torch K×H×W or H×W; `Pixels`; or a list or
                 tuple of any of these, which gives a list, an image at a time. Arrays, tensors and `Pixels` are upright,
                 with the bands, their order, the type and the range of values that the model has learnt
-                (`predictor.bands`): red, green, blue from 0 to 255 for photographs. H×W is one band; of uint8, it is a
-                grey photograph.
+                (`predictor.spec.bands`): red, green, blue from 0 to 255 for photographs. H×W is one band; of uint8, it
+                is a grey photograph.
             confidence: Whether to give the confidence map.
             uncertainty: Whether to give the uncertainty map.
 

@@ -19,7 +19,7 @@ from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels.store import Store
 from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.labels.writer import Writer
-from pointillist.data.layouts.folder import DatasetFile
+from pointillist.data.dataset_file import DatasetFile
 from pointillist.errors import DatasetError, PointillistError, SaveError
 from pointillist.files import read_yaml, replacing
 from pointillist.points.formats.native import NativeCsv, write_csv

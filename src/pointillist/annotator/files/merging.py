@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from pointillist.annotator.labels.applying import free_color
 from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
-from pointillist.data.layouts.folder import DatasetFile
+from pointillist.data.dataset_file import DatasetFile
 from pointillist.points.table import Point, PointTable
 
 CLIENT = "label-files"

@@ -8,7 +8,7 @@ import yaml
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels.tables import Tables
-from pointillist.data.layouts.folder import DatasetFile
+from pointillist.data.dataset_file import DatasetFile
 from pointillist.errors import DatasetError, PointillistError
 from pointillist.files import read_text, read_yaml
 from pointillist.points.table import Point, PointTable

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointillist.classes import ClassSet
-from pointillist.data.layouts.folder import write_dataset_file
+from pointillist.data.dataset_file import write_dataset_file
 from pointillist.data.synthetic.scene_parameters import SceneParameters
 from pointillist.data.synthetic.village import Village
 from pointillist.errors import ConfigError, DatasetError
