@@ -17,7 +17,7 @@ from run import HERE, open_data
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import TrainingSamples
-from pointillist.data.transforms import Geometry
+from pointillist.data.transforms import Sample
 from pointillist.report.pictures import Picture, draw_points, grid, picture_of_image, picture_of_labels
 from pointillist.training.config import make_config
 from pointillist.training.module import TrainingModule
@@ -34,6 +34,7 @@ class Evolution(L.Callback):
 
     def __init__(self, classes: ClassSet) -> None:
         self.classes = classes
+        self.samples: list[Sample] = []
         self.rows: list[list[Picture]] = [[] for _ in SHOWN]
         self.titles: list[str] = []
 
@@ -44,19 +45,19 @@ class Evolution(L.Callback):
             return
         loader: Any = trainer.train_dataloader
         samples: TrainingSamples = loader.dataset
+        self.samples = self.samples or [samples.untransformed(index) for index in SHOWN]
         self.titles += [f"pseudo-mask, {left[0]:.0%}", "prediction"]
         module.eval()
-        for row, index in zip(self.rows, SHOWN, strict=True):
-            for labels in labels_of(module, samples.untransformed(index), len(self.classes)):
+        for row, sample in zip(self.rows, self.samples, strict=True):
+            for labels in labels_of(module, sample, len(self.classes)):
                 if labels is not None:
                     row.append(picture_of_labels(labels.numpy().astype(np.uint8), self.classes, HEIGHT))
         module.train()
 
-    def draw(self, samples: TrainingSamples) -> Picture:
+    def draw(self) -> Picture:
         """The whole picture: clicks first, the real mask last."""
         rows = []
-        for row, index in zip(self.rows, SHOWN, strict=True):
-            sample = samples.untransformed(index)
+        for row, sample in zip(self.rows, self.samples, strict=True):
             pixels = np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
             clicks = draw_points(picture_of_image(pixels, HEIGHT), sample.points.numpy(), sample.size, self.classes)
             mask = picture_of_labels(sample.mask.numpy().astype(np.uint8), self.classes, HEIGHT)
@@ -72,13 +73,9 @@ def main() -> None:
         data, _ = open_data(entry, {}, 0, Path(folder))
         settings = {**benchmark["settings"], **entry["settings"], "method": "single-stage", "trainer.validations": 0}
         evolution = Evolution(data.classes)
-        config = make_config(None, settings)
-        fit(config, data, Path(folder) / "run", callbacks=[evolution])
-        samples = TrainingSamples(
-            data, data.split("train"), size=config.data.size, geometry=Geometry((96, 128)), with_masks=True
-        )
+        fit(make_config(None, settings), data, Path(folder) / "run", callbacks=[evolution])
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        evolution.draw(samples).quantize(64).save(PICTURE, optimize=True)
+        evolution.draw().quantize(64).save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":

@@ -53,10 +53,11 @@ def judge(
     """
     data, _ = open_data(entry, {}, 0, folder)
     config = make_config(None, {**trained, **entry.get("settings", {}), "method": "points", "trainer.validations": 0})
-    network = Predictor(fit(config, data, folder / "run"), "cpu").network
+    predictor = Predictor(fit(config, data, folder / "run"), "cpu")
+    network, scale = predictor.network, predictor.model.spec.scale
     items = data.split("train")
     chosen = items[:: max(1, len(items) // images)][:images]
-    samples = [read_sample(data, item, config.data.size, with_mask=True) for item in chosen]
+    samples = [read_sample(data, item, scale, with_mask=True) for item in chosen]
     count = len(data.classes)
     clicked = ClassFrequencies(count, config.method.class_balance)
     clicked.update(torch.cat([sample.points[:, 2] for sample in samples]).long())

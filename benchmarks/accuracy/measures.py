@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from pointillist.data.dataset import Dataset
-from pointillist.data.images import image_size, read_image
+from pointillist.data.images import image_size
 from pointillist.data.samples import Collate, TrainingSamples
 from pointillist.data.transforms import Sample
 from pointillist.inference.predictor import Predictor
@@ -121,7 +121,7 @@ def count_error(run: RunDirectory, dataset: Dataset, classes: list[str]) -> dict
         if item.mask is None:
             continue
         mask = dataset.masks.read(item.mask, image_size(item.image))
-        labels = predictor.predict(read_image(item.image)).labels
+        labels = predictor(item.image)
         real.append(sum(components(mask == c) for c in wanted))
         errors.append(abs(sum(components(labels == c) for c in wanted) - real[-1]))
     return {"mae": round(float(np.mean(errors)), 3), "objects": round(float(np.mean(real)), 3)}

@@ -31,8 +31,10 @@ from torch.utils.data import DataLoader
 
 from pointillist.classes import ClassSet
 from pointillist.data.dataset_file import write_dataset_file
+from pointillist.data.inputs import Scale
 from pointillist.data.layouts import load_dataset
-from pointillist.data.samples import Collate, DrawSampler, TrainingSamples
+from pointillist.data.pieces import cut_into_pieces
+from pointillist.data.samples import Collate, DrawSampler, TrainingSamples, clicks_by_class, steps_per_epoch
 from pointillist.data.transforms import Geometry
 from pointillist.training.config import DataSettings, NetworkSettings
 from pointillist.training.networks import build_network
@@ -120,19 +122,23 @@ def opening(count: int, suffix: str) -> dict[str, Any]:
 def loading(rounds: int) -> dict[str, Any]:
     """Images per second that the loader delivers and that the default network trains."""
     settings = DataSettings(size=(SIDE, SIDE))
+    scale = Scale(settings.size)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = load_dataset(data_set(Path(folder), 240, 60, "jpg"))
+        dataset = load_dataset(data_set(Path(folder), 240, 60, "jpg")).with_bands()
+        geometry = Geometry((SIDE, SIDE), settings.zoom, settings.horizontal_flip)
+        pieces = cut_into_pieces(dataset.items, scale, geometry.largest)
         samples = TrainingSamples(
             dataset,
-            dataset.items,
-            size=settings.size,
-            geometry=Geometry(settings.training_window, settings.scale, settings.horizontal_flip),
+            pieces,
+            clicks=clicks_by_class(dataset, pieces),
+            geometry=geometry,
+            balanced=settings.balanced,
             color_jitter=settings.color_jitter,
             with_masks=True,
         )
         loader: DataLoader[Any] = DataLoader(
             samples,  # type: ignore[arg-type]
-            batch_sampler=DrawSampler(len(samples), BATCH, 0),
+            batch_sampler=DrawSampler(len(samples), BATCH, 0, steps=steps_per_epoch(len(samples), BATCH)),
             num_workers=WORKERS,
             collate_fn=Collate(len(CLASSES)),
             persistent_workers=True,

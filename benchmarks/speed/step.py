@@ -38,7 +38,9 @@ class Clicked(Dataset[tuple[Tensor, Tensor, Tensor]]):
             return image, points, torch.empty(0)
         maps, classes = self.distances_of(image, points)
         distances = torch.full((CLASSES, SIDE, SIDE), torch.inf)
-        distances[classes] = maps
+        # They are made with fewer pixels, as in training.
+        larger = F.interpolate(maps[None], (SIDE, SIDE), mode="bilinear", align_corners=False)[0]
+        distances[classes] = larger * (SIDE / maps.shape[-1])
         return image, points, distances
 
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +16,20 @@ import torch
 from PIL import Image
 
 from pointillist.api import load, train_config
+from pointillist.classes import IGNORE
+from pointillist.data.bands import RGB
+from pointillist.data.images import read_pixels
+from pointillist.data.inputs import InputSpec, Scale
+from pointillist.data.pixels import Pixels
 from pointillist.errors import ConfigError, DatasetError, ImageError, RunError
-from pointillist.inference import predictor as module
 from pointillist.inference.batch import LOG, MANIFEST, collect_images, predict_files
 from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
 from pointillist.inference.writers.overlay import overlay
+from pointillist.training import tiling
 from pointillist.training.config import make_config
-from tests.conftest import TINY, Cli, write_tiny
+from tests.conftest import TINY, Cli, draw_tiny, write_tiny
+from tests.rasters import draw, write_raster
 
 EVERYTHING = ("labels", "overlay", "confidence", "uncertainty")
 
@@ -49,33 +58,115 @@ def test_maps_agree_with_the_probabilities(run: Path) -> None:
     predictor = Predictor(run)
     image = np.random.default_rng(1).integers(0, 255, (50, 70, 3), dtype=np.uint8)
     result = predictor.predict(image, confidence=True, uncertainty=True)
-    probabilities = torch.cat([strip for _, strip in predictor.probability_strips(image)], dim=1).double().numpy()
+    probabilities = (
+        torch.cat([strip for _, strip in predictor.probability_strips(Pixels(image))], dim=1).double().numpy()
+    )
     assert np.array_equal(result.labels, probabilities.argmax(0))
     assert np.allclose(result.confidence, probabilities.max(0), atol=1e-6)
     entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-30))).sum(0) / math.log(3)
     assert np.allclose(result.uncertainty, entropy, atol=1e-5)
 
 
-def test_tiles_are_used_for_large_native_images(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
+def test_large_images_are_tiled_at_every_scale(run: Path, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = Predictor(run)
-    object.__setattr__(predictor.model, "size", None)
-    image = np.random.default_rng(2).integers(0, 255, (96, 130, 3), dtype=np.uint8)
+    predictor.model = replace(predictor.model, spec=InputSpec(RGB, Scale.of(factor)))
+    image = np.asarray(Image.fromarray(draw_tiny(0, 96, 130)[0]).resize((round(130 / factor), round(96 / factor))))
     whole = predictor(image)
-    monkeypatch.setattr(module, "LARGEST_PASS", 64 * 64)
-    monkeypatch.setattr(module, "TILE", 64)
-    monkeypatch.setattr(module, "OVERLAP", 32)
+    passes: list[int] = []
+    monkeypatch.setattr(tiling, "LARGEST_PASS", 64 * 64)
+    monkeypatch.setattr(tiling.tiled_strips, "__kwdefaults__", {"tile": 64, "overlap": 32})
+    predictor.network.register_forward_pre_hook(lambda _, given: passes.append(given[0].shape[-1]))
     tiled = predictor(image)
-    assert tiled.shape == whole.shape
+    assert set(passes) == {64}
+    assert tiled.shape == whole.shape == image.shape[:2]
     assert (tiled == whole).mean() > 0.8  # normalisation sees another neighbourhood, nothing more
+
+
+def test_whatever_holds_an_image_is_predicted(run: Path, tmp_path: Path) -> None:
+    image, _, _ = draw_tiny(3)
+    path = tmp_path / "a.png"
+    Image.fromarray(image).save(path)
+    predictor = Predictor(run)
+    expected = predictor(image)
+    assert set(np.unique(expected)) == {0, 1, 2}
+    for given in (path, str(path), Image.fromarray(image), Pixels(image), image[:, ::-1][:, ::-1]):
+        np.testing.assert_array_equal(predictor(given), expected)
+    with Image.open(path) as opened:
+        np.testing.assert_array_equal(predictor(opened), expected)
+    turned = tmp_path / "turned.png"
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    Image.fromarray(np.rot90(image)).save(turned, exif=tags)
+    for given in (turned, Image.open(turned)):
+        np.testing.assert_array_equal(predictor(given), expected)
+
+
+def test_a_grey_image_needs_no_third_axis(run: Path) -> None:
+    grey = draw_tiny(3)[0][..., 0]
+    predictor = Predictor(run)
+    expected = predictor(np.repeat(grey[..., None], 3, axis=2))
+    for given in (grey, grey[..., None], torch.from_numpy(grey.copy()), Image.fromarray(grey)):
+        np.testing.assert_array_equal(predictor(given), expected)
+
+
+def test_where_there_is_no_data_there_is_no_label(run: Path, tmp_path: Path) -> None:
+    image, _, _ = draw_tiny(3)
+    alpha = np.full((48, 64, 1), 255, np.uint8)
+    alpha[5:9, 10:20] = 0
+    with_alpha = Image.fromarray(np.concatenate([image, alpha], axis=2))
+    with_alpha.save(tmp_path / "a.png")
+    for given in (with_alpha, tmp_path / "a.png", Pixels(image, alpha[..., 0] > 0)):
+        np.testing.assert_array_equal(Predictor(run)(given) == IGNORE, alpha[..., 0] == 0)
 
 
 @pytest.mark.parametrize(
     "image",
-    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
+    [
+        *(np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)),
+        *(np.zeros((4, 4, 3), np.uint16), np.zeros((4, 4, 3), np.float32), np.zeros((1, 4, 4, 3), np.uint8)),
+        *(np.zeros((4, 4, 3), object), np.zeros((4, 4, 3), bool), torch.zeros(4, 4), None, 3, b"bytes"),
+        *(Pixels(np.zeros((4, 4, 5), np.uint8)), Image.new("F", (4, 4)), Image.new("I;16", (4, 4))),
+    ],
+    ids=lambda image: f"{type(image).__name__}-{getattr(image, 'dtype', '')}-{getattr(image, 'shape', '')}",
 )
-def test_no_image(run: Path, image: np.ndarray) -> None:
-    with pytest.raises(ImageError, match="the array has shape"):
+def test_no_image(run: Path, image: Any) -> None:
+    with pytest.raises(ImageError) as caught:
         Predictor(run).predict(image)
+    assert caught.value.hint
+
+
+def test_other_bands_than_those_learnt_are_refused_with_both(run: Path, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", draw(20, 30, 5, "uint16"))
+    with pytest.raises(ImageError) as caught:
+        Predictor(run)(path)
+    assert "has 5 bands of uint16" in caught.value.found
+    assert "3 bands of uint8 (red, green, blue)" in caught.value.found
+    assert caught.value.where == str(path)
+
+
+def test_a_model_of_many_bands_predicts_what_it_has_learnt(tmp_path: Path) -> None:
+    data = write_tiny(tmp_path / "data", train=2)
+    shutil.rmtree(data / "splits")
+    for name in [path.name for path in (data / "images").iterdir()]:
+        with Image.open(data / "images" / name) as image:
+            values = np.asarray(image).astype(np.uint16) * 16
+        (data / "images" / name).unlink()
+        more = np.concatenate([values, values[..., :2]], axis=2)
+        write_raster(data / "images" / Path(name).with_suffix(".tif"), more)
+    text = (data / "points.csv").read_text()
+    (data / "points.csv").write_text(text.replace(".png", ".tif"))
+    run = train_config(make_config(None, {**TINY, "trainer.epochs": 1}), load(data), tmp_path / "run")
+    predictor = Predictor(run)
+    assert (len(predictor.bands), predictor.bands.dtype) == (5, "uint16")
+    assert predictor.model.spec.bands.ranges[0] == predictor.model.spec.bands.ranges[3]
+    path = data / "images" / "tiny_0.tif"
+    labels = predictor(path)
+    with pytest.raises(ImageError, match="has 3 bands of uint8; what was learnt has 5 bands of uint16"):
+        predictor(np.zeros((48, 64, 3), np.uint8))
+    pixels = read_pixels(path)
+    for given in (pixels, pixels.values):
+        np.testing.assert_array_equal(predictor(given), labels)
 
 
 def test_no_run(tmp_path: Path) -> None:
