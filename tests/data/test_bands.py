@@ -110,9 +110,9 @@ def test_a_band_of_one_value_is_black(written: Write) -> None:
 def test_a_declared_range_is_taken_as_it_is(written: Write) -> None:
     values = np.array([[0, 100, 150, 200, 5000]], np.uint16)[..., None]
     (path,) = written(values)
-    bands = found([path], ranges=((100.0, 200.0),))
+    bands = found([path], range=((100.0, 200.0),))
     np.testing.assert_allclose(shares(bands.read(path).values).ravel(), [0, 0, 0.5, 1, 1], atol=1e-4)
-    each = found(written(np.repeat(values, 2, 2)), ranges=((100.0, 200.0), (0.0, 10000.0)))
+    each = found(written(np.repeat(values, 2, 2)), range=((100.0, 200.0), (0.0, 10000.0)))
     np.testing.assert_allclose(shares(each.read(path).values)[0, 3], [1, 0.02], atol=1e-4)
 
 
@@ -123,15 +123,15 @@ def test_bands_of_the_files_are_selected_named_and_shown(written: Write) -> None
     assert whole.names == ("blue", "green", "red", "band 4", "nir")
     assert whole.display == (0, 1, 2)
     ranges = ((0.0, 65535.0),)
-    some = found([path], select=(5, 3, 2), ranges=ranges)
+    some = found([path], select=(5, 3, 2), range=ranges)
     assert some.names == ("nir", "red", "green")
     np.testing.assert_array_equal(some.read(path).values, image[..., [4, 2, 1]])
-    named = found([path], select=(5, 1), names=("heat", "sky"), display=("sky", 1, "sky"), ranges=ranges)
+    named = found([path], select=(5, 1), names=("heat", "sky"), display=("sky", 1, "sky"), range=ranges)
     assert (named.names, named.display) == (("heat", "sky"), (1, 0, 1))
     shown = named.picture(named.read(path).values)
     np.testing.assert_array_equal(shown, (image[..., [0, 4, 0]] >> 8).astype(np.uint8))
     for bands in (1, 2, 3, 5):
-        picture = found(written(image[..., :bands]), ranges=ranges)
+        picture = found(written(image[..., :bands]), range=ranges)
         assert picture.picture(picture.read(path).values).shape == (12, 9, 3)
 
 
@@ -141,7 +141,7 @@ def test_bands_of_the_files_are_selected_named_and_shown(written: Write) -> None
         ({"select": (1, 6)}, "no band 6: the images have 5 bands of uint16"),
         ({"names": ("a", "b")}, "2 names for 5 bands"),
         ({"select": (1, 2), "names": ("a", "a")}, "2 names for 2 bands"),
-        ({"ranges": ((0.0, 1.0),) * 3}, "3 ranges for 5 bands"),
+        ({"range": ((0.0, 1.0),) * 3}, "3 ranges for 5 bands"),
         ({"display": ("red", 1, 2)}, "no band 'red' to show"),
         ({"display": (1, 2, 6)}, "no band '6' to show"),
     ],
@@ -176,7 +176,7 @@ def test_a_camera_of_few_bits_in_files_of_sixteen_gives_the_picture_of_its_twin(
     largest = 2**bits - 1
     (path,) = written(np.rint(eight / 255 * largest).astype(np.uint16))
     twin = RGB.scaled(Pixels(eight)).values / 255
-    measured, declared = found([path]), found([path], ranges=((0.0, float(largest)),))
+    measured, declared = found([path]), found([path], range=((0.0, float(largest)),))
     for bands in (measured, declared):
         assert np.abs(shares(bands.read(path).values) - twin).max() < 1 / 255
     assert np.abs(measured.picture(measured.read(path).values).astype(int) - eight).max() <= 1
@@ -192,7 +192,7 @@ def test_eight_bits_that_never_leave_the_bottom_are_measured_with_a_warning(writ
     assert (read.min(), read.max()) == (0, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert found(paths, ranges=((0.0, 255.0),)).ranges == ((0.0, 255.0),) * bands
+        assert found(paths, range=((0.0, 255.0),)).ranges == ((0.0, 255.0),) * bands
 
 
 def test_other_bands_or_types_than_those_learnt_are_refused(written: Write) -> None:

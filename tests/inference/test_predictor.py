@@ -158,7 +158,7 @@ def test_a_model_of_many_bands_predicts_what_it_has_learnt(tmp_path: Path) -> No
     (data / "points.csv").write_text(text.replace(".png", ".tif"))
     run = train_config(make_config(None, {**TINY, "trainer.epochs": 1}), load(data), tmp_path / "run")
     predictor = Predictor(run)
-    assert (len(predictor.bands), predictor.bands.dtype) == (5, "uint16")
+    assert (len(predictor.spec.bands), predictor.spec.bands.dtype) == (5, "uint16")
     assert predictor.model.spec.bands.ranges[0] == predictor.model.spec.bands.ranges[3]
     path = data / "images" / "tiny_0.tif"
     labels = predictor(path)

@@ -180,6 +180,10 @@ def _print_report(dataset: Dataset, report: Report) -> None:
     more = " …" if len(report.sizes) > 4 else ""
     say(f"{report.images:,} images, {report.masks:,} masks, {report.points:,} clicks")
     say(f"sizes: {sizes}{more}")
+    if report.bands is not None and not report.bands.photograph:
+        pairs = zip(report.bands.names, report.bands.ranges, strict=True)
+        ranges = ", ".join(f"{name} {low:,g} to {high:,g}" for name, (low, high) in pairs)
+        say(f"bands: {len(report.bands)} of {report.bands.dtype}; from black to white: {ranges}")
     splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
     say(f"splits: {splits or 'none'}")
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from pointillist.classes import IGNORE
 from pointillist.data.ambiguous import ambiguity
+from pointillist.data.bands import Bands
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.duplicates import Fingerprint, fingerprint, near_pairs, same_groups
 from pointillist.data.find_bands import MEASURED_IMAGES, find_bands
@@ -64,7 +65,7 @@ class Report:
         images_with: Images by class name, counted where at least one pixel has it.
         clicks: Clicks by class name.
         splits: Images by split.
-        bands: The bands of the images and their ranges, see `Bands.to_dict`; None where they cannot be told.
+        bands: The bands of the images and their ranges; None where they cannot be told.
         left_out: What of the folders is no input.
         findings: Everything that is wrong or odd.
     """
@@ -78,7 +79,7 @@ class Report:
     images_with: Counter[str] = field(default_factory=Counter)
     clicks: Counter[str] = field(default_factory=Counter)
     splits: dict[str, int] = field(default_factory=dict)
-    bands: dict[str, Any] | None = None
+    bands: Bands | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
     findings: list[Finding] = field(default_factory=list)
 
@@ -118,7 +119,7 @@ class Report:
             "images_with_class": dict(self.images_with),
             "clicks": dict(self.clicks),
             "splits": self.splits,
-            "bands": self.bands,
+            "bands": None if self.bands is None else self.bands.to_dict(),
             "left_out": self.left_out.to_dict(),
             "errors": self.errors,
             "findings": [vars(finding) for finding in self.findings],
@@ -138,7 +139,7 @@ def check(dataset: Dataset, *, on_image: Callable[[str], None] | None = None) ->
     with_masks = any(item.mask is not None for item in dataset.items)
     try:
         dataset = _with_bands(dataset)
-        report.bands = None if dataset.bands is None else dataset.bands.to_dict()
+        report.bands = dataset.bands
     except DatasetError as error:
         report.add("bands", "error", error.where or str(dataset.root), error.found)
     prints: dict[str, Fingerprint] = {}
