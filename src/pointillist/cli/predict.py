@@ -74,6 +74,8 @@ def predict(
         raise typer.Exit(130) from None
     console.print(f"[green]done[/] {result.written} of {total} images, listed in {result.manifest}", highlight=False)
     say(describe(total, result.left_out))
+    if result.on_map:
+        say(f"{result.on_map} of them lie on a map; the results have their pixels, but no coordinates.")
     for name, error in result.failed.items():
         console.print(f"[red]left out[/] {name}: {error.found}", highlight=False)
     if result.failed:

@@ -79,6 +79,12 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
     return _part(_read_photograph(path), source)
 
 
+def on_a_map(path: Path) -> bool:
+    """Whether an image says where on the earth it lies."""
+    header = _tiff_header(path)
+    return header is not None and header.on_a_map
+
+
 def reads_windows(source: Source) -> bool:
     """Whether windows are had without the rest: in memory, and of TIFF that is stored upright, by rasterio."""
     if isinstance(source, InMemory):

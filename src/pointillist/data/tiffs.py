@@ -10,7 +10,7 @@ from typing import Any
 from PIL import TiffImagePlugin
 
 KIND, WIDTH, HEIGHT, BITS, COLORS, DESCRIPTION, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 270, 274, 277
-EXTRA, FORMAT = 338, 339
+EXTRA, FORMAT, GEO_KEYS = 338, 339, 34735
 """Numbers of tags."""
 
 _VALUES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
@@ -34,6 +34,7 @@ class TiffHeader:
         orientation: EXIF orientation, 1 to 8.
         described: Whether axes are described in it, as OME-TIFF and ImageJ do.
         photograph: Whether its values are colours of 8 bits, with or without alpha, and nothing else.
+        on_a_map: Whether it says where on the earth it lies (GeoTIFF).
     """
 
     size: tuple[int, int]
@@ -43,6 +44,7 @@ class TiffHeader:
     orientation: int
     described: bool
     photograph: bool
+    on_a_map: bool
 
     @property
     def plain(self) -> bool:
@@ -82,6 +84,7 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 pages=pages,
                 orientation=int(first.get(ORIENTATION, 1)),
                 described="<OME" in str(first.get(DESCRIPTION, "")) or "ImageJ=" in str(first.get(DESCRIPTION, "")),
+                on_a_map=GEO_KEYS in first,
                 photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(int(first.get(COLORS, 1))),
             )
         except (struct.error, SyntaxError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, EOFError):

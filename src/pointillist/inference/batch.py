@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pointillist.data.folders import Found, LeftOut, look_through
-from pointillist.data.images import read_pixels
+from pointillist.data.images import on_a_map, read_pixels
 from pointillist.data.listing import no_images
 from pointillist.data.outputs import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
@@ -31,12 +31,14 @@ class BatchResult:
         written: Images that were predicted.
         failed: Error by image that could not be read.
         left_out: What of the folders was no input.
+        on_map: Predicted images that say where on the earth they lie; the results don't.
     """
 
     manifest: Path
     written: int
     failed: dict[str, ImageError]
     left_out: LeftOut
+    on_map: int = 0
 
 
 def collect_images(inputs: Sequence[Path]) -> Found:
@@ -121,6 +123,7 @@ def predict_files(
     make_folder(out)
     entries = _done(out, predictor.model.sha256, chosen) if resume else {}
     failed: dict[str, ImageError] = {}
+    on_map = 0
     log = out / LOG
     write_text(log, "".join(json.dumps(line) + "\n" for line in (settings, *entries.values())))
     for name, path in images.items():
@@ -134,6 +137,7 @@ def predict_files(
                 failed[name] = ImageError(error.found, where=path, field=error.field, hint=error.hint)
                 entries[name]["error"] = error.found
             else:
+                on_map += on_a_map(path)
                 image = predictor.spec.bands.picture(predictor.spec.bands.scaled(pixels).values)
                 files = {writer.name: _file(name, writer) for writer in chosen}
                 make_folder((out / name).parent)
@@ -155,7 +159,7 @@ def predict_files(
     }
     write_text(manifest, json.dumps(content, indent=1) + "\n")
     log.unlink()
-    return BatchResult(manifest, len(images) - len(failed), failed, found.left_out)
+    return BatchResult(manifest, len(images) - len(failed), failed, found.left_out, on_map)
 
 
 def _file(name: str, writer: Writer) -> str:
