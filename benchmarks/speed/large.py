@@ -1,6 +1,6 @@
 """Measure what the size of an image costs a training, and write `results/large.json`.
 
-    python benchmarks/speed/large.py               GeoTIFFs of 1, 16 and 400 megapixels, each with 300 clicks
+    python benchmarks/speed/large.py               GeoTIFFs of 0.07, 1, 16 and 400 megapixels, each with 300 clicks
     python benchmarks/speed/large.py --steps 200   shorter
 
 One image is a data set. Each size is trained in a process of its own: peak memory, and processor time per step, which
@@ -26,7 +26,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 RESULTS = Path(__file__).parent / "results" / "large.json"
-SIDES, BLOCK, CLICKS, TARGET = (1024, 4096, 20_000), 1000, 300, 1.3
+SIDES, BLOCK, CLICKS, TARGET = (256, 1024, 4096, 20_000), 1000, 300, 1.3
 
 PROBE = """
 import json, pathlib, re, sys, time
@@ -36,7 +36,7 @@ from pointillist.training.config import make_config
 from pointillist.training.run import fit
 root, out, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 settings = {"trainer.steps": steps, "trainer.device": "cpu", "trainer.threads": 1, "data.size": "native",
-            "data.window": "256x256", "trainer.validations": 0}
+            "data.window": "128x128", "trainer.validations": 0}
 data = load(root)
 fit(make_config(None, {**settings, "trainer.steps": 2}), data, out + "-first")
 begun = time.process_time()
@@ -83,12 +83,12 @@ def main() -> None:
             draw(Path(folder) / "data", side)
             command = [sys.executable, "-c", PROBE, f"{folder}/data", f"{folder}/run", str(arguments.steps)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-        rows.append({"megapixels": round(side * side / 1e6), **json.loads(done.stdout.splitlines()[-1])})
+        rows.append({"megapixels": round(side * side / 1e6, 2), **json.loads(done.stdout.splitlines()[-1])})
         print(rows[-1], flush=True)
     for key in ("cpu_ms_per_step", "peak_megabytes"):
         rows[-1][f"{key}_times_least"] = round(rows[-1][key] / min(row[key] for row in rows), 2)
     content = {
-        "what": "training on one GeoTIFF with 300 clicks, windows of 256×256, batches of 4",
+        "what": "training on one GeoTIFF with 300 clicks, windows of 128×128, batches of 4",
         "target": TARGET,
         "steps": arguments.steps,
         "machine": measure.machine(),
