@@ -16,6 +16,9 @@ EXTRA, FORMAT = 338, 339
 _VALUES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
 """Values per pixel of each way to store colours: white is zero, black is zero, RGB, palette, CMYK, YCbCr."""
 
+_INDIRECT = (0, 3)
+"""Of these: what is stored is the negative, or a number of a palette."""
+
 _ALPHA = (1, 2)
 _FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
 _REDUCED_OR_MASK = 1 | 4
@@ -34,6 +37,7 @@ class TiffHeader:
         orientation: EXIF orientation, 1 to 8.
         described: Whether axes are described in it, as OME-TIFF and ImageJ do.
         photograph: Whether its values are colours of 8 bits, with or without alpha, and nothing else.
+        direct: Whether values are stored as they are seen: no palette, no negative, no single bits.
     """
 
     size: tuple[int, int]
@@ -43,6 +47,7 @@ class TiffHeader:
     orientation: int
     described: bool
     photograph: bool
+    direct: bool
 
     @property
     def plain(self) -> bool:
@@ -74,6 +79,7 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 return None
             bands = int(first.get(SAMPLES, 1))
             dtype = f"{_FORMATS.get(_one(first.get(FORMAT, 1)), 'uint')}{_one(first.get(BITS, 1))}"
+            colors = int(first.get(COLORS, 1))
             alpha = int(_one(first.get(EXTRA, 0)) in _ALPHA)
             return TiffHeader(
                 size=(int(first[HEIGHT]), int(first[WIDTH])),
@@ -82,7 +88,8 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 pages=pages,
                 orientation=int(first.get(ORIENTATION, 1)),
                 described="<OME" in str(first.get(DESCRIPTION, "")) or "ImageJ=" in str(first.get(DESCRIPTION, "")),
-                photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(int(first.get(COLORS, 1))),
+                photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(colors),
+                direct=dtype != "uint1" and colors not in _INDIRECT,
             )
         except (struct.error, SyntaxError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, EOFError):
             return None
