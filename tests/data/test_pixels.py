@@ -7,6 +7,7 @@ import io
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -311,6 +312,29 @@ def test_a_raster_reader_that_is_asked_itself_opens_no_other_file(tmp_path: Path
     for read in (raster_header, read_raster):
         with pytest.raises(ImageError, match="no readable image"):
             read(path)
+
+
+@pytest.mark.parametrize("suffix", [".ovr", ".msk", ".aux.xml"])
+def test_a_file_beside_a_raster_is_not_opened(tmp_path: Path, suffix: str) -> None:
+    secret = write_raster(tmp_path / "secret.tif", np.zeros((8, 8, 1), np.uint8))
+    path = write_raster(tmp_path / "a.tif", np.full((16, 16, 1), 700, np.uint16))
+    path.with_name(path.name + suffix).write_text(VRT.format(secret=secret))
+    for size in (None, (8, 8)):
+        found = read_pixels(path, size=size)
+        assert found.valid is None
+        assert (found.values == 700).all()
+
+
+def test_a_raster_larger_than_memory_is_refused(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio", reason="the extra 'geo' is not installed")
+    path, side = tmp_path / "a.tif", 300_000
+    layout = {"tiled": True, "blockxsize": 4096, "blockysize": 4096, "sparse_ok": True, "bigtiff": "YES"}
+    rasterio.open(path, "w", driver="GTiff", height=side, width=side, count=5, dtype="uint16", **layout).close()
+    assert image_size(path) == (side, side)
+    assert image_kind(path)[:2] == (5, "uint16")
+    with pytest.raises(ImageError, match="too large"):
+        read_pixels(path)
+    assert (read_pixels(Region(path, 250_000, 250_000, 9, 9)).values == 0).all()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "uint32", "complex64"])

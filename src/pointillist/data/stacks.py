@@ -44,7 +44,7 @@ def read_stack(path: Path, plane: Plane) -> Pixels:
                 place = [number if axis == channels else chosen[axis] for axis in range(len(axes))]
                 index = int(np.ravel_multi_index(place, lengths)) if axes else 0
                 pictures.append(pages[index].asarray())
-    except (tifffile.TiffFileError, ValueError, IndexError, OSError, AttributeError) as error:
+    except (tifffile.TiffFileError, ValueError, IndexError, OSError, AttributeError, MemoryError) as error:
         hint = "It may be truncated; open it in another program."
         if "imagecodecs" in str(error):
             hint = "Install it with: pip install imagecodecs, or save the file with Deflate or no compression."
