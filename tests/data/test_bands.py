@@ -55,6 +55,18 @@ def test_photographs_keep_their_whole_range(tmp_path: Path) -> None:
     assert (grey == grey[..., :1]).all()
 
 
+@pytest.mark.parametrize("select", [(1,), (2,), (3, 1), (1, 2, 3)])
+def test_bands_of_grey_photographs_are_selected_as_those_of_others(tmp_path: Path, select: tuple[int, ...]) -> None:
+    grey, color = (np.random.default_rng(0).integers(0, 256, (9, 8, bands), dtype=np.uint8) for bands in (1, 3))
+    Image.fromarray(grey[..., 0]).save(tmp_path / "a.png")
+    Image.fromarray(color).save(tmp_path / "b.png")
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for some in (paths, paths[:1]):
+        bands = found(some, select=select)
+        np.testing.assert_array_equal(bands.read(paths[0]).values, np.repeat(grey, len(select), 2))
+    np.testing.assert_array_equal(bands.read(paths[1]).values, color[..., [band - 1 for band in select]])
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "float32"])
 def test_ranges_are_measured_and_a_few_dead_pixels_do_not_decide(written: Write, dtype: str) -> None:
     lows, highs = np.array([100, 400, -50 if dtype != "uint16" else 0]), np.array([900, 500, 3000])

@@ -7,6 +7,7 @@ import io
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +141,46 @@ def test_pixels_that_all_count_need_no_word(tmp_path: Path) -> None:
     assert read_pixels(tmp_path / "a.png").valid is None
 
 
+def tiff_of(kind: str, path: Path) -> None:
+    """A TIFF as programs write them."""
+    tifffile = pytest.importorskip("tifffile", reason="the extra 'bio' is not installed")
+    options: dict[str, Any] = {"photometric": "rgb"}
+    if kind == "palette":
+        palette_image()[0].save(path)
+    elif kind == "bits":
+        Image.fromarray(GREY[..., 0] > 99).save(path)
+    elif kind == "cmyk":
+        Image.fromarray(COLOR).convert("CMYK").save(path)
+    elif kind == "negative":
+        tifffile.imwrite(path, GREY[..., 0], photometric="miniswhite")
+    elif kind == "planes":
+        tifffile.imwrite(path, COLOR.transpose(2, 0, 1), planarconfig="separate", **options)
+    elif kind == "alpha":
+        tifffile.imwrite(path, np.dstack([COLOR, ALPHA]), extrasamples=["unassalpha"], **options)
+    elif kind == "grey alpha":
+        Image.fromarray(np.dstack([GREY, ALPHA])).save(path)
+    elif kind == "lzw":
+        Image.fromarray(COLOR).save(path, compression="tiff_lzw")
+    else:
+        tifffile.imwrite(path, COLOR, tile=(16, 16), compression=None if kind == "tiles" else "zlib", **options)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["palette", "bits", "cmyk", "negative", "planes", "alpha", "grey alpha", "tiles", "lzw", "zlib"],
+)
+def test_a_window_is_that_part_of_the_whole_in_every_kind_of_tiff(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.tif"
+    tiff_of(kind, path)
+    whole, part = read_pixels(path), read_pixels(Region(path, 3, 5, 20, 30))
+    assert image_kind(path)[:2] == (3, "uint8")
+    assert whole.size == image_size(path) == (HEIGHT, WIDTH)
+    np.testing.assert_array_equal(part.values, whole.values[3:23, 5:35])
+    assert (whole.valid is None) == (part.valid is None) == ("alpha" not in kind)
+    if whole.valid is not None and part.valid is not None:
+        np.testing.assert_array_equal(part.valid, whole.valid[3:23, 5:35])
+
+
 # Files with several pictures.
 
 
@@ -194,6 +235,20 @@ def test_a_chosen_page(pages: Path, page: int) -> None:
 def test_a_page_that_is_not_there(pages: Path, plane: dict[str, int], message: str) -> None:
     with pytest.raises(ImageError, match=message):
         read_pixels(pages, plane=plane)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_adobe_deflate", "packbits", "tiff_lzw"])
+def test_compressed_pages(tmp_path: Path, compression: str | None) -> None:
+    pytest.importorskip("tifffile", reason="the extra 'bio' is not installed")
+    pictures = [draw(HEIGHT, WIDTH, 1, "uint16", seed=page) for page in range(2)]
+    first, second = (Image.fromarray(picture[..., 0]) for picture in pictures)
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second], compression=compression)
+    if compression != "tiff_lzw" or importlib.util.find_spec("imagecodecs"):
+        np.testing.assert_array_equal(read_pixels(tmp_path / "a.tif", plane={"page": 2}).values, pictures[1])
+    else:
+        with pytest.raises(ImageError) as caught:
+            read_pixels(tmp_path / "a.tif", plane={"page": 2})
+        assert "pip install imagecodecs" in caught.value.hint
 
 
 def test_channels_of_an_ome_tiff_become_bands(ome: Path) -> None:
@@ -257,6 +312,29 @@ def test_a_raster_reader_that_is_asked_itself_opens_no_other_file(tmp_path: Path
     for read in (raster_header, read_raster):
         with pytest.raises(ImageError, match="no readable image"):
             read(path)
+
+
+@pytest.mark.parametrize("suffix", [".ovr", ".msk", ".aux.xml"])
+def test_a_file_beside_a_raster_is_not_opened(tmp_path: Path, suffix: str) -> None:
+    secret = write_raster(tmp_path / "secret.tif", np.zeros((8, 8, 1), np.uint8))
+    path = write_raster(tmp_path / "a.tif", np.full((16, 16, 1), 700, np.uint16))
+    path.with_name(path.name + suffix).write_text(VRT.format(secret=secret))
+    for size in (None, (8, 8)):
+        found = read_pixels(path, size=size)
+        assert found.valid is None
+        assert (found.values == 700).all()
+
+
+def test_a_raster_larger_than_memory_is_refused(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio", reason="the extra 'geo' is not installed")
+    path, side = tmp_path / "a.tif", 300_000
+    layout = {"tiled": True, "blockxsize": 4096, "blockysize": 4096, "sparse_ok": True, "bigtiff": "YES"}
+    rasterio.open(path, "w", driver="GTiff", height=side, width=side, count=5, dtype="uint16", **layout).close()
+    assert image_size(path) == (side, side)
+    assert image_kind(path)[:2] == (5, "uint16")
+    with pytest.raises(ImageError, match="too large"):
+        read_pixels(path)
+    assert (read_pixels(Region(path, 250_000, 250_000, 9, 9)).values == 0).all()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "uint32", "complex64"])

@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pointillist.data import pieces
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import DatasetError, PointsError, RunError, SaveError
 from pointillist.training import callbacks
@@ -116,6 +117,34 @@ def test_workers_do_not_change_the_result(tiny_data: Path, tmp_path: Path) -> No
     data = load_dataset(tiny_data)
     runs = [fit(tiny_config(data__workers=n), data, tmp_path / str(n)) for n in (0, 2)]
     assert same(*(weights(run) for run in runs))
+
+
+@pytest.mark.parametrize("method", ["single-stage", "full"])
+def test_pieces_of_large_images_train_resume_and_are_shared(
+    method: str, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "LARGEST", 40)
+    settings = {"data__size": "native", "data__window": "16", "data__zoom": [1.0, 1.0]}
+    data, config = load_dataset(tiny_data), tiny_config(method, **settings)
+    seen: list[int] = []
+
+    class Look(L.Callback):
+        def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+            loader: Any = trainer.train_dataloader
+            seen.append(len(loader.dataset))
+
+    straight = fit(config, data, tmp_path / "straight", callbacks=[Look()])
+    assert seen == [24]  # four images in six pieces each
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fit(config, data, tmp_path / "stopped", callbacks=[StopAfter(7)])
+    assert same(weights(straight), weights(fit(config, data, tmp_path / "stopped", resume=True)))
+    for name, changes in (
+        ("workers", {"data__workers": 2}),
+        ("disk", {"data__cache_mb": 0, "data__cache_disk_mb": 1, "data__workers": 2}),
+        ("nothing kept", {"data__cache_mb": 0, "data__cache_disk_mb": 0}),
+    ):
+        other = fit(tiny_config(method, **settings, **changes), data, tmp_path / name)
+        assert same(weights(straight), weights(other)), name
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -97,9 +97,7 @@ class Bands:
         Raises:
             ImageError: The bands or the type are others.
         """
-        values = pixels.values
-        if self.select is None and len(self) == 3 and values.shape[2] == 1 and values.dtype == np.uint8:
-            values = np.repeat(values, 3, axis=2)  # a grey photograph among others in colour
+        values = self.colored(pixels.values)
         found = kind_of(values.shape[2], values.dtype.name)
         if self.select is not None and max(self.select) <= values.shape[2]:
             values = values[:, :, [band - 1 for band in self.select]]
@@ -120,6 +118,12 @@ class Bands:
         # 16 bits are finer than any picture is used here, and half the size of floating point.
         share = np.nan_to_num((values.astype(np.float32) - low) / np.maximum(high - low, 1e-30))
         return Pixels(np.rint(share.clip(0, 1) * 65535).astype(np.uint16), valid)
+
+    def colored(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A grey photograph as one in colour, where others are in colour."""
+        colors = len(self) == 3 if self.select is None else 2 <= max(self.select) <= 3
+        grey = values.shape[2] == 1 and values.dtype == np.uint8 and self.dtype == "uint8"
+        return np.repeat(values, 3, axis=2) if colors and grey else values
 
     def picture(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """H×W×3 uint8 for people, of what `read` gives."""

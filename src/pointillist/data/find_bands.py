@@ -144,9 +144,7 @@ def _measure(sources: Sequence[Source], bands: Bands) -> tuple[Range, ...]:
     seen: list[NDArray[np.float32]] = []
     for source in sources:
         pixels = _grid(source, bands.plane)
-        values = pixels.values
-        if values.shape[2] == 1 and len(bands) == 3 and bands.select is None:
-            values = np.repeat(values, 3, axis=2)
+        values = bands.colored(pixels.values)
         if bands.select is not None:
             values = values[:, :, [band - 1 for band in bands.select]]
         rows = values.reshape(-1, values.shape[2]).astype(np.float32)

@@ -90,7 +90,9 @@ def reads_windows(source: Source) -> bool:
     if isinstance(source, InMemory):
         return True
     header = _tiff_header(file_of(source))
-    return header is not None and header.orientation == 1 and find_spec("rasterio") is not None
+    if header is None or header.orientation != 1 or not find_spec("rasterio"):
+        return False
+    return header.direct or not header.plain
 
 
 def _part(whole: Pixels, window: Part) -> Pixels:
@@ -163,7 +165,7 @@ def _tiff_header(path: Path) -> TiffHeader | None:
 
 def _is_raster(path: Path, header: TiffHeader) -> bool:
     """Whether a TIFF of one page is for rasterio: all that Pillow does not read, and what is too large for it."""
-    if header.plain and header.size[0] * header.size[1] <= (Image.MAX_IMAGE_PIXELS or 0):
+    if header.plain and (not header.direct or header.size[0] * header.size[1] <= (Image.MAX_IMAGE_PIXELS or 0)):
         return False
     if not find_spec("rasterio"):
         if header.bands == 1 and header.dtype in ("uint16", "float32", "int32"):
@@ -229,7 +231,9 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
         raise kind("there is no such file.", where=path, hint="Check the path.") from error
     except Image.DecompressionBombError as error:
         raise kind(
-            f"is too large to open at once ({error}).", where=path, hint="Save it as a TIFF, which is read in windows."
+            f"is too large to open at once ({error}).",
+            where=path,
+            hint="Save it as a TIFF of plain colours, which is read in windows.",
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise kind(

@@ -118,8 +118,12 @@ def _opened(path: Path, kind: type[PointillistError]) -> Iterator[Any]:
         with warnings.catch_warnings():
             # An image without coordinates is as good as one with them.
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.Env(), rasterio.DatasetReader(path, driver=DRIVERS) as file:
+            # Files beside it (.ovr, .msk, .aux.xml) may be of any kind, and name further files and addresses.
+            alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
+            with alone, rasterio.DatasetReader(path, driver=DRIVERS) as file:
                 yield file
+    except MemoryError as error:
+        raise kind(f"is too large to open at once ({error}).", where=path, hint="Cut it into parts.") from error
     except rasterio.errors.RasterioError as error:
         raise kind(
             f"is no readable image ({error}).", where=path, hint="It may be truncated; open it in another program."

@@ -16,6 +16,9 @@ EXTRA, FORMAT, GEO_KEYS = 338, 339, 34735
 _VALUES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
 """Values per pixel of each way to store colours: white is zero, black is zero, RGB, palette, CMYK, YCbCr."""
 
+_INDIRECT = (0, 3)
+"""Of these: what is stored is the negative, or a number of a palette."""
+
 _ALPHA = (1, 2)
 _FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
 _REDUCED_OR_MASK = 1 | 4
@@ -35,6 +38,7 @@ class TiffHeader:
         described: Whether axes are described in it, as OME-TIFF and ImageJ do.
         photograph: Whether its values are colours of 8 bits, with or without alpha, and nothing else.
         on_a_map: Whether it says where on the earth it lies (GeoTIFF).
+        direct: Whether values are stored as they are seen: no palette, no negative, no single bits.
     """
 
     size: tuple[int, int]
@@ -45,6 +49,7 @@ class TiffHeader:
     described: bool
     photograph: bool
     on_a_map: bool
+    direct: bool
 
     @property
     def plain(self) -> bool:
@@ -76,6 +81,7 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 return None
             bands = int(first.get(SAMPLES, 1))
             dtype = f"{_FORMATS.get(_one(first.get(FORMAT, 1)), 'uint')}{_one(first.get(BITS, 1))}"
+            colors = int(first.get(COLORS, 1))
             alpha = int(_one(first.get(EXTRA, 0)) in _ALPHA)
             return TiffHeader(
                 size=(int(first[HEIGHT]), int(first[WIDTH])),
@@ -85,7 +91,8 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 orientation=int(first.get(ORIENTATION, 1)),
                 described="<OME" in str(first.get(DESCRIPTION, "")) or "ImageJ=" in str(first.get(DESCRIPTION, "")),
                 on_a_map=GEO_KEYS in first,
-                photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(int(first.get(COLORS, 1))),
+                photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(colors),
+                direct=dtype != "uint1" and colors not in _INDIRECT,
             )
         except (struct.error, SyntaxError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, EOFError):
             return None

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.images import image_size
+from pointillist.data.images import image_size, on_a_map
 from pointillist.data.inputs import InputSpec, Scale
+from pointillist.data.regions import file_of
 from pointillist.errors import DatasetError, PointsError
 from pointillist.training.config import WINDOW, DataSettings
 
@@ -95,6 +96,9 @@ def learnt_scale(settings: DataSettings, items: Sequence[Item]) -> Scale:
         return Scale.of(1.0)
     sizes = _sizes(items)
     if settings.size == "auto":
+        # Pixels of a map have a size on the ground, whatever part of it a file holds.
+        if any(on_a_map(file_of(item.image)) for item in items[:: max(1, len(items) // LOOKED_AT)]):
+            return Scale.of(1.0)
         return Scale.of(min(1.0, TARGET / median((height * width) ** 0.5 for height, width in sizes)))
     box = Scale(settings.size)
     # An image larger than any of these is later seen at the smallest scale that was learnt, not at a smaller one.
