@@ -66,9 +66,9 @@ from pointillist.training.networks.base import Network, NetworkFamily
 class Line(Network):
     feature_channels = 8
 
-    def __init__(self, num_classes):
+    def __init__(self, num_classes, bands):
         super().__init__()
-        self.features, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, num_classes, 1)
+        self.features, self.head = nn.Conv2d(bands, 8, 3, padding=1), nn.Conv2d(8, num_classes, 1)
 
     def forward(self, images):
         features = self.features(images - 0.5).relu()
@@ -80,8 +80,8 @@ class Lines(NetworkFamily):
     architectures: ClassVar[tuple[str, ...]] = ("line",)
 
     @classmethod
-    def build(cls, settings, num_classes):
-        return Line(num_classes)
+    def build(cls, settings, num_classes, bands):
+        return Line(num_classes, bands)
 """
 
 STAGE = """

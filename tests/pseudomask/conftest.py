@@ -74,7 +74,7 @@ def _geodesic(points: Array, image: Array, gamma: float) -> Array:
         here = index[: height - dy, max(0, -dx) : width - max(0, dx)]
         there = index[dy:, max(0, dx) : width + min(0, dx)]
         flat = image.reshape(len(image), -1)
-        colour = ((flat[:, here.ravel()] - flat[:, there.ravel()]) ** 2).sum(axis=0)
+        colour = 3 * ((flat[:, here.ravel()] - flat[:, there.ravel()]) ** 2).mean(axis=0)
         heads.append(here.ravel())
         tails.append(there.ravel())
         lengths.append(np.sqrt(dy * dy + dx * dx + gamma * gamma * colour))
@@ -103,5 +103,5 @@ def _geodesic(points: Array, image: Array, gamma: float) -> Array:
 
 @pytest.fixture(scope="session")
 def dijkstra_field() -> Callable[[Array, Array, float], Array]:
-    """(N×2 points, F×H×W float64 image, γ) → H×W float64 distances."""
+    """(N×2 points, K×H×W float64 image, γ) → H×W float64 distances."""
     return _geodesic

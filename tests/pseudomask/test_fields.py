@@ -58,7 +58,9 @@ def test_euclidean_equals_brute_force(count: int, classes: int, seed: int) -> No
     levels=st.sampled_from([1, 4, 255, 10**6]),
     seed=st.integers(0, 2**16),
 )
+@pytest.mark.parametrize("bands", [1, 2, 3, 5, 13])
 def test_geodesic_equals_scipy(
+    bands: int,
     count: int,
     gamma: float,
     height: int,
@@ -68,7 +70,7 @@ def test_geodesic_equals_scipy(
     dijkstra_field: Callable[[np.ndarray, np.ndarray, float], np.ndarray],
 ) -> None:
     """Edges are stored in float32 and summed in float64: a relative error of half a unit in the last place each."""
-    image = (noise(1, 3, height, width, seed=seed) * levels).round() / levels
+    image = (noise(1, bands, height, width, seed=seed) * levels).round() / levels
     points = noise(count, 3, seed=seed + 1) * torch.tensor([3.0 * width, 3.0 * height, 0.0])
     points -= torch.tensor([1.0 * width, 1.0 * height, 0.0])
     fields = distance_fields([points], (height, width), 1, metric="geodesic", image=image, gamma=gamma)
@@ -94,12 +96,30 @@ def test_known_values(metric: str) -> None:
     assert fields[1].isinf().all()
 
 
-def test_a_border_of_colour_costs_gamma() -> None:
-    image = torch.zeros(1, 3, 1, 4)
+@pytest.mark.parametrize("bands", [1, 2, 3, 5, 13])
+def test_a_border_of_grey_costs_the_same_in_any_number_of_bands(bands: int) -> None:
+    image = torch.zeros(1, bands, 1, 4)
     image[..., 2:] = 1.0
     fields = distance_fields([torch.tensor([[0.5, 0.5, 0.0]])], (1, 4), 1, metric="geodesic", image=image, gamma=10.0)
     edge = math.sqrt(1 + 100 * 3)
     assert fields[0, 0, 0].tolist() == pytest.approx([0, 1, 1 + edge, 2 + edge])
+
+
+@pytest.mark.parametrize("bands", [1, 2, 5, 13])
+def test_grey_repeated_over_any_number_of_bands_gives_the_same(bands: int) -> None:
+    grey, points = noise(1, 1, *SIZE), [scattered(5, 2, seed=4)]
+    three, fields = (
+        distance_fields(points, SIZE, 2, metric="geodesic", image=grey.repeat(1, count, 1, 1)) for count in (3, bands)
+    )
+    torch.testing.assert_close(fields, three, rtol=2e-7, atol=0)
+
+
+def test_one_band_of_three_costs_gamma() -> None:
+    """The distance is the Euclidean norm over the bands, as it was when there were always three."""
+    image = torch.zeros(1, 3, 1, 2)
+    image[0, 1, 0, 1] = 1.0
+    fields = distance_fields([torch.tensor([[0.5, 0.5, 0.0]])], (1, 2), 1, metric="geodesic", image=image, gamma=10.0)
+    assert fields[0, 0, 0, 1].item() == np.float32(math.sqrt(101))
 
 
 def test_a_geodesic_starts_at_the_click() -> None:

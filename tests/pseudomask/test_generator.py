@@ -292,6 +292,19 @@ def test_labels_are_present_classes_and_clicks_are_kept(
         assert result.trace.rules[0, row, column] == Rule.CLICKED
 
 
+@pytest.mark.parametrize("bands", [1, 5, 13])
+def test_a_grey_image_has_the_same_pseudo_mask_over_any_number_of_bands(bands: int) -> None:
+    image, probabilities, points = batch()
+    grey, generator = image[:, :1], PseudoMaskGenerator(background=0)
+    three, other = (
+        generator(grey.repeat(1, count, 1, 1), probabilities, points, trace=True).trace for count in (3, bands)
+    )
+    assert three is not None
+    assert other is not None
+    for stage, scores in three.scores.items():
+        torch.testing.assert_close(other.scores[stage], scores, atol=1e-5, rtol=0)
+
+
 def test_a_background_without_a_click_lives_from_its_floor() -> None:
     image, probabilities, _ = batch(1)
     points = [torch.tensor([[5.5, 5.5, 3.0]])]

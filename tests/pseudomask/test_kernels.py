@@ -98,14 +98,14 @@ def test_the_error_of_a_thread_reaches_the_caller() -> None:
         raise ValueError("here")
 
     with ThreadPool() as pool, pytest.raises(ValueError, match="here"):
-        pool.bands(fail, 10)
+        pool.split_rows(fail, 10)
 
 
 @given(rows=st.integers(1, 50))
-def test_bands_cover_each_row_once(rows: int) -> None:
+def test_splits_cover_each_row_once(rows: int) -> None:
     seen: list[int] = []
     with ThreadPool() as pool:
-        pool.bands(lambda start, stop: seen.extend(range(start, stop)), rows)
+        pool.split_rows(lambda start, stop: seen.extend(range(start, stop)), rows)
     assert sorted(seen) == list(range(rows))
 
 

@@ -39,6 +39,7 @@ CASES = {
     "five features": case(noise(1, 5, 4, 7), 2, [1], 1, None),
     "flat": case(torch.full((1, 3, 4, 5), 0.3), 2, [1, 2, 4], 1, None),
     "near grey": case(0.5 + 1e-3 * noise(1, 3, 4, 9), 2, [1, 2, 4, 8, 12, 24], 3, None),
+    **{f"{bands} bands": case(noise(1, bands, 3, 7), 2, [1, 24], 2, None) for bands in (1, 2, 13)},
     "one column": case(noise(1, 3, 4, 1), 2, [1, 30], 2, None),
 }
 
@@ -69,7 +70,8 @@ def test_on_a_gpu(literal_refine: Callable[..., Tensor]) -> None:
 
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize("name", ["_measure", "_average"])
-def test_compiles_for_a_gpu_without_spills(name: str, capability: int) -> None:
+@pytest.mark.parametrize("lanes", [1, 4, 16])
+def test_compiles_for_a_gpu_without_spills(name: str, capability: int, lanes: int) -> None:
     """Types, layouts and registers are checked by the real compiler, whatever machine the tests run on."""
     from triton import compile as build
     from triton.backends.compiler import GPUTarget
@@ -78,7 +80,7 @@ def test_compiles_for_a_gpu_without_spills(name: str, capability: int) -> None:
     from pointillist.pseudomask import refine_triton
 
     kernel = getattr(refine_triton, name)
-    constants = {"LANES": 4, "PLANES": 32, "ROWS": refine_triton.ROWS, "COLUMNS": refine_triton.COLUMNS}
+    constants = {"LANES": lanes, "PLANES": 32, "ROWS": refine_triton.ROWS, "COLUMNS": refine_triton.COLUMNS}
     constants = {key: value for key, value in constants.items() if key in kernel.arg_names}
     kinds = dict.fromkeys(("features", "scales", "softmax", "source", "target"), "*fp32")
     kinds |= dict.fromkeys(("steps", "present"), "*i32") | dict.fromkeys(constants, "constexpr")

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointillist.data.samples import Batch
-from pointillist.training.methods import Method, methods
+from pointillist.training.config import NetworkSettings
+from pointillist.training.methods import Method, StepInput, methods
+from pointillist.training.networks import build_network
 from tests.training.steps import POINTS, build, make_batch, make_step, noise
 
 METHODS = list(methods())
@@ -51,6 +53,35 @@ def test_the_loss_is_finite_and_reaches_the_logits(name: str, progress: float) -
     assert loss.isfinite()
     assert gradient.isfinite().all()
     assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_network_for_five_bands_learns(name: str) -> None:
+    torch.manual_seed(0)
+    options = {"channels": [8] * 4, "stem_width": 8, "decoder_channels": [8] * 5}
+    network = build_network(NetworkSettings(architecture="unet", options=options), 3, bands=5)
+    method = build(name, features=network.feature_channels)
+    image = torch.rand(2, 5, 24, 32)
+    batch = batch_for(method, image=image, augmented=image)
+    loss = method.loss(StepInput(network(image), batch, 0.9)).loss
+    loss.backward()
+    first = next(network.parameters())
+    assert loss.isfinite()
+    assert first.shape[1] == 5
+    assert first.grad is not None
+    assert first.grad.isfinite().all()
+    assert (first.grad.abs().sum((0, 2, 3)) > 0).all(), "each band is learnt from"
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("bands", [1, 13])
+def test_a_grey_image_teaches_the_same_over_any_number_of_bands(name: str, bands: int) -> None:
+    method, grey = build(name), torch.rand(2, 1, 24, 32, generator=torch.Generator().manual_seed(0))
+    found = []
+    for count in (3, bands):
+        image = 0.5 + 0.2 * grey.repeat(1, count, 1, 1)
+        found.append(gradients(method, batch_for(method, image=image, augmented=image), noise(2, 3, 24, 32)))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -36,8 +36,11 @@ def test_small_has_one_to_two_million_parameters() -> None:
 
 
 @pytest.mark.parametrize("size", [(48, 64), (1, 1), (33, 70)])
-def test_any_size_goes_in_and_comes_out(size: tuple[int, int]) -> None:
-    prediction = build_network(slim(), 5)(torch.rand(2, 3, *size))
+@pytest.mark.parametrize("bands", [1, 3, 13])
+def test_any_size_and_number_of_bands_goes_in_and_a_map_of_that_size_comes_out(
+    size: tuple[int, int], bands: int
+) -> None:
+    prediction = build_network(slim(), 5, bands)(torch.rand(2, bands, *size))
     assert prediction.logits.shape == (2, 5, *size)
     assert prediction.logits.isfinite().all()
 
@@ -113,6 +116,24 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load_encoder(encoder, file)
 
 
+@pytest.mark.parametrize("encoder", ["small", "resnet18", "tu-resnet10t"])
+def test_weights_for_another_number_of_bands_say_so(tmp_path: Path, encoder: str) -> None:
+    settings = {"architecture": "fpn", "encoder": encoder, "normalization": "batch"}
+    source, file = build_network(NetworkSettings(**settings), 3).model.encoder, tmp_path / "weights.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in source.state_dict().items()}, file)
+    with pytest.raises(ConfigError, match="weights are for images of 3 bands, and the network takes 5") as caught:
+        build_network(NetworkSettings(**settings, weights=file), 3, bands=5)
+    assert (caught.value.where, caught.value.field) == (str(file), "network.weights")
+
+
+def test_normalisation_is_the_same_in_every_band_and_not_saved() -> None:
+    network, image = build_network(slim(), 3, bands=5).eval(), torch.rand(1, 5, 32, 64)  # a size without padding
+    assert not {"mean", "std"} & set(network.state_dict())
+    with torch.no_grad():
+        expected = network.model((image - 0.5) / 0.25).logits
+        torch.testing.assert_close(network(image).logits, expected)
+
+
 def one_step(settings: NetworkSettings, size: tuple[int, int] = (24, 32)) -> None:
     """A training step of the whole module, after which every weight of the network has learnt something finite."""
     torch.manual_seed(0)
@@ -133,8 +154,8 @@ def test_every_architecture_learns(architecture: str, size: tuple[int, int]) -> 
     encoder = "tu-vit_tiny_patch16_224" if architecture == "dpt" else "small"
     settings = NetworkSettings(architecture=architecture, encoder=encoder)
     one_step(settings, size)
-    network = build_network(settings, 3)
-    output = network(torch.rand(2, 3, *size))
+    network = build_network(settings, 3, bands=5)
+    output = network(torch.rand(2, 5, *size))
     assert output.logits.shape == (2, 3, *size)
     assert output.features.shape[:2] == (2, network.feature_channels)
 
@@ -167,9 +188,9 @@ from pointillist.training.networks import Network, NetworkFamily, check_options
 class Line(Network):
     feature_channels = 4
 
-    def __init__(self, num_classes):
+    def __init__(self, num_classes, bands):
         super().__init__()
-        self.body, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, num_classes, 1)
+        self.body, self.head = nn.Conv2d(bands, 4, 3, padding=1), nn.Conv2d(4, num_classes, 1)
 
     def forward(self, images):
         features = self.body(images).relu()
@@ -181,9 +202,9 @@ class Lines(NetworkFamily):
     architectures = ("ARCHITECTURE",)
 
     @classmethod
-    def build(cls, settings, num_classes):
+    def build(cls, settings, num_classes, bands):
         check_options(settings, ())
-        return Line(num_classes)
+        return Line(num_classes, bands)
 """
 
 
@@ -202,6 +223,19 @@ def test_a_new_network_is_one_file(tmp_path: Path, tiny_data: Path, monkeypatch:
     config = make_config(None, {**TINY, "network.architecture": "line", "network.options": {}})
     run = fit(config, load_dataset(tiny_data), tmp_path / "run")
     assert Predictor(run)(np.zeros((20, 30, 3), np.uint8)).shape == (20, 30)
+
+
+def test_a_family_that_knows_no_bands_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old(families()["smp"]):
+        architectures = ("old",)
+
+        @classmethod
+        def build(cls, settings: NetworkSettings, num_classes: int) -> Network:
+            raise AssertionError((settings, num_classes))
+
+    monkeypatch.setattr(networks, "architectures", lambda: {"old": Old})
+    with pytest.raises(ConfigError, match=r"Old\.build of .*test_networks does not take a number of bands"):
+        build_network(NetworkSettings(architecture="old"), 3)
 
 
 def test_no_family_takes_the_name_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ class ThreadPool(ThreadPoolExecutor):
         for _ in share(work, *items):
             pass
 
-    def bands(self, work: Callable[[int, int], None], rows: int) -> None:
-        """Call `work(start, stop)` for one band of rows per thread and wait for all of them."""
+    def split_rows(self, work: Callable[[int, int], None], rows: int) -> None:
+        """Call `work(start, stop)` for one block of rows per thread and wait for all of them."""
         count = min(self.threads, rows)
         cuts = [rows * index // count for index in range(count + 1)]
         self.each(work, cuts[:-1], cuts[1:])

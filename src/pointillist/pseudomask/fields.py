@@ -20,7 +20,7 @@ from pointillist.pseudomask.compiled import ThreadPool, no_compile
 Metric = Literal["euclidean", "geodesic"]
 
 GAMMA = 300.0
-"""Price of colour in pixels of an image of 160×160: so many for the way from black to white in one channel."""
+"""Price of colour in pixels of an image of 160×160: so many for the way from black to white in one band of three."""
 
 
 @no_compile
@@ -37,8 +37,9 @@ def distance_fields(
 
     `euclidean`: straight from the pixel's centre to the click's continuous position.
 
-    `geodesic`: the shortest path over 8-neighbours with edges √(‖i−j‖² + γ²‖I_i−I_j‖²), which respects the borders of
-    objects; exact, found by Dijkstra's algorithm in float64 on the CPU (the result returns to the image's device). A
+    `geodesic`: the shortest path over 8-neighbours with edges √(‖i−j‖² + γ²·3/K·‖I_i−I_j‖²) in an image of K bands,
+    which respects the borders of objects; exact, found by Dijkstra's algorithm in float64 on the CPU (the result
+    returns to the image's device). The weight 3/K makes γ mean the same for any number of bands, see `band_weight`. A
     path starts at the centre of the pixel that contains the click, at the straight distance between the two (at most
     √½ pixel). A click outside the image reaches it in a straight line through space of no colour: it starts at each
     pixel of the border columns and rows that face it, at its straight distance to their centres. A click to the left
@@ -50,7 +51,7 @@ def distance_fields(
         size: (H, W) of the fields.
         num_classes: C.
         metric: "euclidean" or "geodesic".
-        image: B×3×H×W in [0, 1]; needed by "geodesic".
+        image: B×K×H×W of K ≥ 1 bands in [0, 1]; needed by "geodesic".
         gamma: γ in pixels per unit of colour.
 
     Returns:
@@ -66,13 +67,25 @@ def distance_fields(
     rows = check_points(points, None if image is None else image.shape[0], num_classes)
     device = points[0].device
     if image is not None:
-        check_maps(image, "image", channels=3)
+        check_maps(image, "image")
         good = tuple(image.shape[2:]) == tuple(size)
         check_tensor(good, f"Got {shape_of(image)} for fields of {size}.", "image", "Use one size.")
         device = image.device
     elif metric == "geodesic":
-        raise TensorError("Got None.", field="image", hint="Pass the B×3×H×W image: a geodesic follows its colours.")
+        raise TensorError("Got None.", field="image", hint="Pass the B×K×H×W image: a geodesic follows its colours.")
     return class_fields(rows, size, num_classes, metric, image, [gamma] * len(rows), device)[0]
+
+
+def band_weight(bands: int) -> float:
+    """3/K: how much a squared difference counts in one of K bands, where such differences are summed over the bands.
+
+    Whatever the number of bands, colours are then as far apart as those of three, for which γ and its like are chosen:
+    a grey image repeated over 1, 3 or 13 bands gives the same distances.
+
+    >>> band_weight(3), band_weight(12)
+    (1.0, 0.25)
+    """
+    return 3 / bands
 
 
 def class_fields(
@@ -101,11 +114,12 @@ def class_fields(
     check_tensor(good, found, "image", "Bring colours to [0, 1] (γ counts in them).")
     distances = np.full((len(points), num_classes, size[0] * size[1]), np.inf, np.float32)
     clicks = np.full(distances.shape if nearest_click else (len(points), num_classes, 0), -1, np.int32)
+    weight = math.sqrt(band_weight(colours.shape[1]))
     with ThreadPool() as pool:
         for index, rows in enumerate(points):
             if len(rows):
                 table = rows.double().numpy()
-                lengths, longest = geodesic_cpu.edge_lengths(colours[index], float(gammas[index]))
+                lengths, longest = geodesic_cpu.edge_lengths(colours[index], weight * float(gammas[index]))
                 fill = partial(_fill_class, table, lengths, longest, distances[index], clicks[index])
                 pool.each(fill, np.unique(table[:, 2].astype(np.int64)).tolist())
     fields = torch.from_numpy(distances).view(shape).to(device)

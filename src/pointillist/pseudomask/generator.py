@@ -63,7 +63,7 @@ class PseudoMaskGenerator:
         """Make the pseudo-masks of a batch.
 
         Args:
-            image: B×3×H×W in [0, 1], not normalised.
+            image: B×K×H×W of K ≥ 1 bands in [0, 1], not normalised.
             probabilities: B×C×H×W softmax of the network, C ≤ 255.
             points: One N_i×3 tensor per image (x, y, class) with **all** clicks of the whole image; those outside the
                 crop keep coordinates below 0 or beyond W, H. Pixel centres are at +0.5.
@@ -86,7 +86,7 @@ class PseudoMaskGenerator:
             TensorError: For a wrong rank, size, dtype or device.
             ConfigError: For a progress outside [0, 1], or a background that is no class.
         """
-        check_maps(image, "image", channels=3)
+        check_maps(image, "image")
         check_maps(probabilities, "probabilities", like=image)
         num_classes = probabilities.shape[1]
         if distances is not None:

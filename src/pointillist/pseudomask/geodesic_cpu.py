@@ -26,9 +26,9 @@ NONE = -1
 def edge_lengths(image: Lengths, gamma: float) -> tuple[Lengths, float]:
     """(H+2)×(W+2)×4 lengths of the edges from each pixel to its east, south-west, south and south-east neighbours.
 
-    The length is √(‖i−j‖² + γ²‖I_i−I_j‖²) for an F×H×W image, and +inf where an end is in the margin.
+    The length is √(‖i−j‖² + γ²‖I_i−I_j‖²) for a K×H×W image, and +inf where an end is in the margin.
     """
-    channels, height, width = image.shape
+    bands, height, width = image.shape
     lengths = np.full((height + 2, width + 2, 4), np.inf, np.float32)
     longest = 1.0
     for y in range(height):
@@ -39,7 +39,7 @@ def edge_lengths(image: Lengths, gamma: float) -> tuple[Lengths, float]:
                 continue
             for x in range(max(0, -dx), min(width, width - dx)):
                 colour = 0.0
-                for k in range(channels):
+                for k in range(bands):
                     step = np.float64(image[k, y, x]) - np.float64(image[k, y + dy, x + dx])
                     colour += step * step
                 length = math.sqrt(dy * dy + dx * dx + gamma * gamma * colour)

@@ -29,18 +29,19 @@ def refine(
     """Refine soft masks with affinities from colour.
 
     With N(i) the eight neighbours of pixel i at each dilation (borders replicated) and σ_k(i) the sample standard
-    deviation of channel k over these neighbours and, once per dilation, i itself:
+    deviation of band k over these neighbours and, once per dilation, i itself:
     e(i,j) = mean_k −|I_k(i) − I_k(j)| / (1e-8 + 0.1·σ_k(i)), a(i,·) = softmax of e(i,·) over N(i), and then
-    `iterations` times m(i) ← Σ_j a(i,j)·m(j). No parameters. The sum over classes is kept. The arithmetic is float32
-    (float64 for float64 inputs). No gradient flows through: pseudo-masks are targets.
+    `iterations` times m(i) ← Σ_j a(i,j)·m(j). No parameters. The sum over classes is kept. As e is a mean over the
+    bands, a grey image repeated over any number of them gives the same. The arithmetic is float32 (float64 for float64
+    inputs). No gradient flows through: pseudo-masks are targets.
 
     Args:
-        image: B×3×H×W in [0, 1], not normalised.
+        image: B×K×H×W of K ≥ 1 bands in [0, 1], not normalised.
         masks: B×C×H×W soft masks at the size of the image, finite.
         dilations: Distances of the neighbours in pixels.
         iterations: How often the masks are averaged; 0 returns them as they are.
-        features: B×F×H×W further features, counted as further channels k beside the three colours. Each channel is
-            measured in its own deviation, so no unit has to be matched.
+        features: B×F×H×W further features, counted as further bands k. Each band is measured in its own deviation, so
+            no unit has to be matched.
         present: The classes that may be non-zero: B×C booleans, or for each image their indices. Only these are
             computed; the others come back as zeros.
 
@@ -54,7 +55,7 @@ def refine(
     Source:
         Araslanov and Roth, "Single-Stage Semantic Segmentation from Image Labels", CVPR 2020 (PAMR).
     """
-    check_maps(image, "image", channels=3)
+    check_maps(image, "image")
     check_maps(masks, "masks", like=image)
     if features is not None:
         check_maps(features, "features", like=image)
@@ -87,11 +88,12 @@ def refine_channels(
     wide = torch.float64 if any(maps.dtype == torch.float64 for maps in inputs) else torch.float32
     with torch.autocast(channels.device.type, enabled=False):
         colours, soft, *further = (maps.detach().to(wide) for maps in inputs)
-        arguments = (torch.cat([colours, *further], dim=1), soft, dilations, iterations)
+        bands = torch.cat([colours, *further], dim=1)
+        arguments = (bands, soft, dilations, iterations)
         narrow, device = wide == torch.float32, channels.device.type
         if narrow and device == "cpu":
             refined = refine_cpu.refine_channels(*arguments, counts)
-        elif narrow and device == "cuda" and channels[0].numel() < 2**31 and find_spec("triton"):
+        elif narrow and device == "cuda" and max(bands[0].numel(), soft[0].numel()) < 2**31 and find_spec("triton"):
             from pointillist.pseudomask import refine_triton
 
             refined = refine_triton.refine_channels(*arguments, counts)

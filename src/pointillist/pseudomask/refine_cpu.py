@@ -4,7 +4,7 @@ A block of 16 pixels of a row and up to 4 masks is finished before the next begi
 once and multiplied into 4 masks. Affinities are kept (192 bytes a pixel) because computing them costs about three
 iterations; they lie in the order in which the blocks read them, and a few rows of them serve all masks before the
 next rows are touched. Masks have a replicated border left and right, and
-rows above and below are clamped by index. Bands of rows go to the threads, so no result depends on their number.
+rows above and below are clamped by index. Rows are split among the threads, so no result depends on their number.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _refine_image(
     weights = np.empty(height * -(-width // LANES) * neighbours * LANES, np.float32)
     grid = (height, width, margin, stride)
     padded = _padded(colours, margin, stride)
-    pool.bands(partial(affinities, padded, len(colours), grid, steps, weights), height)
+    pool.split_rows(partial(affinities, padded, len(colours), grid, steps, weights), height)
     source = _padded(masks, margin, stride)
     target = np.empty_like(source)
     for _ in range(iterations):
-        pool.bands(partial(step, weights, source, grid, steps, target), height)
+        pool.split_rows(partial(step, weights, source, grid, steps, target), height)
         source, target = target, source
     result[:count] = source.reshape(count, height, stride)[:, :, margin : margin + width]
 

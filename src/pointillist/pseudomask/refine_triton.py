@@ -1,10 +1,10 @@
 """Refinement on a CUDA GPU: one fused Triton kernel per iteration.
 
 Colours and masks are read and masks written; the 48 affinities of a pixel are computed again in each iteration from
-five numbers kept per pixel (a scale per colour, the highest logit, the share of the softmax), so 20 bytes are read
-where stored affinities would be 192. The loads of the 48 shifted masks hit the first-level cache.
+K + 2 numbers kept per pixel (a scale for each of K bands, the highest logit, the share of the softmax), so 20 bytes are
+read for three bands where stored affinities would be 192. The loads of the 48 shifted masks hit the first-level cache.
 
-Offsets within an image are 32-bit integers to save registers, so C·H·W must stay below 2³¹.
+Offsets within an image are 32-bit integers to save registers, so C·H·W and K·H·W must stay below 2³¹.
 
 Imported only where Triton is installed and the tensors are on a GPU, or with `TRITON_INTERPRET=1` in the tests.
 """

@@ -40,7 +40,7 @@ class StageInput:
     """What a stage may look at besides the scores.
 
     Attributes:
-        image: B×3×H×W in [0, 1].
+        image: B×bands×H×W in [0, 1].
         clicks: Per image N×3 (x, y, class) on the CPU, all of the whole image.
         classes: B×K class of each channel of the scores, ascending; −1 in channels that only fill up.
         units: Per image, pixels per unit length.

@@ -26,7 +26,7 @@ class SpatialPrior(Stage):
     distance: Metric = "geodesic"
     """`geodesic` (paths that respect the borders of objects) or `euclidean` distance from the clicks."""
     gamma: float = Field(default=300.0, ge=0)
-    """Price of colour in a geodesic: so many unit lengths for the way from black to white in one channel."""
+    """Price of colour in a geodesic: so many unit lengths for the way from black to white in one band of three."""
     background_floor: float = Field(default=0.8, ge=0, le=1)
     """Least prior of the background, as a fraction of the largest at the pixel. The background is what lies between
     objects, often in many pieces of which few are clicked, so distance may count against it only up to a point."""

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from pointillist.pseudomask.fields import band_weight
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import cell_means, clicked_images, valid_cells
 
@@ -67,11 +68,12 @@ def gated_crf_energy(
 ) -> Tensor:
     """Σ_i Σ_{j in the window of i} k_ij·(1 − Σ_c p_i,c·p_j,c) per image, divided by its number of valid cells.
 
-    k_ij = exp(−‖x_i − x_j‖²/2σ_xy² − ‖I_i − I_j‖²/2σ_rgb²), j ≠ i, zero where i or j is padding.
+    k_ij = exp(−‖x_i − x_j‖²/2σ_xy² − 3/K·‖I_i − I_j‖²/2σ_rgb²), j ≠ i, zero where i or j is padding; for 3/K see
+    `band_weight`.
 
     Args:
         probabilities: B×C×h×w; the gradient goes through p_i and p_j.
-        colors: B×3×h×w standardised colours.
+        colors: B×K×h×w standardised colours.
         valid: B×h×w bool, False on padding.
         radius: Half the side of the square window, in cells.
         sigma_xy: σ_xy in cells.
@@ -80,7 +82,8 @@ def gated_crf_energy(
     Returns:
         B; 0 for an image of padding only.
     """
-    sums: Tensor = _PairEnergy.apply(probabilities, colors / (math.sqrt(2) * sigma_rgb), valid, radius, sigma_xy)
+    colors = colors / (math.sqrt(2 / band_weight(colors.shape[1])) * sigma_rgb)
+    sums: Tensor = _PairEnergy.apply(probabilities, colors, valid, radius, sigma_xy)
     return sums / valid.flatten(1).sum(1).clamp(min=1)
 
 

@@ -120,7 +120,7 @@ class GeodesicDistances:
     gamma: float
 
     def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """(image 3×H×W, points N×3) → (distances P×H×W in pixels, their classes P)."""
+        """(image K×H×W, points N×3) → (distances P×H×W in pixels, their classes P)."""
         size = (image.shape[-2], image.shape[-1])
         classes = torch.unique(points[:, 2]).long()
         gamma = self.gamma * unit_length(size)

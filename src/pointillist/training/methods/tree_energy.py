@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor, nn
 
 from pointillist.classes import IGNORE, ClassSet
+from pointillist.pseudomask.fields import band_weight
 from pointillist.training.losses import masked_mean
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import cell_clicks, cell_features, cell_means, clicked_images, valid_cells
@@ -58,7 +59,8 @@ class TreeEnergy(Method):
         batch, stride = step.batch, self.options.stride
         probabilities = cell_means(step.output.logits, stride).softmax(1)
         valid = valid_cells(batch.valid, stride)
-        colors = grid_distances(cell_means(batch.image, stride)) / self.options.sigma
+        weight = band_weight(batch.image.shape[1])
+        colors = grid_distances(cell_means(batch.image, stride)) * weight / self.options.sigma
         smooth = tree_filter(probabilities, colors, valid)
         if self.embed is not None:
             smooth = tree_filter(smooth, grid_distances(self._embedded(self.embed, step, valid)), valid)

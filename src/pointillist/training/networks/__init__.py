@@ -5,6 +5,7 @@ A new source is one new module here with a subclass of `NetworkFamily`.
 
 from __future__ import annotations
 
+import inspect
 import warnings
 
 import torch
@@ -38,7 +39,7 @@ def architectures() -> dict[str, type[NetworkFamily]]:
     return found
 
 
-def build_network(settings: NetworkSettings, num_classes: int) -> Network:
+def build_network(settings: NetworkSettings, num_classes: int, bands: int = 3) -> Network:
     """A network in channels-last order; see `NetworkFamily.build`."""
     known = architectures()
     if settings.architecture not in known:
@@ -47,5 +48,12 @@ def build_network(settings: NetworkSettings, num_classes: int) -> Network:
             field="network.architecture",
             hint=nearest(settings.architecture, known),
         )
-    network = known[settings.architecture].build(settings, num_classes)
+    build = known[settings.architecture].build
+    try:
+        inspect.signature(build).bind(settings, num_classes, bands)
+    except TypeError as error:
+        found = f"{build.__qualname__} of {build.__module__} does not take a number of bands."
+        hint = "Give it the arguments settings, num_classes, bands: see docs/plugins.md."
+        raise ConfigError(found, field="network.architecture", hint=hint) from error
+    network = build(settings, num_classes, bands)
     return network.to(memory_format=torch.channels_last)

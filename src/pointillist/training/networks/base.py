@@ -24,7 +24,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> NetworkOutput:
-        """Predict B×3×H×W images in [0, 1] of any size; the logits have the size of the images."""
+        """Predict B×K×H×W images of K bands in [0, 1], of any size; the logits have the size of the images."""
 
 
 class NetworkFamily(ABC):
@@ -40,11 +40,11 @@ class NetworkFamily(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, settings: NetworkSettings, num_classes: int) -> Network:
-        """A new network for C classes; its weights depend on torch's random state alone.
+    def build(cls, settings: NetworkSettings, num_classes: int, bands: int) -> Network:
+        """A new network for C classes and images of K bands; its weights depend on torch's random state alone.
 
         Raises:
-            ConfigError: No such encoder or option, or they do not go together.
+            ConfigError: No such encoder or option, or they do not go together, or not with so many bands.
         """
 
 

@@ -69,8 +69,8 @@ class SmpNetwork(Network):
         # The model's own forward then gives both.
         model.segmentation_head.register_forward_hook(_with_features)
         # Fixed numbers, not the data set's: a model must not change with the folder it was trained on.
-        self.register_buffer("mean", torch.full((1, 3, 1, 1), 0.5), persistent=False)
-        self.register_buffer("std", torch.full((1, 3, 1, 1), 0.25), persistent=False)
+        self.register_buffer("mean", torch.full((1, 1, 1, 1), 0.5), persistent=False)
+        self.register_buffer("std", torch.full((1, 1, 1, 1), 0.25), persistent=False)
         stride, depth = int(model.encoder.output_stride), len(model.encoder.out_channels) - 1
         # DPT's decoder halves the map once more than its encoder; dilated encoders halve early maps as others do.
         self.stride = max(stride * (2 if settings.architecture == "dpt" else 1), 2**depth)
@@ -101,7 +101,7 @@ class SegmentationModels(NetworkFamily):
     architectures = tuple(smp.MODEL_ARCHITECTURES_MAPPING)
 
     @classmethod
-    def build(cls, settings: NetworkSettings, num_classes: int) -> SmpNetwork:
+    def build(cls, settings: NetworkSettings, num_classes: int, bands: int) -> SmpNetwork:
         """See `NetworkFamily.build`."""
         _check_encoder(settings)
         signature = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[settings.architecture])
@@ -115,9 +115,11 @@ class SegmentationModels(NetworkFamily):
             options["dynamic_img_size"] = True
         options.update(settings.options)
         try:
-            model = smp.create_model(settings.architecture, encoder_weights=None, classes=num_classes, **options)
+            model = smp.create_model(
+                settings.architecture, encoder_weights=None, in_channels=bands, classes=num_classes, **options
+            )
             network = SmpNetwork(settings, model)
-            _try(network)
+            _try(network, bands)
         except ConfigError:
             raise
         except Exception as error:  # theirs are of every type
@@ -145,10 +147,10 @@ def _check_encoder(settings: NetworkSettings) -> None:
 
 
 @torch.no_grad()
-def _try(network: SmpNetwork) -> None:
+def _try(network: SmpNetwork, bands: int) -> None:
     """Some encoders and options are refused only by the first image."""
     network.eval()
-    logits = network(torch.zeros(1, 3, 33, 65)).logits
+    logits = network(torch.zeros(1, bands, 33, 65)).logits
     network.train()
     if logits.shape[-2:] != (33, 65):
         raise ValueError("its logits have another size than the image")
@@ -173,13 +175,15 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
     """Load pre-trained encoder weights; every weight must find its place.
 
     Raises:
-        ConfigError: The file cannot be read, or its names or shapes are not the encoder's.
+        ConfigError: The file cannot be read, its names or shapes are not the encoder's, or it is for another number of
+            bands.
     """
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+        _check_bands(encoder, state, path)
         # Classifier weights of an image-level network have no place in an encoder.
         own = set(encoder.state_dict())
         encoder.load_state_dict({k: v for k, v in state.items() if k in own or not k.startswith(("fc.", "head."))})
@@ -190,6 +194,21 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
             field="network.weights",
             hint="The file must hold this encoder's weights; pre-trained ones need network.normalization=batch.",
         ) from error
+
+
+def _check_bands(encoder: nn.Module, state: dict[str, Any], path: Path) -> None:
+    """Refuse weights that differ from the encoder's in the number of bands of the first convolution alone."""
+    name, first = next((name, one) for name, one in encoder.named_modules() if isinstance(one, nn.Conv2d))
+    weight = state.get(f"{name}.weight")
+    if not isinstance(weight, Tensor) or weight.ndim != 4 or weight.shape[1] == first.in_channels:
+        return
+    if weight[:, 0].shape == first.weight[:, 0].shape:
+        raise ConfigError(
+            f"these weights are for images of {weight.shape[1]} bands, and the network takes {first.in_channels}.",
+            where=path,
+            field="network.weights",
+            hint=f"Take weights for {first.in_channels} bands, or leave network.weights out.",
+        )
 
 
 def _first_line(error: Exception) -> str:
