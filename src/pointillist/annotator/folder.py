@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from pointillist.data.bands import DeclaredBands
 from pointillist.data.images import SUFFIXES
 from pointillist.data.layouts import layouts
 from pointillist.data.layouts.folder import FILE, DatasetFile, PathsEntry
@@ -28,7 +29,7 @@ class DataFolder:
     Images are known by the path below the image folder, with `/`; `images_at_root` tells whether that is the folder
     itself, not `images/`. `left_out` counts links that lead out of the folder or to a folder, which are not followed,
     and names that are no text. `dataset.yaml` and `points.csv` may not be there yet. `masks` is how the masks name
-    classes; None where there are none.
+    classes; None where there are none. `bands` is what `dataset.yaml` said of them when the folder was opened.
     """
 
     root: Path
@@ -38,6 +39,7 @@ class DataFolder:
     images_at_root: bool
     left_out: int
     masks: MaskEncoding | None
+    bands: DeclaredBands
 
     @cached_property
     def own(self) -> Path:
@@ -116,6 +118,7 @@ def open_folder(path: Path) -> DataFolder:
         images_at_root=at_root,
         left_out=len(found) - len(images),
         masks=None if not has_masks else "index" if settings is None else settings.masks,
+        bands=DeclaredBands() if settings is None else settings.bands.declared(),
     )
 
 

@@ -109,14 +109,17 @@ def image_size(path: Source) -> tuple[int, int]:
         return (width, height) if sideways else (height, width)
 
 
-def image_kind(path: Path) -> tuple[int, str, tuple[str, ...]]:
+def image_kind(path: Path, *, plane: Plane | None = None) -> tuple[int, str, tuple[str, ...]]:
     """(bands, type, names of the bands where the file has some) of an image, mostly from its header.
 
     Raises:
-        ImageError: Missing or unreadable.
+        ImageError: Missing or unreadable, or of several pictures of which none is chosen.
     """
     header = _tiff_header(path)
-    if header is not None and not header.plain and header.pages == 1 and not header.described:
+    if header is not None and (header.pages > 1 or header.described or plane):
+        values = read_stack(path, plane or {}).values
+        return values.shape[2], values.dtype.name, ()
+    if header is not None and not header.plain:
         if find_spec("rasterio"):
             raster = raster_header(path)
             return raster.bands, raster.dtype, raster.names

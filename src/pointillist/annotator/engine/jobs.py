@@ -35,7 +35,9 @@ class Clicks:
 
 @dataclass(frozen=True)
 class LayerJob:
-    """A layer to be made from H×W×3 uint8 `pixels` of its size; `size` is (height, width) of the whole image.
+    """A layer to be made from `pixels` of its size, all bands; `size` is (height, width) of the whole image.
+
+    Pixels are H×W×K uint8 or uint16, from black (0) to white (the largest value of the type).
 
     `key` names the image and its version; `run` is the run directory of the model to be used (None without), and
     `outputs` has, for each class, the outputs of that model that mean it.
@@ -43,7 +45,7 @@ class LayerJob:
 
     lane: Lane
     key: tuple[str, ...]
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     clicks: Clicks
     size: tuple[int, int]
     colors: tuple[str, ...]
@@ -56,7 +58,7 @@ class UncertaintyJob:
     """An image on which the model's least sure region is to be found; see `LayerJob`."""
 
     lane: Lane
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     points: NDArray[np.float64]
     size: tuple[int, int]
     run: Path

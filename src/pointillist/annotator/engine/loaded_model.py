@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pointillist.annotator.engine.layer import ModelOutput
-from pointillist.annotator.images.pyramid import Pixels
+from pointillist.annotator.images.levels import Values
 from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskSettings
@@ -38,12 +40,12 @@ class LoadedModel:
         self._divisor = None if prior is None else torch.tensor(prior)[:, None, None] ** strength
         self._kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
 
-    def output(self, key: tuple[str, ...], pixels: Pixels, outputs: Sequence[Sequence[int]]) -> ModelOutput:
+    def output(self, key: tuple[str, ...], pixels: Values, outputs: Sequence[Sequence[int]]) -> ModelOutput:
         """What the model says about an image.
 
         Args:
             key: Which image this is, and which version of it.
-            pixels: H×W×3 uint8.
+            pixels: H×W×K uint8 or uint16.
             outputs: For each present class, the model's outputs that mean it; none for a class it does not know.
         """
         probabilities = self._probabilities(key, pixels)
@@ -53,21 +55,26 @@ class LoadedModel:
         channels = [probabilities[list(indices)].sum(0) for indices in outputs]
         return ModelOutput(torch.stack(channels), self._settings)
 
-    def uncertainty(self, pixels: Pixels) -> Tensor:
+    def uncertainty(self, pixels: Values) -> Tensor:
         """H×W in [0, 1]: entropy of the classes divided by its largest value."""
-        prediction = self._predictor.predict(pixels, uncertainty=True)
+        prediction = self._predictor.predict(model_input(pixels), uncertainty=True)
         if prediction.uncertainty is None:
             raise RunError("the model gave no uncertainty map.", hint="Report this; the labels are safe.")
         return torch.from_numpy(prediction.uncertainty)
 
-    def _probabilities(self, key: tuple[str, ...], pixels: Pixels) -> Tensor:
+    def _probabilities(self, key: tuple[str, ...], pixels: Values) -> Tensor:
         whole = (*key, *pixels.shape[:2])
         found = self._kept.get(whole)
         if found is None:
-            found = torch.cat([strip for _, strip in self._predictor.probability_strips(pixels)], dim=1)
+            found = torch.cat([strip for _, strip in self._predictor.probability_strips(model_input(pixels))], dim=1)
             if found.nbytes <= KEPT:
                 self._kept[whole] = found
         # Two threads ask here; each step alone is safe, and a prediction made twice is no harm.
         while sum(kept.nbytes for kept in list(self._kept.values())) > KEPT:
             self._kept.popitem(last=False)
         return found
+
+
+def model_input(pixels: Values) -> NDArray[np.uint8]:
+    """Pixels of a job as the predictor takes them."""
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
