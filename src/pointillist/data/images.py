@@ -119,7 +119,9 @@ def image_kind(path: Path, *, plane: Plane | None = None) -> tuple[int, str, tup
     if header is not None and (header.pages > 1 or header.described or plane):
         values = read_stack(path, plane or {}).values
         return values.shape[2], values.dtype.name, ()
-    if header is not None and not header.plain:
+    if header is not None and header.plain:
+        return 3, "uint8", ()
+    if header is not None:
         if find_spec("rasterio"):
             raster = raster_header(path)
             return raster.bands, raster.dtype, raster.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,10 +155,9 @@ def _opened(path: Path, kind: type[PointillistError], **options: Any) -> Iterato
         with warnings.catch_warnings():
             # An image without coordinates is as good as one with them.
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with (
-                rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE),
-                rasterio.DatasetReader(path, driver=DRIVERS, **options) as file,
-            ):
+            # Before the first use, and not in an Env: one that ends in another thread would undo it.
+            os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
+            with rasterio.Env(), rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
                 yield file
     except rasterio.errors.RasterioError as error:
         raise kind(
