@@ -59,7 +59,10 @@ tiles.onLoaded = layer.onChange = () => {
 };
 tiles.onFirstLook = (shown) => (byId("first-look").hidden = !shown);
 bands.onView = (view) => tiles.look(view);
-bands.onRest = (view) => thumbnails.look(view);
+bands.onRest = (view) => {
+  thumbnails.look(view);
+  next.look(view);
+};
 bench.onPointer = () => {
   const at = bench.pointer ?? bench.cursor;
   lens.look(at);

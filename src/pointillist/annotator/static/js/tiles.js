@@ -27,7 +27,8 @@ export class Tiles {
   /** @type {Set<string>} */ #loading = new Set();
   /** @type {Set<string>} Pictures that are a first look, by address */ #first = new Set();
   /** @type {Set<string>} First looks that an exact picture can replace now, by address */ #due = new Set();
-  /** @type {Set<string>} Those that were replaced; the server is asked once, whatever it answers */ #renewed = new Set();
+  /** @type {Set<string>} Those that were replaced; the server is asked once, whatever it answers */ #renewed =
+    new Set();
   /** @type {Record<string, string>} Stamps, by image, whose exact pictures are made */ #made = {};
   /** @type {string} How the image is seen, see `bands.js` */ #view = "";
   /** @type {string} How it was seen before: those pictures stand in */ #before = "";
@@ -168,7 +169,8 @@ export class Tiles {
 
   /** @param {string} address */
   #want(address) {
-    if ((!this.#cache.has(address) || this.#due.has(address)) && !this.#loading.has(address)) this.#wanted.push(address);
+    if ((!this.#cache.has(address) || this.#due.has(address)) && !this.#loading.has(address))
+      this.#wanted.push(address);
   }
 
   /** @param {string} address @param {ImageBitmap | null} tile */
