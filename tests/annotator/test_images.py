@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointillist.annotator.images import files, pyramid
+from pointillist.annotator.images import catalogue, files, pyramid
 from pointillist.annotator.images.levels import TILE, fitted_size, levels_of
 from pointillist.annotator.session import Session
 from pointillist.data.images import read_image
@@ -39,7 +39,7 @@ def test_tiles_are_the_pixels_of_every_level(
     tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch, on_disk: bool
 ) -> None:
     if on_disk:
-        monkeypatch.setattr(pyramid, "IN_MEMORY", 1000)
+        monkeypatch.setattr(catalogue, "IN_MEMORY", 1000)
     (tmp_path / "images").mkdir()
     original = noise(701, 1303)
     original.save(tmp_path / "images" / "a.png")
@@ -63,7 +63,7 @@ def test_turned_photographs_stand_upright(
     tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch, orientation: int, on_disk: bool
 ) -> None:
     if on_disk:
-        monkeypatch.setattr(pyramid, "IN_MEMORY", 1000)
+        monkeypatch.setattr(catalogue, "IN_MEMORY", 1000)
         monkeypatch.setattr(pyramid, "ROWS", 16)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -124,7 +124,7 @@ def test_memory_and_disk_are_bounded(tmp_path: Path, opened: Open, monkeypatch: 
         noise(100, 100, index).save(tmp_path / "images" / f"small{index}.png")
         noise(200, 200, index).save(tmp_path / "images" / f"large{index}.png")
     session = opened(tmp_path)
-    monkeypatch.setattr(pyramid, "IN_MEMORY", 60_000)
+    monkeypatch.setattr(catalogue, "IN_MEMORY", 60_000)
     monkeypatch.setattr(pyramid, "MEMORY", 70_000)
     monkeypatch.setattr(files, "DISK", 300_000)
     for index in range(4):

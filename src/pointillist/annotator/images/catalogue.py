@@ -150,8 +150,8 @@ class Catalogue:
         plane = self._folder.bands.plane
         return self._fact("kind", name, lambda path: image_kind(path, plane=plane)[:2])
 
-    def bytes(self, name: str) -> int:
-        """How large the image is when it is decoded.
+    def large(self, name: str) -> bool:
+        """Whether the image is too large to be kept decoded in memory.
 
         Raises:
             ImageError: It is larger than any that is decoded whole, and cannot be read in windows.
@@ -165,7 +165,7 @@ class Catalogue:
                 where=name,
                 hint="Save it as a tiled TIFF, which is read in windows.",
             )
-        return found
+        return found > IN_MEMORY
 
     def stored(self, name: str) -> Stored | None:
         """How a large raster lies in its file; None where the image is to be decoded whole."""

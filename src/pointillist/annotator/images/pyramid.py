@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageOps
 
-from pointillist.annotator.images.catalogue import IN_MEMORY, Catalogue, named
+from pointillist.annotator.images.catalogue import Catalogue, named
 from pointillist.annotator.images.files import ROWS, LevelFiles, Shape, mapped
 from pointillist.annotator.images.levels import (
     TILE,
@@ -66,7 +66,7 @@ class Pyramids:
     def reduced(self, name: str, pixels: int) -> Part:
         """The same, quicker where the kind of file allows, and without keeping the decoded image."""
         size = self._catalogue.size(name)
-        if self._catalogue.bytes(name) > IN_MEMORY:
+        if self._catalogue.large(name):
             return self.fitted(name, pixels)
         goal, path = fitted_size(size, pixels), self._catalogue.path(name)
         kind = self._catalogue.kind(name)
@@ -77,14 +77,14 @@ class Pyramids:
             return Part(resized(_read(path, kind, self._plane) if found is None else found, goal))
 
     def _part(self, name: str, level: int, top: int, left: int, height: int, width: int) -> Part:
-        if self._catalogue.bytes(name) > IN_MEMORY and self._catalogue.stored(name) is not None:
+        if self._catalogue.large(name) and self._catalogue.stored(name) is not None:
             return self.windows.part(name, level, top, left, height, width)
         values = self._levels(name)[level][top : top + height, left : left + width]
         return Part(np.array(values))
 
     def _levels(self, name: str) -> list[Values]:
         key = (name, self._catalogue.stamp(name))
-        large = self._catalogue.bytes(name) > IN_MEMORY
+        large = self._catalogue.large(name)
         found = self._find(key)
         if found is None:
             with self._decoding[large]:

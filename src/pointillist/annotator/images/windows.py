@@ -23,7 +23,7 @@ from pointillist.errors import PointillistError
 AT_ONCE = 32 * 2**20
 """Bytes that a tile may need decoded to be read from the file each time, and that are decoded at a time."""
 
-FIRST_LOOK = 192 * 2**20
+FIRST_LOOK = 96 * 2**20
 """Bytes that are decoded for the first look at an image, from blocks spread over it."""
 
 FIRST_SIDE = 1024
@@ -234,7 +234,7 @@ def _first_look(plan: Plan) -> Values:
             xs: list[float] = []
             for left in _spread(width, wide, across):
                 block = raster.read(top, left, min(high, height - top), min(wide, width - left))
-                small = _shrunk(block, factor)
+                small = reduced(block, factor)
                 row.append(small)
                 xs += _centres(left, block.shape[1], small.shape[1])
             grid.append(np.concatenate(row, axis=1))
@@ -246,16 +246,6 @@ def _first_look(plan: Plan) -> Values:
 def _spread(length: int, block: int, count: int) -> list[int]:
     last = -(-length // block) - 1
     return [int(place) * block for place in np.unique(np.linspace(0, last, count).round())]
-
-
-def _shrunk(block: Values, factor: int) -> Values:
-    """A block with one pixel for `factor` of its own, at least one each way."""
-    for axis in (0, 1):
-        step = min(factor, block.shape[axis])
-        count = -(-block.shape[axis] // step)
-        # The middle of each stretch will do: this is a first look.
-        block = block.take([min(i * step + step // 2, block.shape[axis] - 1) for i in range(count)], axis)
-    return block
 
 
 def _centres(start: int, length: int, count: int) -> list[float]:
