@@ -29,7 +29,7 @@ def stitched(session: Session, name: str, level: int) -> np.ndarray:
     whole = np.zeros((size.height, size.width, 3), np.uint8)
     for row in range(size.rows):
         for column in range(size.columns):
-            tile = session.pictures.bands.picture(name, session.pictures.pyramids.tile(name, level, column, row).values)
+            tile = session.bands.picture(name, session.pyramids.tile(name, level, column, row).values)
             whole[row * TILE : row * TILE + tile.shape[0], column * TILE : column * TILE + tile.shape[1]] = tile
     return whole
 
@@ -75,7 +75,7 @@ def test_turned_photographs_stand_upright(
     assert session.catalogue.size("a.jpg") == upright.shape[:2]
     assert np.array_equal(stitched(session, "a.jpg", 0), upright)
     # Read at an eighth, it is the same picture the same way up.
-    small = session.pictures.reduced("a.jpg", 44 * 25)
+    small = session.pyramids.reduced("a.jpg", 44 * 25).values
     assert small.shape[:2] == fitted_size(upright.shape[:2], 44 * 25)
     reference = np.asarray(Image.fromarray(upright).resize((small.shape[1], small.shape[0]), Image.Resampling.BOX))
     assert np.abs(small.astype(int) - reference.astype(int)).mean() < 6
@@ -103,7 +103,7 @@ def test_a_tile_that_is_not_there(tmp_path: Path, opened: Open) -> None:
     session = opened(tmp_path)
     for level, column, row in ((0, 1, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), (-1, 0, 0), (10**9, 0, 0)):
         with pytest.raises(ImageError):
-            session.pictures.pyramids.tile("a.png", level, column, row)
+            session.pyramids.tile("a.png", level, column, row)
 
 
 def test_a_changed_image_is_read_again(tmp_path: Path, opened: Open) -> None:
@@ -131,7 +131,7 @@ def test_memory_and_disk_are_bounded(tmp_path: Path, opened: Open, monkeypatch: 
         for kind in ("small", "large"):
             name = f"{kind}{index}.png"
             assert np.array_equal(stitched(session, name, 0), read_image(tmp_path / "images" / name))
-            assert session.pictures.pyramids._bytes() <= 70_000
+            assert session.pyramids._bytes() <= 70_000
     cache = tmp_path / ".pointillist" / "cache" / "images"
     assert sum(file.stat().st_size for file in cache.rglob("*.raw")) <= 300_000
     # What was dropped is made again.
@@ -143,7 +143,7 @@ def test_fitted_images_have_at_most_so_many_pixels(tmp_path: Path, opened: Open,
     (tmp_path / "images").mkdir()
     noise(600, 900).save(tmp_path / "images" / "a.png")
     session = opened(tmp_path)
-    fitted = session.pictures.fitted("a.png", pixels).values
+    fitted = session.pyramids.fitted("a.png", pixels).values
     assert fitted.shape[:2] == fitted_size((600, 900), pixels)
     assert fitted.shape[0] * fitted.shape[1] <= max(pixels, 1)
     assert abs(float(fitted.mean()) - 127.5) < (60 if pixels == 1 else 4)

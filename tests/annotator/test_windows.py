@@ -61,7 +61,7 @@ def stitched(session: Session, name: str, level: int) -> tuple[np.ndarray, bool]
     size = levels_of(session.catalogue.size(name))[level]
     rows, exact = [], True
     for row in range(size.rows):
-        parts = [session.pictures.pyramids.tile(name, level, column, row) for column in range(size.columns)]
+        parts = [session.pyramids.tile(name, level, column, row) for column in range(size.columns)]
         exact &= all(part.exact for part in parts)
         rows.append(np.concatenate([part.values for part in parts], axis=1))
     return np.concatenate(rows), exact
@@ -70,7 +70,7 @@ def stitched(session: Session, name: str, level: int) -> tuple[np.ndarray, bool]
 def made(session: Session) -> threading.Event:
     """Set when the levels of an image have been made."""
     event = threading.Event()
-    session.pictures.pyramids.windows.on_made = event.set
+    session.pyramids.windows.on_made = event.set
     return event
 
 
@@ -102,7 +102,7 @@ def test_levels_are_a_first_look_and_then_exact(
             assert error <= (0 if level == 0 else 0.004 if is_exact else 0.25)
         thumbnail = session.pictures.thumbnail("a.tif")
         assert (Image.open(io.BytesIO(thumbnail.content)).size, thumbnail.exact) == ((256, 183), then or base == 2)
-        assert session.pictures.fitted("a.tif", 10_000).exact == then
+        assert session.pyramids.fitted("a.tif", 10_000).exact == then
         looked.set()
         assert event.wait(60)
 
@@ -155,9 +155,9 @@ def test_levels_take_a_bounded_part_of_the_disk(tmp_path: Path, opened: Open, mo
     session = opened(tmp_path)
     for index in range(6):
         event = made(session)
-        if not session.pictures.fitted(f"{index}.tif", 1000).exact:
+        if not session.pyramids.fitted(f"{index}.tif", 1000).exact:
             assert event.wait(60)
-        assert session.pictures.fitted(f"{index}.tif", 1000).exact
+        assert session.pyramids.fitted(f"{index}.tif", 1000).exact
         kept = list((tmp_path / ".pointillist" / "cache" / "images").rglob("*.raw"))
         assert 0 < sum(file.stat().st_size for file in kept) <= whole // 3
 
@@ -169,7 +169,7 @@ def test_a_closing_session_waits_for_no_levels(tmp_path: Path, opened: Open) -> 
     session.close()
     assert not [t for t in threading.enumerate() if t.name == "annotator-levels"]
     # What was left half made is no level.
-    assert opened(tmp_path).pictures.pyramids.tile("a.tif", 0, 0, 0).exact
+    assert opened(tmp_path).pyramids.tile("a.tif", 0, 0, 0).exact
 
 
 @pytest.mark.parametrize("block", [16, HEIGHT])
@@ -181,7 +181,7 @@ def test_a_file_in_one_piece_is_no_raster_to_read_in_windows(
     write_raster(tmp_path / "images" / "a.tif", scene(3, "uint8"), blockysize=block, compress="deflate")
     session = opened(tmp_path)
     if block == 16:
-        assert session.pictures.pyramids.tile("a.tif", 0, 0, 0).values.shape == (TILE, TILE, 3)
+        assert session.pyramids.tile("a.tif", 0, 0, 0).values.shape == (TILE, TILE, 3)
         return
     with pytest.raises(ImageError, match="at most 1,000,000") as caught:
         session.image("a.tif")

@@ -53,11 +53,11 @@ class Session:
         self._opened.callback(self.writer.close)
         self.publish: Callable[..., None] = lambda *_: None
         self.files = LabelFiles(folder, self.store, self.writer, self._files_written)
-        pyramids = Pyramids(self.catalogue, folder.below("cache", "images"), folder.bands.plane)
-        pyramids.windows.on_made = self._levels_made
-        self._opened.callback(pyramids.windows.close)
-        bands = FolderBands(folder, self.catalogue)
-        self.pictures = Pictures(self.catalogue, pyramids, bands, folder.below("cache", "thumbnails"))
+        self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"), folder.bands.plane)
+        self.pyramids.windows.on_made = self._levels_made
+        self._opened.callback(self.pyramids.windows.close)
+        self.bands = FolderBands(folder, self.catalogue)
+        self.pictures = Pictures(self.catalogue, self.pyramids, self.bands, folder.below("cache", "thumbnails"))
         self.transfer = Transfer(folder, self.catalogue, self.store, self.writer, self.changed)
         self.after_change: Callable[[], None] = lambda: None
         self._applier = Applier(folder, self.catalogue.name, self.catalogue.size)
@@ -99,7 +99,7 @@ class Session:
         self.publish()  # others' edits of the files are changes, too
 
     def _levels_made(self) -> None:
-        made = self.pictures.pyramids.windows.made
+        made = self.pyramids.windows.made
         self.publish("levels", {self.catalogue.id(name): stamp for name, stamp in list(made.items())})
 
     def csv_state(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Session:
             "width": width,
             "height": height,
             "stamp": self.pictures.version(name),
-            "bands": self.pictures.bands.about(name),
+            "bands": self.bands.about(name),
             "tile": TILE,
             "levels": [
                 {"level": i, "width": s.width, "height": s.height, "columns": s.columns, "rows": s.rows}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pointillist.data.bands import Bands
 from pointillist.errors import ConfigError, PointillistError, RunError
 
 Lane = Literal["fast", "full", "uncertainty"]
@@ -35,9 +36,9 @@ class Clicks:
 
 @dataclass(frozen=True)
 class LayerJob:
-    """A layer to be made from `pixels` of its size, all bands; `size` is (height, width) of the whole image.
+    """A layer to be made from `pixels` of its size; `size` is (height, width) of the whole image.
 
-    Pixels are H×W×K uint8 or uint16, from black (0) to white (the largest value of the type).
+    Pixels are H×W×K as the file has them, all bands: `bands` are those of the folder, and a model has its own.
 
     `key` names the image and its version; `run` is the run directory of the model to be used (None without), and
     `outputs` has, for each class, the outputs of that model that mean it.
@@ -46,6 +47,7 @@ class LayerJob:
     lane: Lane
     key: tuple[str, ...]
     pixels: NDArray[Any]
+    bands: Bands
     clicks: Clicks
     size: tuple[int, int]
     colors: tuple[str, ...]

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pointillist.annotator.engine.layer import ModelOutput
@@ -45,7 +43,7 @@ class LoadedModel:
 
         Args:
             key: Which image this is, and which version of it.
-            pixels: H×W×K uint8 or uint16.
+            pixels: H×W×K as the file has them.
             outputs: For each present class, the model's outputs that mean it; none for a class it does not know.
         """
         probabilities = self._probabilities(key, pixels)
@@ -57,7 +55,7 @@ class LoadedModel:
 
     def uncertainty(self, pixels: Values) -> Tensor:
         """H×W in [0, 1]: entropy of the classes divided by its largest value."""
-        prediction = self._predictor.predict(model_input(pixels), uncertainty=True)
+        prediction = self._predictor.predict(pixels, uncertainty=True)
         if prediction.uncertainty is None:
             raise RunError("the model gave no uncertainty map.", hint="Report this; the labels are safe.")
         return torch.from_numpy(prediction.uncertainty)
@@ -66,15 +64,10 @@ class LoadedModel:
         whole = (*key, *pixels.shape[:2])
         found = self._kept.get(whole)
         if found is None:
-            found = torch.cat([strip for _, strip in self._predictor.probability_strips(model_input(pixels))], dim=1)
+            found = torch.cat([strip for _, strip in self._predictor.probability_strips(pixels)], dim=1)
             if found.nbytes <= KEPT:
                 self._kept[whole] = found
         # Two threads ask here; each step alone is safe, and a prediction made twice is no harm.
         while sum(kept.nbytes for kept in list(self._kept.values())) > KEPT:
             self._kept.popitem(last=False)
         return found
-
-
-def model_input(pixels: Values) -> NDArray[np.uint8]:
-    """Pixels of a job as the predictor takes them."""
-    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels

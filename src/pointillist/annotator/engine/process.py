@@ -17,6 +17,7 @@ from pointillist.annotator.engine import jobs
 from pointillist.annotator.engine.layer import layer_labels, layer_png
 from pointillist.annotator.engine.methods import describe_methods, page_config
 from pointillist.annotator.engine.uncertain_region import uncertain_region
+from pointillist.data.pixels import Pixels
 from pointillist.errors import ConfigError, PointillistError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Engine:
         if number in self._dropped:
             return None
         output = None if job.run is None else self._model(job.run).output(job.key, job.pixels, job.outputs)
-        labels = layer_labels(job.pixels, job.clicks, job.size, output, lambda: number not in self._dropped)
+        pixels = job.bands.scaled(Pixels(job.pixels)).values
+        labels = layer_labels(pixels, job.clicks, job.size, output, lambda: number not in self._dropped)
         return None if labels is None else layer_png(labels, job.colors)
 
     def _model(self, run: Path) -> LoadedModel:

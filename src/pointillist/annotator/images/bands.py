@@ -94,12 +94,6 @@ class FolderBands:
             "choice": len(bands) > 3 or bands.dtype != "uint8",
         }
 
-    def scaled(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
-        """H×W×K uint8 or uint16 for the engine, of values as the file has them."""
-        with named(name):
-            scaled: NDArray[Any] = self.of(name).scaled(Pixels(values), name).values
-        return scaled
-
     def picture(self, name: str, values: NDArray[Any], view: View | None = None) -> NDArray[np.uint8]:
         """H×W×3 uint8 for the screen, of values as the file has them."""
         bands = self.of(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What the page shows, and what the engine sees, of the same pixels."""
+    """What the page shows of the images."""
 
     catalogue: Catalogue
     pyramids: Pyramids
@@ -66,15 +65,6 @@ class Pictures:
             with replacing(file) as temporary:
                 temporary.write_bytes(made.content)
         return made
-
-    def fitted(self, name: str, pixels: int) -> Part:
-        """All bands for the engine, H×W×K uint8 or uint16, at the largest size with at most so many pixels."""
-        part = self.pyramids.fitted(name, pixels)
-        return Part(self.bands.scaled(name, part.values), part.exact)
-
-    def reduced(self, name: str, pixels: int) -> NDArray[Any]:
-        """The same, quicker, for images that nobody looks at."""
-        return self.bands.scaled(name, self.pyramids.reduced(name, pixels).values)
 
     def _picture(self, name: str, part: Part, kind: str, view: View | None) -> Picture:
         return Picture(encode(self.bands.picture(name, part.values, view), kind), kind, part.exact)

@@ -70,11 +70,12 @@ class Live:
         outputs = tuple(tuple(i for i, given in enumerate(known) if given == row.id) for row in classes)
         # A class that was never trained could never win against those that were.
         run = model.folder if model is not None and all(outputs[index] for index in present) else None
-        part = self.session.pictures.fitted(name, goal[0] * goal[1])
+        part = self.session.pyramids.fitted(name, goal[0] * goal[1])
         job = LayerJob(
             lane=quality,
             key=(name, catalogue.stamp(name), str(part.exact)),
             pixels=part.values,
+            bands=self.session.bands.of(name),
             clicks=clicks,
             size=size,
             colors=tuple(row.color for row in classes),
