@@ -86,11 +86,14 @@ def test_turned_photographs_stand_upright(
     [
         *(("L", ".png"), ("P", ".png"), ("RGBA", ".png"), ("1", ".png"), ("CMYK", ".tif")),
         *(("P", ".gif"), ("RGB", ".bmp"), ("RGB", ".webp"), ("RGB", ".avif"), ("RGB", ".jp2"), ("RGB", ".j2k")),
+        ("RGB", ".heic"),
     ],
 )
 def test_every_kind_of_picture_looks_as_in_training(tmp_path: Path, opened: Open, mode: str, suffix: str) -> None:
     path = tmp_path / "images" / f"a{suffix}"
     path.parent.mkdir()
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif", reason="the extra 'heif' is not installed").register_heif_opener()
     noise(20, 30).convert(mode).save(path)
     session = opened(tmp_path)
     assert np.array_equal(stitched(session, path.name, 0), read_image(path))

@@ -172,6 +172,29 @@ def test_a_closing_session_waits_for_no_levels(tmp_path: Path, opened: Open) -> 
     assert opened(tmp_path).pyramids.tile("a.tif", 0, 0, 0).exact
 
 
+@pytest.mark.parametrize("suffix", [".ovr", ".msk", ".aux.xml"])
+def test_files_beside_a_raster_are_not_read(tmp_path: Path, opened: Open, suffix: str) -> None:
+    """They may be of any kind: this one would bring the pixels of a file elsewhere into a tile."""
+    values = write_raster(tmp_path / "images" / "a.tif", scene(1, "uint16"), **STORED["tiled"])
+    secret = tmp_path / "secret.tif"
+    write_raster(secret, np.full((HEIGHT // 2, WIDTH // 2, 1), 60_000, np.uint16))
+    source = f"<SourceFilename>{secret}</SourceFilename><SourceBand>1</SourceBand>"
+    band = f'<VRTRasterBand dataType="UInt16" band="1"><SimpleSource>{source}</SimpleSource></VRTRasterBand>'
+    size = f'rasterXSize="{WIDTH // 2}" rasterYSize="{HEIGHT // 2}"'
+    text = f"<VRTDataset {size}>{band}</VRTDataset>"
+    if suffix == ".aux.xml":
+        (tmp_path / "secret.vrt").write_text(text)
+        item = f'<MDI key="OVERVIEW_FILE">{tmp_path / "secret.vrt"}</MDI>'
+        text = f'<PAMDataset><Metadata domain="OVERVIEWS">{item}</Metadata></PAMDataset>'
+    (tmp_path / "images" / f"a.tif{suffix}").write_text(text)
+    session = opened(tmp_path)
+    stored = session.catalogue.stored("a.tif")
+    assert stored is not None
+    assert stored.overviews == ()
+    small = session.pyramids.tile("a.tif", 1, 0, 0).values
+    assert np.abs(small.astype(float) - reduced(values, 2)[:TILE, :TILE]).mean() < 1
+
+
 @pytest.mark.parametrize("block", [16, HEIGHT])
 def test_a_file_in_one_piece_is_no_raster_to_read_in_windows(
     tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch, block: int

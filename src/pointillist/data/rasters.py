@@ -157,7 +157,9 @@ def _opened(path: Path, kind: type[PointillistError], **options: Any) -> Iterato
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             # Before the first use, and not in an Env: one that ends in another thread would undo it.
             os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
-            with rasterio.Env(), rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
+            # Files beside it (.ovr, .msk, .aux.xml) may be of any kind, and name further files and addresses.
+            alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
+            with alone, rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
                 yield file
     except rasterio.errors.RasterioError as error:
         raise kind(
