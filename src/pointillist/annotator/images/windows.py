@@ -32,6 +32,9 @@ FIRST_SIDE = 1024
 KEPT = 4
 """First looks that are kept."""
 
+KEPT_ROWS = 128 * 2**20
+"""Bytes of rows of tiles that are kept of files in strips, where a tile costs as much as its whole row."""
+
 log = logging.getLogger("pointillist.annotator")
 
 
@@ -52,6 +55,7 @@ class Plan:
         assert stored is not None
         self.block = stored.block
         self._overviews = stored.overviews
+        self.strips = self.block[1] >= self.size[1] > TILE
         self.pixel = bands * np.dtype(dtype).itemsize
         self.levels = tuple(levels_of(self.size))
         costly = (level for level in range(1, len(self.levels)) if self._tile_bytes(level) > AT_ONCE)
@@ -96,6 +100,8 @@ class Windows:
         self._plans: dict[tuple[str, str], Plan] = {}
         self._looks: OrderedDict[str, Values] = OrderedDict()
         self._looking = threading.Lock()
+        self._rows: OrderedDict[tuple[str, int, int, int], Values] = OrderedDict()
+        self._reading = threading.Lock()
         self._changed = threading.Condition()
         self._wanted: list[Plan] = []
         self._failed: set[str] = set()
@@ -118,11 +124,10 @@ class Windows:
         """
         plan = self._plan(name)
         with named(name):
+            if level < plan.base and plan.strips and height == TILE:
+                return Part(np.array(self._row(plan, level, top, height)[:, left : left + width]))
             if level < plan.base:
-                index, factor = plan.source(level)
-                with open_raster(plan.path, index) as raster:
-                    bands = _bands_of_rows(plan, raster, 2**level // factor, top, left, height, width)
-                    return Part(np.concatenate(list(bands)))
+                return Part(_direct(plan, level, top, left, height, width))
             made = self._files.find(plan.key, plan.shape)
             if made is not None:
                 return Part(np.array(made[level - plan.base][top : top + height, left : left + width]))
@@ -137,6 +142,18 @@ class Windows:
         if key not in self._plans:
             self._plans[key] = Plan(self._catalogue, name)
         return self._plans[key]
+
+    def _row(self, plan: Plan, level: int, top: int, height: int) -> Values:
+        key = plan.key, level, top, height
+        # Tiles of one row are asked for at the same time.
+        with self._reading:
+            found = self._rows.get(key)
+            if found is None:
+                found = self._rows[key] = _direct(plan, level, top, 0, height, plan.levels[level].width)
+                while len(self._rows) > 1 and sum(row.nbytes for row in self._rows.values()) > KEPT_ROWS:
+                    self._rows.popitem(last=False)
+            self._rows.move_to_end(key)
+            return found
 
     def _first_look(self, plan: Plan) -> Values:
         with self._looking:
@@ -197,6 +214,13 @@ class Windows:
 
 class _ClosedError(Exception):
     """The annotator ends while levels are being made."""
+
+
+def _direct(plan: Plan, level: int, top: int, left: int, height: int, width: int) -> Values:
+    """Part of a level, read from the file."""
+    index, factor = plan.source(level)
+    with open_raster(plan.path, index) as raster:
+        return np.concatenate(list(_bands_of_rows(plan, raster, 2**level // factor, top, left, height, width)))
 
 
 def _bands_of_rows(
