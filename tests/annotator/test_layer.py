@@ -80,6 +80,16 @@ def test_with_a_model_the_layer_is_the_generators_result(background: int | None)
     assert np.array_equal(found, expected)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_bands_of_16_bits_make_the_layer_of_8(times: int) -> None:
+    """γ means the same for any number of bands: those of a photograph, said twice, are the photograph."""
+    image, points = scene()
+    deep = np.tile(image, times).reshape(48, 64, 3 * times).astype(np.uint16) * 257
+    expected = layer_labels(image, Clicks(points, 5, 1), (48, 64))
+    found = layer_labels(deep, Clicks(points, 5, 1), (48, 64))
+    assert np.mean(found == expected) > (0.999 if times == 1 else 0.99)
+
+
 def test_a_smaller_layer_moves_the_clicks_with_the_image() -> None:
     image, points = scene()
     half = np.asarray(Image.fromarray(image).resize((32, 24)))

@@ -9,6 +9,7 @@ import pointillist as pt
 from pointillist.annotator.engine.jobs import Clicks
 from pointillist.annotator.engine.layer import layer_labels
 from pointillist.annotator.engine.loaded_model import LoadedModel
+from pointillist.data.pixels import Pixels
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskGenerator
 
@@ -20,7 +21,7 @@ def test_the_layer_is_what_the_training_step_would_make(tiny_data: Path, tmp_pat
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     points = np.array([[10.5, 10.5, 0], [50.5, 30.5, 1], [30.5, 40.5, 2]])
     predictor = Predictor(run)
-    said = torch.cat([strip for _, strip in predictor.probability_strips(pixels)], dim=1)
+    said = torch.cat([strip for _, strip in predictor.probability_strips(Pixels(pixels))], dim=1)
     expected = predictor.model.class_prior
     assert expected is not None
     assert len(set(expected)) > 1
@@ -29,7 +30,7 @@ def test_the_layer_is_what_the_training_step_would_make(tiny_data: Path, tmp_pat
         PseudoMaskGenerator(0)(image, said[None], [clicks], class_prior=prior).labels[0]
         for prior in (torch.tensor(expected), None)
     )
-    output = LoadedModel(run.root).output(("a",), pixels, [[0], [1], [2]])
+    output = LoadedModel(run.root).output(("a",), Pixels(pixels), [[0], [1], [2]])
     found = layer_labels(pixels, Clicks(points, 3, 0), (48, 64), output)
     assert found is not None
     assert (found == corrected.numpy()).mean() > 0.999  # a threshold may be met within rounding
@@ -40,8 +41,8 @@ def test_outputs_of_merged_classes_are_added(tiny_data: Path, tmp_path: Path) ->
     settings = {"trainer.steps": 4, "trainer.device": "cpu", "trainer.validations": 0, "data.size": "48x64"}
     model = LoadedModel(pt.train(pt.load(tiny_data), out=tmp_path / "run", settings=settings).root)
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    apart = model.output(("a",), pixels, [[0], [1], [2]]).probabilities
-    together = model.output(("a",), pixels, [[0], [1, 2], []]).probabilities
+    apart = model.output(("a",), Pixels(pixels), [[0], [1], [2]]).probabilities
+    together = model.output(("a",), Pixels(pixels), [[0], [1, 2], []]).probabilities
     assert torch.allclose(apart.sum(0), torch.ones(48, 64))
     assert torch.allclose(together[1], apart[1] + apart[2])
     assert (together[2] == 0).all()

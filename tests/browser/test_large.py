@@ -49,18 +49,19 @@ def test_a_list_of_20000_images_keeps_few_in_the_document(browser: Browser, tmp_
         person.expect_no_fault()
 
 
-def test_a_large_image_comes_in_tiles(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["board.png", "board.tif"])
+def test_a_large_image_comes_in_tiles(browser: Browser, tmp_path: Path, name: str) -> None:
     images = tmp_path / "large" / "images"
     images.mkdir(parents=True)
     # A checkerboard of squares of 8 pixels: at full zoom the middle of the screen has its colours exactly.
     rows, columns = np.mgrid[:5000, :7000] // 8
     board = np.where((rows + columns) % 2, 230, 30).astype(np.uint8)
-    Image.fromarray(np.stack([board, board // 2, 255 - board], axis=-1)).save(images / "board.png")
+    Image.fromarray(np.stack([board, board // 2, 255 - board], axis=-1)).save(images / name)
     tiles: list[str] = []
     with served(tmp_path / "large") as server, annotator(browser, server) as person:
         person.page.on("response", lambda answer: tiles.append(answer.url) if "/tiles/" in answer.url else None)
         page = person.open().page
-        expect(page.locator("#canvas")).to_have_attribute("aria-label", "board.png, 7000 by 5000 pixels, 0 points")
+        expect(page.locator("#canvas")).to_have_attribute("aria-label", f"{name}, 7000 by 5000 pixels, 0 points")
         page.mouse.move(*person.screen(0.5, 0.5))
         with page.expect_response(lambda answer: "/tiles/0/" in answer.url):
             for _ in range(40):
@@ -73,6 +74,8 @@ def test_a_large_image_comes_in_tiles(browser: Browser, tmp_path: Path) -> None:
             page.wait_for_timeout(100)
         else:
             raise AssertionError("The image's own pixels never appeared.")
+        # A raster that is read in windows is first looked at, and then seen as it is.
+        expect(page.locator("#first-look")).to_be_hidden()
         # Only what is seen was fetched: this image has 140 tiles at full size.
         assert len(tiles) < 60
         person.expect_no_fault()

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pointillist.data.dataset_file import FILE, DatasetFile, MaskKind, PathsEntry
+from pointillist.data.find_bands import DeclaredBands
 from pointillist.data.folders import LeftOut
 from pointillist.data.layouts import layouts
 from pointillist.data.listing import find_images
@@ -26,7 +27,7 @@ class DataFolder:
     Images are known by the path below the image folder, with `/`; `images_at_root` tells whether that is the folder
     itself, not `images/`. `left_out` also counts links that lead out of the folder or to a folder, which are not
     followed, and names that are no text. `dataset.yaml` and `points.csv` may not be there yet. `masks` is how the masks
-    name classes; None where there are none.
+    name classes; None where there are none. `bands` is what `dataset.yaml` said of them when the folder was opened.
     """
 
     root: Path
@@ -36,6 +37,7 @@ class DataFolder:
     images_at_root: bool
     left_out: LeftOut
     masks: MaskKind | None
+    bands: DeclaredBands
 
     @cached_property
     def own(self) -> Path:
@@ -112,6 +114,7 @@ def open_folder(path: Path) -> DataFolder:
         images_at_root=at_root,
         left_out=found.left_out,
         masks=None if not has_masks else "index" if settings is None else settings.masks,
+        bands=DeclaredBands() if settings is None else settings.bands,
     )
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from pointillist.annotator.files.label_files import LabelFiles
 from pointillist.annotator.files.transfer import Transfer
 from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.images.bands import FolderBands
 from pointillist.annotator.images.catalogue import Catalogue
-from pointillist.annotator.images.pyramid import TILE, Pyramids, levels_of
-from pointillist.annotator.images.thumbnails import Thumbnails
+from pointillist.annotator.images.levels import TILE, levels_of
+from pointillist.annotator.images.pictures import Pictures
+from pointillist.annotator.images.pyramid import Pyramids
 from pointillist.annotator.labels.applying import PALETTE, Applied, Applier, cost
 from pointillist.annotator.labels.operations import LARGEST_BATCH, OperationBatch
 from pointillist.annotator.labels.store import Store, hold
@@ -51,8 +53,11 @@ class Session:
         self._opened.callback(self.writer.close)
         self.publish: Callable[..., None] = lambda *_: None
         self.files = LabelFiles(folder, self.store, self.writer, self._files_written)
-        self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"))
-        self.thumbnails = Thumbnails(self.catalogue, self.pyramids, folder.below("cache", "thumbnails"))
+        self.pyramids = Pyramids(self.catalogue, folder.below("cache", "images"), folder.bands.plane)
+        self.pyramids.windows.on_made = self._levels_made
+        self._opened.callback(self.pyramids.windows.close)
+        self.bands = FolderBands(folder, self.catalogue)
+        self.pictures = Pictures(self.catalogue, self.pyramids, self.bands, folder.below("cache", "thumbnails"))
         self.transfer = Transfer(folder, self.catalogue, self.store, self.writer, self.changed)
         self.after_change: Callable[[], None] = lambda: None
         self._applier = Applier(folder, self.catalogue.name, self.catalogue.size)
@@ -92,6 +97,10 @@ class Session:
     def _files_written(self) -> None:
         self.publish("csv", self.csv_state())
         self.publish()  # others' edits of the files are changes, too
+
+    def _levels_made(self) -> None:
+        made = self.pyramids.windows.made
+        self.publish("levels", {self.catalogue.id(name): stamp for name, stamp in list(made.items())})
 
     def csv_state(self) -> dict[str, Any]:
         """Whether points.csv is current, and if it cannot be, why."""
@@ -140,13 +149,14 @@ class Session:
         }
 
     def image(self, name: str) -> dict[str, Any]:
-        """Size, levels and points of an image."""
+        """Size, bands, levels and points of an image."""
         height, width = self.catalogue.size(name)
         return {
             **self.catalogue.about(name),
             "width": width,
             "height": height,
-            "stamp": self.catalogue.stamp(name),
+            "stamp": self.pictures.version(name),
+            "bands": self.bands.about(name),
             "tile": TILE,
             "levels": [
                 {"level": i, "width": s.width, "height": s.height, "columns": s.columns, "rows": s.rows}

@@ -107,7 +107,7 @@ class Bands:
             hint = f"Say which bands and values are meant, for example predict … --bands {numbers} --range 0,{top}."
             raise ImageError(f"has {found}; what was learnt has {self}.", where=where, field="bands", hint=hint)
         if values.dtype == np.uint8 and set(self.ranges) == {EIGHT_BITS}:
-            return Pixels(values, pixels.valid)
+            return replace(pixels, values=values)
         valid = pixels.valid
         if values.dtype == np.float32:
             finite = np.isfinite(values).all(axis=2)
@@ -117,7 +117,7 @@ class Bands:
         high = np.array([high for _, high in self.ranges], np.float32)
         # 16 bits are finer than any picture is used here, and half the size of floating point.
         share = np.nan_to_num((values.astype(np.float32) - low) / np.maximum(high - low, 1e-30))
-        return Pixels(np.rint(share.clip(0, 1) * 65535).astype(np.uint16), valid)
+        return replace(pixels, values=np.rint(share.clip(0, 1) * 65535).astype(np.uint16), valid=valid)
 
     def colored(self, values: NDArray[Any]) -> NDArray[Any]:
         """A grey photograph as one in colour, where others are in colour."""

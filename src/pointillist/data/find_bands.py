@@ -78,7 +78,7 @@ def find_bands(sources: Sequence[Source], declared: DeclaredBands, where: Any) -
     kinds: dict[tuple[int, str], list[Source]] = {}
     names: tuple[str, ...] = ()
     for source in looked_at:
-        bands, dtype, own_names = _kind(source, declared.plane)
+        bands, dtype, own_names = image_kind(source, plane=declared.plane)
         kinds.setdefault((bands, dtype), []).append(source)
         names = names or own_names
     if len(kinds) > 1:
@@ -89,11 +89,11 @@ def find_bands(sources: Sequence[Source], declared: DeclaredBands, where: Any) -
     draft = _draft(bands, dtype, names, declared, where)
     if declared.ranges is not None:
         return draft
-    measured = _measure(looked_at, draft)
+    # A single dark photograph is no reason; a whole data set that never leaves the bottom is. Mostly the first tells.
+    if dtype == "uint8" and any(high > LEAST_USE * 255 for one in looked_at for _, high in measure([one], draft)):
+        return draft
+    measured = measure(looked_at, draft)
     if dtype == "uint8":
-        # A single dark photograph is no reason; a whole data set that never leaves the bottom is.
-        if max(high for _, high in measured) > LEAST_USE * 255:
-            return draft
         text = f"the images use values from {measured[0][0]:g} to {max(h for _, h in measured):g} of 0 to 255; "
         warnings.warn(text + "this range is taken as black to white.", ImageWarning, stacklevel=2)
     return replace(draft, ranges=measured)
@@ -102,13 +102,6 @@ def find_bands(sources: Sequence[Source], declared: DeclaredBands, where: Any) -
 def _some(sources: Sequence[Source], count: int) -> list[Source]:
     places = np.unique(np.linspace(0, len(sources) - 1, min(count, len(sources))).round().astype(int))
     return [sources[place] for place in places]
-
-
-def _kind(source: Source, plane: Plane) -> tuple[int, str, tuple[str, ...]]:
-    if plane:
-        values = read_pixels(source, plane=plane).values
-        return values.shape[2], values.dtype.name, ()
-    return image_kind(source)
 
 
 def _draft(bands: int, dtype: str, names: tuple[str, ...], declared: DeclaredBands, where: Any) -> Bands:
@@ -139,8 +132,12 @@ def _draft(bands: int, dtype: str, names: tuple[str, ...], declared: DeclaredBan
     return Bands(chosen, dtype, ranges, (three[0], three[1], three[2]), declared.select, declared.plane)
 
 
-def _measure(sources: Sequence[Source], bands: Bands) -> tuple[Range, ...]:
-    """Robust range of each band over a grid of pixels of each image."""
+def measure(sources: Sequence[Source], bands: Bands) -> tuple[Range, ...]:
+    """Robust range of each band over a grid of pixels of each image.
+
+    Raises:
+        ImageError: One of them cannot be read, or none has a pixel with data.
+    """
     seen: list[NDArray[np.float32]] = []
     for source in sources:
         pixels = _grid(source, bands.plane)

@@ -129,20 +129,25 @@ def image_size(path: Source) -> tuple[int, int]:
         return (width, height) if sideways else (height, width)
 
 
-def image_kind(source: Source) -> tuple[int, str, tuple[str, ...]]:
+def image_kind(source: Source, *, plane: Plane | None = None) -> tuple[int, str, tuple[str, ...]]:
     """(bands, type, names of the bands where the file has some) of an image, mostly from its header.
 
     Grey photographs of 8 bits count as having three bands, as in `read_image`.
 
     Raises:
-        ImageError: Missing or unreadable.
+        ImageError: Missing or unreadable, or of several pictures of which none is chosen.
     """
     if isinstance(source, InMemory):
         grey = (source.bands, source.dtype) == (1, "uint8")
         return 3 if grey else source.bands, source.dtype, ()
     path = file_of(source)
     header = _tiff_header(path)
-    if header is not None and not header.plain and header.pages == 1 and not header.described:
+    if header is not None and (header.pages > 1 or header.described or plane):
+        values = read_stack(path, plane or {}).values
+        return values.shape[2], values.dtype.name, ()
+    if header is not None and header.plain:
+        return 3, "uint8", ()
+    if header is not None:
         if find_spec("rasterio"):
             raster = raster_header(path)
             return raster.bands, raster.dtype, raster.names

@@ -59,15 +59,11 @@ class InputSpec:
     bands: Bands = RGB
     scale: Scale = Scale()
 
-    def tensor(self, pixels: Pixels, whole: tuple[int, int] | None = None) -> Tensor:
-        """An image at this scale.
-
-        Args:
-            pixels: As `Bands.read` gives them.
-            whole: (height, width) of the image that they were made smaller from, where they were.
-
-        Returns:
-            K×h×w in [0, 1].
-        """
-        resized = resize_image(pixels.values, self.scale.size_of(whole or pixels.size))
+    def tensor(self, pixels: Pixels) -> Tensor:
+        """An image as `Bands.read` gives it, at this scale: K×h×w in [0, 1]."""
+        size = self.scale.size_of(pixels.shrunk_from or pixels.size)
+        if pixels.shrunk_from is not None:
+            # What was lost does not come back, and a large image might not fit into memory.
+            size = min(size, pixels.size)
+        resized = resize_image(pixels.values, size)
         return image_tensor(np.ascontiguousarray(resized.transpose(2, 0, 1)))

@@ -23,10 +23,12 @@ class Pixels:
     Args:
         values: H×W×K of one of `TYPES`, upright.
         valid: H×W bool, False where the file says "no data" or is fully transparent; None where all pixels count.
+        shrunk_from: (height, width) of the image that they were made smaller from, where they were.
     """
 
     values: NDArray[Any]
     valid: NDArray[np.bool_] | None = None
+    shrunk_from: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:

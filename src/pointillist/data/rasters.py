@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from pointillist.errors import ImageError, PointillistError
 
 DRIVERS = ["GTiff", "COG", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
 """What GDAL may take a file for. Its other kinds can name further files and addresses, and a name proves nothing."""
+
+BLOCK_CACHE = 128
+"""Megabytes of decoded blocks that GDAL keeps; its own choice is a share of the machine's memory."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,7 @@ def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
     path = file_of(source)
     with _opened(path, ImageError) as file:
         bands = _bands(file)
-        kinds = {file.dtypes[band - 1] for band in bands}
-        if len(kinds) > 1 or not kinds <= set(TYPES):
-            raise ImageError(
-                f"has {kind_of(len(bands), ' and '.join(sorted(kinds)))}.",
-                where=path,
-                hint=f"Save it with all bands of one type: {', '.join(TYPES)}.",
-            )
+        _check_types(file, bands, path)
         window = _window(file, source, ImageError)
         options: dict[str, Any] = {"window": window}
         if size is not None:
@@ -88,6 +86,49 @@ def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
     return Pixels(np.ascontiguousarray(values.transpose(1, 2, 0)), None if valid is None or valid.all() else valid)
 
 
+class OpenRaster:
+    """A raster that stays open for many windows; see `open_raster`.
+
+    Attributes:
+        size: (height, width).
+        block: (height, width) of the pieces that the file is stored in; none can be decoded in part.
+        overviews: Factors of the smaller versions of the image in the file, in the order of their index.
+        plain: Whether the values are brightnesses as they are: no palette, no printing colours, no packed bits.
+    """
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file = file
+        self._bands = _bands(file)
+        _check_types(file, self._bands, path)
+        first = self._bands[0]
+        self.size: tuple[int, int] = (file.height, file.width)
+        self.block: tuple[int, int] = file.block_shapes[first - 1]
+        self.overviews: tuple[int, ...] = tuple(file.overviews(first))
+        structure = {**file.tags(ns="IMAGE_STRUCTURE"), **file.tags(first, ns="IMAGE_STRUCTURE")}
+        uses = {use.name for use in file.colorinterp}
+        odd = {"palette", "cyan", "magenta", "yellow", "black", "Y", "Cb", "Cr"} & uses
+        self.plain = not odd and not {"NBITS", "MINISWHITE"} & set(structure)
+
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+        """H×W×K of a window inside the image, in the file's type; NaN where a floating-point file has no data."""
+        window = ((top, top + height), (left, left + width))
+        values = self._file.read(self._bands, window=window)
+        if values.dtype.kind == "f" and any(flag != ["all_valid"] for flag in _flags(self._file)):
+            values[:, self._file.dataset_mask(window=window) == 0] = np.nan
+        return np.ascontiguousarray(values.transpose(1, 2, 0))
+
+
+@contextmanager
+def open_raster(path: Path, overview: int | None = None) -> Iterator[OpenRaster]:
+    """Keep a raster open for the block, for the thread that opened it; `overview` takes one of its smaller versions.
+
+    Raises:
+        ImageError: See `read_raster`; also in the block, where a window cannot be read.
+    """
+    with _opened(path, ImageError, **({} if overview is None else {"overview_level": overview})) as file:
+        yield OpenRaster(file, path)
+
+
 def read_region(region: Region, kind: type[PointillistError] = ImageError) -> NDArray[np.generic]:
     """All bands of a window as they are stored, for a mask.
 
@@ -103,7 +144,7 @@ def read_region(region: Region, kind: type[PointillistError] = ImageError) -> ND
 
 
 @contextmanager
-def _opened(path: Path, kind: type[PointillistError]) -> Iterator[Any]:
+def _opened(path: Path, kind: type[PointillistError], **options: Any) -> Iterator[Any]:
     try:
         import rasterio
     except ImportError as error:
@@ -118,9 +159,11 @@ def _opened(path: Path, kind: type[PointillistError]) -> Iterator[Any]:
         with warnings.catch_warnings():
             # An image without coordinates is as good as one with them.
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            # Before the first use, and not in an Env: one that ends in another thread would undo it.
+            os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
             # Files beside it (.ovr, .msk, .aux.xml) may be of any kind, and name further files and addresses.
             alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
-            with alone, rasterio.DatasetReader(path, driver=DRIVERS) as file:
+            with alone, rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
                 yield file
     except MemoryError as error:
         raise kind(f"is too large to open at once ({error}).", where=path, hint="Cut it into parts.") from error
@@ -128,6 +171,16 @@ def _opened(path: Path, kind: type[PointillistError]) -> Iterator[Any]:
         raise kind(
             f"is no readable image ({error}).", where=path, hint="It may be truncated; open it in another program."
         ) from error
+
+
+def _check_types(file: Any, bands: list[int], path: Path) -> None:
+    kinds = {file.dtypes[band - 1] for band in bands}
+    if len(kinds) > 1 or not kinds <= set(TYPES):
+        raise ImageError(
+            f"has {kind_of(len(bands), ' and '.join(sorted(kinds)))}.",
+            where=path,
+            hint=f"Save it with all bands of one type: {', '.join(TYPES)}.",
+        )
 
 
 def _bands(file: Any) -> list[int]:

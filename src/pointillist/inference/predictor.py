@@ -171,17 +171,16 @@ class Predictor:
         return labels_at(self.network, self.spec.tensor(pixels), pixels.size)
 
     @torch.inference_mode()
-    def probability_strips(self, pixels: Pixels, whole: tuple[int, int] | None = None) -> Iterator[tuple[int, Tensor]]:
+    def probability_strips(self, pixels: Pixels) -> Iterator[tuple[int, Tensor]]:
         """Class probabilities at the image's own size, strip by strip from the top, so that memory stays bounded.
 
         Args:
             pixels: As `Bands.read` gives them.
-            whole: (height, width) of the image that they were made smaller from, where they were.
 
         Yields:
             First row, and C×rows×W probabilities on the CPU.
         """
-        yield from probability_strips(self.network, self.spec.tensor(pixels, whole), pixels.size)
+        yield from probability_strips(self.network, self.spec.tensor(pixels), pixels.size)
 
 
 AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pointillist.data.bands import Bands
 from pointillist.errors import ConfigError, PointillistError, RunError
 
 Lane = Literal["fast", "full", "uncertainty"]
@@ -35,7 +36,9 @@ class Clicks:
 
 @dataclass(frozen=True)
 class LayerJob:
-    """A layer to be made from H×W×3 uint8 `pixels` of its size; `size` is (height, width) of the whole image.
+    """A layer to be made from `pixels` of its size; `size` is (height, width) of the whole image.
+
+    Pixels are H×W×K as the file has them, all bands: `bands` are those of the folder, and a model has its own.
 
     `key` names the image and its version; `run` is the run directory of the model to be used (None without), and
     `outputs` has, for each class, the outputs of that model that mean it.
@@ -43,7 +46,8 @@ class LayerJob:
 
     lane: Lane
     key: tuple[str, ...]
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
+    bands: Bands
     clicks: Clicks
     size: tuple[int, int]
     colors: tuple[str, ...]
@@ -56,7 +60,7 @@ class UncertaintyJob:
     """An image on which the model's least sure region is to be found; see `LayerJob`."""
 
     lane: Lane
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     points: NDArray[np.float64]
     size: tuple[int, int]
     run: Path

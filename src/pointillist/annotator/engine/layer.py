@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class ModelOutput:
 
 
 def layer_labels(
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[Any],
     clicks: Clicks,
     size: tuple[int, int],
     output: ModelOutput | None = None,
@@ -59,7 +60,7 @@ def layer_labels(
     """The pseudo-mask of an image.
 
     Args:
-        pixels: H×W×3 uint8, the image at the size of the layer.
+        pixels: H×W×K uint8 or uint16, the image at the size of the layer.
         clicks: On the whole image.
         size: (height, width) of the whole image.
         output: Of a model; None without one.
@@ -75,7 +76,8 @@ def layer_labels(
     present = sorted({*table[:, 2].astype(int).tolist(), *([] if clicks.background is None else [clicks.background])})
     table[:, 2] = np.searchsorted(present, table[:, 2])
     points = torch.from_numpy(table).float()
-    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None].float() / 255
+    shares = pixels.transpose(2, 0, 1).astype(np.float32) / np.iinfo(pixels.dtype).max
+    image = torch.from_numpy(np.ascontiguousarray(shares))[None]
     unit = unit_length((height, width))
 
     def distances_for(prior: SpatialPrior) -> Tensor:

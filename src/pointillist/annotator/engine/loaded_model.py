@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from pointillist.annotator.engine.layer import ModelOutput
-from pointillist.annotator.images.pyramid import Pixels
-from pointillist.data.pixels import Pixels as AsRead
+from pointillist.data.pixels import Pixels
 from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskSettings
@@ -44,7 +43,7 @@ class LoadedModel:
 
         Args:
             key: Which image this is, and which version of it.
-            pixels: H×W×3 uint8.
+            pixels: As the file has them.
             outputs: For each present class, the model's outputs that mean it; none for a class it does not know.
         """
         probabilities = self._probabilities(key, pixels)
@@ -62,10 +61,11 @@ class LoadedModel:
         return torch.from_numpy(prediction.uncertainty)
 
     def _probabilities(self, key: tuple[str, ...], pixels: Pixels) -> Tensor:
-        whole = (*key, *pixels.shape[:2])
+        whole = (*key, *pixels.size)
         found = self._kept.get(whole)
         if found is None:
-            found = torch.cat([strip for _, strip in self._predictor.probability_strips(AsRead(pixels))], dim=1)
+            scaled = self._predictor.spec.bands.scaled(pixels)
+            found = torch.cat([strip for _, strip in self._predictor.probability_strips(scaled)], dim=1)
             if found.nbytes <= KEPT:
                 self._kept[whole] = found
         # Two threads ask here; each step alone is safe, and a prediction made twice is no harm.

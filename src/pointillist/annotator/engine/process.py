@@ -17,6 +17,7 @@ from pointillist.annotator.engine import jobs
 from pointillist.annotator.engine.layer import layer_labels, layer_png
 from pointillist.annotator.engine.methods import describe_methods, page_config
 from pointillist.annotator.engine.uncertain_region import uncertain_region
+from pointillist.data.pixels import Pixels
 from pointillist.errors import ConfigError, PointillistError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Engine:
             case jobs.LayerJob():
                 return self._layer(number, job)
             case jobs.UncertaintyJob():
-                uncertainty = self._model(job.run).uncertainty(job.pixels).numpy()
+                uncertainty = self._model(job.run).uncertainty(Pixels(job.pixels, shrunk_from=job.size)).numpy()
                 return uncertain_region(uncertainty, job.points, job.size)
             case jobs.MethodsJob():
                 return describe_methods()
@@ -76,8 +77,11 @@ class Engine:
     def _layer(self, number: int, job: jobs.LayerJob) -> bytes | None:
         if number in self._dropped:
             return None
-        output = None if job.run is None else self._model(job.run).output(job.key, job.pixels, job.outputs)
-        labels = layer_labels(job.pixels, job.clicks, job.size, output, lambda: number not in self._dropped)
+        pixels = Pixels(job.pixels, shrunk_from=job.size)
+        output = None if job.run is None else self._model(job.run).output(job.key, pixels, job.outputs)
+        labels = layer_labels(
+            job.bands.scaled(pixels).values, job.clicks, job.size, output, lambda: number not in self._dropped
+        )
         return None if labels is None else layer_png(labels, job.colors)
 
     def _model(self, run: Path) -> LoadedModel:

@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from pointillist.annotator.folder import DataFolder
-from pointillist.data.images import image_size
+from pointillist.data.images import image_kind, image_size
+from pointillist.data.pixels import kind_of
+from pointillist.data.rasters import open_raster
+from pointillist.data.tiffs import tiff_header
 from pointillist.errors import ImageError
 
+IN_MEMORY = 72_000_000
+"""Bytes of the largest image that is decoded in memory: 24 megapixels of 3 bands of 8 bits."""
+
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
-"""Pixels of the largest image that is opened: where Pillow, too, takes an image for a decompression bomb."""
+"""Pixels of the largest image that is decoded whole: where Pillow, too, takes an image for a decompression bomb."""
+
+LARGEST_RASTER = 20_000_000_000
+"""Pixels of the largest image that is read in windows."""
+
+LARGEST_BLOCK = 64 * 2**20
+"""Bytes of the largest piece that a file may be stored in to be read in windows."""
 
 _SIGNATURES = (
-    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM"),
-    *(b"GIF87a", b"GIF89a", b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a"),
+    *(b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
+    *(b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51"),  # JPEG 2000 as a file and as a bare stream
 )
-"""First bytes of JPEG, PNG, TIFF, BigTIFF and BMP; of GIF and JPEG 2000."""
+_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+"""Kinds of HEIF files; AVIF is one."""
 
-_CONTAINERS = {(b"RIFF", b"WEBP")} | {
-    (b"ftyp", brand) for brand in (b"avif", b"avis", b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-}
-"""Kind and content of a container: WebP; AVIF and HEIC."""
+Fact = TypeVar("Fact")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How a large raster lies in its file, see `data.rasters.OpenRaster`."""
+
+    block: tuple[int, int]
+    overviews: tuple[int, ...]
 
 
 class Catalogue:
@@ -44,7 +67,8 @@ class Catalogue:
         self._names = {given: name for name, given in self._ids.items()}
         self._places = {name: place for place, name in enumerate(self._ids)}
         self.folder_id = hmac.digest(key, b"", "sha256").hex()[:24]
-        self._sizes: dict[str, tuple[str, tuple[int, int]]] = {}
+        self._plane = "".join(f"-{digest(axis)}{number}" for axis, number in sorted(folder.bands.plane.items()))
+        self._facts: dict[tuple[str, str], tuple[str, Any]] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -86,21 +110,22 @@ class Catalogue:
                 f"could not be read ({error.strerror or error}).", where=name, hint="Check the file."
             ) from error
         # Pillow goes by content, not by the name's ending, and some of its readers start other programs.
-        if not (head.startswith(_SIGNATURES) or {(head[:4], head[8:]), (head[4:8], head[8:])} & _CONTAINERS):
+        boxed = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[4:8] == b"ftyp" and head[8:12] in _BRANDS)
+        if not (boxed or head.startswith(_SIGNATURES)):
             raise ImageError(
-                "is no picture of a kind that is opened here, whatever its name says.",
+                "is no JPEG, PNG, TIFF, BMP, GIF, WebP, AVIF, HEIC or JPEG 2000 file, whatever its name says.",
                 where=name,
                 hint="Replace or remove it.",
             )
         return path
 
     def stamp(self, name: str) -> str:
-        """Changes when the file does."""
+        """Changes when the file does, or what is read of it."""
         try:
             status = self._folder.images[name].stat()
         except OSError as error:
             raise ImageError("is not there any more.", where=name, hint="Put it back, or restart.") from error
-        return f"{status.st_mtime_ns:x}{status.st_size:x}"
+        return f"{status.st_mtime_ns:x}{status.st_size:x}{self._plane}"
 
     def size(self, name: str) -> tuple[int, int]:
         """(height, width) of the upright image, from its header.
@@ -109,21 +134,73 @@ class Catalogue:
             ImageError: It cannot be read, or is larger than any image that is opened here.
             DatasetError: It leads out of the folder.
         """
-        stamp = self.stamp(name)
-        known = self._sizes.get(name)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        path = self.path(name)
-        with named(name):
-            size = image_size(path)
-        if size[0] * size[1] > LARGEST:
+        size = self._fact("size", name, image_size)
+        pixels = size[0] * size[1]
+        if pixels > LARGEST_RASTER or (pixels > LARGEST and self.stored(name) is None):
             raise ImageError(
                 f"has {size[1]:,} × {size[0]:,} pixels; at most {LARGEST:,} in all are opened.",
                 where=name,
-                hint="Cut it into tiles.",
+                hint="Save it as a tiled TIFF, which is read in windows, or cut it into tiles.",
             )
-        self._sizes[name] = (stamp, size)
         return size
+
+    def kind(self, name: str) -> tuple[int, str]:
+        """(bands, type) of the file's values; the errors are those of `size`."""
+        self.size(name)  # before anything is asked that may have to decode it
+        plane = self._folder.bands.plane
+        return self._fact("kind", name, lambda path: image_kind(path, plane=plane)[:2])
+
+    def large(self, name: str) -> bool:
+        """Whether the image is too large to be kept decoded in memory.
+
+        Raises:
+            ImageError: It is larger than any that is decoded whole, and cannot be read in windows.
+        """
+        height, width = self.size(name)
+        bands, dtype = self.kind(name)
+        found = height * width * bands * np.dtype(dtype).itemsize
+        if found > 3 * LARGEST and self.stored(name) is None:
+            raise ImageError(
+                f"has {width:,} × {height:,} pixels of {kind_of(bands, dtype)}, too much to be decoded whole.",
+                where=name,
+                hint="Save it as a tiled TIFF, which is read in windows.",
+            )
+        return found > IN_MEMORY
+
+    def stored(self, name: str) -> Stored | None:
+        """How a large raster lies in its file; None where the image is to be decoded whole."""
+        return None if self._folder.bands.plane else self._fact("stored", name, _stored)
+
+    def _fact(self, what: str, name: str, find: Callable[[Path], Fact]) -> Fact:
+        """What a file says, as long as it stays the same."""
+        stamp = self.stamp(name)
+        known = self._facts.get((what, name))
+        if known is None or known[0] != stamp:
+            path = self.path(name)
+            with named(name):
+                known = self._facts[what, name] = stamp, find(path)
+        found: Fact = known[1]
+        return found
+
+
+def digest(text: str) -> str:
+    """A few letters for a name of a file."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _stored(path: Path) -> Stored | None:
+    header = tiff_header(path) if find_spec("rasterio") else None
+    if header is None or header.pages > 1 or header.described or header.orientation != 1:
+        return None
+    try:
+        pixel = header.bands * np.dtype(header.dtype).itemsize
+    except TypeError:
+        return None  # a type of so few bits, or so many, that only whole images of it are opened
+    if header.size[0] * header.size[1] * pixel <= IN_MEMORY:
+        return None
+    with open_raster(path) as raster:
+        plain = raster.plain and raster.block[0] * raster.block[1] * pixel <= LARGEST_BLOCK
+        return Stored(raster.block, raster.overviews) if plain else None
 
 
 @contextmanager

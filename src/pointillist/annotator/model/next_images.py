@@ -154,7 +154,8 @@ class NextImages:
         version = tables.points_version(name)
         points = np.array([(p.x, p.y) for p in tables.points_of(name)], np.float64).reshape(-1, 2)
         size = self._session.catalogue.size(name)
-        job = UncertaintyJob("uncertainty", self._session.pyramids.reduced(name, PIXELS), points, size, model.folder)
+        pixels = self._session.pyramids.reduced(name, PIXELS).values
+        job = UncertaintyJob("uncertainty", pixels, points, size, model.folder)
         region: UncertainRegion | None = self._engine.run(job, answer)
         with self._lock:
             if region is None or self._model is not model:

@@ -11,7 +11,7 @@ import numpy as np
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import Clicks, LayerJob
 from pointillist.annotator.engine.queue import EngineQueue
-from pointillist.annotator.images.pyramid import fitted_size
+from pointillist.annotator.images.levels import fitted_size
 from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
 
@@ -70,10 +70,12 @@ class Live:
         outputs = tuple(tuple(i for i, given in enumerate(known) if given == row.id) for row in classes)
         # A class that was never trained could never win against those that were.
         run = model.folder if model is not None and all(outputs[index] for index in present) else None
+        part = self.session.pyramids.fitted(name, goal[0] * goal[1])
         job = LayerJob(
             lane=quality,
-            key=(name, catalogue.stamp(name)),
-            pixels=self.session.pyramids.fitted(name, goal[0] * goal[1]),
+            key=(name, catalogue.stamp(name), str(part.exact)),
+            pixels=part.values,
+            bands=self.session.bands.of(name),
             clicks=clicks,
             size=size,
             colors=tuple(row.color for row in classes),

@@ -11,7 +11,8 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from pointillist.annotator.images.thumbnails import encode
+from pointillist.annotator.images.bands import View
+from pointillist.annotator.images.pictures import Picture
 from pointillist.annotator.labels.operations import Id
 from pointillist.annotator.model.next_images import NextImages
 from pointillist.annotator.session import Session
@@ -22,6 +23,7 @@ Result = TypeVar("Result")
 
 _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 _CHECKED = {"cache-control": "private, max-age=60"}
+_FIRST_LOOK = {"cache-control": "no-store", "x-picture": "first-look"}
 
 
 class LayerRequest(Strict):
@@ -46,6 +48,10 @@ def make(session: Session, following: NextImages, live: Live) -> APIRouter:
         if name is None:
             raise HTTPException(404, "there is no such image.")
         return name
+
+    def shown(picture: Picture, version: str) -> Response:
+        headers = _FIRST_LOOK if not picture.exact else _FOREVER if version else _CHECKED
+        return Response(picture.content, media_type=f"image/{picture.kind.lower()}", headers=headers)
 
     @routes.get("/images")
     def images(
@@ -83,18 +89,14 @@ def make(session: Session, following: NextImages, live: Live) -> APIRouter:
         return session.points(named(image))
 
     @routes.get("/images/{image}/thumbnail")
-    async def thumbnail(image: str, v: str = "") -> Response:
-        name = named(image)
-        data = await decoded(lambda: session.thumbnails.get(name))
-        return Response(data, media_type="image/jpeg", headers=_FOREVER if v else _CHECKED)
+    async def thumbnail(image: str, v: str = "", view: str = "") -> Response:
+        name, chosen = named(image), View.parse(view)
+        return shown(await decoded(lambda: session.pictures.thumbnail(name, chosen)), v)
 
     @routes.get("/images/{image}/tiles/{level}/{column}/{row}")
-    async def tile(image: str, level: int, column: int, row: int, v: str = "") -> Response:
-        name = named(image)
-        # To the pixel where pixels are seen; farther away, small is better than exact.
-        kind = "PNG" if level == 0 else "JPEG"
-        data = await decoded(lambda: encode(session.pyramids.tile(name, level, column, row), kind))
-        return Response(data, media_type=f"image/{kind.lower()}", headers=_FOREVER if v else _CHECKED)
+    async def tile(image: str, level: int, column: int, row: int, v: str = "", view: str = "") -> Response:
+        name, chosen = named(image), View.parse(view)
+        return shown(await decoded(lambda: session.pictures.tile(name, level, column, row, chosen)), v)
 
     @routes.post("/images/{image}/layer")
     async def layer(image: str, request: LayerRequest) -> Response:

@@ -65,7 +65,7 @@ export class Connection {
       this.#seq = Math.max(this.#seq, change.seq);
       this.store.heard(change);
     });
-    for (const name of ["training", "model", "next", "csv"]) {
+    for (const name of ["training", "model", "next", "csv", "levels"]) {
       source.addEventListener(name, (event) => {
         if (ours) this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data));
       });

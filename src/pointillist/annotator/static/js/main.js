@@ -2,6 +2,7 @@
 
 import { get, newId } from "./api.js";
 import { orTell, say, toast } from "./announce.js";
+import { BandsPanel } from "./bands.js";
 import { Catalogue } from "./catalogue.js";
 import { ClassesPanel, swatch } from "./classes.js";
 import { commands } from "./commands.js";
@@ -30,6 +31,7 @@ const lens = new Lens(byId("lens"), viewer);
 const layer = new Layer(store);
 const catalogue = new Catalogue();
 const thumbnails = new Thumbnails(byId("thumbnails"), catalogue);
+const bands = new BandsPanel(store);
 const classes = new ClassesPanel(store);
 const training = new TrainingPanel(store);
 const next = new NextPanel(store);
@@ -54,6 +56,12 @@ viewer.lensPainters = [tiles.paint];
 tiles.onLoaded = layer.onChange = () => {
   viewer.redraw();
   lens.draw();
+};
+tiles.onFirstLook = (shown) => (byId("first-look").hidden = !shown);
+bands.onView = (view) => tiles.look(view);
+bands.onRest = (view) => {
+  thumbnails.look(view);
+  next.look(view);
 };
 bench.onPointer = () => {
   const at = bench.pointer ?? bench.cursor;
@@ -336,6 +344,11 @@ async function begin() {
     if (name === "training") training.take(data);
     else if (name === "csv") store.project.csv = data;
     else if (name === "model") store.refreshProject();
+    else if (name === "levels") {
+      tiles.renew(data);
+      thumbnails.renew(data);
+      if (store.image && store.image.id in data) layer.ask();
+    }
     store.tell(name);
     if (name === "next") next.refresh();
   };

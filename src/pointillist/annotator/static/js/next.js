@@ -1,6 +1,7 @@
 import { get } from "./api.js";
 import { orTell, say } from "./announce.js";
 import { byId, counted, el, refill } from "./dom.js";
+import { address } from "./tiles.js";
 
 /**
  * @import { Region, Store } from "./store.js"
@@ -14,6 +15,7 @@ export class NextPanel {
   /** @type {(suggestion: Suggestion) => void} */ onChoose = () => {};
   #loaded = false;
   #timer = 0;
+  #view = "";
 
   /** @param {Store} store */
   constructor(store) {
@@ -35,6 +37,16 @@ export class NextPanel {
   refresh() {
     clearTimeout(this.#timer);
     this.#timer = window.setTimeout(() => void this.#load(), this.#loaded ? 600 : 0);
+  }
+
+  /**
+   * See all images in another way.
+   * @param {string} view  See `bands.js`
+   */
+  look(view) {
+    if (view === this.#view) return;
+    this.#view = view;
+    this.refresh();
   }
 
   /** Open the image where a click teaches most. */
@@ -69,7 +81,7 @@ export class NextPanel {
           ? "Every image has clicks. The dashed box shows where the model is most unsure."
           : "Every image has clicks. Train, and this list knows where the model is unsure.";
     this.go.disabled = !total;
-    refill(this.list, [answer.images, this.store.image?.id], () =>
+    refill(this.list, [answer.images, this.store.image?.id, this.#view], () =>
       answer.images.map((/** @type {Suggestion} */ one) => this.#row(one)),
     );
   }
@@ -88,7 +100,7 @@ export class NextPanel {
           "aria-current": one.id === this.store.image?.id ? "true" : null,
           onclick: () => this.onChoose(one),
         },
-        el("img", { src: `/api/images/${one.id}/thumbnail`, alt: "", loading: "lazy" }),
+        el("img", { src: address(one.id, "thumbnail", { view: this.#view }), alt: "", loading: "lazy" }),
         el(
           "span",
           { class: "grow" },

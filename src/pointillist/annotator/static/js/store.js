@@ -8,7 +8,7 @@
  * @typedef {{id: string, x: number, y: number, class: string, version: number, waiting?: boolean}} Point
  * @typedef {{x: number, y: number, width: number, height: number, score?: number}} Region
  * @typedef {{level: number, width: number, height: number, columns: number, rows: number}} Level
- * @typedef {{id: string, name: string, index: number, width: number, height: number, stamp: string, tile: number, levels: Level[], points: Point[]}} ImageInfo
+ * @typedef {{id: string, name: string, index: number, width: number, height: number, stamp: string, tile: number, levels: Level[], bands: import("./bands.js").Bands, points: Point[]}} ImageInfo
  * @typedef {{image: string | null, text: string, redo: Operation[], undo: Operation[]}} Step  A change that can be undone
  */
 

@@ -1,4 +1,5 @@
 import { counted, el, oncePerFrame } from "./dom.js";
+import { address } from "./tiles.js";
 
 /**
  * @import { Catalogue } from "./catalogue.js"
@@ -13,6 +14,8 @@ export class Thumbnails {
   /** @type {Map<number, any>} Buttons by place */ #shown = new Map();
   #current = -1;
   #scrolling = 0;
+  #view = "";
+  /** @type {Record<string, string>} */ #made = {};
   /** @type {(index: number) => void} */ onChoose = () => {};
 
   /**
@@ -57,6 +60,24 @@ export class Thumbnails {
   choose(index) {
     this.#current = index;
     this.#reveal();
+    this.draw();
+  }
+
+  /**
+   * See all images in another way.
+   * @param {string} view  See `bands.js`
+   */
+  look(view) {
+    this.#view = view;
+    this.draw();
+  }
+
+  /**
+   * Replace first looks by the exact pictures that are there now.
+   * @param {Record<string, string>} made  Stamps by image
+   */
+  renew(made) {
+    this.#made = made;
     this.draw();
   }
 
@@ -122,7 +143,8 @@ export class Thumbnails {
     node.setAttribute("aria-selected", String(index === this.#current));
     node.setAttribute("aria-label", `${item.name}, ${item.points ? counted(item.points, "click") : "no clicks"}`);
     const picture = node.querySelector("img");
-    if (!this.#scrolling && !picture.src) picture.src = `/api/images/${item.id}/thumbnail`;
+    const at = address(item.id, "thumbnail", { view: this.#view, made: this.#made[item.id] });
+    if (!this.#scrolling && picture.getAttribute("src") !== at) picture.src = at;
     const badge = node.querySelector(".count");
     badge.textContent = item.points ? String(item.points) : "";
     badge.hidden = !item.points;

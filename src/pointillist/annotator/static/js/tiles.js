@@ -9,13 +9,32 @@ const AT_ONCE = 4;
 const KEPT = 160;
 const REST = 2000;
 
+/**
+ * The address of a picture.
+ * @param {string} id  Of the image
+ * @param {string} part  "thumbnail", or a tile
+ * @param {{v?: string, view?: string, made?: string}} [options]  Left out where empty
+ */
+export function address(id, part, options = {}) {
+  const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value));
+  return `/api/images/${id}/${part}${query.size ? `?${query}` : ""}`;
+}
+
 export class Tiles {
   /** @type {ImageInfo | null} */ image = null;
   /** @type {Map<string, ImageBitmap | null>} By address, the longest unused first; null: could not be loaded */
   #cache = new Map();
   /** @type {Set<string>} */ #loading = new Set();
+  /** @type {Set<string>} Pictures that are a first look, by address */ #first = new Set();
+  /** @type {Set<string>} First looks that an exact picture can replace now, by address */ #due = new Set();
+  /** @type {Set<string>} Those that were replaced; the server is asked once, whatever it answers */ #renewed =
+    new Set();
+  /** @type {Record<string, string>} Stamps, by image, whose exact pictures are made */ #made = {};
+  /** @type {string} How the image is seen, see `bands.js` */ #view = "";
+  /** @type {string} How it was seen before: those pictures stand in */ #before = "";
   /** @type {string[]} What the last drawing missed */ #wanted = [];
   /** @type {() => void} */ onLoaded = () => {};
+  /** @type {(shown: boolean) => void} Whether a first look is on the screen */ onFirstLook = () => {};
   #resting = 0;
 
   /**
@@ -25,8 +44,39 @@ export class Tiles {
   show(image) {
     this.image = image;
     this.#wanted = [];
-    if (image) this.#want(`/api/images/${image.id}/thumbnail?v=${encodeURIComponent(image.stamp)}`);
+    this.#before = this.#view;
+    if (image) this.#want(this.#thumbnail(image, this.#view));
     this.#load();
+  }
+
+  /**
+   * See the image in another way.
+   * @param {string} view  See `bands.js`
+   */
+  look(view) {
+    if (view === this.#view) return;
+    this.#before = this.#view;
+    this.#view = view;
+    this.#wanted = [];
+    if (this.image) this.#want(this.#thumbnail(this.image, view));
+    this.#load();
+    this.onLoaded();
+  }
+
+  /**
+   * Replace first looks by the exact pictures that are there now.
+   * @param {Record<string, string>} made  Stamps by image
+   */
+  renew(made) {
+    this.#made = made;
+    this.#renewed.clear();
+    for (const address of this.#first) if (this.#exact(address)) this.#due.add(address);
+    this.onLoaded();
+  }
+
+  /** @param {string} address */
+  #exact(address) {
+    return address.split("/")[3] in this.#made;
   }
 
   /**
@@ -35,7 +85,7 @@ export class Tiles {
    */
   prepare(image) {
     const last = image.levels[image.levels.length - 1];
-    this.#want(this.#address(image, last.level, 0, 0));
+    this.#want(this.#tile(image, last.level, 0, 0, this.#view));
     this.#load();
   }
 
@@ -44,7 +94,8 @@ export class Tiles {
     const image = this.image;
     if (!image) return;
     const ratio = context.getTransform().a;
-    const thumbnail = this.#cache.get(`/api/images/${image.id}/thumbnail?v=${encodeURIComponent(image.stamp)}`);
+    const thumbnail =
+      this.#cache.get(this.#thumbnail(image, this.#view)) ?? this.#cache.get(this.#thumbnail(image, this.#before));
     const [width, height] = [image.width * view.scale, image.height * view.scale];
     if (thumbnail) context.drawImage(thumbnail, view.x, view.y, width, height);
     else {
@@ -56,19 +107,24 @@ export class Tiles {
     context.imageSmoothingQuality = "medium";
     const best = Math.max(0, Math.min(image.levels.length - 1, Math.floor(Math.log2(1 / (view.scale * ratio)) + 0.25)));
     this.#wanted = [];
+    let rough = false;
     for (let level = image.levels.length - 1; level >= best; level--) {
       // Coarser levels are drawn beneath where they are at hand; only the one on the screen is asked for.
-      this.#paintLevel(context, view, screen, image, level, level === best || level === image.levels.length - 1);
+      const ask = level === best || level === image.levels.length - 1;
+      rough = this.#paintLevel(context, view, screen, image, level, ask);
     }
+    this.onFirstLook(rough);
     this.#load();
   };
 
   /**
    * @param {CanvasRenderingContext2D} context @param {import("./view.js").View} view
    * @param {import("./view.js").Size} screen @param {ImageInfo} image @param {number} index @param {boolean} ask
+   * @returns {boolean}  Whether something of it is a first look
    */
   #paintLevel(context, view, screen, image, index, ask) {
     const level = image.levels[index];
+    let rough = false;
     // Sizes are rounded up on the way, so a level's pixel is this many image pixels, not exactly a power of two.
     const [factorX, factorY] = [image.width / level.width, image.height / level.height];
     const stepX = image.tile * factorX * view.scale;
@@ -82,11 +138,13 @@ export class Tiles {
     ) => Math.min(count - 1, Math.floor((room - shift) / step));
     for (let row = first(view.y, stepY); row <= last(view.y, stepY, screen.height, level.rows); row++) {
       for (let column = first(view.x, stepX); column <= last(view.x, stepX, screen.width, level.columns); column++) {
-        const address = this.#address(image, level.level, column, row);
-        const tile = this.#cache.get(address);
-        if (tile === undefined && ask) this.#want(address);
+        let at = this.#tile(image, level.level, column, row, this.#view);
+        if (ask && (!this.#cache.has(at) || this.#due.has(at))) this.#want(at);
+        if (!this.#cache.has(at)) at = this.#tile(image, level.level, column, row, this.#before);
+        const tile = this.#cache.get(at);
         if (!tile) continue;
-        this.#touch(address, tile);
+        this.#touch(at, tile);
+        rough ||= this.#first.has(at);
         context.drawImage(
           tile,
           view.x + column * stepX,
@@ -96,16 +154,23 @@ export class Tiles {
         );
       }
     }
+    return rough;
   }
 
-  /** @param {ImageInfo} image @param {number} level @param {number} column @param {number} row */
-  #address(image, level, column, row) {
-    return `/api/images/${image.id}/tiles/${level}/${column}/${row}?v=${encodeURIComponent(image.stamp)}`;
+  /** @param {ImageInfo} image @param {string} view */
+  #thumbnail(image, view) {
+    return address(image.id, "thumbnail", { v: image.stamp, view });
+  }
+
+  /** @param {ImageInfo} image @param {number} level @param {number} column @param {number} row @param {string} view */
+  #tile(image, level, column, row, view) {
+    return address(image.id, `tiles/${level}/${column}/${row}`, { v: image.stamp, view });
   }
 
   /** @param {string} address */
   #want(address) {
-    if (!this.#cache.has(address) && !this.#loading.has(address)) this.#wanted.push(address);
+    if ((!this.#cache.has(address) || this.#due.has(address)) && !this.#loading.has(address))
+      this.#wanted.push(address);
   }
 
   /** @param {string} address @param {ImageBitmap | null} tile */
@@ -125,10 +190,14 @@ export class Tiles {
     this.#loading.add(address);
     try {
       const answer = await fetch(address, { credentials: "same-origin" });
-      this.#touch(address, answer.ok ? await createImageBitmap(await answer.blob()) : null);
+      const picture = answer.ok ? await createImageBitmap(await answer.blob()) : null;
+      this.#cache.get(address)?.close();
+      this.#touch(address, picture);
+      this.#note(address, answer.headers.get("X-Picture") === "first-look");
       for (const oldest of [...this.#cache.keys()].slice(0, Math.max(0, this.#cache.size - KEPT))) {
         this.#cache.get(oldest)?.close();
         this.#cache.delete(oldest);
+        this.#note(oldest, false);
       }
     } catch {
       // The server is away. After a rest the next drawing asks again for what it wants.
@@ -140,5 +209,17 @@ export class Tiles {
       this.#loading.delete(address);
     }
     if (!this.#resting) this.onLoaded();
+  }
+
+  /** @param {string} address @param {boolean} first  Whether what is there is a first look */
+  #note(address, first) {
+    this.#due.delete(address);
+    if (!first) this.#first.delete(address);
+    else {
+      this.#first.add(address);
+      // The exact picture may have been made while this one was on its way.
+      if (this.#exact(address) && !this.#renewed.has(address)) this.#due.add(address);
+      this.#renewed.add(address);
+    }
   }
 }
