@@ -16,11 +16,11 @@ const WORDS = /** @type {Record<string, string>} */ ({
   stopped: "Stopped",
   failed: "Failed",
 });
-/** Longer sides an image is fitted into, from quick to careful. */
+/** Scales at which images are learnt: what the data ask for, and longer sides an image is fitted into. */
 const SIZES = [
+  ["auto", "as these images need"],
   ["128x128", "quick look, 128 px"],
-  ["256x256", "normal, 256 px"],
-  ["512x512", "fine, 512 px"],
+  ["256x256", "coarse, 256 px"],
   ["native", "full size, in windows"],
 ];
 
@@ -41,7 +41,7 @@ export class TrainingPanel {
     this.why = el("p", { class: "note", id: "train-why" });
     this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "automatic" });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
-    this.size.value = "256x256";
+    this.size.value = "auto";
     this.method = el("select", { id: "train-method" });
     this.start = el("button", {
       type: "submit",
