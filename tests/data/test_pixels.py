@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import sys
@@ -353,6 +354,40 @@ def test_truncated_rasters_are_refused(tmp_path: Path, kind: str, pages: Path) -
     with pytest.raises(ImageError) as caught:
         read_pixels(path, plane={"page": 3} if kind == "pages" else None)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["raster", "pages", "ome", "imagej"])
+def test_a_damaged_tiff_is_an_image_or_a_typed_error(tmp_path: Path, kind: str, pages: Path, ome: Path) -> None:
+    import tifffile
+
+    whole = {"raster": tmp_path / "raster.tif", "pages": pages, "ome": ome, "imagej": tmp_path / "imagej.tif"}[kind]
+    if kind == "raster":
+        write_raster(whole, draw(HEIGHT, WIDTH, 5, "uint16"))
+    elif kind == "imagej":
+        tifffile.imwrite(whole, ome_stack()[0, 0], imagej=True, metadata={"axes": "CYX"})
+    plane = {"raster": {}, "pages": {"page": 2}, "ome": {"T": 1, "Z": 2}, "imagej": {}}[kind]
+    content, path = whole.read_bytes(), tmp_path / "damaged.tif"
+    rng = np.random.default_rng(0)
+    opened = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 6)):
+            # Tags stand at the beginning and at the end.
+            near, far = rng.integers(min(400, len(content))), rng.integers(len(content))
+            place = rng.choice([near, far, len(content) - 1 - near])
+            damaged[place] = rng.choice([0, 1, 255, rng.integers(256)])
+        path.write_bytes(damaged[: rng.choice([len(content), rng.integers(len(content))], p=[0.8, 0.2])])
+        for read in (
+            lambda: read_pixels(path, plane=plane),
+            lambda: read_pixels(Region(path, 1, 1, 5, 5), plane=plane),
+            lambda: image_size(path),
+            lambda: image_kind(path),
+        ):
+            with contextlib.suppress(ImageError):
+                read()
+                opened += 1
+    assert opened > 50
 
 
 # What is not installed.

@@ -240,7 +240,7 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
             where=path,
             hint="Save it as a TIFF of plain colours, which is read in windows.",
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, zlib.error) as error:
         raise kind(
             f"is no readable image ({str(error) or type(error).__name__}).",
             where=path,

@@ -44,13 +44,16 @@ def read_stack(path: Path, plane: Plane) -> Pixels:
                 place = [number if axis == channels else chosen[axis] for axis in range(len(axes))]
                 index = int(np.ravel_multi_index(place, lengths)) if axes else 0
                 pictures.append(pages[index].asarray())
-    except (tifffile.TiffFileError, ValueError, IndexError, OSError, AttributeError, MemoryError) as error:
+        # Each picture is Y×X, or Y×X×S with its own samples.
+        values = np.concatenate([p[:, :, None] if p.ndim == 2 else p for p in pictures], axis=2)
+    except ImageError:
+        raise
+    except Exception as error:  # what a damaged file makes of tifffile's parser is not foreseeable
         hint = "It may be truncated; open it in another program."
         if "imagecodecs" in str(error):
             hint = "Install it with: pip install imagecodecs, or save the file with Deflate or no compression."
-        raise ImageError(f"is no readable image ({error}).", where=path, hint=hint) from error
-    # Each picture is Y×X, or Y×X×S with its own samples.
-    values = np.concatenate([p[:, :, None] if p.ndim == 2 else p for p in pictures], axis=2)
+        found = f"is no readable image ({str(error) or type(error).__name__})."
+        raise ImageError(found, where=path, hint=hint) from error
     if values.dtype.name not in TYPES:
         raise ImageError(
             f"has {kind_of(values.shape[2], values.dtype.name)}.",
