@@ -220,7 +220,8 @@ def _direct(plan: Plan, level: int, top: int, left: int, height: int, width: int
     """Part of a level, read from the file."""
     index, factor = plan.source(level)
     with open_raster(plan.path, index) as raster:
-        return np.concatenate(list(_bands_of_rows(plan, raster, 2**level // factor, top, left, height, width)))
+        bands = list(_bands_of_rows(plan, raster, 2**level // factor, top, left, height, width))
+    return bands[0] if len(bands) == 1 else np.concatenate(bands)
 
 
 def _bands_of_rows(
