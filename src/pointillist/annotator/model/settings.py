@@ -12,8 +12,8 @@ from pointillist.schema import Strict
 class PageSettings(Strict):
     """What is left out has its usual value; see `engine.methods.page_config` for the check of the whole.
 
-    `epochs` are passes over the images; `size` is HEIGHTxWIDTH, one number, `native` or `auto`; `method` learns from points;
-    `seed` is that of weights, order and augmentation; `device` is where to train.
+    `epochs` are passes over the images; `size` is HEIGHTxWIDTH, one number, `native` or `auto`; `method` learns from
+    points; `seed` is that of weights, order and augmentation; `device` is where to train.
     """
 
     epochs: Annotated[StrictInt, Field(ge=1, le=100_000)] | None = None
