@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from pointillist.data.headers import plain_size
-from pointillist.data.images import image_size, read_image
+from pointillist.data.images import image_kind, image_size, read_image
 from pointillist.data.regions import Region
 from pointillist.errors import ImageError
 
@@ -146,8 +146,8 @@ def test_grey_becomes_three_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.repeat(GRADIENT[..., :1], 3, axis=2))
 
 
-def test_sixteen_bit_colour_pngs_are_read_as_photographs(tmp_path: Path) -> None:
-    # Written by hand: Pillow has no 16-bit RGB to save, and reads it as 8 bits.
+def test_sixteen_bit_colour_pngs_keep_their_bits(tmp_path: Path) -> None:
+    # Written by hand: Pillow has no 16-bit RGB to save, and would read it as 8 bits.
     rows = b"".join(b"\x00" + struct.pack(">6H", 0, 65535, 32896, 257, 514, 65535) for _ in range(2))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -156,7 +156,9 @@ def test_sixteen_bit_colour_pngs_are_read_as_photographs(tmp_path: Path) -> None
     header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
     content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-    assert read_image(tmp_path / "a.png")[1].tolist() == [[0, 255, 128], [1, 2, 255]]
+    assert read_image(tmp_path / "a.png")[1].tolist() == [[0, 65535, 32896], [257, 514, 65535]]
+    assert image_kind(tmp_path / "a.png")[:2] == (3, "uint16")
+    assert image_size(tmp_path / "a.png") == (2, 2)
 
 
 def test_alpha_is_dropped_and_palette_and_cmyk_become_rgb(tmp_path: Path) -> None:

@@ -37,6 +37,17 @@ def plain_size(path: Path) -> tuple[int, int] | None:
     return None
 
 
+def is_deep_png(path: Path) -> bool:
+    """Whether a file is a PNG in colour with 16 bits, of which Pillow keeps 8.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with path.open("rb", buffering=0) as stream:
+        head = stream.read(26)
+    return head.startswith(_PNG) and head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x04", b"\x06")
+
+
 def _png_may_turn(stream: FileIO) -> bool:
     """Walk over the chunks to the end: EXIF data may stand behind the pixels."""
     stream.seek(len(_PNG))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pointillist.data.headers import plain_size
+from pointillist.data.headers import is_deep_png, plain_size
 from pointillist.data.pixels import Pixels, Plane, kind_of
 from pointillist.data.rasters import raster_header, read_raster
 from pointillist.data.regions import InMemory, Part, Region, Source, file_of
@@ -72,7 +72,7 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
         stack = read_stack(path, plane or {})
         return _part(stack, source) if isinstance(source, Region) else stack
     if isinstance(source, Path):
-        raster = header is not None and _is_raster(path, header)
+        raster = _deep_png(path) if header is None else _is_raster(path, header)
         return read_raster(path, size) if raster else _read_photograph(path)
     if reads_windows(source):
         return read_raster(source, size)
@@ -152,12 +152,24 @@ def image_kind(source: Source, *, plane: Plane | None = None) -> tuple[int, str,
             raster = raster_header(path)
             return raster.bands, raster.dtype, raster.names
         return header.bands, header.dtype, ()
-    if header is not None and header.plain:
-        return 3, "uint8", ()
+    if _deep_png(path):
+        deep = raster_header(path)
+        return deep.bands, deep.dtype, deep.names
     with opened(path) as image:
         if image.mode in _DEEP:
             return 1, _deep_type(image), ()
     return 3, "uint8", ()
+
+
+def _deep_png(path: Path) -> bool:
+    """Whether a file is a PNG that rasterio has to read."""
+    with suppress(OSError):
+        if path.suffix.lower() == ".png" and is_deep_png(path):
+            if find_spec("rasterio") is None:
+                found = "is a PNG in colour with 16 bits, and reading that needs rasterio, which is not installed."
+                raise ImageError(found, where=path, hint="Install it with: pip install 'pointillist[geo]'.")
+            return True
+    return False
 
 
 def _tiff_header(path: Path) -> TiffHeader | None:

@@ -96,7 +96,7 @@ class Predictor:
         """
         if range_ is not None and (len(range_) != 2 or range_[0] >= range_[1]):
             raise ConfigError(f"{list(range_)} is no range.", field="--range", hint="Give two values: 0,65535.")
-        if scale is not None and not 0 < scale <= 100:
+        if scale is not None and not 0 < scale <= 16:
             raise ConfigError(f"{scale:g} is no factor.", field="--scale", hint="Give a number above 0, such as 0.5.")
         ranges = None if range_ is None else [(range_[0], range_[1])]
         self.spec = InputSpec(

@@ -31,7 +31,7 @@ bands and bounds of the scale."""
 Byte = Annotated[StrictInt, Field(ge=0, le=255)]
 Count = Annotated[StrictInt, Field(ge=0)]
 Side = Annotated[StrictInt, Field(ge=16, le=16384)]
-Factor = Annotated[StrictFloat, Field(ge=0, le=100)]
+Factor = Annotated[StrictFloat, Field(ge=0, le=16)]
 Number = Annotated[StrictInt, Field(ge=1, le=65535)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1.001)]
 
