@@ -179,8 +179,8 @@ def loading(rounds: int, window: int, cache: tuple[int, int], distances: bool, t
         "trained_images_per_s": round(statistics.median(trained), 2),
         "times_faster": round(statistics.median(ratios), 1),
         "target": target,
-        "protocol": "JPEG 640×480, masks, zoom, flip, colours, decoded anew each time where nothing is kept; the network "
-        "alone: forward, cross-entropy, backward, AdamW, without making pseudo-masks",
+        "protocol": "JPEG 640×480, masks, zoom, flip, colours, decoded anew each time where nothing is kept; the "
+        "network alone: forward, cross-entropy, backward, AdamW, without making pseudo-masks",
     }
 
 

@@ -67,7 +67,7 @@ class DataSettings(Strict):
     """Compare pseudo-labels with real masks where the training images have some. Logged, never learnt from."""
     workers: int | None = Field(default=None, ge=0, le=256)
     """Loader processes; None chooses by device."""
-    cache_mb: int = Field(default=512, ge=0)
+    cache_mb: int = Field(default=256, ge=0)
     """Memory for images that were read, shared among the loader processes."""
     cache_disk_mb: int = Field(default=8192, ge=0)
     """Room in a temporary folder for those that memory does not hold, shared in the same way."""
