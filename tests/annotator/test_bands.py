@@ -13,6 +13,7 @@ from PIL import Image
 
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import LayerJob
+from pointillist.annotator.images import bands
 from pointillist.annotator.images.bands import View
 from pointillist.annotator.session import Session
 from pointillist.errors import DatasetError, ImageError
@@ -130,6 +131,21 @@ def test_the_range_is_measured_where_nobody_says_it(tmp_path: Path, opened: Open
     assert np.abs(shown(session, "f1.tif") - near).max() < 1.6
     with pytest.raises(ImageError, match=r"broken\.tif"):
         shown(session, "broken.tif")
+
+
+def test_damaged_images_keep_no_good_one_from_being_shown(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only damaged ones were looked at."""
+    monkeypatch.setattr(bands, "SAMPLED", 1)
+    values = write_raster(tmp_path / "images" / "b.tif", ramp(0))
+    content = (tmp_path / "images" / "b.tif").read_bytes()
+    (tmp_path / "images" / "a.tif").write_bytes(content[:900])
+    session = opened(tmp_path)
+    ranges = tuple(tuple(np.percentile(values[:, :, band], (0.1, 99.9))) for band in range(5))
+    assert np.abs(shown(session, "b.tif") - expected(values, (0, 1, 2), ranges)).max() < 1.6
+    with pytest.raises(ImageError, match=r"a\.tif"):
+        shown(session, "a.tif")
 
 
 def test_images_of_several_kinds_are_shown_side_by_side(tmp_path: Path, opened: Open) -> None:

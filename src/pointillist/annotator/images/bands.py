@@ -6,6 +6,7 @@ import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,7 +20,7 @@ from pointillist.data.pixels import Pixels
 from pointillist.errors import ImageError, PointillistError
 
 SAMPLED = 64
-"""Images whose headers are read to find others of the same kind."""
+"""Images that are looked at to find others of the same kind."""
 
 KEPT = 4096
 """Images whose own ranges are kept."""
@@ -123,19 +124,20 @@ class FolderBands:
         return found
 
     def _find(self, name: str, kind: tuple[int, str]) -> Bands:
-        catalogue = self._catalogue
-        names = catalogue.names
-        some = [names[place] for place in np.unique(np.linspace(0, len(names) - 1, SAMPLED).astype(int))]
-        alike = {one: catalogue.path(one) for one in dict.fromkeys([*some, name]) if self._is(one, kind)}
+        names = self._catalogue.names
+        # The same images as a training that has the whole folder looks at.
+        some = np.unique(np.linspace(0, len(names) - 1, min(SAMPLED, len(names))).round().astype(int))
+        alike = [one for one in (names[place] for place in some) if self._is(one, kind)] or [name]
         while True:
+            paths = {str(self._catalogue.path(one)): one for one in alike}
             try:
-                return find_bands(list(alike.values()), self._folder.bands, self._folder.dataset_file)
+                return find_bands([Path(path) for path in paths], self._folder.bands, self._folder.dataset_file)
             except ImageError as error:
                 # A damaged image tells so when it is opened; the others are measured without it.
-                damaged = next((one for one, path in alike.items() if str(path) == error.where), name)
-                if damaged == name:
-                    raise ImageError(error.found, where=name, field=error.field, hint=error.hint) from error
-                del alike[damaged]
+                damaged = paths.get(error.where or "")
+                if damaged is None or alike == [name]:
+                    raise ImageError(error.found, where=damaged or name, field=error.field, hint=error.hint) from error
+                alike = [one for one in alike if one != damaged] or [name]
 
     def _is(self, name: str, kind: tuple[int, str]) -> bool:
         try:

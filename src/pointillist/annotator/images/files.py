@@ -50,10 +50,11 @@ class LevelFiles:
     def find(self, key: str, shape: Shape) -> list[Values] | None:
         """The levels of an image from `first` on; None where they are not there."""
         folder = self._home / key
-        if not folder.is_dir():
+        try:
+            os.utime(folder)
+            return [mapped(folder, shape, number, "r") for number in range(shape.first, len(shape.levels))]
+        except FileNotFoundError:
             return None
-        os.utime(folder)
-        return [mapped(folder, shape, number, "r") for number in range(shape.first, len(shape.levels))]
 
     def make(self, key: str, shape: Shape, write: Callable[[Path], None]) -> None:
         """Make the levels of an image: `write` makes the file of level `first` in a folder, the others follow from it.

@@ -18,7 +18,7 @@ from pointillist.annotator.images.catalogue import Catalogue, named
 from pointillist.annotator.images.files import LevelFiles, Shape, mapped
 from pointillist.annotator.images.levels import TILE, Part, Values, levels_of, reduced
 from pointillist.data.rasters import OpenRaster, open_raster
-from pointillist.errors import PointillistError
+from pointillist.errors import ImageError, PointillistError
 
 AT_ONCE = 32 * 2**20
 """Bytes that a tile may need decoded to be read from the file each time, and that are decoded at a time."""
@@ -52,7 +52,8 @@ class Plan:
         self.size = catalogue.size(name)
         bands, dtype = catalogue.kind(name)
         stored = catalogue.stored(name)
-        assert stored is not None
+        if stored is None:
+            raise ImageError("has changed.", where=name, hint="Load the image again.")
         self.block = stored.block
         self._overviews = stored.overviews
         self.strips = self.block[1] >= self.size[1] > TILE
