@@ -170,6 +170,7 @@ def test_a_torch_data_set_is_read_when_it_is_needed() -> None:
     dataset = pt.Dataset.from_torch(given, CLASSES)
     assert given.reads == [0, 1, 2, 3, 4, 5]
     dataset = dataset.with_bands()
+    read(dataset)
     before = len(given.reads)
     read(dataset)
     read(dataset)

@@ -63,7 +63,9 @@ def test_an_image_becomes_what_the_network_sees() -> None:
 
 def test_an_image_that_was_made_smaller_is_seen_at_the_scale_of_the_whole() -> None:
     bands = Bands(("a", "b", "c", "d", "e"), "uint16", ((0.0, 1.0),) * 5, (0, 1, 2))
-    small = Pixels(np.full((100, 50, 5), 65535, np.uint16))
-    seen = InputSpec(bands, Scale.of(0.5)).tensor(small, whole=(400, 200))
-    assert seen.shape == (5, 200, 100)
+    small = Pixels(np.full((100, 50, 5), 65535, np.uint16), shrunk_from=(400, 200))
+    seen = InputSpec(bands, Scale.of(0.125)).tensor(small)
+    assert seen.shape == (5, 50, 25)
     assert (seen == 1).all()
+    # What was lost does not come back.
+    assert InputSpec(bands, Scale.of(0.5)).tensor(small).shape == (5, 100, 50)
