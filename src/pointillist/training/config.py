@@ -51,8 +51,8 @@ class DataSettings(Strict):
     """(height, width) of what the network sees of an image in one training step; None: the largest image at the learnt
     scale, up to 256×256."""
     balanced: float = Field(default=0.0, ge=0, le=1)
-    """Share of windows that are drawn by class first, then around one of its clicks; the others lie anywhere. It helped
-    on one of three sets and hurt on two (docs/data-sets.md). Methods that learn from masks draw all windows anywhere."""
+    """Share of windows that are drawn by class first, then around one of its clicks; the others lie anywhere, as all do
+    for methods that learn from masks. It helped on one of three sets and hurt on two (docs/data-sets.md)."""
     zoom: tuple[Annotated[float, Field(gt=0.1, lt=10)], Annotated[float, Field(gt=0.1, lt=10)]] = (0.75, 1.5)
     """Range of the random zoom."""
     horizontal_flip: bool = True
