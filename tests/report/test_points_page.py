@@ -15,6 +15,7 @@ from pointillist.data.dataset import Dataset
 from pointillist.errors import SaveError
 from pointillist.points.formats.native import write_csv
 from pointillist.points.table import Point, PointTable
+from pointillist.report import points_page
 from pointillist.report.points_page import write_points_page
 
 
@@ -120,3 +121,15 @@ def test_no_points_at_all_and_a_folder_that_is_not_there(tiny_data: Path, tmp_pa
     assert "no label file" in text
     with pytest.raises(SaveError):
         write_points_page(dataset, tmp_path / "nothing" / "check.html")
+
+
+def test_points_on_large_images_are_looked_at_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.zeros((60, 300, 3), np.uint8)
+    image[:, 150:] = 200
+    points = [[(150.5, 30.5, "a"), (20.5, 30.5, "a"), (299.5, 59.5, "b")]]
+    dataset = Dataset.from_arrays([image], points, ["a", "b"]).with_bands()
+    look = points_page.Look(dataset.items[0], tuple(dataset.points.of(dataset.items[0].name)))
+    whole = points_page._edges(look, dataset.known_bands)
+    monkeypatch.setattr(points_page, "_WHOLE", 1)
+    monkeypatch.setattr(points_page, "_AROUND", 100)
+    assert points_page._edges(look, dataset.known_bands) == whole == [0]

@@ -131,9 +131,9 @@ class Bands:
         shown = shown if shown.dtype == np.uint8 else (shown >> 8)
         return np.ascontiguousarray(shown.astype(np.uint8))
 
-    def picture_of(self, source: Source) -> NDArray[np.uint8]:
+    def picture_of(self, source: Source, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """H×W×3 uint8 for people, of a file or window; see `read`."""
-        return self.picture(self.read(source).values)
+        return self.picture(self.read(source, size).values)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

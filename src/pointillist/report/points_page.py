@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jinja2
 import numpy as np
 from PIL import ImageDraw
 
+from pointillist.data.bands import Bands
 from pointillist.data.dataset import Dataset, Item
+from pointillist.data.images import image_size
+from pointillist.data.regions import window_of
 from pointillist.files import write_text
 from pointillist.points.check import Checked, Reason, Rejection
 from pointillist.points.suspicious import NEAR, RARE, on_edge, rare_classes, too_near
@@ -22,6 +25,8 @@ WARNING = (220, 38, 38)
 _HEIGHT, _WIDTH = 300, 460
 _WARNINGS = 6
 _NAMES = 30
+_WHOLE, _AROUND = 2**25, 512
+"""Pixels of the largest image that is opened whole to look for edges, and the side of a window of a larger one."""
 
 
 @dataclass
@@ -74,7 +79,7 @@ def write_points_page(
     opened = {look.item.name for look in _chosen(looks, max_opened)}
     for look in looks:
         if look.item.name in opened:
-            edges = on_edge(look.points, dataset.known_bands.picture_of(look.item.image))
+            edges = _edges(look, dataset.known_bands)
             look.marked.update(edges)
             look.warnings += [f"{_point(look.points[i])} lies on a strong edge." for i in edges]
         if on_image is not None:
@@ -152,11 +157,29 @@ def _chosen(looks: Sequence[Look], count: int) -> list[Look]:
     return ranked + [calm[index * len(calm) // room] for index in range(room)]
 
 
+def _edges(look: Look, bands: Bands) -> list[int]:
+    """Indices of points on edges; on a large image each is looked at in a window of its own."""
+    height, width = image_size(look.item.image)
+    if height * width <= _WHOLE:
+        return on_edge(look.points, bands.picture_of(look.item.image))
+    found = []
+    for index, point in enumerate(look.points):
+        rows, columns = min(_AROUND, height), min(_AROUND, width)
+        top = min(max(0, point.pixel[0] - rows // 2), height - rows)
+        left = min(max(0, point.pixel[1] - columns // 2), width - columns)
+        picture = bands.picture_of(window_of(look.item.image, top, left, rows, columns))
+        if on_edge([replace(point, x=point.x - left, y=point.y - top)], picture):
+            found.append(index)
+    return found
+
+
 def _card(look: Look, dataset: Dataset) -> dict[str, object]:
-    image = dataset.known_bands.picture_of(look.item.image)
-    height, width = image.shape[:2]
+    height, width = image_size(look.item.image)
     scale = min(_HEIGHT / height, _WIDTH / width)
-    picture = picture_of_image(image, max(1, round(height * scale)))
+    shown = max(1, round(height * scale))
+    # A raster is made smaller while it is read.
+    small = (shown, max(1, round(width * scale))) if scale < 1 else None
+    picture = picture_of_image(dataset.known_bands.picture_of(look.item.image, small), shown)
     rows = [(point.x, point.y, dataset.classes.index(point.label)) for point in look.points]
     draw_points(picture, np.array(rows, dtype=np.float64).reshape(-1, 3), (height, width), dataset.classes)
     inside = [look.points[index] for index in sorted(look.marked)]
