@@ -123,7 +123,7 @@ def test_no_points_at_all_and_a_folder_that_is_not_there(tiny_data: Path, tmp_pa
         write_points_page(dataset, tmp_path / "nothing" / "check.html")
 
 
-def test_points_on_large_images_are_looked_at_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_on_large_images_are_looked_at_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.zeros((60, 300, 3), np.uint8)
     image[:, 150:] = 200
     points = [[(150.5, 30.5, "a"), (20.5, 30.5, "a"), (299.5, 59.5, "b")]]
