@@ -71,6 +71,41 @@ def test_the_no_data_value_says_which_pixels_count(tmp_path: Path, dtype: str, n
     assert read_pixels(Region(path, 20, 20, 5, 5)).valid is None
 
 
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("masked", [False, True], ids=["value", "mask"])
+def test_photographs_in_tiff_may_have_pixels_without_data(tmp_path: Path, bands: int, masked: bool) -> None:
+    rasterio = pytest.importorskip("rasterio", reason="the extra 'geo' is not installed")
+    values = draw(HEIGHT, WIDTH, bands, "uint8").clip(1)
+    values[10:14, 3:9] = 0
+    expected = (values > 0).all(axis=2)
+    path = tmp_path / "a.tif"
+    about = {"height": HEIGHT, "width": WIDTH, "count": bands, "dtype": "uint8", "nodata": None if masked else 0}
+    with warnings.catch_warnings(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", driver="GTiff", photometric="RGB" if bands == 3 else "MINISBLACK", **about) as to:
+            to.write(values.transpose(2, 0, 1))
+            if masked:
+                to.write_mask(expected)
+    for source, there in ((path, expected), (Region(path, 12, 5, 10, 10), expected[12:22, 5:15])):
+        found = read_pixels(source)
+        assert found.valid is not None
+        np.testing.assert_array_equal(found.valid, there)
+    np.testing.assert_array_equal(read_pixels(path).values, values)
+    assert image_kind(path)[:2] == (3, "uint8")
+
+
+def test_a_window_of_a_deep_png_is_that_part_of_it(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio", reason="the extra 'geo' is not installed")
+    values = draw(HEIGHT, WIDTH, 3, "uint16")
+    about = {"height": HEIGHT, "width": WIDTH, "count": 3, "dtype": "uint16"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(tmp_path / "a.png", "w", driver="PNG", **about) as file:
+            file.write(values.transpose(2, 0, 1))
+    window = read_pixels(Region(tmp_path / "a.png", 4, 9, 20, 30))
+    np.testing.assert_array_equal(window.values, values[4:24, 9:39])
+
+
 def test_a_large_raster_is_made_smaller_while_it_is_read(tmp_path: Path) -> None:
     values = np.kron(draw(20, 30, 5, "uint16"), np.ones((4, 4, 1), np.uint16))
     path = write_raster(tmp_path / "a.tif", values)

@@ -68,15 +68,14 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
         return _part(source.read(), source)
     path = file_of(source)
     header = _tiff_header(path)
-    if header is not None and (header.pages > 1 or header.described or plane):
+    if header is not None and (header.stack or plane):
         stack = read_stack(path, plane or {})
         return _part(stack, source) if isinstance(source, Region) else stack
-    if isinstance(source, Path):
-        raster = _deep_png(path) if header is None else _is_raster(path, header)
-        return read_raster(path, size) if raster else _read_photograph(path)
-    if reads_windows(source):
+    raster = _deep_png(path) if header is None else _is_raster(path, header)
+    if raster or (isinstance(source, Region) and reads_windows(source)):
         return read_raster(source, size)
-    return _part(_read_photograph(path), source)
+    photo = _read_photograph(path)
+    return _part(photo, source) if isinstance(source, Region) else photo
 
 
 def on_a_map(path: Path) -> bool:
@@ -90,7 +89,7 @@ def reads_windows(source: Source) -> bool:
     if isinstance(source, InMemory):
         return True
     header = _tiff_header(file_of(source))
-    if header is None or header.orientation != 1 or not find_spec("rasterio"):
+    if header is None or header.stack or header.orientation != 1 or not find_spec("rasterio"):
         return False
     return header.direct or not header.plain
 
@@ -142,7 +141,7 @@ def image_kind(source: Source, *, plane: Plane | None = None) -> tuple[int, str,
         return 3 if grey else source.bands, source.dtype, ()
     path = file_of(source)
     header = _tiff_header(path)
-    if header is not None and (header.pages > 1 or header.described or plane):
+    if header is not None and (header.stack or plane):
         values = read_stack(path, plane or {}).values
         return values.shape[2], values.dtype.name, ()
     if header is not None and header.plain:
@@ -182,13 +181,15 @@ def _tiff_header(path: Path) -> TiffHeader | None:
 
 def _is_raster(path: Path, header: TiffHeader) -> bool:
     """Whether a TIFF of one page is for rasterio: all that Pillow does not read, and what is too large for it."""
-    if header.plain and (not header.direct or header.size[0] * header.size[1] <= (Image.MAX_IMAGE_PIXELS or 0)):
+    large = header.size[0] * header.size[1] > (Image.MAX_IMAGE_PIXELS or 0)
+    if header.plain and not (header.direct and (large or header.gaps)):
         return False
     if not find_spec("rasterio"):
         if header.bands == 1 and header.dtype in ("uint16", "float32", "int32"):
             return False
         raise ImageError(
-            f"has {kind_of(header.bands, header.dtype)}, and reading that needs rasterio, which is not installed.",
+            f"has {kind_of(header.bands, header.dtype)}{' and pixels without data' if header.gaps else ''}, "
+            "and reading that needs rasterio, which is not installed.",
             where=path,
             hint="Install it with: pip install 'pointillist[geo]'.",
         )

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import TiffImagePlugin
 
 KIND, WIDTH, HEIGHT, BITS, COLORS, DESCRIPTION, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 270, 274, 277
-EXTRA, FORMAT, GEO_KEYS = 338, 339, 34735
+EXTRA, FORMAT, GEO_KEYS, NO_DATA = 338, 339, 34735, 42113
 """Numbers of tags."""
 
 _VALUES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
@@ -21,7 +21,7 @@ _INDIRECT = (0, 3)
 
 _ALPHA = (1, 2)
 _FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
-_REDUCED_OR_MASK = 1 | 4
+_REDUCED, _MASK = 1, 4
 MOST_PAGES = 4096
 
 
@@ -39,6 +39,7 @@ class TiffHeader:
         photograph: Whether its values are colours of 8 bits, with or without alpha, and nothing else.
         on_a_map: Whether it says where on the earth it lies (GeoTIFF).
         direct: Whether values are stored as they are seen: no palette, no negative, no single bits.
+        gaps: Whether it says which pixels have no data, by a value or by a mask; alpha does not count.
     """
 
     size: tuple[int, int]
@@ -50,11 +51,17 @@ class TiffHeader:
     photograph: bool
     on_a_map: bool
     direct: bool
+    gaps: bool
+
+    @property
+    def stack(self) -> bool:
+        """Whether it has several pictures, or axes beside rows and columns."""
+        return self.pages > 1 or self.described
 
     @property
     def plain(self) -> bool:
         """Whether it is a single photograph."""
-        return self.photograph and self.pages == 1 and not self.described
+        return self.photograph and not self.stack
 
 
 def tiff_header(path: Path) -> TiffHeader | None:
@@ -70,13 +77,15 @@ def tiff_header(path: Path) -> TiffHeader | None:
         head += stream.read(8) if head[2:4] in (b"+\0", b"\0+") else b""
         try:
             tags = TiffImagePlugin.ImageFileDirectory_v2(head)
-            first, pages, seen = None, 0, set()
+            first, pages, masked, seen = None, 0, False, set()
             while tags.next and tags.next not in seen and pages < MOST_PAGES:
                 seen.add(tags.next)
                 stream.seek(tags.next)
                 tags.load(stream)
                 first = first or dict(tags)
-                pages += not int(tags.get(KIND, 0)) & _REDUCED_OR_MASK
+                kind = int(tags.get(KIND, 0))
+                masked |= bool(kind & _MASK)
+                pages += not kind & (_REDUCED | _MASK)
             if first is None:
                 return None
             bands = int(first.get(SAMPLES, 1))
@@ -93,6 +102,7 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 on_a_map=GEO_KEYS in first,
                 photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(colors),
                 direct=dtype != "uint1" and colors not in _INDIRECT,
+                gaps=masked or NO_DATA in first,
             )
         except (struct.error, SyntaxError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, EOFError):
             return None
