@@ -265,3 +265,14 @@ def test_nonsense_about_bands_is_named(tmp_path: Path, entry: object, field: str
     assert caught.value.field is not None
     assert caught.value.field.startswith(field)
     assert "[" not in caught.value.field
+
+
+def test_an_empty_photograph_among_others_is_no_reason_to_stop(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 6)).save(tmp_path / "a.png")
+    Image.fromarray(draw(6, 8, 3, "uint8")).save(tmp_path / "b.png")
+    assert found([tmp_path / "a.png", tmp_path / "b.png"]) == RGB
+
+
+def test_the_range_of_a_large_image_that_is_thinner_than_a_window(written: Write) -> None:
+    image = draw(3, 2**24 // 3 + 9, 1, "int16").clip(-5, 900)
+    assert found(written(image, tiled=False)).ranges == ((-5.0, 900.0),)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from pointillist.data.bands import EIGHT_BITS, Bands, Range
-from pointillist.data.images import image_kind, image_size, read_pixels
+from pointillist.data.images import image_kind, image_size, read_pixels, reads_windows
 from pointillist.data.pixels import Pixels, Plane, kind_of
 from pointillist.data.regions import Source, file_of, window_of
 from pointillist.errors import DatasetError, ImageError, ImageWarning
@@ -90,7 +90,7 @@ def find_bands(sources: Sequence[Source], declared: DeclaredBands, where: Any) -
     if declared.ranges is not None:
         return draft
     # A single dark photograph is no reason; a whole data set that never leaves the bottom is. Mostly the first tells.
-    if dtype == "uint8" and any(high > LEAST_USE * 255 for one in looked_at for _, high in measure([one], draft)):
+    if dtype == "uint8" and any(_is_bright(one, draft) for one in looked_at):
         return draft
     measured = measure(looked_at, draft)
     if dtype == "uint8":
@@ -138,32 +138,39 @@ def measure(sources: Sequence[Source], bands: Bands) -> tuple[Range, ...]:
     Raises:
         ImageError: One of them cannot be read, or none has a pixel with data.
     """
-    seen: list[NDArray[np.float32]] = []
-    for source in sources:
-        pixels = _grid(source, bands.plane)
-        values = bands.colored(pixels.values)
-        if bands.select is not None:
-            values = values[:, :, [band - 1 for band in bands.select]]
-        rows = values.reshape(-1, values.shape[2]).astype(np.float32)
-        kept = np.isfinite(rows).all(axis=1)
-        seen.append(rows[kept if pixels.valid is None else kept & pixels.valid.reshape(-1)])
-    together = np.concatenate(seen)
+    together = np.concatenate([_values(source, bands) for source in sources])
     if not len(together):
         raise ImageError("no pixel has data.", where=file_of(sources[0]), hint="Check the no-data value.")
     low, high = np.percentile(together, PERCENTILES, axis=0)
     return tuple((float(a), float(b) if b > a else float(a) + 1) for a, b in zip(low, high, strict=True))
 
 
+def _is_bright(source: Source, bands: Bands) -> bool:
+    values = _values(source, bands)
+    return len(values) > 0 and bool(np.percentile(values, PERCENTILES[1], axis=0).max() > LEAST_USE * 255)
+
+
+def _values(source: Source, bands: Bands) -> NDArray[np.float32]:
+    """N×K values of some of an image's pixels that have data; N may be 0."""
+    pixels = _grid(source, bands.plane)
+    values = bands.colored(pixels.values)
+    if bands.select is not None:
+        values = values[:, :, [band - 1 for band in bands.select]]
+    rows: NDArray[np.float32] = values.reshape(-1, values.shape[2]).astype(np.float32)
+    kept = np.isfinite(rows).all(axis=1)
+    return rows[kept if pixels.valid is None else kept & pixels.valid.reshape(-1)]
+
+
 def _grid(source: Source, plane: Plane) -> Pixels:
     """A bounded number of an image's pixels: the grid of a whole one, windows of a large one."""
     height, width = image_size(source)
-    if height * width <= 2**24 or plane:
+    if height * width <= 2**24 or not reads_windows(source):
         pixels = read_pixels(source, plane=plane)
         rows, columns = (slice(None, None, max(1, side // MEASURED_SIDE)) for side in pixels.size)
         return Pixels(pixels.values[rows, columns], None if pixels.valid is None else pixels.valid[rows, columns])
-    side = MEASURED_SIDE // 4
-    tops = np.linspace(0, height - side, 4).round().astype(int)
-    lefts = np.linspace(0, width - side, 4).round().astype(int)
-    parts = [read_pixels(window_of(source, int(t), int(x), side, side)) for t in tops for x in lefts]
+    tall, wide = (min(MEASURED_SIDE // 4, side) for side in (height, width))
+    tops = np.linspace(0, height - tall, 4).round().astype(int)
+    lefts = np.linspace(0, width - wide, 4).round().astype(int)
+    parts = [read_pixels(window_of(source, int(t), int(x), tall, wide)) for t in tops for x in lefts]
     valid = [np.ones(part.size, bool) if part.valid is None else part.valid for part in parts]
     return Pixels(np.concatenate([part.values for part in parts]), np.concatenate(valid))
