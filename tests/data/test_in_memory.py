@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 import pointillist as pt
 from pointillist.api import data_of
 from pointillist.data import pieces
+from pointillist.data.arrays import pixels_of
 from pointillist.data.check import check
 from pointillist.data.convert import convert
 from pointillist.data.inputs import Scale
@@ -395,3 +396,10 @@ def test_it_has_no_files_to_convert(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="has no files to copy"):
         convert(arrays(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_axes_of_a_small_image_from_a_file_are_not_in_doubt() -> None:
+    read = Pixels(np.zeros((2, 9, 13), np.uint16), np.ones((2, 9), bool), shrunk_from=(4, 18))
+    assert pixels_of(read, field="image").shrunk_from == (4, 18)
+    with pytest.raises(ImageError, match="have 13 bands"):
+        pixels_of(read.values, field="image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -50,14 +51,14 @@ def pixels_of(image: object, *, field: str, where: str | None = None, also: str 
     elif isinstance(image, Tensor):
         values = values.transpose(1, 2, 0)
     height, width, bands = values.shape
-    if min(height, width) <= THIN < bands:
+    if min(height, width) <= THIN < bands and not isinstance(image, Pixels):
         found = f"{described(image)} would be {width} wide, {height} high, and have {bands} bands."
         hint = "Bring its axes in order: height × width × bands for NumPy, bands × height × width for torch."
         raise refused(found, hint=hint)
     valid = image.valid if isinstance(image, Pixels) else None
     if valid is not None and (valid.shape != (height, width) or valid.dtype != np.bool_):
         raise refused(f"{described(valid)} does not say which pixels count.", hint="Give height × width of bool.")
-    return Pixels(values, valid)
+    return replace(image, values=values) if isinstance(image, Pixels) else Pixels(values)
 
 
 def labels_of(mask: object, *, field: str, where: str) -> Pixels:
