@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pointillist.data.dataset import Item
-from pointillist.data.inputs import Scale
+from pointillist.data.inputs import MOST_FACTOR, Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import DatasetError
 from pointillist.training import inputs
@@ -72,6 +72,13 @@ def test_a_given_size_is_a_box_and_no_image_is_seen_smaller_than_learnt(sized: l
     assert window_of(settings, scale, items(3)) == (150, 200)
     windowed = make_config(None, {"data.size": "150x200", "data.window": "64"}).data
     assert window_of(windowed, scale, items(3)) == (64, 64)
+
+
+def test_tiny_images_in_a_large_box_leave_a_scale_that_a_model_may_have(sized: list[Size]) -> None:
+    sized += [(20, 20)]
+    scale = learnt_scale(make_config(None, {"data.size": "400"}).data, items(1))
+    assert scale.least == MOST_FACTOR
+    assert scale.size_of((20, 20)) == (400, 400)
 
 
 def test_native_images_stay_as_they_are(sized: list[Size]) -> None:

@@ -13,6 +13,10 @@ from pointillist.data.pixels import Pixels
 from pointillist.data.transforms import image_tensor, resize_image
 
 
+MOST_FACTOR = 16.0
+"""No model sees images at more than so many times their size, unless they fit into its box."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """From the size of an image to the size at which a network sees it.

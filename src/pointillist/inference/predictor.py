@@ -17,7 +17,7 @@ from torch import Tensor
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.arrays import pixels_of
 from pointillist.data.images import read_pixels
-from pointillist.data.inputs import InputSpec, Scale
+from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
 from pointillist.data.pixels import Pixels, Plane
 from pointillist.data.regions import Part, Source, file_of
 from pointillist.errors import ConfigError, RunError
@@ -96,7 +96,7 @@ class Predictor:
         """
         if range_ is not None and (len(range_) != 2 or range_[0] >= range_[1]):
             raise ConfigError(f"{list(range_)} is no range.", field="--range", hint="Give two values: 0,65535.")
-        if scale is not None and not 0 < scale <= 16:
+        if scale is not None and not 0 < scale <= MOST_FACTOR:
             raise ConfigError(f"{scale:g} is no factor.", field="--scale", hint="Give a number above 0, such as 0.5.")
         ranges = None if range_ is None else [(range_[0], range_[1])]
         self.spec = InputSpec(

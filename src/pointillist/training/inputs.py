@@ -9,7 +9,7 @@ from statistics import median
 
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size, on_a_map
-from pointillist.data.inputs import InputSpec, Scale
+from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
 from pointillist.data.regions import file_of
 from pointillist.errors import DatasetError, PointsError
 from pointillist.training.config import WINDOW, DataSettings
@@ -102,7 +102,7 @@ def learnt_scale(settings: DataSettings, items: Sequence[Item]) -> Scale:
         return Scale.of(min(1.0, TARGET / median((height * width) ** 0.5 for height, width in sizes)))
     box = Scale(settings.size)
     # An image larger than any of these is later seen at the smallest scale that was learnt, not at a smaller one.
-    return Scale(settings.size, least=min(box.factor(size) for size in sizes))
+    return Scale(settings.size, least=min(MOST_FACTOR, *(box.factor(size) for size in sizes)))
 
 
 def window_of(settings: DataSettings, scale: Scale, items: Sequence[Item]) -> tuple[int, int]:

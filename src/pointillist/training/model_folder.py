@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.bands import RGB, Bands
-from pointillist.data.inputs import InputSpec, Scale
+from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
 from pointillist.errors import ConfigError, DatasetError, RunError
 from pointillist.files import read_text
 from pointillist.schema import Strict, parse
@@ -31,7 +31,7 @@ bands and bounds of the scale."""
 Byte = Annotated[StrictInt, Field(ge=0, le=255)]
 Count = Annotated[StrictInt, Field(ge=0)]
 Side = Annotated[StrictInt, Field(ge=16, le=16384)]
-Factor = Annotated[StrictFloat, Field(ge=0, le=16)]
+Factor = Annotated[StrictFloat, Field(ge=0, le=MOST_FACTOR)]
 Number = Annotated[StrictInt, Field(ge=1, le=65535)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1.001)]
 
