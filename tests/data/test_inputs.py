@@ -69,3 +69,16 @@ def test_an_image_that_was_made_smaller_is_seen_at_the_scale_of_the_whole() -> N
     assert (seen == 1).all()
     # What was lost does not come back.
     assert InputSpec(bands, Scale.of(0.5)).tensor(small).shape == (5, 100, 50)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_what_has_no_data_is_grey_to_a_network_and_stays_as_it_was(dtype: str, factor: float) -> None:
+    image = np.zeros((8, 8, 3), dtype)
+    valid = np.ones((8, 8), bool)
+    valid[:, 4:] = False
+    seen = InputSpec(RGB, Scale.of(factor)).tensor(Pixels(image, valid))
+    half = seen.shape[2] // 2
+    assert (seen[:, :, :half] == 0).all()
+    np.testing.assert_allclose(seen[:, :, half:], 0.5, atol=0.002)
+    assert not image.any()

@@ -25,6 +25,7 @@ from pointillist.data.masks import MaskReader
 from pointillist.data.pieces import clicks_of, cut_into_pieces, read_piece
 from pointillist.data.samples import TrainingSamples, clicks_by_class, read_sample
 from pointillist.data.transforms import Geometry, Sample, StoredSample, Window
+from pointillist.errors import MaskError
 from pointillist.points.table import Point, PointTable
 from tests.rasters import write_raster
 
@@ -310,3 +311,30 @@ def test_without_clicks_no_draw_is_balanced(uneven: Dataset) -> None:
     samples = replace(drawn_of(uneven, geometry, balanced=1.0), clicks={}, cache_bytes=(0, 0))
     samples[0, 0]
     assert geometry.asked == [("a", None)]
+
+
+def test_a_mask_larger_than_its_image_in_pieces_is_refused(tmp_path: Path) -> None:
+    image = write_raster(tmp_path / "a.tif", smooth(100, 90, 3, "uint8"))
+    mask = write_raster(tmp_path / "m.tif", np.zeros((200, 180, 1), np.uint8))
+    data = data_set(tmp_path, image, (100, 90), 3, mask).with_bands(RGB)
+    with pytest.raises(MaskError, match="is 180×200, but its image is 90×100"):
+        read_piece(data, cut_into_pieces(data.items, Scale(), 8)[0], with_mask=True)
+
+
+@pytest.mark.parametrize(("bands", "dtype"), [(3, "uint8"), (1, "float32")])
+def test_a_mask_in_pieces_is_of_the_kind_that_was_declared(tmp_path: Path, bands: int, dtype: str) -> None:
+    image = write_raster(tmp_path / "a.tif", smooth(100, 90, 3, "uint8"))
+    mask = write_raster(tmp_path / "m.tif", np.zeros((100, 90, bands), dtype))
+    data = data_set(tmp_path, image, (100, 90), 3, mask).with_bands(RGB)
+    with pytest.raises(MaskError, match=f"of {dtype}, but masks are declared as 'index'"):
+        read_piece(data, cut_into_pieces(data.items, Scale(), 8)[0], with_mask=True)
+
+
+def test_grey_masks_in_pieces_have_colours_too(tmp_path: Path) -> None:
+    image = write_raster(tmp_path / "a.tif", smooth(100, 90, 3, "uint8"))
+    mask = write_raster(tmp_path / "m.tif", np.full((100, 90, 1), 255, np.uint8))
+    classes = ClassSet(("dark", "bright"), ((0, 0, 0), (255, 255, 255)), "none", None)
+    data = replace(data_set(tmp_path, image, (100, 90), 0, mask), classes=classes, masks=MaskReader(classes, "color"))
+    stored = read_piece(data.with_bands(RGB), cut_into_pieces(data.items, Scale(), 8)[0], with_mask=True)
+    assert stored.mask is not None
+    assert (stored.mask == 1).all()

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from pointillist.data.bands import RGB, Bands
 from pointillist.data.pixels import Pixels
-from pointillist.data.transforms import image_tensor, resize_image
-
+from pointillist.data.transforms import image_tensor, resize_image, resize_labels
 
 MOST_FACTOR = 16.0
 """No model sees images at more than so many times their size, unless they fit into its box."""
@@ -69,5 +68,14 @@ class InputSpec:
         if pixels.shrunk_from is not None:
             # What was lost does not come back, and a large image might not fit into memory.
             size = min(size, pixels.size)
-        resized = resize_image(pixels.values, size)
-        return image_tensor(np.ascontiguousarray(resized.transpose(2, 0, 1)))
+        return image_tensor(np.ascontiguousarray(at_size(pixels, size).values.transpose(2, 0, 1)))
+
+
+def at_size(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """An image as `Bands.read` gives it, at (height, width), grey where there is no data."""
+    values = resize_image(pixels.values, size)
+    if pixels.valid is None:
+        return Pixels(values)
+    valid = resize_labels(pixels.valid, size)
+    grey = values.dtype.type(np.iinfo(values.dtype).max // 2)
+    return Pixels(np.where(valid[:, :, None], values, grey), valid)

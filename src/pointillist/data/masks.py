@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pointillist.classes import IGNORE, ClassSet, Color, hex_color
 from pointillist.data import matlab
 from pointillist.data.images import opened, read_pixels
+from pointillist.data.pixels import kind_of
 from pointillist.data.rasters import read_region
 from pointillist.data.regions import InMemory, Region, Source, file_of
 from pointillist.errors import DatasetError, MaskError
@@ -98,9 +99,7 @@ class MaskReader:
             check_size(file_of(path), (path.height, path.width), size)
             return self._look_up(read_pixels(path).values[..., 0].astype(np.int64), file_of(path))
         if isinstance(path, Region):
-            bands = read_region(path, MaskError)
-            codes = _packed(bands[..., :3]) if self.encoding == "color" else bands[..., 0].astype(np.int64)
-            return self._look_up(codes, path.path)
+            return self._look_up(self._codes_of(read_region(path, MaskError), path.path), path.path)
         if path.suffix.lower() == matlab.SUFFIX:
             if self.encoding == "color":
                 raise MaskError("has no colours, but masks are declared as 'color'.", where=path, hint=_DECLARE)
@@ -120,6 +119,16 @@ class MaskReader:
                     hint=_DECLARE,
                 )
             return self._look_up(np.array(image).astype(np.int64), path)
+
+    def _codes_of(self, bands: NDArray[np.generic], path: Path) -> NDArray[np.int64]:
+        """The values of a raster, refused as Pillow's kinds of pixels are."""
+        count, dtype = bands.shape[2], bands.dtype
+        if self.encoding == "color" and dtype == np.uint8:
+            return _packed(bands[..., :3] if count >= 3 else np.repeat(bands[..., :1], 3, axis=2))
+        if self.encoding == "color" or count > 1 or dtype.kind not in "iu":
+            found = f"has {kind_of(count, dtype.name)}, but masks are declared as '{self.encoding}'."
+            raise MaskError(found, where=path, field="masks", hint=_DECLARE)
+        return bands[..., 0].astype(np.int64)
 
     def _look_up(self, codes: NDArray[np.int64], path: Path) -> NDArray[np.uint8]:
         places = np.searchsorted(self._codes, codes).clip(max=len(self._codes) - 1)

@@ -13,10 +13,10 @@ from torch import Tensor
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size, reads_windows
-from pointillist.data.inputs import Scale
-from pointillist.data.pixels import Pixels
-from pointillist.data.regions import Part, Source, window_of
-from pointillist.data.transforms import StoredSample, image_tensor, resize_image, resize_labels
+from pointillist.data.inputs import Scale, at_size
+from pointillist.data.masks import check_size
+from pointillist.data.regions import Part, Source, file_of, window_of
+from pointillist.data.transforms import StoredSample, image_tensor, resize_labels
 from pointillist.points.border import with_border_points
 
 DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -130,13 +130,12 @@ def read_piece(
     """
     size = (piece.height, piece.width)
     source = piece.item.image if piece.is_whole else _source(piece, piece.item.image)
-    pixels = _at(dataset.known_bands.read(source, size if piece.whole[0] < piece.own[0] else None), size)
+    pixels = at_size(dataset.known_bands.read(source, size if piece.whole[0] < piece.own[0] else None), size)
     mask = None
     if with_mask and piece.item.mask is not None:
         mask = resize_labels(_labels(dataset, piece, piece.item.mask), size)
-    if pixels.valid is not None:
-        pixels.values[~pixels.valid] = np.iinfo(pixels.values.dtype).max // 2
-        mask = mask if mask is None else np.where(pixels.valid, mask, IGNORE).astype(np.uint8)
+    if mask is not None and pixels.valid is not None:
+        mask = np.where(pixels.valid, mask, IGNORE).astype(np.uint8)
     stored = StoredSample(
         name=piece.item.name,
         image=np.ascontiguousarray(pixels.values.transpose(2, 0, 1)),
@@ -170,11 +169,7 @@ def _labels(dataset: Dataset, piece: Piece, mask: Source) -> NDArray[np.uint8]:
         return dataset.masks.read(mask, piece.own)
     region = _source(piece, mask)
     if reads_windows(mask):
+        check_size(file_of(mask), image_size(mask), piece.own)
         return dataset.masks.read(region, (region.height, region.width))
     labels = dataset.masks.read(mask, piece.own)
     return labels[region.top : region.top + region.height, region.left : region.left + region.width]
-
-
-def _at(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    valid = None if pixels.valid is None else resize_labels(pixels.valid, size)
-    return Pixels(np.array(resize_image(pixels.values, size)), valid)
