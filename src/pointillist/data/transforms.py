@@ -31,9 +31,10 @@ class Sample:
     Args:
         name: Name of the image in its data set.
         image: K×H×W float32 in [0, 1].
-        points: N×3 float32 (x, y, class index), all clicks of the whole image; some lie outside a window.
+        points: N×3 float32 (x, y, class index), all clicks that count for it; some lie outside.
         valid: H×W bool, False on padding and where there is no data.
-        scale: √(H·W) of the whole image in pixels; grows with a zoom, and a cut leaves it as it is.
+        scale: √(H·W) in pixels of the whole image, or of a piece of a large one; grows with a zoom, and a cut leaves it
+            as it is.
         mask: H×W int64 class indices, 255 = ignore; None where there is no mask.
         distances: P×H×W float32 pixels to the nearest click of the classes in `distance_classes`; None when not asked.
         distance_classes: P class indices.
