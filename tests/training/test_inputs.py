@@ -15,7 +15,7 @@ from pointillist.data.layouts import load_dataset
 from pointillist.errors import DatasetError
 from pointillist.training import inputs
 from pointillist.training.config import make_config
-from pointillist.training.inputs import TrainingInput, learnt_scale, window_of
+from pointillist.training.inputs import TrainingInput, learnt_scale, training_window
 from pointillist.training.run import fit
 from tests.conftest import TINY
 from tests.rasters import draw, write_raster
@@ -39,11 +39,11 @@ def items(count: int) -> list[Item]:
     ("sizes", "factor", "window"),
     [
         ([(48, 64)], 1.0, (48, 64)),  # never enlarged
-        ([(512, 512)], 1.0, (256, 256)),
-        ([(1024, 1024)], 0.5, (256, 256)),
-        ([(100, 120), (1024, 1024), (4096, 4096)], 0.5, (256, 256)),  # the median decides
-        ([(2048, 128)], 1.0, (256, 128)),
-        ([(4096, 256)], 0.5, (256, 128)),
+        ([(320, 320)], 1.0, (256, 256)),
+        ([(640, 640)], 0.5, (256, 256)),
+        ([(100, 120), (640, 640), (4096, 4096)], 0.5, (256, 256)),  # the median decides
+        ([(1280, 80)], 1.0, (256, 80)),
+        ([(2560, 160)], 0.5, (256, 80)),
     ],
 )
 def test_without_a_size_the_median_image_decides(
@@ -53,12 +53,18 @@ def test_without_a_size_the_median_image_decides(
     settings = make_config().data
     scale = learnt_scale(settings, items(len(sizes)))
     assert scale == Scale.of(factor)
-    assert window_of(settings, scale, items(len(sizes))) == window
+    assert training_window(settings, scale, items(len(sizes))) == window
+
+
+def test_what_lies_on_a_map_keeps_its_scale(sized: list[Size], monkeypatch: pytest.MonkeyPatch) -> None:
+    sized += [(9000, 9000), (500, 700)]
+    monkeypatch.setattr(inputs, "on_a_map", lambda path: path == Path("1"))
+    assert learnt_scale(make_config().data, items(2)) == Scale.of(1.0)
 
 
 def test_a_bounded_number_of_images_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr(inputs, "image_size", lambda path: asked.append(path) or (1024, 1024))
+    monkeypatch.setattr(inputs, "image_size", lambda path: asked.append(path) or (640, 640))
     assert learnt_scale(make_config().data, items(10_000)) == Scale.of(0.5)
     assert len(asked) == 200
 
@@ -69,9 +75,9 @@ def test_a_given_size_is_a_box_and_no_image_is_seen_smaller_than_learnt(sized: l
     scale = learnt_scale(settings, items(3))
     assert scale == Scale((150, 200), least=0.25, most=math.inf)
     assert scale.size_of((6000, 8000)) == (1500, 2000)
-    assert window_of(settings, scale, items(3)) == (150, 200)
+    assert training_window(settings, scale, items(3)) == (150, 200)
     windowed = make_config(None, {"data.size": "150x200", "data.window": "64"}).data
-    assert window_of(windowed, scale, items(3)) == (64, 64)
+    assert training_window(windowed, scale, items(3)) == (64, 64)
 
 
 def test_tiny_images_in_a_large_box_leave_a_scale_that_a_model_may_have(sized: list[Size]) -> None:
@@ -85,7 +91,7 @@ def test_native_images_stay_as_they_are(sized: list[Size]) -> None:
     sized += [(3000, 100)]
     settings = make_config(None, {"data.size": "native"}).data
     assert learnt_scale(settings, items(1)) == Scale.of(1.0)
-    assert window_of(settings, Scale.of(1.0), items(1)) == (256, 100)
+    assert training_window(settings, Scale.of(1.0), items(1)) == (256, 100)
 
 
 def test_what_is_learnt_is_said_in_a_line(tiny_data: Path) -> None:

@@ -78,9 +78,9 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
     return _part(photo, source) if isinstance(source, Region) else photo
 
 
-def on_a_map(path: Path) -> bool:
+def on_a_map(source: Source) -> bool:
     """Whether an image says where on the earth it lies."""
-    header = _tiff_header(path)
+    header = None if isinstance(source, InMemory) else _tiff_header(file_of(source))
     return header is not None and header.on_a_map
 
 

@@ -102,6 +102,8 @@ class StoredSample:
         top, bottom = (round((edge - window.top) * zoom_y) for edge in (rows.start, rows.stop))
         left, right = (round((edge - window.left) * zoom_x) for edge in (columns.start, columns.stop))
         inside = (max(1, bottom - top), max(1, right - left))
+        # Rounding must not push a single row or column out.
+        top, left = min(top, size[0] - inside[0]), min(left, size[1] - inside[1])
         pad = (left, size[1] - left - inside[1], top, size[0] - top - inside[0])
 
         image = image_tensor(self.image[:, rows, columns])

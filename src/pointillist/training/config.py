@@ -45,7 +45,7 @@ class DataSettings(Strict):
     """How images become samples."""
 
     size: LearntSize = "auto"
-    """At what scale images are learnt and predicted. `auto` follows from images and clicks (docs/data-sets.md). Else
+    """At what scale images are learnt and predicted. `auto` follows from the images (docs/data-sets.md). Else
     (height, width) every image is fitted into, keeping its shape; None ("native") keeps images as they are."""
     window: Size = None
     """(height, width) of what the network sees of an image in one training step; None: the largest image at the learnt
@@ -68,7 +68,7 @@ class DataSettings(Strict):
     workers: int | None = Field(default=None, ge=0, le=256)
     """Loader processes; None chooses by device."""
     cache_mb: int = Field(default=256, ge=0)
-    """Memory for images that were read, shared among the loader processes."""
+    """Memory for images that were read, shared among the processes of a machine."""
     cache_disk_mb: int = Field(default=8192, ge=0)
     """Room in a temporary folder for those that memory does not hold, shared in the same way."""
 

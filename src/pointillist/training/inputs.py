@@ -10,15 +10,14 @@ from statistics import median
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size, on_a_map
 from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
-from pointillist.data.regions import file_of
 from pointillist.errors import DatasetError, PointsError
 from pointillist.training.config import WINDOW, DataSettings
 
 LOOKED_AT = 200
 """At most so many images decide on a scale."""
 
-TARGET = 512
-"""√(H·W) that the median image is brought to, never enlarged."""
+TARGET = 320
+"""√(H·W) that the median image is brought to, never enlarged: measured, see docs/data-sets.md."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class TrainingInput:
         items = training_items(dataset, supervision)
         dataset = dataset.with_bands()
         spec = InputSpec(dataset.known_bands, learnt_scale(settings, items))
-        return cls(dataset, items, spec, window_of(settings, spec.scale, items))
+        return cls(dataset, items, spec, training_window(settings, spec.scale, items))
 
     def __str__(self) -> str:
         sizes = Counter(_sizes(self.items))
@@ -94,18 +93,17 @@ def learnt_scale(settings: DataSettings, items: Sequence[Item]) -> Scale:
     """
     if settings.size is None:
         return Scale.of(1.0)
-    sizes = _sizes(items)
     if settings.size == "auto":
         # Pixels of a map have a size on the ground, whatever part of it a file holds.
-        if any(on_a_map(file_of(item.image)) for item in items[:: max(1, len(items) // LOOKED_AT)]):
+        if any(on_a_map(item.image) for item in items[:: max(1, len(items) // LOOKED_AT)]):
             return Scale.of(1.0)
-        return Scale.of(min(1.0, TARGET / median((height * width) ** 0.5 for height, width in sizes)))
+        return Scale.of(min(1.0, TARGET / median((height * width) ** 0.5 for height, width in _sizes(items))))
     box = Scale(settings.size)
     # An image larger than any of these is later seen at the smallest scale that was learnt, not at a smaller one.
-    return Scale(settings.size, least=min(MOST_FACTOR, *(box.factor(size) for size in sizes)))
+    return Scale(settings.size, least=min(MOST_FACTOR, *(box.factor(image_size(item.image)) for item in items)))
 
 
-def window_of(settings: DataSettings, scale: Scale, items: Sequence[Item]) -> tuple[int, int]:
+def training_window(settings: DataSettings, scale: Scale, items: Sequence[Item]) -> tuple[int, int]:
     """(height, width) of a training window: what the settings say, or the largest image, up to 256×256."""
     if settings.window is not None:
         return settings.window

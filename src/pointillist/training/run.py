@@ -91,7 +91,11 @@ def fit(
         seed=config.trainer.seed,
         with_masks=method.supervision == "masks" or config.data.log_pseudo_label_accuracy,
         distances_of=module.method.distances_of(),
-        cache_bytes=(config.data.cache_mb * 2**20, config.data.cache_disk_mb * 2**20),
+        # Each device has a process and a store of its own.
+        cache_bytes=(
+            config.data.cache_mb * 2**20 // config.trainer.devices,
+            config.data.cache_disk_mb * 2**20 // config.trainer.devices,
+        ),
     )
 
     run = RunDirectory(out)
