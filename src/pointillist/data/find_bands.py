@@ -28,7 +28,9 @@ LEAST_USE = 0.05
 
 MEASURED_IMAGES = 64
 MEASURED_SIDE = 256
-"""At most so many images are looked at for the ranges, and of each a grid of at most so many rows and columns."""
+MEASURED_WHOLE = 2**24
+"""At most so many images are looked at for the ranges, and of each a grid of at most so many rows and columns;
+a raster with more pixels is read in windows, and a photograph with more is not looked at."""
 
 
 class DeclaredBands(Strict):
@@ -89,9 +91,12 @@ def find_bands(sources: Sequence[Source], declared: DeclaredBands, where: Any) -
     draft = _draft(bands, dtype, names, declared, where)
     if declared.ranges is not None:
         return draft
-    # A single dark photograph is no reason; a whole data set that never leaves the bottom is. Mostly the first tells.
-    if dtype == "uint8" and any(_is_bright(one, draft) for one in looked_at):
-        return draft
+    if dtype == "uint8":
+        # A large photograph would be decoded whole, which takes gigabytes; it is taken for what nearly all are.
+        looked_at = [one for one in looked_at if _is_small(one) or reads_windows(one)]
+        # A single dark photograph is no reason; a data set that never leaves the bottom is. Mostly the first tells.
+        if not looked_at or any(_is_bright(one, draft) for one in looked_at):
+            return draft
     measured = measure(looked_at, draft)
     if dtype == "uint8":
         text = f"the images use values from {measured[0][0]:g} to {max(h for _, h in measured):g} of 0 to 255; "
@@ -145,6 +150,11 @@ def measure(sources: Sequence[Source], bands: Bands) -> tuple[Range, ...]:
     return tuple((float(a), float(b) if b > a else float(a) + 1) for a, b in zip(low, high, strict=True))
 
 
+def _is_small(source: Source) -> bool:
+    height, width = image_size(source)
+    return height * width <= MEASURED_WHOLE
+
+
 def _is_bright(source: Source, bands: Bands) -> bool:
     values = _values(source, bands)
     return len(values) > 0 and bool(np.percentile(values, PERCENTILES[1], axis=0).max() > LEAST_USE * 255)
@@ -163,11 +173,11 @@ def _values(source: Source, bands: Bands) -> NDArray[np.float32]:
 
 def _grid(source: Source, plane: Plane) -> Pixels:
     """A bounded number of an image's pixels: the grid of a whole one, windows of a large one."""
-    height, width = image_size(source)
-    if height * width <= 2**24 or not reads_windows(source):
+    if _is_small(source) or not reads_windows(source):
         pixels = read_pixels(source, plane=plane)
         rows, columns = (slice(None, None, max(1, side // MEASURED_SIDE)) for side in pixels.size)
         return Pixels(pixels.values[rows, columns], None if pixels.valid is None else pixels.valid[rows, columns])
+    height, width = image_size(source)
     tall, wide = (min(MEASURED_SIDE // 4, side) for side in (height, width))
     tops = np.linspace(0, height - tall, 4).round().astype(int)
     lefts = np.linspace(0, width - wide, 4).round().astype(int)
