@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
+from pointillist.data import find_bands as find_bands_module
 from pointillist.data.bands import RGB, Bands
 from pointillist.data.find_bands import DeclaredBands, find_bands
 from pointillist.data.layouts import load_dataset
@@ -276,3 +277,11 @@ def test_an_empty_photograph_among_others_is_no_reason_to_stop(tmp_path: Path) -
 def test_the_range_of_a_large_image_that_is_thinner_than_a_window(written: Write) -> None:
     image = draw(3, 2**24 // 3 + 9, 1, "int16").clip(-5, 900)
     assert found(written(image, tiled=False)).ranges == ((-5.0, 900.0),)
+
+
+def test_large_photographs_are_not_decoded_for_their_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.jpg"
+    Image.fromarray(np.full((30, 40, 3), 3, np.uint8)).save(path)
+    monkeypatch.setattr(find_bands_module, "MEASURED_WHOLE", 30 * 40 - 1)
+    monkeypatch.setattr(find_bands_module, "read_pixels", None)
+    assert found([path]).photograph
