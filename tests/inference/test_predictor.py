@@ -23,6 +23,8 @@ from pointillist.data.inputs import InputSpec, Scale
 from pointillist.data.pixels import Pixels
 from pointillist.errors import ConfigError, DatasetError, ImageError, RunError
 from pointillist.inference.batch import LOG, MANIFEST, collect_images, predict_files
+from pointillist.inference.boundary import boundary_f_scores
+from pointillist.inference.calibration import CalibrationCounter
 from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
 from pointillist.inference.writers.overlay import overlay
@@ -199,6 +201,37 @@ def test_evaluation_equals_an_independent_count(run: Path) -> None:
     assert content["method"] == "full"
     assert content["miou"] == pytest.approx((inter / union).mean())
     assert content["protocol"]["checkpoint"] == "last"
+
+
+def test_every_image_is_scored_and_together_they_are_the_scores(run: Path) -> None:
+    data = load(run.parent / "data")
+    predictor = Predictor(run)
+    result = evaluate(predictor, data, "all")
+    content = json.loads(json.dumps(result.to_dict()))
+    confident, right = [], []
+    for item, image, entry in zip(data.items, result.per_image, content["per_image"], strict=True):
+        prediction = predictor.predict(item.image, confidence=True)
+        mask = np.asarray(Image.open(item.mask))
+        hits = [int(((prediction.labels == n) & (mask == n)).sum()) for n in range(3)]
+        real, seen = (np.bincount(labels.ravel(), minlength=3) for labels in (mask, prediction.labels))
+        assert entry["image"] == image.name == item.name
+        assert (entry["correct"], entry["pixels"], entry["predicted"]) == (hits, real.tolist(), seen.tolist())
+        assert entry["miou"] == pytest.approx(np.mean(hits / (real + seen - hits)))
+        assert entry["pixel_accuracy"] == pytest.approx((prediction.labels == mask).mean())
+        assert image.boundary == pytest.approx(boundary_f_scores(prediction.labels, mask, 3), nan_ok=True)
+        confident.append(prediction.confidence.ravel())
+        right.append((prediction.labels == mask).ravel())
+    counter = CalibrationCounter()
+    counter.update(torch.from_numpy(np.concatenate(confident)), torch.from_numpy(np.concatenate(right)))
+    assert content["calibration"]["expected_calibration_error"] == pytest.approx(counter.compute().error, abs=1e-6)
+    assert result.counts.sum(0).tolist()[1] == list(result.scores.pixels)
+    assert np.sum(content["confusion"]["counts"]) == 6 * 48 * 64
+    assert np.sum(content["confusion"]["shares"], axis=1) == pytest.approx(1)
+    low, high = content["miou_interval"]
+    assert low < result.miou < high
+    by_image = np.array([image.boundary for image in result.per_image])
+    assert content["boundary_f"]["mean"] == pytest.approx(by_image.mean(0).mean())
+    assert [image.miou for image in result.worst()] == sorted(image.miou for image in result.per_image)[:3]
 
 
 def test_an_evaluation_says_what_it_ignored_and_what_is_in_no_mask(cli: Cli, run: Path, tmp_path: Path) -> None:
