@@ -62,6 +62,12 @@ def test_differences_are_of_the_same_resamples() -> None:
     assert (first.difference, first.difference_interval) == (0, (0, 0))
 
 
+def test_a_model_is_level_with_itself(cli: Cli, home: Path) -> None:
+    done = cli("compare", home / "long.json", home / "long.json")
+    assert done.code == 0, done.err
+    assert "+0.000 to +0.000" in done.out
+
+
 def test_one_image_has_no_intervals() -> None:
     found = compare([made_up("a", np.array([[50, 60]])), made_up("b", np.array([[70, 60]]))])
     assert found.to_dict()["models"][1]["difference_interval"] is None

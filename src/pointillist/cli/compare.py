@@ -42,21 +42,19 @@ def compare(
     from pointillist.inference.compare import compare as compared
     from pointillist.inference.predictor import Predictor
 
-    files = {path for path in models if path.suffix == ".json"}
     dataset = None
-    if len(files) < len(models):
+    if any(path.suffix != ".json" for path in models):
         *models, data = models
-        if data in files:
-            raise ConfigError(
-                f"{data} is no data set.", field="DATA", hint="Name the data set behind the run directories."
-            )
+        if data.suffix == ".json":
+            hint = "Name the data set behind the run directories."
+            raise ConfigError(f"{data} is no data set.", field="DATA", hint=hint)
         dataset = open_dataset(data, layout=layout)
     if len(models) < 2:
         hint = "Name at least two run directories and the data set, or two files of 'evaluate --json'."
         raise ConfigError("there are no two models to compare.", field="RUN", hint=hint)
     scored = []
     for path in models:
-        if path in files or dataset is None:
+        if dataset is None or path.suffix == ".json":
             scored.append(Scored.read(path))
             continue
         predictor = Predictor(path, device or "auto")
@@ -69,7 +67,7 @@ def compare(
     columns = [Column(name, justify="right") for name in ("mIoU", "95 %", "to the first", "95 %")]
     table = Table(Column("model", overflow="fold"), *columns, title=f"{result.images} images", title_justify="left")
     for number, model in enumerate(result.models):
-        difference = (f"{model.difference:+.3f}", between(model.difference_interval, "+")) if number else ("", "")
+        difference = (figure(model.difference, "+"), between(model.difference_interval, "+")) if number else ("", "")
         name = f"{escape(model.name)}\n[dim]{escape(model.method)}, seed {model.seed}"
         table.add_row(name, figure(model.miou), between(model.miou_interval), *difference)
     console.print(table)
@@ -78,9 +76,7 @@ def compare(
     for index, name in enumerate(result.class_names):
         classes.add_row(escape(name), *(figure(model.iou[index]) for model in result.models))
     console.print(classes)
-    say(
-        "[dim]Intervals are of other images of the same kind; what another seed of the training changes is not in them."
-    )
+    say("[dim]Intervals say what other images of the same kind would change, not what another seed of training would.")
     if json_file is not None:
         write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
         console.print(f"[green]wrote[/] {json_file}", highlight=False)

@@ -28,9 +28,9 @@ def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
         yield lambda _name: progress.advance(task)
 
 
-def figure(value: float) -> str:
+def figure(value: float, sign: str = "") -> str:
     """A score, or a dash where it is not defined."""
-    return "–" if value != value else f"{value:.3f}"
+    return "–" if value != value else f"{value:{sign}.3f}"
 
 
 def between(interval: tuple[float, float] | None, sign: str = "") -> str:
