@@ -297,7 +297,16 @@ def test_a_run_of_other_data_is_refused(cli: Cli, tiny_data: Path, tmp_path: Pat
 
 
 def test_help_shows_an_example_everywhere(cli: Cli) -> None:
-    for command in (["demo"], ["init"], ["train"], ["evaluate"], ["predict"], ["info"], ["points", "simulate"]):
+    for command in (
+        ["demo"],
+        ["init"],
+        ["train"],
+        ["evaluate"],
+        ["compare"],
+        ["predict"],
+        ["info"],
+        ["points", "simulate"],
+    ):
         done = cli(*command, "--help")
         assert done.code == 0
         assert "Example: pointillist" in done.out, command

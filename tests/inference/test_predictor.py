@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -23,6 +24,8 @@ from pointillist.data.inputs import InputSpec, Scale
 from pointillist.data.pixels import Pixels
 from pointillist.errors import ConfigError, DatasetError, ImageError, RunError
 from pointillist.inference.batch import LOG, MANIFEST, collect_images, predict_files
+from pointillist.inference.boundary import boundary_f_scores
+from pointillist.inference.calibration import CalibrationCounter
 from pointillist.inference.evaluate import evaluate
 from pointillist.inference.predictor import Predictor, pick_device
 from pointillist.inference.writers.overlay import overlay
@@ -201,6 +204,37 @@ def test_evaluation_equals_an_independent_count(run: Path) -> None:
     assert content["protocol"]["checkpoint"] == "last"
 
 
+def test_every_image_is_scored_and_together_they_are_the_scores(run: Path) -> None:
+    data = load(run.parent / "data")
+    predictor = Predictor(run)
+    result = evaluate(predictor, data, "all")
+    content = json.loads(json.dumps(result.to_dict()))
+    confident, right = [], []
+    for item, image, entry in zip(data.items, result.per_image, content["per_image"], strict=True):
+        prediction = predictor.predict(item.image, confidence=True)
+        mask = np.asarray(Image.open(item.mask))
+        hits = [int(((prediction.labels == n) & (mask == n)).sum()) for n in range(3)]
+        real, seen = (np.bincount(labels.ravel(), minlength=3) for labels in (mask, prediction.labels))
+        assert entry["image"] == image.name == item.name
+        assert (entry["correct"], entry["pixels"], entry["predicted"]) == (hits, real.tolist(), seen.tolist())
+        assert entry["miou"] == pytest.approx(np.mean(hits / (real + seen - hits)))
+        assert entry["pixel_accuracy"] == pytest.approx((prediction.labels == mask).mean())
+        assert image.boundary == pytest.approx(boundary_f_scores(prediction.labels, mask, 3), nan_ok=True)
+        confident.append(prediction.confidence.ravel())
+        right.append((prediction.labels == mask).ravel())
+    counter = CalibrationCounter()
+    counter.update(torch.from_numpy(np.concatenate(confident)), torch.from_numpy(np.concatenate(right)))
+    assert content["calibration"]["expected_calibration_error"] == pytest.approx(counter.compute().error, abs=1e-6)
+    assert result.counts.sum(0).tolist()[1] == list(result.scores.pixels)
+    assert np.sum(content["confusion"]["counts"]) == 6 * 48 * 64
+    assert np.sum(content["confusion"]["shares"], axis=1) == pytest.approx(1)
+    low, high = content["miou_interval"]
+    assert low < result.miou < high
+    by_image = np.array([image.boundary for image in result.per_image])
+    assert content["boundary_f"]["mean"] == pytest.approx(by_image.mean(0).mean())
+    assert [image.miou for image in result.worst()] == sorted(image.miou for image in result.per_image)[:3]
+
+
 def test_an_evaluation_says_what_it_ignored_and_what_is_in_no_mask(cli: Cli, run: Path, tmp_path: Path) -> None:
     data = write_tiny(tmp_path / "data")
     dataset = load(data)
@@ -212,7 +246,8 @@ def test_an_evaluation_says_what_it_ignored_and_what_is_in_no_mask(cli: Cli, run
         ignored += int((labels == 255).sum())
         absent += int((labels == 2).sum())
         Image.fromarray(labels).save(item.mask)
-    result = cli("evaluate", run, data, "--json", tmp_path / "scores.json")
+    files = ("--json", tmp_path / "scores.json", "--csv", tmp_path / "scores.csv")
+    result = cli("evaluate", run, data, *files)
     assert result.code == 0, result.err
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["ignored_pixels"] == ignored
@@ -220,6 +255,38 @@ def test_an_evaluation_says_what_it_ignored_and_what_is_in_no_mask(cli: Cli, run
     assert sum(scores["pixels"].values()) + ignored == 2 * 48 * 64
     assert f"no mask has '{dataset.classes.names[2]}'" in result.out
     assert re.search(rf"ignored .* {ignored / (2 * 48 * 64):.1%}", result.out)
+    low, high = scores["miou_interval"]
+    assert f"{scores['miou']:.3f}  95 %: {low:.3f} to {high:.3f}" in result.out
+    assert re.search(rf"calibration error +{scores['calibration']['expected_calibration_error']:.3f} ", result.out)
+    assert re.search(rf"boundary F-score +{scores['boundary_f']['mean']:.3f}  within 0.75% of the diagonal", result.out)
+    worst = min(scores["per_image"], key=lambda image: image["miou"])
+    assert re.search(rf"worst images +{worst['miou']:.3f}  {worst['image']}", result.out)
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open(newline="", encoding="utf-8")))
+    assert [row["image"] for row in rows] == [image["image"] for image in scores["per_image"]]
+    for row, image in zip(rows, scores["per_image"], strict=True):
+        assert [float(row[key]) for key in ("miou", "ignored_pixels")] == [image["miou"], image["ignored_pixels"]]
+        intersection, union = image["correct"][1], image["pixels"][1] + image["predicted"][1] - image["correct"][1]
+        assert float(row["iou square"]) == pytest.approx(intersection / union)
+
+
+def test_an_image_that_is_all_ignored_counts_for_nothing(cli: Cli, run: Path, tmp_path: Path) -> None:
+    data = write_tiny(tmp_path / "data")
+    classes = "[{name: ground, value: 0}, {name: square, value: 1}, {name: disc, value: 2}]"
+    (data / "dataset.yaml").write_text(f"classes: {classes}\n")
+    before = evaluate(Predictor(run), load(data))
+    first = load(data).split("val")[0]
+    Image.fromarray(np.full((48, 64), 255, np.uint8)).save(first.mask)
+    result = evaluate(Predictor(run), load(data))
+    assert result.per_image[0].ignored == 48 * 64
+    assert result.worst() == [result.per_image[1]]
+    assert result.miou == before.per_image[1].miou
+    content = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert content["per_image"][0]["miou"] is content["per_image"][0]["boundary_f"] is None
+    Image.fromarray(np.full((48, 64), 255, np.uint8)).save(load(data).split("val")[1].mask)
+    json.dumps(evaluate(Predictor(run), load(data)).to_dict(), allow_nan=False)
+    done = cli("evaluate", run, data)
+    assert done.code == 0, done.err
+    assert re.search(r"mIoU +–  95 %: – ", done.out)
 
 
 def test_evaluating_on_other_classes(run: Path, tmp_path: Path) -> None:

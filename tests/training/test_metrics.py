@@ -62,3 +62,15 @@ def test_all_ignored() -> None:
     result = scores(metric.compute(), CLASSES)
     assert np.isnan(result.miou)
     assert np.isnan(result.pixel_accuracy)
+
+
+def test_precision_recall_f1_and_shares_of_a_matrix_made_by_hand() -> None:
+    result = scores(torch.tensor([[6, 2, 0, 0], [1, 3, 0, 0], [0, 0, 0, 0], [3, 1, 0, 0]]), CLASSES)
+    nan = float("nan")
+    assert result.precision == pytest.approx((6 / 10, 3 / 6, nan, nan), nan_ok=True)
+    assert result.recall == pytest.approx((6 / 8, 3 / 4, nan, 0), nan_ok=True)
+    assert result.f1 == pytest.approx((12 / 18, 6 / 10, nan, 0), nan_ok=True)
+    assert result.confusion_shares[0] == pytest.approx((6 / 8, 2 / 8, 0, 0))
+    assert result.confusion_shares[3] == pytest.approx((3 / 4, 1 / 4, 0, 0))
+    assert np.isnan(result.confusion_shares[2]).all()
+    assert result.pixels == (8, 4, 0, 4)

@@ -26,3 +26,13 @@ def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(description, total=total)
         yield lambda _name: progress.advance(task)
+
+
+def figure(value: float, sign: str = "") -> str:
+    """A score, or a dash where it is not defined."""
+    return "–" if value != value else f"{value:{sign}.3f}"
+
+
+def between(interval: tuple[float, float] | None, sign: str = "") -> str:
+    """The interval of a score, or a dash where there is none."""
+    return "–" if interval is None else f"{interval[0]:{sign}.3f} to {interval[1]:{sign}.3f}"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say
+from pointillist.cli.display import between, counting, figure, say
 from pointillist.cli.options import Data, Device, Layout, Run
 
 
@@ -22,16 +22,20 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the scores here.", metavar="FILE")
     ] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Also write a row for each image here.", metavar="FILE")
+    ] = None,
     layout: Layout = None,
     device: Device = None,
 ) -> None:
-    """Compare what a model predicts with masks: IoU by class, mIoU, pixel accuracy, protocol.
+    """Compare what a model predicts with masks: scores by class, mIoU with its interval, calibration, worst images.
 
     Example: **pointillist evaluate runs/berries berries --json scores.json**
     """
     from pointillist.api import evaluate as score
     from pointillist.data.layouts import open_dataset
     from pointillist.files import write_text
+    from pointillist.inference.boundary import TOLERANCE
     from pointillist.inference.predictor import Predictor
     from pointillist.report.page import protocol_rows
 
@@ -41,18 +45,25 @@ def evaluate(
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
     with counting("scoring", images) as done:
         result = score(predictor, dataset, split, on_image=done)
-    columns = ("class", Column("IoU", justify="right"), Column("pixels", justify="right"))
+    scores = result.scores
+    columns = [Column(name, justify="right") for name in ("IoU", "precision", "recall", "F1", "pixels")]
     title = f"{result.images} images of '{split}', each at its mask's own size"
-    table = Table(*columns, title=title, title_justify="left")
-    total = max(1, sum(result.scores.pixels) + result.ignored)
-    for name, iou, pixels in zip(result.scores.class_names, result.scores.iou, result.scores.pixels, strict=True):
-        table.add_row(escape(name), "–" if iou != iou else f"{iou:.3f}", f"{pixels / total:.1%}")
-    table.add_row("[dim]ignored", "", f"{result.ignored / total:.1%}")
-    table.add_section()
-    table.add_row("[bold]mIoU", f"[bold]{result.miou:.3f}", "")
-    table.add_row("pixel accuracy", f"{result.scores.pixel_accuracy:.3f}", "")
+    table = Table("class", *columns, title=title, title_justify="left")
+    total = max(1, sum(scores.pixels) + result.ignored)
+    by_class = (scores.class_names, scores.iou, scores.precision, scores.recall, scores.f1, scores.pixels)
+    for name, *values, pixels in zip(*by_class, strict=True):
+        table.add_row(escape(name), *map(figure, values), f"{pixels / total:.1%}")
+    table.add_row("[dim]ignored", "", "", "", "", f"{result.ignored / total:.1%}")
     console.print(table)
-    for name, pixels in zip(result.scores.class_names, result.scores.pixels, strict=True):
+    summary = Table.grid(padding=(0, 2))
+    summary.add_row("[bold]mIoU", f"[bold]{figure(result.miou)}", f"95 %: {between(result.miou_interval)}")
+    summary.add_row("pixel accuracy", figure(scores.pixel_accuracy))
+    summary.add_row("boundary F-score", figure(result.boundary_f), f"within {TOLERANCE:.2%} of the diagonal")
+    summary.add_row("calibration error", figure(result.calibration.error), "confidence against accuracy, 0 is best")
+    for label, image in zip(("worst images", "", ""), result.worst(), strict=False):
+        summary.add_row(label, figure(image.miou), escape(image.name))
+    console.print(summary, highlight=False)
+    for name, pixels in zip(scores.class_names, scores.pixels, strict=True):
         if pixels == 0:
             say(f"[yellow]note[/] no mask has '{escape(name)}': its IoU says nothing about it.")
     protocol = Table(title="protocol", title_justify="left", show_header=False, box=None)
@@ -62,3 +73,6 @@ def evaluate(
     if json_file is not None:
         write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
         console.print(f"[green]wrote[/] {json_file}", highlight=False)
+    if csv_file is not None:
+        result.write_csv(csv_file)
+        console.print(f"[green]wrote[/] {csv_file}", highlight=False)

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pointillist.classes import IGNORE, ClassSet
 
+Floats = NDArray[np.float64]
+
 
 def confusion_metric(classes: ClassSet) -> MulticlassConfusionMatrix:
     """A C×C counter, rows = real, columns = predicted, that leaves out ignored pixels and adds up over processes."""
     return MulticlassConfusionMatrix(num_classes=len(classes), ignore_index=IGNORE, validate_args=False)
+
+
+def share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
+    """`part / whole`, NaN where the whole is 0."""
+    found: Floats = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=found, where=np.asarray(whole) > 0)
+    return found
+
+
+def class_iou(correct: NDArray[Any], real: NDArray[Any], predicted: NDArray[Any]) -> Floats:
+    """Intersection over union from pixels that are right, in the mask, and predicted, each …×C; NaN where none is."""
+    return share(correct, real + predicted - correct)
+
+
+def mean_of_known(values: NDArray[Any]) -> Floats:
+    """Mean along the last axis of what is not NaN; NaN where nothing is."""
+    return share(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -22,26 +44,71 @@ class Scores:
 
     Args:
         class_names: C names.
-        iou: Intersection over union by class, in [0, 1]; NaN for a class absent from both mask and prediction.
-        pixel_accuracy: Share of labelled pixels that are right.
-        pixels: Labelled pixels by class.
+        confusion: C×C pixels, rows = real, columns = predicted.
     """
 
     class_names: tuple[str, ...]
-    iou: tuple[float, ...]
-    pixel_accuracy: float
-    pixels: tuple[int, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def _counts(self) -> NDArray[np.int64]:
+        return np.array(self.confusion, dtype=np.int64)
+
+    @cached_property
+    def iou(self) -> tuple[float, ...]:
+        """Intersection over union by class, in [0, 1]; NaN for a class absent from both mask and prediction."""
+        return tuple(class_iou(self._counts.diagonal(), self._counts.sum(1), self._counts.sum(0)).tolist())
+
+    @cached_property
+    def precision(self) -> tuple[float, ...]:
+        """By class, the share of its predicted pixels that are right; NaN for a class that is not predicted."""
+        return tuple(share(self._counts.diagonal(), self._counts.sum(0)).tolist())
+
+    @cached_property
+    def recall(self) -> tuple[float, ...]:
+        """By class, the share of its real pixels that are found; NaN for a class that no mask has."""
+        return tuple(share(self._counts.diagonal(), self._counts.sum(1)).tolist())
+
+    @cached_property
+    def f1(self) -> tuple[float, ...]:
+        """By class, the harmonic mean of precision and recall (also called Dice); NaN where IoU is NaN."""
+        return tuple(share(2 * self._counts.diagonal(), self._counts.sum(0) + self._counts.sum(1)).tolist())
+
+    @cached_property
+    def confusion_shares(self) -> tuple[tuple[float, ...], ...]:
+        """C×C, each row divided by its sum: what becomes of the pixels of a class; NaN for a class no mask has."""
+        shares = share(self._counts, np.broadcast_to(self._counts.sum(1, keepdims=True), self._counts.shape))
+        return tuple(map(tuple, shares.tolist()))
+
+    @cached_property
+    def pixel_accuracy(self) -> float:
+        """Share of labelled pixels that are right."""
+        return float(share(self._counts.trace(), self._counts.sum()))
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Labelled pixels by class."""
+        return tuple(map(sum, self.confusion))
 
     @property
     def miou(self) -> float:
         """Mean IoU over the classes that occur in mask or prediction, in [0, 1]."""
-        known = [value for value in self.iou if value == value]
-        return sum(known) / len(known) if known else float("nan")
+        return float(mean_of_known(np.array(self.iou)))
 
     @property
     def per_class(self) -> dict[str, float | None]:
         """IoU by class name; None for a class that does not occur."""
-        return {name: value if value == value else None for name, value in zip(self.class_names, self.iou, strict=True)}
+        return by_class(self.class_names, self.iou)
+
+
+def by_class(names: tuple[str, ...], values: tuple[float, ...]) -> dict[str, float | None]:
+    """Values by class name; None for NaN."""
+    return {name: known(value) for name, value in zip(names, values, strict=True)}
+
+
+def known(value: float) -> float | None:
+    """A value as JSON can have it: None for NaN."""
+    return None if value != value else value
 
 
 def scores(confusion: Tensor, classes: ClassSet) -> Scores:
@@ -51,17 +118,8 @@ def scores(confusion: Tensor, classes: ClassSet) -> Scores:
         confusion: C×C counts, rows = real, columns = predicted.
         classes: Their names.
 
+    >>> import torch
     >>> scores(torch.tensor([[3, 1], [0, 4]]), ClassSet.create(["soil", "berry"])).iou
     (0.75, 0.8)
     """
-    counts = confusion.double()
-    hit = counts.diag()
-    union = counts.sum(0) + counts.sum(1) - hit
-    iou = torch.where(union > 0, hit / union.clamp(min=1), torch.nan)
-    total = counts.sum()
-    return Scores(
-        class_names=classes.names,
-        iou=tuple(iou.tolist()),
-        pixel_accuracy=float(hit.sum() / total) if total > 0 else float("nan"),
-        pixels=tuple(int(count) for count in confusion.sum(1).tolist()),
-    )
+    return Scores(classes.names, tuple(map(tuple, confusion.tolist())))
