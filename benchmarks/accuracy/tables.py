@@ -31,6 +31,7 @@ EARLIER = (
     "Made with an earlier recipe: no click head, prior correction 1, weight 3, confidence threshold 0.5, rate 0.003; a "
     "name says what was changed. `threshold-0.7` has a prior correction of 0.5 on CamVid, 0.6 on the other sets."
 )
+SCALE = "A name ends with the side of the box that images are fitted into; windows of 128×128 at every scale."
 BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
 
@@ -102,6 +103,13 @@ def main() -> None:
     page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
     page += section("Noisy clicks", results, "noisy-clicks", lambda runs: noisy_clicks_study(runs, small))
     for name, title, words in (
+        ("scale", "The scale at which images are learnt", SCALE),
+        ("scale-longer", "The same with four times the steps", SCALE),
+        (
+            "balanced-windows",
+            "Windows drawn by class and click",
+            "A name ends with the share of such windows, in percent.",
+        ),
         ("screening", "Four trials of every loss weight", "A name ends with the weight."),
         ("settings-camvid", "Settings tried on CamVid", EARLIER),
         ("settings-others", "Settings tried on the other sets", EARLIER),
