@@ -56,6 +56,11 @@ def test_without_a_size_the_median_image_decides(
     assert training_window(settings, scale, items(len(sizes))) == window
 
 
+def test_a_smaller_window_asks_for_smaller_images(sized: list[Size]) -> None:
+    sized += [(640, 640)]
+    assert learnt_scale(make_config(None, {"data.window": "64x256"}).data, items(1)) == Scale.of(0.25)
+
+
 def test_what_lies_on_a_map_keeps_its_scale(sized: list[Size], monkeypatch: pytest.MonkeyPatch) -> None:
     sized += [(9000, 9000), (500, 700)]
     monkeypatch.setattr(inputs, "on_a_map", lambda path: path == Path("1"))

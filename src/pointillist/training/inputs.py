@@ -16,8 +16,8 @@ from pointillist.training.config import WINDOW, DataSettings
 LOOKED_AT = 200
 """At most so many images decide on a scale."""
 
-TARGET = 320
-"""√(H·W) that the median image is brought to, never enlarged: measured, see docs/data-sets.md."""
+WINDOWS_ACROSS = 1.25
+"""√(H·W) that the median image is brought to, never enlarged, in sides of a window: measured, see docs/data-sets.md."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ def learnt_scale(settings: DataSettings, items: Sequence[Item]) -> Scale:
         # Pixels of a map have a size on the ground, whatever part of it a file holds.
         if any(on_a_map(item.image) for item in items[:: max(1, len(items) // LOOKED_AT)]):
             return Scale.of(1.0)
-        return Scale.of(min(1.0, TARGET / median((height * width) ** 0.5 for height, width in _sizes(items))))
+        height, width = settings.window or (WINDOW, WINDOW)
+        target = WINDOWS_ACROSS * (height * width) ** 0.5
+        return Scale.of(min(1.0, target / median((height * width) ** 0.5 for height, width in _sizes(items))))
     box = Scale(settings.size)
     # An image larger than any of these is later seen at the smallest scale that was learnt, not at a smaller one.
     return Scale(settings.size, least=min(MOST_FACTOR, *(box.factor(image_size(item.image)) for item in items)))
