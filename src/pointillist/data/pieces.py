@@ -90,13 +90,18 @@ def _starts(length: int, overlap: int) -> tuple[list[int], int]:
     return [round(i * (length - side) / (count - 1)) for i in range(count)], side
 
 
-def clicks_of(dataset: Dataset, piece: Piece) -> NDArray[np.float64]:
-    """N×3 (x, y, class) of the clicks that count for a piece, in its pixels; some lie outside."""
+def clicks_on_image(dataset: Dataset, piece: Piece) -> NDArray[np.float64]:
+    """N×3 (x, y, class) of all clicks on the image of a piece, in pixels of the whole at the scale of the piece."""
     height, width = piece.own
     points = dataset.points.of(piece.item.name)
     clicks = np.array([(p.x, p.y, dataset.classes.index(p.label)) for p in points], dtype=np.float64).reshape(-1, 3)
     clicks[:, :2] *= (piece.whole[1] / width, piece.whole[0] / height)
-    clicks = with_border_points(clicks, piece.whole, dataset.classes.border_background)
+    return with_border_points(clicks, piece.whole, dataset.classes.border_background)
+
+
+def clicks_of(dataset: Dataset, piece: Piece) -> NDArray[np.float64]:
+    """N×3 (x, y, class) of the clicks that count for a piece, in its pixels; some lie outside."""
+    clicks = clicks_on_image(dataset, piece)
     clicks[:, :2] -= (piece.left, piece.top)
     if piece.is_whole:
         return clicks
