@@ -285,3 +285,13 @@ def test_large_photographs_are_not_decoded_for_their_range(tmp_path: Path, monke
     monkeypatch.setattr(find_bands_module, "MEASURED_WHOLE", 30 * 40 - 1)
     monkeypatch.setattr(find_bands_module, "read_pixels", None)
     assert found([path]).photograph
+
+
+def test_no_bands_are_asked_for_that_an_image_has_not(written: Write) -> None:
+    bands = found(written(draw(9, 9, 5, "uint8")))
+    with pytest.raises(ImageError) as caught:
+        bands.scaled(Pixels(draw(9, 9, 3, "uint8")))
+    assert "--bands" not in caught.value.hint
+    with pytest.raises(ImageError) as caught:
+        bands.scaled(Pixels(draw(9, 9, 7, "uint8")))
+    assert "--bands 1,2,3,4,5 --range 0,255" in caught.value.hint

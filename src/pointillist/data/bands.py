@@ -102,9 +102,11 @@ class Bands:
         if self.select is not None and max(self.select) <= values.shape[2]:
             values = values[:, :, [band - 1 for band in self.select]]
         if values.shape[2] != len(self) or self.dtype not in (values.dtype.name, ANY):
-            numbers = ",".join(str(number) for number in range(1, len(self) + 1))
-            top = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 1)
-            hint = f"Say which bands and values are meant, for example predict … --bands {numbers} --range 0,{top}."
+            hint = f"Give images with {', '.join(self.names)}, or train on images like this one."
+            if values.shape[2] >= len(self):
+                numbers = ",".join(str(number) for number in range(1, len(self) + 1))
+                top = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 1)
+                hint = f"Say which bands and values are meant, for example predict … --bands {numbers} --range 0,{top}."
             raise ImageError(f"has {found}; what was learnt has {self}.", where=where, field="bands", hint=hint)
         if values.dtype == np.uint8 and set(self.ranges) == {EIGHT_BITS}:
             return replace(pixels, values=values)
