@@ -33,7 +33,7 @@ def results(folder: Path) -> list[str]:
 
 
 def test_every_writer_is_listed_with_a_title() -> None:
-    assert {"labels", "overlay", "confidence", "uncertainty"} <= set(writers())
+    assert {"png", "overlay", "confidence", "uncertainty"} <= set(writers())
     assert set(STANDARD) <= set(writers())
     assert all(kind.title for kind in writers().values())
     assert len({kind.suffix for kind in writers().values()}) == len(writers())
@@ -54,9 +54,9 @@ def test_a_misspelt_name_is_corrected() -> None:
     ("flags", "written"),
     [
         ([], ["a.png", "a_overlay.jpg"]),
-        (["--write", "labels"], ["a.png"]),
-        (["--write", "confidence, labels"], ["a.png", "a_confidence.png"]),
-        (["--write", "confidence,labels", "--write", "labels"], ["a.png", "a_confidence.png"]),
+        (["--write", "png"], ["a.png"]),
+        (["--write", "confidence, png"], ["a.png", "a_confidence.png"]),
+        (["--write", "confidence,png", "--write", "png"], ["a.png", "a_confidence.png"]),
         (["--write", "overlay", "--uncertainty"], ["a_overlay.jpg", "a_uncertainty.png"]),
         # As before --write.
         (["--confidence"], ["a.png", "a_confidence.png", "a_overlay.jpg"]),
@@ -72,7 +72,7 @@ def test_what_is_asked_for_is_written(flags: list[str], written: list[str], cli:
     manifest = json.loads((out / MANIFEST).read_text())
     (entry,) = manifest["images"]
     assert {entry["image"], *written} == {value for value in entry.values() if isinstance(value, str)}
-    assert "labels" not in manifest["results"], "as in version 0.1"
+    assert "png" not in manifest["results"], "as in version 0.1"
     # The same command finds everything done.
     before = {name: (out / name).stat().st_mtime_ns for name in written}
     assert cli("predict", OLD / "run", images, "--out", out, "--device", "cpu", *flags, "--resume").code == 0
@@ -82,9 +82,9 @@ def test_what_is_asked_for_is_written(flags: list[str], written: list[str], cli:
 @pytest.mark.parametrize(
     ("flags", "found", "hint"),
     [
-        (["--write", "lables"], "'lables' is no output", "Did you mean 'labels'?"),
-        (["--write", "labels,"], "'' is no output", "labels, overlay"),
-        (["--write", "overlay", "--no-overlay"], "nothing is to be written", "labels, overlay"),
+        (["--write", "overlai"], "'overlai' is no output", "Did you mean 'overlay'?"),
+        (["--write", "png,"], "'' is no output", "overlay, png"),
+        (["--write", "overlay", "--no-overlay"], "nothing is to be written", "overlay, png"),
     ],
 )
 def test_what_cannot_be_written_is_said(flags: list[str], found: str, hint: str, cli: Cli, tmp_path: Path) -> None:
@@ -98,11 +98,11 @@ def test_what_cannot_be_written_is_said(flags: list[str], found: str, hint: str,
 def test_two_results_of_one_name(tmp_path: Path) -> None:
     images, out = photo(tmp_path / "photos", "a.jpg", "a_confidence.jpg"), tmp_path / "out"
     with pytest.raises(RunError, match=r"a_confidence\.png: two results"):
-        predict_files(Predictor(OLD / "run", "cpu"), [images], out, write=["labels", "confidence"])
+        predict_files(Predictor(OLD / "run", "cpu"), [images], out, write=["png", "confidence"])
     assert not out.exists()
 
 
-@pytest.mark.parametrize("then", ["overlay", "labels"])
+@pytest.mark.parametrize("then", ["overlay", "png"])
 def test_outputs_are_not_mixed(then: str, cli: Cli, tmp_path: Path) -> None:
     images, out = photo(tmp_path / "photos"), tmp_path / "out"
     assert cli("predict", OLD / "run", images, "--out", out, "--write", "labels,overlay").code == 0
@@ -146,8 +146,8 @@ def test_a_new_writer_is_one_file(way: str, cli: Cli, tmp_path: Path, monkeypatc
         "class Sure(Writer):\n"
         "    name = 'sure'\n    title = 'where the model is sure'\n    suffix = '_sure.npy'\n"
         "    needs = frozenset({'confidence'})\n"
-        "    def write(self, prediction, image, classes, path):\n"
-        "        np.save(path, prediction.confidence > 0.5)\n"
+        "    def write(self, result, path):\n"
+        "        np.save(path, result.prediction.confidence > 0.5)\n"
     )
     monkeypatch.setenv(VARIABLE, "")
     if way == "package":

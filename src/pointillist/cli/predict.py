@@ -19,8 +19,8 @@ def predict(
     write: Annotated[
         list[str] | None,
         typer.Option(
-            help="labels, overlay, confidence, uncertainty, or an output of your own: with commas between, or given "
-            "again. Without it labels,overlay."
+            help="png, overlay, confidence, uncertainty, or an output of your own: with commas between, or given "
+            "again. Without it png,overlay."
         ),
     ] = None,
     confidence: Annotated[bool, typer.Option("--confidence", help="Adds confidence to the outputs.")] = False,
@@ -46,7 +46,7 @@ def predict(
 ) -> None:
     """Label images at their own size, and list what was written in a manifest.
 
-    Example: **pointillist predict runs/berries photos --out predictions --write labels,uncertainty**
+    Example: **pointillist predict runs/berries photos --out predictions --write png,uncertainty**
     """
     from pointillist.data.folders import describe
     from pointillist.errors import ImageError

@@ -6,9 +6,12 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pointillist.data.folders import Found, LeftOut, look_through
 from pointillist.data.images import on_a_map, read_pixels
@@ -17,8 +20,8 @@ from pointillist.data.outputs import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder, read_text, saving, write_text
 from pointillist.inference.predictor import Predictor
-from pointillist.inference.writers import STANDARD, UNLISTED, get_writer, writers
-from pointillist.inference.writers.base import MAPS, Writer
+from pointillist.inference.writers import STANDARD, get_writer, writers
+from pointillist.inference.writers.base import Result, Writer
 from pointillist.version import __version__
 
 
@@ -113,7 +116,7 @@ def predict_files(
     images = found.images
     settings: dict[str, Any] = {
         "model_sha256": predictor.model.sha256,
-        "results": [writer.name for writer in chosen if writer.name != UNLISTED],
+        "results": [writer.name for writer in chosen],
     }
     _spare_others(images, out, chosen)
     if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):
@@ -141,8 +144,9 @@ def predict_files(
                 image = predictor.spec.bands.picture(predictor.spec.bands.scaled(pixels).values)
                 files = {writer.name: _file(name, writer) for writer in chosen}
                 make_folder((out / name).parent)
+                result = Result(name, prediction, predictor.classes, None, partial(_rows, image))
                 for writer in chosen:
-                    writer.write(prediction, image, predictor.classes, out / files[writer.name])
+                    writer.write(result, out / files[writer.name])
                 entries[name] |= {"height": image.shape[0], "width": image.shape[1], **files}
             _note(log, entries[name])
         if on_image is not None:
@@ -152,7 +156,6 @@ def predict_files(
         "pointillist": __version__,
         **settings,
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
-        "maps": MAPS,
         "protocol": predictor.model.protocol,
         "left_out": found.left_out.to_dict(),
         "images": list(entries.values()),
@@ -160,6 +163,10 @@ def predict_files(
     write_text(manifest, json.dumps(content, indent=1) + "\n")
     log.unlink()
     return BatchResult(manifest, len(images) - len(failed), failed, found.left_out, on_map)
+
+
+def _rows(image: NDArray[np.uint8], top: int, bottom: int) -> NDArray[np.uint8]:
+    return image[top:bottom]
 
 
 def _file(name: str, writer: Writer) -> str:

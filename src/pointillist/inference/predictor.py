@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,25 +20,11 @@ from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
 from pointillist.data.pixels import Pixels, Plane
 from pointillist.data.regions import Part, Source, file_of
 from pointillist.errors import ConfigError, RunError
+from pointillist.inference.prediction import Prediction
 from pointillist.training.model_folder import Model, load_model
 from pointillist.training.run_directory import RunDirectory
 from pointillist.training.scoring import labels_at
 from pointillist.training.tiling import probability_strips
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about one image, at the image's own size.
-
-    Args:
-        labels: H×W uint8 class indices, 255 where the image has no data.
-        confidence: H×W float32, probability of the label, in [0, 1]; None when not asked for.
-        uncertainty: H×W float32, entropy of the classes divided by log C, in [0, 1]; None when not asked for.
-    """
-
-    labels: NDArray[np.uint8]
-    confidence: NDArray[np.float32] | None = None
-    uncertainty: NDArray[np.float32] | None = None
 
 
 class Predictor:

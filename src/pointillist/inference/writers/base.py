@@ -3,58 +3,94 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from pointillist.classes import ClassSet
+from pointillist.data.places import Place
 from pointillist.files import replacing
-from pointillist.inference.predictor import Prediction
+from pointillist.inference.prediction import Map, Prediction
+from pointillist.schema import Strict
 
-MAPS = "confidence and uncertainty: 8-bit grey, 255 = 1"
-"""What the manifest says about maps."""
+
+@dataclass(frozen=True)
+class Result:
+    """One predicted image, as writers get it.
+
+    Args:
+        image: Its name: the path below the input folder, with `/`.
+        prediction: With the maps that the writer needs.
+        classes: In the order of the labels.
+        place: Where on the earth the image lies; None where its file does not say.
+        picture: Rows from `top` to before `bottom` of the image for people: rows×W×3 uint8.
+    """
+
+    image: str
+    prediction: Prediction
+    classes: ClassSet
+    place: Place | None
+    picture: Callable[[int, int], NDArray[np.uint8]]
 
 
 class Writer(ABC):
-    """Writes one file for each image.
+    """Writes one file for each image, and perhaps some of all images.
 
     Attributes:
         name: What the user types; in the manifest, the key of the file.
         title: One line for listings.
         suffix: What takes the place of the image's suffix, such as `.png` or `_overlay.jpg`.
         needs: Maps that the prediction must have; each takes time and memory.
+        together: Names of the files that `collect` writes.
+        Options: Its settings; on the command line `--set NAME.SETTING=VALUE`.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     suffix: ClassVar[str]
-    needs: ClassVar[frozenset[Literal["confidence", "uncertainty"]]] = frozenset()
+    needs: ClassVar[frozenset[Map]] = frozenset()
+    together: ClassVar[tuple[str, ...]] = ()
+    Options: ClassVar[type[Strict]] = Strict
+
+    def __init__(self, options: Strict | None = None) -> None:
+        self.options = self.Options() if options is None else options
 
     @abstractmethod
-    def write(self, prediction: Prediction, image: NDArray[np.uint8], classes: ClassSet, path: Path) -> None:
-        """Write the file.
+    def write(self, result: Result, path: Path) -> None:
+        """Write the file of an image, at once or not at all. May be called in several threads.
 
         Args:
-            prediction: With the maps in `needs`.
-            image: H×W×3, as the model saw it.
-            classes: In the order of the labels.
+            result: The prediction of an image of any size: go through it with `prediction.strips`.
             path: Where to; its folder exists.
 
         Raises:
             SaveError: It cannot be written.
         """
 
+    def collect(self, files: Iterable[Path], out: Path) -> None:  # noqa: B027 - most have none
+        """Write the files in `together` below `out` from the files of all images, when all of them are there.
+
+        Raises:
+            SaveError: One cannot be written.
+        """
+
 
 class MapWriter(Writer):
     """Writes the map in `needs`, of values in [0, 1], as 8-bit grey, 255 = 1."""
 
-    def write(self, prediction: Prediction, image: NDArray[np.uint8], classes: ClassSet, path: Path) -> None:
+    def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
-        (values,) = (getattr(prediction, name) for name in self.needs)
-        save(Image.fromarray(np.rint(values * 255).astype(np.uint8)), path, "PNG")
+        (name,) = self.needs
+        grey = np.empty(result.prediction.size, np.uint8)
+        for top, strip in result.prediction.strips():
+            values = getattr(strip, name)
+            grey[top : top + len(values)] = np.rint(values * np.float32(255))
+        save(Image.fromarray(grey), path, "PNG")
 
 
 def save(picture: Image.Image, path: Path, kind: str, **options: Any) -> None:

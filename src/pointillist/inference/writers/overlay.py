@@ -9,20 +9,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointillist.classes import ClassSet
-from pointillist.inference.predictor import Prediction
-from pointillist.inference.writers.base import Writer, save
+from pointillist.inference.writers.base import Result, Writer, save
+
+LARGEST = 16384
+"""Side of the largest overlay; no viewer likes larger JPEGs, and from 65,536 there are none."""
 
 
 class Overlay(Writer):
-    """A JPEG to look at."""
+    """A JPEG to look at; that of an image of more than `LARGEST` pixels a side is smaller than the image."""
 
     name = "overlay"
     title = "the image under the colours of its classes"
     suffix = "_overlay.jpg"
 
-    def write(self, prediction: Prediction, image: NDArray[np.uint8], classes: ClassSet, path: Path) -> None:
+    def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
-        save(Image.fromarray(overlay(image, prediction.labels, classes)), path, "JPEG", quality=90)
+        step = -(-max(result.prediction.size) // LARGEST)
+        parts = []
+        for top, strip in result.prediction.strips():
+            rows = slice(-top % step, None, step)
+            picture = result.picture(top, top + len(strip.labels))
+            parts.append(overlay(picture[rows, ::step], strip.labels[rows, ::step], result.classes))
+        save(Image.fromarray(np.concatenate(parts)), path, "JPEG", quality=90)
 
 
 def overlay(
