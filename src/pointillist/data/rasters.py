@@ -53,6 +53,19 @@ def raster_header(path: Path) -> RasterHeader:
         return RasterHeader((file.height, file.width), len(bands), file.dtypes[0], names)
 
 
+def georeference(path: Path) -> tuple[str, tuple[float, float, float, float, float, float]]:
+    """What a raster says in itself about where it lies: coordinate system as WKT ("" for none), and transform.
+
+    The transform is as in `pointillist.data.places.Place`; (1, 0, 0, 0, 1, 0) where the file has none.
+
+    Raises:
+        ImageError: See `raster_header`.
+    """
+    with _opened(path, ImageError) as file:
+        # The newer WKT says all that there is to say.
+        return "" if file.crs is None else file.crs.to_wkt(version="WKT2_2019"), tuple(file.transform)[:6]
+
+
 def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
     """Read a raster or a window of it, and no more of the file than its blocks that touch the window.
 

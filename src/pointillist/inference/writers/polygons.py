@@ -1,0 +1,246 @@
+"""Regions of the classes as polygons, for geographic information systems."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pointillist.classes import ClassSet
+from pointillist.data.places import Place
+from pointillist.errors import ConfigError, nearest
+from pointillist.inference.polygons import find_regions
+from pointillist.inference.writers.base import Result
+from pointillist.inference.writers.gis import GisWriter, replacing_by_gdal
+from pointillist.schema import Strict
+from pointillist.version import __version__
+
+LAYER = "regions"
+"""Name of the layer."""
+
+STRAIGHT = 64
+"""Pixels after which a line gets another point before it goes into another coordinate system, where it is bent."""
+
+
+class PolygonOptions(Strict):
+    """What becomes a polygon, and how."""
+
+    simplify: float = Field(1.0, ge=0, le=4096)
+    """Tolerance in pixels; 1 takes the stairs off slanting lines, 0 keeps the edges of the pixels."""
+    smallest: int = Field(1, ge=1)
+    """Pixels of the smallest region that is written; how many are left out is in the layer's description."""
+    without: tuple[str, ...] = ()
+    """Classes that are not written, such as the background."""
+
+
+class _PolygonWriter(GisWriter):
+    """Writes a layer of one polygon with holes for each connected region of a class.
+
+    Properties: `class` (name), `class_index`, `pixels` (of the label map), `area_m2` or, where it is not known on the
+    earth, `area_px` (of the polygon as it is drawn), `confidence` (mean).
+
+    Attributes:
+        driver: GDAL's name of the format.
+    """
+
+    libraries = ("rasterio", "shapely", "pyogrio", "pyproj")
+    needs = frozenset({"confidence"})
+    Options = PolygonOptions
+    driver: ClassVar[str]
+
+    def write(self, result: Result, path: Path) -> None:
+        """See `Writer.write`; in the coordinate system of the image, without one in pixels.
+
+        Raises:
+            ConfigError: `without` names no class.
+            SaveError: It cannot be written.
+        """
+        self._write(result, path, result.place)
+
+    def _write(
+        self, result: Result, path: Path, place: Place | None, longest: float = math.inf, **options: Any
+    ) -> None:
+        from pyogrio import raw
+
+        with replacing_by_gdal(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")
+            # Written block by block, then sorted and indexed by GDAL: few formats can be added to.
+            blocks = temporary.with_suffix(".blocks.gpkg")
+            count, about = self._collect(result, place, longest, blocks)
+            with raw.open_arrow(blocks, use_pyarrow=False) as (_, stream):
+                raw.write_arrow(
+                    stream,
+                    temporary,
+                    layer=LAYER,
+                    driver=self.driver,
+                    crs=(place.crs or None) if place else None,
+                    geometry_type="Polygon",
+                    geometry_name="geom",
+                    layer_options={"DESCRIPTION": about, **options},
+                )
+            self._check(temporary, count)
+
+    def _collect(self, result: Result, place: Place | None, longest: float, path: Path) -> tuple[int, str]:
+        """Write all regions to a GeoPackage: how many, and what to say about them."""
+        import shapely
+        from pyogrio import raw
+
+        options = self.options
+        assert isinstance(options, PolygonOptions)
+        hidden = _indices(options.without, result.classes)
+        names = np.array(result.classes.names, dtype=object)
+        unit, area = _measure(result.place)
+        count = few = pixels = 0
+        for regions in find_regions(result.prediction, options.simplify):
+            regions = regions[~np.isin(regions.classes, hidden)]
+            small = regions.pixels < options.smallest
+            few, pixels = few + int(small.sum()), pixels + int(regions.pixels[small].sum())
+            regions = regions[~small]
+            count += len(regions)
+            mean = np.round(regions.confidence / regions.pixels, 4)
+            raw.write(
+                path,
+                shapely.to_wkb(shapely.orient_polygons(_placed(shapely.segmentize(regions.polygons, longest), place))),
+                [names[regions.classes], regions.classes, regions.pixels, area(regions.polygons), mean],
+                ["class", "class_index", "pixels", unit, "confidence"],
+                layer=LAYER,
+                driver="GPKG",
+                crs=(place.crs or None) if place else None,
+                geometry_type="Polygon",
+                append=path.exists(),
+                layer_options={"SPATIAL_INDEX": "NO"},
+            )
+        return count, _about(result.image, place, options, few, pixels)
+
+    def _check(self, path: Path, count: int) -> None:
+        """See that the file is whole: a disk that is full when a file is closed is no error to GDAL.
+
+        Raises:
+            OSError: It is not.
+        """
+        from pyogrio import raw, read_info
+
+        info = read_info(path)
+        if info["features"] != count or not info["capabilities"]["fast_spatial_filter"]:
+            raise OSError("what was written is not whole")
+        if count:
+            raw.read(path, skip_features=count - 1, max_features=1)
+
+
+class GeoJson(_PolygonWriter):
+    """GeoJSON of RFC 7946: WGS 84, longitude first; without a coordinate system in pixels, which it says."""
+
+    name = "geojson"
+    title = "a polygon for each region of a class, in WGS 84"
+    suffix = ".geojson"
+    driver = "GeoJSON"
+
+    def write(self, result: Result, path: Path) -> None:
+        """See `Writer.write`."""
+        place = result.place if result.place is not None and result.place.crs else None
+        if place is None:
+            said = json.dumps({"coordinates": "pixels"})
+            options: dict[str, Any] = {"FOREIGN_MEMBERS_COLLECTION": said, "COORDINATE_PRECISION": 0}
+            self._write(result, path, None, SIGNIFICANT_FIGURES=10, **options)
+        else:
+            # RFC 7946 has the driver change the coordinates to WGS 84, wind the rings and cut at the antimeridian.
+            options = {"RFC7946": "YES", "COORDINATE_PRECISION": _digits(place)}
+            self._write(result, path, place, STRAIGHT, SIGNIFICANT_FIGURES=10, **options)
+
+    def _check(self, path: Path, count: int) -> None:
+        with path.open("rb") as stream:
+            stream.seek(-8, os.SEEK_END)
+            if stream.read().split()[-2:] != [b"]", b"}"]:
+                raise OSError("what was written is not whole")
+
+
+class GeoPackage(_PolygonWriter):
+    """OGC GeoPackage in the coordinate system of the image."""
+
+    name = "geopackage"
+    title = "the same in the image's coordinate system, with an index"
+    suffix = ".gpkg"
+    driver = "GPKG"
+
+
+class FlatGeobuf(_PolygonWriter):
+    """FlatGeobuf in the coordinate system of the image."""
+
+    name = "flatgeobuf"
+    title = "the same, for reading parts of it over a network"
+    suffix = ".fgb"
+    driver = "FlatGeobuf"
+
+
+def _indices(names: tuple[str, ...], classes: ClassSet) -> list[int]:
+    for name in names:
+        if name not in classes:
+            raise ConfigError(f"{name!r} is not a class.", field="without", hint=nearest(name, classes))
+    return [classes.index(name) for name in names]
+
+
+def _placed(polygons: NDArray[np.object_], place: Place | None) -> NDArray[np.object_]:
+    """Polygons in pixels as polygons on the map."""
+    import shapely
+
+    if place is None:
+        return polygons
+    a, b, c, d, e, f = place.transform
+    moved: NDArray[np.object_] = shapely.transform(polygons, lambda xy: xy @ [[a, d], [b, e]] + [c, f])
+    return moved
+
+
+def _measure(place: Place | None) -> tuple[str, Callable[[NDArray[np.object_]], NDArray[np.float64]]]:
+    """Name of the property, and what gives the areas of polygons in pixels."""
+    import shapely
+    from pyproj import CRS, Proj
+
+    if place is None or not place.crs:
+        return "area_px", shapely.area
+    crs = CRS.from_wkt(place.crs)
+    unit = crs.axis_info[0].unit_conversion_factor
+    ellipsoid = crs.ellipsoid
+    if not crs.is_geographic or ellipsoid is None:
+        a, b, _, d, e, _ = place.transform
+        pixel = abs(a * e - b * d) * unit**2
+        return "area_m2", lambda polygons: shapely.area(polygons) * pixel
+    # Of equal area on the ellipsoid, and meridians and parallels are straight: so are the edges of pixels.
+    plane = Proj(proj="cea", a=ellipsoid.semi_major_metre, b=ellipsoid.semi_minor_metre, over=True)
+
+    def area(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+        flat = shapely.transform(_placed(polygons, place), lambda xy: np.stack(plane(*np.degrees(xy.T * unit)), 1))
+        square: NDArray[np.float64] = shapely.area(flat)
+        return square
+
+    return "area_m2", area
+
+
+def _digits(place: Place) -> int:
+    """Decimals of a degree: 7 (a centimetre), more where pixels are smaller than ten centimetres."""
+    import pyproj
+
+    crs = pyproj.CRS.from_wkt(place.crs)
+    a, b, _, d, e, _ = place.transform
+    side = math.sqrt(abs(a * e - b * d)) * crs.axis_info[0].unit_conversion_factor
+    metres = side * 6378137 if crs.is_geographic else side
+    return max(7, 6 - math.floor(math.log10(metres)))
+
+
+def _about(image: str, place: Place | None, options: PolygonOptions, few: int, pixels: int) -> str:
+    """The description of the layer."""
+    text = f"Regions of the classes of {image}, by pointillist {__version__}."
+    if place is None:
+        text += " Coordinates are pixels: (0, 0) is the top left corner of the image, y goes down."
+    if few:
+        text += f" Regions of less than {options.smallest} pixels are left out: {few}, {pixels} pixels in all."
+    if options.without:
+        text += f" Classes that are left out: {', '.join(options.without)}."
+    return text
