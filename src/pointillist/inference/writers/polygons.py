@@ -30,6 +30,11 @@ STRAIGHT = 64
 """Pixels after which a line gets another point before it goes into another coordinate system, where it is bent."""
 
 
+DISTORTION = 0.01
+"""Share by which areas in the plane of a coordinate system may be wrong (Web Mercator: 2 in Paris) and are still taken,
+as people measure in them."""
+
+
 class PolygonOptions(Strict):
     """What becomes a polygon, and how."""
 
@@ -97,7 +102,7 @@ class _PolygonWriter(GisWriter):
         assert isinstance(options, PolygonOptions)
         hidden = _indices(options.without, result.classes)
         names = np.array(result.classes.names, dtype=object)
-        unit, area = _measure(result.place)
+        unit, area = _measure(result.place, result.prediction.size)
         count = few = pixels = 0
         for regions in find_regions(result.prediction, options.simplify):
             regions = regions[~np.isin(regions.classes, hidden)]
@@ -129,10 +134,12 @@ class _PolygonWriter(GisWriter):
         from pyogrio import raw, read_info
 
         info = read_info(path)
-        if info["features"] != count or not info["capabilities"]["fast_spatial_filter"]:
-            raise OSError("what was written is not whole")
-        if count:
-            raw.read(path, skip_features=count - 1, max_features=1)
+        whole = info["features"] == count and info["capabilities"]["fast_spatial_filter"]
+        try:
+            if not whole or (count and not len(raw.read(path, skip_features=count - 1)[2])):
+                raise OSError("what was written is not whole")
+        except ValueError as error:
+            raise OSError(error) from error
 
 
 class GeoJson(_PolygonWriter):
@@ -145,7 +152,7 @@ class GeoJson(_PolygonWriter):
 
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
-        place = result.place if result.place is not None and result.place.crs else None
+        place = result.place if result.place is not None and _on_earth(result.place) else None
         if place is None:
             said = json.dumps({"coordinates": "pixels"})
             options: dict[str, Any] = {"FOREIGN_MEMBERS_COLLECTION": said, "COORDINATE_PRECISION": 0}
@@ -187,6 +194,17 @@ def _indices(names: tuple[str, ...], classes: ClassSet) -> list[int]:
     return [classes.index(name) for name in names]
 
 
+def _on_earth(place: Place) -> bool:
+    """Whether there is a way from its coordinate system to WGS 84: there is none from a building site or the Moon."""
+    from pyproj import CRS, Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        return bool(place.crs) and bool(Transformer.from_crs(CRS.from_wkt(place.crs), "OGC:CRS84"))
+    except ProjError:
+        return False
+
+
 def _placed(polygons: NDArray[np.object_], place: Place | None) -> NDArray[np.object_]:
     """Polygons in pixels as polygons on the map."""
     import shapely
@@ -198,29 +216,49 @@ def _placed(polygons: NDArray[np.object_], place: Place | None) -> NDArray[np.ob
     return moved
 
 
-def _measure(place: Place | None) -> tuple[str, Callable[[NDArray[np.object_]], NDArray[np.float64]]]:
-    """Name of the property, and what gives the areas of polygons in pixels."""
+def _measure(
+    place: Place | None, size: tuple[int, int]
+) -> tuple[str, Callable[[NDArray[np.object_]], NDArray[np.float64]]]:
+    """Name of the property, and what gives the areas of polygons in pixels.
+
+    Args:
+        place: Where the image lies.
+        size: Its (height, width).
+    """
     import shapely
-    from pyproj import CRS, Proj
+    from pyproj import CRS, Proj, Transformer
 
     if place is None or not place.crs:
         return "area_px", shapely.area
     crs = CRS.from_wkt(place.crs)
-    unit = crs.axis_info[0].unit_conversion_factor
-    ellipsoid = crs.ellipsoid
-    if not crs.is_geographic or ellipsoid is None:
-        a, b, _, d, e, _ = place.transform
-        pixel = abs(a * e - b * d) * unit**2
-        return "area_m2", lambda polygons: shapely.area(polygons) * pixel
+    a, b, _, d, e, _ = place.transform
+    pixel = abs(a * e - b * d) * crs.axis_info[0].unit_conversion_factor ** 2
+
+    def flat(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+        area: NDArray[np.float64] = shapely.area(polygons) * pixel
+        return area
+
+    geodetic = crs.geodetic_crs
+    ellipsoid = None if geodetic is None else geodetic.ellipsoid
+    if geodetic is None or ellipsoid is None:  # the plane of a building site
+        return "area_m2", flat
+    unit = geodetic.axis_info[0].unit_conversion_factor
+    degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
     # Of equal area on the ellipsoid, and meridians and parallels are straight: so are the edges of pixels.
-    plane = Proj(proj="cea", a=ellipsoid.semi_major_metre, b=ellipsoid.semi_minor_metre, over=True)
+    equal = Proj(proj="cea", a=ellipsoid.semi_major_metre, b=ellipsoid.semi_minor_metre, over=True)
 
-    def area(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
-        flat = shapely.transform(_placed(polygons, place), lambda xy: np.stack(plane(*np.degrees(xy.T * unit)), 1))
-        square: NDArray[np.float64] = shapely.area(flat)
-        return square
+    def curved(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+        def moved(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.stack(equal(*np.degrees(np.multiply(degrees.transform(*xy.T), unit))), axis=1)
 
-    return "area_m2", area
+        area: NDArray[np.float64] = shapely.area(shapely.transform(_placed(polygons, place), moved))
+        return area
+
+    if not crs.is_geographic:
+        whole = shapely.segmentize(np.array([shapely.box(0, 0, size[1], size[0])]), STRAIGHT)
+        if abs(flat(whole) / curved(whole) - 1) <= DISTORTION:
+            return "area_m2", flat
+    return "area_m2", curved
 
 
 def _digits(place: Place) -> int:
