@@ -50,8 +50,8 @@ class Cog(GisWriter):
         with replacing_by_gdal(path) as temporary, _gdal():
             tiled = temporary.with_suffix(".tiled.tif")
             _write_labels(result, tiled)
-            options = {"compress": "deflate", "blocksize": BLOCK, "bigtiff": "if_safer", "overview_resampling": "mode"}
-            rasterio.shutil.copy(tiled, temporary, driver="COG", **options)
+            options = {"compress": "deflate", "blocksize": BLOCK, "bigtiff": "if_safer", "num_threads": "all_cpus"}
+            rasterio.shutil.copy(tiled, temporary, driver="COG", overview_resampling="mode", **options)
             _check(result, temporary, _labels)
 
 
@@ -68,7 +68,8 @@ class _MapTiff(GisWriter):
             return found
 
         with replacing_by_gdal(path) as temporary, _gdal():
-            with _created(result, temporary, "float32", np.nan, predictor=3) as file:
+            # Where noise is to be packed, much more work saves little.
+            with _created(result, temporary, "float32", np.nan, predictor=3, zlevel=1) as file:
                 file.set_band_description(1, name)
                 _fill(file, result, values)
             _check(result, temporary, values)
@@ -93,7 +94,7 @@ class GeoTiffUncertainty(_MapTiff):
 
 
 def _write_labels(result: Result, path: Path) -> None:
-    with _created(result, path, "uint8", IGNORE, predictor=1) as file:
+    with _created(result, path, "uint8", IGNORE) as file:
         # Before the pixels: GDAL cannot put colours and names in front of them later.
         file.write_colormap(1, dict(enumerate(result.classes.colors)))
         # TIFF has no place for names of values; these survive in the file itself, and every GIS shows them.
@@ -118,13 +119,13 @@ def _gdal() -> Iterator[None]:
         yield
 
 
-def _created(result: Result, path: Path, dtype: str, nodata: float, predictor: int) -> Any:
+def _created(result: Result, path: Path, dtype: str, nodata: float, **options: Any) -> Any:
     """A new TIFF of one band, open for writing."""
     import rasterio
 
     height, width = result.prediction.size
-    options: dict[str, Any] = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "bigtiff": "if_safer"}
-    options |= {"compress": "deflate", "predictor": predictor, "nodata": nodata}
+    options |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "bigtiff": "if_safer"}
+    options |= {"compress": "deflate", "num_threads": "all_cpus", "nodata": nodata}
     if result.place is not None:
         options |= {"crs": result.place.crs or None, "transform": rasterio.Affine(*result.place.transform)}
     return rasterio.open(path, "w", "GTiff", width, height, 1, dtype=dtype, **options)
