@@ -144,7 +144,7 @@ def test_regions_are_those_of_the_label_map(block: int, monkeypatch: pytest.Monk
 def test_simplified_regions_leave_no_gap(draw: Any, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polygons, "BLOCK", block)
     prediction = result_of(draw(), None).prediction
-    exact, simple = every(prediction, 0), every(prediction, 1)
+    exact, simple = every(prediction, 0), every(prediction, 2)
     assert len(exact) == len(simple)
     assert shapely.is_valid(simple.polygons).all()
     assert shapely.coverage_is_valid(simple.polygons)
@@ -152,10 +152,11 @@ def test_simplified_regions_leave_no_gap(draw: Any, block: int, monkeypatch: pyt
     assert (simple.pixels == exact.pixels).all()
     assert shapely.total_bounds(simple.polygons).tolist() == shapely.total_bounds(exact.polygons).tolist()
     if draw is smooth:
-        assert (
-            shapely.get_num_coordinates(simple.polygons).sum() < 0.7 * shapely.get_num_coordinates(exact.polygons).sum()
-        )
-        assert shapely.hausdorff_distance(simple.polygons, exact.polygons).max() <= 1.5
+        points = [shapely.get_num_coordinates(one.polygons).sum() for one in (simple, exact)]
+        assert points[0] < 0.4 * points[1]
+        distances = shapely.hausdorff_distance(simple.polygons, exact.polygons)
+        assert np.median(distances) < 1.5
+        assert distances.max() < 2.5
 
 
 def test_large_maps_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

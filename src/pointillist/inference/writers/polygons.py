@@ -38,8 +38,8 @@ as people measure in them."""
 class PolygonOptions(Strict):
     """What becomes a polygon, and how."""
 
-    simplify: float = Field(1.0, ge=0, le=4096)
-    """Tolerance in pixels; 1 takes the stairs off slanting lines, 0 keeps the edges of the pixels."""
+    simplify: float = Field(2.0, ge=0, le=4096)
+    """Tolerance in pixels; 2 takes the stairs off slanting lines, 0 keeps the edges of the pixels."""
     smallest: int = Field(1, ge=1)
     """Pixels of the smallest region that is written; how many are left out is in the layer's description."""
     without: tuple[str, ...] = ()
