@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from pointillist.classes import IGNORE
 from pointillist.inference.prediction import Prediction
 
-BLOCK = 2048
-"""Side in pixels of what is looked at together; lines do not move along the seams between blocks."""
+BLOCK = 1024
+"""Side in pixels of what is looked at together. Lines do not move along the seams between blocks; larger blocks take
+longer, as simplifying takes more than twice as long for twice as many regions."""
+
+MANY = 2**14
+"""Regions that are given out together."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,10 @@ def find_regions(prediction: Prediction, simplify: float = 2.0) -> Iterator[Regi
             turns single pixels into triangles. The outline of the image stays. 0 keeps the edges of the pixels.
 
     Yields:
-        Regions inside one block; at the end, those in several.
+        Regions inside one block, about `MANY` together; at the end, those in several.
     """
     height, width = prediction.size
+    whole: list[Regions] = []  # inside one block
     parts: list[Regions] = []  # of regions that may go on in another block
     links: list[NDArray[np.int64]] = []  # pairs of parts of one region
     known = 0
@@ -80,8 +85,13 @@ def find_regions(prediction: Prediction, simplify: float = 2.0) -> Iterator[Regi
                 links.append(_links(labels[rows, left - 1 : left + 1].T, column, numbers[ids[:, 0]]))
             row[columns], column = numbers[ids[-1]], numbers[ids[:, -1]]
             parts.append(found[open_])
-            yield found[~open_ & (found.classes != IGNORE)]
+            whole.append(found[~open_ & (found.classes != IGNORE)])
+            if sum(map(len, whole)) >= MANY:
+                yield _together(whole)
+                whole.clear()
         prediction.release()
+    yield _together(whole)
+    whole.clear()
     if known:
         yield _joined(parts, links, known)
 
@@ -92,13 +102,16 @@ def _links(labels: NDArray[np.uint8], before: NDArray[np.int64], after: NDArray[
     return np.unique(np.stack([before[same], after[same]], axis=1), axis=0)
 
 
+def _together(parts: list[Regions]) -> Regions:
+    return Regions(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Regions)))
+
+
 def _joined(parts: list[Regions], links: list[NDArray[np.int64]], count: int) -> Regions:
     import shapely
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    every = Regions(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Regions)))
-    parts.clear()
+    every = _together(parts)
     pairs = np.concatenate(links)
     total, region = connected_components(
         coo_array((np.ones(len(pairs), bool), pairs.T), (count, count)), directed=False
@@ -129,7 +142,7 @@ def _regions_of_block(
     for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)):
         inside = labels == value
         numbers, count = ndimage.label(inside)
-        ids[inside] = numbers[inside] + np.int32(len(classes) - 1)
+        np.copyto(ids, numbers + np.int32(len(classes) - 1), where=inside)
         classes += [int(value)] * count
     polygons = _outlines(ids, _corners(prediction.labels, top, left, labels.shape))
     if simplify > 0:
