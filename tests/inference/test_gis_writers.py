@@ -150,7 +150,9 @@ def test_simplified_regions_leave_no_gap(draw: Any, block: int, monkeypatch: pyt
     assert len(exact) == len(simple)
     assert shapely.is_valid(simple.polygons).all()
     assert shapely.coverage_is_valid(simple.polygons)
-    assert shapely.area(simple.polygons).sum() == exact.pixels.sum()
+    # Lines towards pixels without data move, too.
+    moved = shapely.area(simple.polygons).sum() - exact.pixels.sum()
+    assert moved == 0 if draw is smooth else abs(moved) < 10
     assert (simple.pixels == exact.pixels).all()
     assert shapely.total_bounds(simple.polygons).tolist() == shapely.total_bounds(exact.polygons).tolist()
     if draw is smooth:
@@ -279,8 +281,10 @@ def test_areas_are_in_square_metres(crs: str, transform: tuple[float, ...], tmp_
         short = shapely.segmentize(shape, abs(transform[0]))
         lonlat = shapely.transform(short, lambda xy: np.degrees(np.stack(onto.transform(*xy.T), 1) * radians))
         expected = abs(geod.geometry_area_perimeter(lonlat)[0])
-        # The plane of a national grid is taken as it is.
-        assert area == pytest.approx(expected, rel=1e-5 if crs in ("EPSG:4326", "EPSG:4807", "EPSG:3857") else 1e-3)
+        # The plane of a national grid is taken as it is; long slanting lines are not the same in all planes.
+        assert area == pytest.approx(
+            expected, rel={"EPSG:4807": 1e-6, "EPSG:3857": 1e-6, "EPSG:4326": 1e-4}.get(crs, 1e-3)
+        )
 
 
 @pytest.mark.parametrize("name", VECTORS)

@@ -122,7 +122,7 @@ def _joined(parts: list[Regions], links: list[NDArray[np.int64]], count: int) ->
     # The blocks cut their parts at the same points of the seam, so that the seams drop out exactly.
     polygons = [group[0] if len(group) == 1 else shapely.coverage_union_all(group) for group in groups]
     return Regions(
-        np.array(polygons, dtype=object),
+        _valid(np.array(polygons, dtype=object)),
         every.classes[order][first],
         np.bincount(region, every.pixels).astype(np.int64),
         np.bincount(region, every.confidence).astype(np.float64),
@@ -202,5 +202,13 @@ def _outlines(ids: NDArray[np.int32], corners: NDArray[np.bool_]) -> NDArray[np.
     polygons = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON, dense[kept].astype(np.float64), (offsets, np.array([0, *ends]))
     )
-    by_number: NDArray[np.object_] = polygons[np.argsort(order)]
-    return by_number
+    return _valid(polygons[np.argsort(order)])
+
+
+def _valid(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The same with holes where outlines touch themselves, as GDAL before 3.10 and GEOS before 3.14 have them."""
+    import shapely
+
+    wrong = ~shapely.is_valid(polygons)
+    polygons[wrong] = shapely.make_valid(polygons[wrong])
+    return polygons

@@ -254,11 +254,12 @@ def _measure(
         def moved(xy: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.stack(equal(*np.degrees(np.multiply(degrees.transform(*xy.T), unit))), axis=1)
 
-        area: NDArray[np.float64] = shapely.area(shapely.transform(_placed(polygons, place), moved))
+        short = shapely.segmentize(polygons, STRAIGHT)
+        area: NDArray[np.float64] = shapely.area(shapely.transform(_placed(short, place), moved))
         return area
 
     if not crs.is_geographic:
-        whole = shapely.segmentize(np.array([shapely.box(0, 0, size[1], size[0])]), STRAIGHT)
+        whole = np.array([shapely.box(0, 0, size[1], size[0])])
         if abs(flat(whole) / curved(whole) - 1) <= DISTORTION:
             return "area_m2", flat
     return "area_m2", curved
