@@ -125,6 +125,7 @@ def test_maps_as_tiff(name: str, tmp_path: Path) -> None:
 def test_regions_are_those_of_the_label_map(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     measure = pytest.importorskip("skimage.measure")
     monkeypatch.setattr(polygons, "BLOCK", block)
+    monkeypatch.setattr(polygons, "MANY", block)
     prediction = result_of(noise(), None).prediction
     found = every(prediction, 0)
     shapes = zip(found.polygons, found.classes.tolist(), strict=True)
