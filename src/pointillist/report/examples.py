@@ -1,0 +1,72 @@
+"""Images of a split with prediction and truth: the worst ones, and some drawn at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pointillist.classes import IGNORE
+from pointillist.data.dataset import Dataset, Item
+from pointillist.data.images import image_size
+from pointillist.inference.evaluate import Evaluation
+from pointillist.inference.predictor import Predictor
+from pointillist.report.pictures import data_url, picture_of_image, picture_of_labels, picture_of_mistakes
+
+WORST, OTHERS, SEED = 5, 4, 0
+"""How many of the worst images are shown, how many others, and the seed that draws these."""
+_HEIGHT, _WIDTH = 240, 320
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image and what a model makes of it, ready for a page.
+
+    Args:
+        name: The image's name.
+        pictures: (what it is, data URL) of each picture.
+        width: Of each picture, in pixels.
+        height: Of each picture.
+    """
+
+    name: str
+    pictures: tuple[tuple[str, str], ...]
+    width: int
+    height: int
+
+
+def worst_and_others(evaluation: Evaluation) -> tuple[list[str], list[str]]:
+    """Names of the images with the lowest mIoU, the worst first, and of some of the rest, drawn from a fixed seed."""
+    worst = [image.name for image in evaluation.worst(WORST)]
+    return worst, drawn([image.name for image in evaluation.per_image if image.name not in worst])
+
+
+def drawn(names: Sequence[str]) -> list[str]:
+    """Some names, drawn from a fixed seed."""
+    return random.Random(SEED).sample(list(names), min(OTHERS, len(names)))
+
+
+def example(predictor: Predictor, dataset: Dataset, item: Item) -> Example:
+    """Predict one image and draw it: the image, the prediction and, where it has a mask, the truth and the mistakes.
+
+    Raises:
+        ImageError, MaskError: A file can no longer be read.
+    """
+    size = image_size(item.image)
+    scale = min(_HEIGHT / size[0], _WIDTH / size[1])
+    height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    # A raster is made smaller while it is read.
+    image = predictor.spec.bands.picture_of(item.image, (height, width) if scale < 1 else None)
+    labels = predictor(item.image)
+    pictures = [
+        ("image", data_url(picture_of_image(image, height), "JPEG")),
+        ("prediction", data_url(picture_of_labels(labels, dataset.classes, height))),
+    ]
+    if item.mask is not None:
+        mask = dataset.masks.read(item.mask, size).copy()
+        mask[labels == IGNORE] = IGNORE  # without data
+        pictures += [
+            ("truth", data_url(picture_of_labels(mask, dataset.classes, height))),
+            ("mistakes", data_url(picture_of_mistakes(image, labels, mask, height), "JPEG")),
+        ]
+    return Example(item.name, tuple(pictures), width, height)
