@@ -100,7 +100,9 @@ def train(
     else:
         dataset = load_dataset(data, layout=layout, points=points)
     try:
-        run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj)
+        run = train_config(
+            chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj
+        )
     except KeyboardInterrupt:
         console.print(f"[yellow]interrupted[/] continue with: pointillist train --resume --out {out}", highlight=False)
         raise typer.Exit(130) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -12,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pointillist.inference.calibration import BINS, Calibration
 
@@ -46,7 +48,7 @@ def curve_svg(
             marker = "o" if len(x) < 12 else None
             axes.plot(x, y, color=color, linestyle=style, label=name, linewidth=1.8, marker=marker, markersize=3.5)
         axes.set_xlabel(x_label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if share:
             axes.set_ylim(0, 1.02)
         if len(series) > 1:
@@ -61,9 +63,10 @@ def reliability_svg(calibration: Calibration) -> Markup:
 
     def draw(axes: Axes) -> None:
         edges = np.arange(BINS) / BINS
-        axes.bar(edges, np.nan_to_num(calibration.accuracy), 1 / BINS, align="edge", color=_LINES[0], alpha=0.5)
-        axes.plot([0, 1], [0, 1], color=_INK, linestyle="--", linewidth=1, label="calibrated")
-        axes.plot(calibration.confidence, calibration.accuracy, "o-", color=_LINES[1], markersize=3.5, label="this model")
+        right = np.nan_to_num(calibration.accuracy)
+        axes.bar(edges, right, 0.9 / BINS, align="edge", color=_LINES[0], alpha=0.4, label="share that is right")
+        axes.plot(calibration.confidence, calibration.accuracy, "o", color=_LINES[0], markersize=4)
+        axes.plot([0, 1], [0, 1], color=_INK, linestyle="--", linewidth=1, label="as sure as it is right")
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
         axes.legend(frameon=False, fontsize=9, loc="upper left")
 
@@ -73,8 +76,9 @@ def reliability_svg(calibration: Calibration) -> Markup:
 def _svg(title: str, label: str, size: tuple[float, float], draw: Callable[[Axes], None]) -> Markup:
     inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     # A salt of its own and no date: the same run gives the same page, and no two plots on it share an id.
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": label, "text.parse_math": False, "font.size": 10}
-    with rc_context({**dict.fromkeys(inked, _INK), **fixed}):
+    settings: dict[Any, Any] = dict.fromkeys(inked, _INK)
+    settings |= {"svg.fonttype": "none", "svg.hashsalt": label, "text.parse_math": False, "font.size": 10}
+    with rc_context(settings):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()

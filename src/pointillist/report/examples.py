@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pointillist.classes import IGNORE
@@ -46,8 +46,13 @@ def drawn(names: Sequence[str]) -> list[str]:
     return random.Random(SEED).sample(list(names), min(OTHERS, len(names)))
 
 
-def example(predictor: Predictor, dataset: Dataset, item: Item) -> Example:
-    """Predict one image and draw it: the image, the prediction and, where it has a mask, the truth and the mistakes.
+def example(predictors: Mapping[str, Predictor], dataset: Dataset, item: Item) -> Example:
+    """Draw an image, what each model makes of it, the truth, and the mistakes of a single model.
+
+    Args:
+        predictors: At least one model, by what it is called on the page.
+        dataset: Colours and masks.
+        item: The image; without a mask, truth and mistakes are missing.
 
     Raises:
         ImageError, MaskError: A file can no longer be read.
@@ -56,17 +61,16 @@ def example(predictor: Predictor, dataset: Dataset, item: Item) -> Example:
     scale = min(_HEIGHT / size[0], _WIDTH / size[1])
     height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     # A raster is made smaller while it is read.
-    image = predictor.spec.bands.picture_of(item.image, (height, width) if scale < 1 else None)
-    labels = predictor(item.image)
-    pictures = [
-        ("image", data_url(picture_of_image(image, height), "JPEG")),
-        ("prediction", data_url(picture_of_labels(labels, dataset.classes, height))),
-    ]
+    bands = next(iter(predictors.values())).spec.bands
+    image = bands.picture_of(item.image, (height, width) if scale < 1 else None)
+    pictures = [("image", data_url(picture_of_image(image, height), "JPEG"))]
+    for name, predictor in predictors.items():
+        labels = predictor(item.image)
+        pictures.append((name, data_url(picture_of_labels(labels, dataset.classes, height))))
     if item.mask is not None:
         mask = dataset.masks.read(item.mask, size).copy()
         mask[labels == IGNORE] = IGNORE  # without data
-        pictures += [
-            ("truth", data_url(picture_of_labels(mask, dataset.classes, height))),
-            ("mistakes", data_url(picture_of_mistakes(image, labels, mask, height), "JPEG")),
-        ]
+        pictures.append(("truth", data_url(picture_of_labels(mask, dataset.classes, height))))
+        if len(predictors) == 1:
+            pictures.append(("mistakes", data_url(picture_of_mistakes(image, labels, mask, height), "JPEG")))
     return Example(item.name, tuple(pictures), width, height)

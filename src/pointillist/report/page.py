@@ -116,11 +116,12 @@ def _figures(
             ("calibration error", figure(evaluation.calibration.error), "0 is best"),
         ]
     last = rows[-1] if rows else {}
-    labels = "masks" if protocol["method"]["name"] == "full" else f"{protocol['clicks']:,} clicks"
-    figures.append(("learnt from", labels, f"on {protocol['images']:,} images"))
+    masks = protocol["method"]["name"] == "full"
+    labels, images = ("learnt from", "masks") if masks else ("clicks", f"{protocol['clicks']:,}"), protocol["images"]
+    figures.append((*labels, f"on {images:,} image{'s' if images != 1 else ''}"))
     for name in ("coverage", "precision"):
         if last.get(name):
-            figures.append((f"{name} of pseudo-labels", percent(float(last[name]), 0), ""))
+            figures.append((name, percent(float(last[name]), 0), "of pseudo-labels, at the end"))
     if last.get("seconds"):
         figures.append(("training time", duration(float(last["seconds"])), f"{protocol['steps']:,} steps"))
     return figures
@@ -201,7 +202,7 @@ def _confusion(evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
 
 
 def _calibration(evaluation: Evaluation) -> dict[str, Any]:
-    bins = evaluation.calibration.to_dict()["bins"]
+    bins, total = evaluation.calibration.to_dict()["bins"], sum(evaluation.calibration.pixels)
     return {
         "error": figure(evaluation.calibration.error),
         "curve": reliability_svg(evaluation.calibration),
@@ -209,6 +210,7 @@ def _calibration(evaluation: Evaluation) -> dict[str, Any]:
             (
                 f"{one['from']:.2f} to {one['to']:.2f}",
                 f"{one['pixels']:,}",
+                round(100 * one["pixels"] / total, 1),
                 figure(one["confidence"]),
                 figure(one["accuracy"]),
             )
@@ -236,8 +238,8 @@ def _examples(
             lowest = f", lowest IoU: {min(known)[1]} {figure(min(known)[0])}" if known else ""
             accuracy = f"{percent(one.pixel_accuracy)} of its pixels right"
             text = f"mIoU {figure(one.miou)}, {accuracy}, boundary F-score {figure(one.boundary_f)}{lowest}"
-        drawn_example = example(predictor, dataset, items[name])
-        shown.append({"name": name, "worst": name in worst, "text": text, "example": drawn_example})
+        picture = example({"prediction": predictor}, dataset, items[name])
+        shown.append({"worst": name in worst, "text": text, "example": picture})
     return shown
 
 

@@ -53,7 +53,7 @@ def picture_of_mistakes(
         """Of each pixel of the picture, so that thin mistakes of large images do not vanish."""
         whole = Image.fromarray(where.astype(np.uint8) * 255)
         kind = Image.Resampling.BOX if height < where.shape[0] else Image.Resampling.NEAREST
-        return np.asarray(whole.resize((width, height), kind), dtype=np.float32)[..., None] / 255
+        return np.asarray(whole.resize((width, height), kind), dtype=np.float32)[..., None] / np.float32(255)
 
     grey = picture_of_image(image, height).resize((width, height)).convert("L")
     shown = 150 + np.asarray(grey, dtype=np.float32)[..., None] * 0.4 * np.ones(3, dtype=np.float32)

@@ -25,9 +25,10 @@ COLUMNS = (
     *("epoch", "step", "seconds", "lr", "loss", "loss_clicks", "loss_pseudo", "coverage", "precision"),
     *("val_miou", "val_accuracy"),
 )
-"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow.
+"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow,
+and last `val_iou` and the name of each class.
 
-Last come `val_iou` and the name of each class. `coverage` is the share of valid pixels that have a pseudo-label, `precision` the share of those that are right."""
+`coverage` is the share of valid pixels that have a pseudo-label, `precision` the share of those that are right."""
 
 
 class Checkpoint(L.Callback):
