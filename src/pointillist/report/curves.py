@@ -90,5 +90,6 @@ def _svg(title: str, label: str, size: tuple[float, float], draw: Callable[[Axes
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     svg = re.sub("|".join(_VARIABLES), lambda found: _VARIABLES[found[0]], text.getvalue())
-    svg = svg[svg.index("<svg") :]
+    # matplotlib counts its groups anew in each plot, and nothing refers to them.
+    svg = re.sub(r' id="[a-z0-9.]+_[0-9]+"', "", svg[svg.index("<svg") :])
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1))
