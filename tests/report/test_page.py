@@ -1,4 +1,4 @@
-"""The page of a run says what `evaluation.json` says, shows the images that are the worst, and runs no stranger's text."""
+"""The page of a run: what `evaluation.json` says, the worst images, and no text of a stranger taken for code."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_worst_five_come_first_and_four_others_follow(run: RunDirectory) -> 
     assert shown[:5] == ranked[:5]
     assert len(set(shown)) == len(shown) == 9
     worst = written[[image["image"] for image in written].index(ranked[0])]
-    assert f"<b>{ranked[0]}</b><br><span class=\"soft small\">mIoU {worst['miou']:.3f}, " in page
+    assert f'<b>{ranked[0]}</b><br><span class="soft small">mIoU {worst["miou"]:.3f}, ' in page
     assert page.index("The worst 5") < page.index(ranked[0]) < page.index("4 others") < page.index(shown[5])
 
 
@@ -138,7 +138,7 @@ def test_the_page_says_where_it_comes_from(run: RunDirectory) -> None:
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids)), "two things on the page have one id"
     assert not re.findall(r'(?:src|href)="(?!data:)[^"#]', page)
-    assert [epoch for epoch in re.findall(r'data-epoch="(\d+)"', page)] == ["2", "4"]
+    assert re.findall(r'data-epoch="(\d+)"', page) == ["2", "4"]
     assert str(run.root.parent) not in page, "a page that is passed on names no folder of its owner"
 
 
@@ -196,7 +196,7 @@ def test_what_files_say_is_text_on_the_page(tmp_path: Path) -> None:
     dataset = Dataset.from_arrays(
         [image for image, _, _ in drawn],
         [clicks for _, _, clicks in drawn],
-        [evil, "_square", "disc"],
+        [evil, "_a_very_long_name_without_any_blank_in_it" * 3, "disc"],
         [mask for _, mask, _ in drawn],
         names=[f"{evil}{index}" for index in range(4)],
         splits={"val": [2, 3]},

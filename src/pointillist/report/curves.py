@@ -30,7 +30,6 @@ def curve_svg(
     *,
     x_label: str = "epoch",
     share: bool = False,
-    size: tuple[float, float] = (4.4, 2.6),
 ) -> Markup:
     """Line plot as an `<svg>` element; lines differ in colour and in dashes.
 
@@ -39,7 +38,6 @@ def curve_svg(
         series: (x, y) by name.
         x_label: Below the plot.
         share: Whether y runs from 0 to 1.
-        size: (width, height) in inches of 72 px.
     """
 
     def draw(axes: Axes) -> None:
@@ -55,7 +53,18 @@ def curve_svg(
             axes.legend(frameon=False, fontsize=9)
 
     ends = ", ".join(f"{name} {y[0]:.3g} to {y[-1]:.3g}" for name, (_, y) in series.items())
-    return _svg(title, f"{title}: {ends}", size, draw)
+    return _svg(title, f"{title}: {ends}", (4.4, 2.6), draw)
+
+
+def small_curve_svg(name: str, x: Sequence[float], y: Sequence[float]) -> Markup:
+    """One line between 0 and 1 over epochs, small and without a title, which the page has above it."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(x, y, color=_LINES[0], linewidth=1.8, marker="o" if len(x) < 12 else None, markersize=3.5)
+        axes.set_ylim(0, 1.02)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+    return _svg("", f"{name}: IoU {y[0]:.3g} to {y[-1]:.3g}", (2.4, 1.4), draw)
 
 
 def reliability_svg(calibration: Calibration) -> Markup:

@@ -22,7 +22,7 @@ _ENVIRONMENT = jinja2.Environment(
 def render(template: str, **values: Any) -> str:
     """Fill a template of this folder; whatever is no `Markup` is escaped.
 
-    The page may run the project's own script only, whose hash is in its policy, and may load nothing from anywhere.
+    A page may run the one script of the project, whose hash is in its policy, and may load nothing from anywhere.
     """
     script = files("pointillist.report").joinpath("page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -7,28 +7,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from pointillist.data.dataset import Dataset
+from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.images import read_image
 from pointillist.errors import RunError
 from pointillist.files import write_text
 from pointillist.inference.boundary import TOLERANCE
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
-from pointillist.report.curves import curve_svg, reliability_svg
+from pointillist.report.curves import curve_svg, small_curve_svg
 from pointillist.report.examples import SEED, drawn, example, worst_and_others
 from pointillist.report.html import between, duration, figure, percent, render
 from pointillist.report.pictures import data_url
+from pointillist.report.tables import (
+    MOST_CLASSES,
+    all_pixels,
+    class_pixels,
+    confusion_matrix,
+    largest,
+    per_class,
+    reliability,
+)
 from pointillist.training.callbacks import loss_columns, read_metrics
 from pointillist.training.module import VAL_IOU
 from pointillist.training.run_directory import RunDirectory
-
-MOST_CLASSES = 30
-"""Classes in the confusion matrix and among the curves; with more, those with the most pixels."""
-_CONFUSIONS = 5
 
 
 def write_report(
@@ -61,22 +65,23 @@ def write_report(
     origin = run.origin() if run.config_file.is_file() else {}
     rows = read_metrics(run)
     commands = [("trained with", origin.get("command")), ("scored with", command)]
-    data = origin.get("data") or ("" if evaluation is None else evaluation.dataset)
+    data = origin.get("data") or dataset.root.resolve().name
     content = render(
         "run.html.jinja",
-        title=f"{protocol['method']['name']} on {data or dataset.root.name}",
+        title=f"{protocol['method']['name']} on {_named(data)}",
         begun=origin.get("begun", "").replace("T", " ").replace("+00:00", " UTC"),
         version=origin.get("pointillist"),
         commands=[(label, text) for label, text in commands if text],
         figures=_figures(protocol, rows, evaluation),
         evaluation=evaluation,
+        scored_on="" if evaluation is None else _named(evaluation.dataset),
         scored_in="" if evaluation is None else duration(evaluation.seconds),
-        ignored="" if evaluation is None else percent(evaluation.ignored / _all_pixels(evaluation)),
-        per_class=[] if evaluation is None else _per_class(evaluation, dataset),
-        absent=[] if evaluation is None else [n for n, p in _pixels(evaluation) if p == 0],
+        ignored="" if evaluation is None else percent(evaluation.ignored / all_pixels(evaluation)),
+        per_class=[] if evaluation is None else per_class(evaluation, dataset),
+        absent=[] if evaluation is None else [n for n, p in class_pixels(evaluation) if p == 0],
         tolerance=percent(TOLERANCE, 2),
-        confusion=None if evaluation is None else _confusion(evaluation, dataset),
-        calibration=None if evaluation is None else _calibration(evaluation),
+        confusion=None if evaluation is None else confusion_matrix(evaluation, dataset),
+        calibration=None if evaluation is None else reliability(evaluation),
         examples=_examples(predictor, dataset, split, evaluation),
         split=split,
         seed=SEED,
@@ -88,6 +93,10 @@ def write_report(
         protocol=protocol_rows(protocol),
     )
     write_text(path, content)
+
+
+def _named(data: str) -> str:
+    return "data in memory" if data == IN_MEMORY else data
 
 
 def protocol_rows(protocol: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -125,99 +134,6 @@ def _figures(
     if last.get("seconds"):
         figures.append(("training time", duration(float(last["seconds"])), f"{protocol['steps']:,} steps"))
     return figures
-
-
-def _pixels(evaluation: Evaluation) -> list[tuple[str, int]]:
-    return list(zip(evaluation.scores.class_names, evaluation.scores.pixels, strict=True))
-
-
-def _all_pixels(evaluation: Evaluation) -> int:
-    return max(1, sum(evaluation.scores.pixels) + evaluation.ignored)
-
-
-def _per_class(evaluation: Evaluation, dataset: Dataset) -> list[dict[str, Any]]:
-    scores, total = evaluation.scores, _all_pixels(evaluation)
-    columns = (scores.iou, scores.precision, scores.recall, scores.f1, evaluation.boundary_per_class)
-    rows = []
-    for index, swatch in enumerate(dataset.classes.swatches()):
-        iou, *others = (column[index] for column in columns)
-        pixels = scores.pixels[index]
-        rows.append(
-            {
-                **swatch,
-                "iou": figure(iou),
-                "width": 0 if iou != iou else round(100 * iou, 1),
-                "values": [figure(value) for value in others],
-                "pixels": f"{pixels:,}",
-                "share": percent(pixels / total),
-            }
-        )
-    return rows
-
-
-def _largest(evaluation: Evaluation) -> list[int]:
-    """Indices, in their order, of the classes that are shown one by one."""
-    by_size = sorted(range(len(evaluation.scores.pixels)), key=lambda index: -evaluation.scores.pixels[index])
-    return sorted(by_size[:MOST_CLASSES])
-
-
-def _confusion(evaluation: Evaluation, dataset: Dataset) -> dict[str, Any]:
-    scores, shown = evaluation.scores, _largest(evaluation)
-    swatches = dataset.classes.swatches()
-    pairs = [
-        (count, scores.confusion_shares[real][predicted], real, predicted)
-        for real, row in enumerate(scores.confusion)
-        for predicted, count in enumerate(row)
-        if real != predicted and count
-    ]
-    return {
-        "classes": [swatches[index] for index in shown],
-        "left_out": len(swatches) - len(shown),
-        "rows": [
-            {
-                **swatches[real],
-                "pixels": f"{scores.pixels[real]:,}",
-                "cells": [
-                    {
-                        "share": percent(scores.confusion_shares[real][predicted]),
-                        "count": f"{scores.confusion[real][predicted]:,}",
-                        "weight": round(np.nan_to_num(scores.confusion_shares[real][predicted]), 3),
-                        "right": real == predicted,
-                    }
-                    for predicted in shown
-                ],
-            }
-            for real in shown
-        ],
-        "pairs": [
-            {
-                "real": swatches[real],
-                "predicted": swatches[predicted],
-                "count": f"{count:,}",
-                "share": percent(share),
-            }
-            for count, share, real, predicted in sorted(pairs, reverse=True)[:_CONFUSIONS]
-        ],
-    }
-
-
-def _calibration(evaluation: Evaluation) -> dict[str, Any]:
-    bins, total = evaluation.calibration.to_dict()["bins"], sum(evaluation.calibration.pixels)
-    return {
-        "error": figure(evaluation.calibration.error),
-        "curve": reliability_svg(evaluation.calibration),
-        "rows": [
-            (
-                f"{one['from']:.2f} to {one['to']:.2f}",
-                f"{one['pixels']:,}",
-                round(100 * one["pixels"] / total, 1),
-                figure(one["confidence"]),
-                figure(one["accuracy"]),
-            )
-            for one in bins
-            if one["pixels"]
-        ],
-    }
 
 
 def _examples(
@@ -284,11 +200,9 @@ def _curves(rows: Sequence[Mapping[str, str]], file: Path) -> list[Markup]:
 
 def _class_curves(
     rows: Sequence[Mapping[str, str]], dataset: Dataset, evaluation: Evaluation | None, file: Path
-) -> list[Markup]:
+) -> list[tuple[dict[str, str], Markup]]:
     """IoU of each class on the validation split, as training went on."""
-    shown = range(len(dataset.classes))[:MOST_CLASSES] if evaluation is None else _largest(evaluation)
-    names = [dataset.classes.names[index] for index in shown]
-    found = {name: _series(rows, VAL_IOU + name, file) for name in names}
-    return [
-        curve_svg(name, {"IoU": series}, share=True, size=(2.6, 1.7)) for name, series in found.items() if series[0]
-    ]
+    shown = range(len(dataset.classes))[:MOST_CLASSES] if evaluation is None else largest(evaluation)
+    swatches = dataset.classes.swatches()
+    found = [(swatches[index], _series(rows, VAL_IOU + swatches[index]["name"], file)) for index in shown]
+    return [(swatch, small_curve_svg(swatch["name"], *series)) for swatch, series in found if series[0]]
