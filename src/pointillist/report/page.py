@@ -72,7 +72,7 @@ def write_report(
         begun=origin.get("begun", "").replace("T", " ").replace("+00:00", " UTC"),
         version=origin.get("pointillist"),
         commands=[(label, text) for label, text in commands if text],
-        figures=_figures(protocol, rows, evaluation),
+        figures=_figures(protocol, rows, evaluation, run.metrics_file),
         evaluation=evaluation,
         scored_on="" if evaluation is None else _named(evaluation.dataset),
         scored_in="" if evaluation is None else duration(evaluation.seconds),
@@ -112,7 +112,7 @@ def protocol_rows(protocol: Mapping[str, Any], prefix: str = "") -> list[tuple[s
 
 
 def _figures(
-    protocol: Mapping[str, Any], rows: Sequence[Mapping[str, str]], evaluation: Evaluation | None
+    protocol: Mapping[str, Any], rows: Sequence[Mapping[str, str]], evaluation: Evaluation | None, file: Path
 ) -> list[tuple[str, str, str]]:
     """(name, value, small print) of what is read first."""
     figures = []
@@ -124,15 +124,15 @@ def _figures(
             ("boundary F-score", figure(evaluation.boundary_f), ""),
             ("calibration error", figure(evaluation.calibration.error), "0 is best"),
         ]
-    last = rows[-1] if rows else {}
+    last = {name: _series(rows[-1:], name, file)[1] for name in ("coverage", "precision", "seconds")}
     masks = protocol["method"]["name"] == "full"
     labels, images = ("learnt from", "masks") if masks else ("clicks", f"{protocol['clicks']:,}"), protocol["images"]
     figures.append((*labels, f"on {images:,} image{'s' if images != 1 else ''}"))
     for name in ("coverage", "precision"):
-        if last.get(name):
-            figures.append((name, percent(float(last[name]), 0), "of pseudo-labels, at the end"))
-    if last.get("seconds"):
-        figures.append(("training time", duration(float(last["seconds"])), f"{protocol['steps']:,} steps"))
+        if last[name]:
+            figures.append((name, percent(last[name][0], 0), "of pseudo-labels, at the end"))
+    if last["seconds"]:
+        figures.append(("training time", duration(last["seconds"][0]), f"{protocol['steps']:,} steps"))
     return figures
 
 
