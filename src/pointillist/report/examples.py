@@ -16,6 +16,8 @@ from pointillist.report.pictures import data_url, picture_of_image, picture_of_l
 WORST, OTHERS, SEED = 5, 4, 0
 """How many of the worst images are shown, how many others, and the seed that draws these."""
 _HEIGHT, _WIDTH = 240, 320
+_FINER = 8
+"""Of large images, so many pixels of labels for each pixel of a picture are looked at, in each direction."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ def example(predictors: Mapping[str, Predictor], dataset: Dataset, item: Item) -
     bands = next(iter(predictors.values())).spec.bands
     image = bands.picture_of(item.image, (height, width) if scale < 1 else None)
     pictures = [("image", data_url(picture_of_image(image, height), "JPEG"))]
+    step = max(1, size[0] // (_FINER * height))
     for name, predictor in predictors.items():
-        labels = predictor(item.image)
+        labels = predictor(item.image)[::step, ::step]
         pictures.append((name, data_url(picture_of_labels(labels, dataset.classes, height))))
     if item.mask is not None:
-        mask = dataset.masks.read(item.mask, size).copy()
+        mask = dataset.masks.read(item.mask, size)[::step, ::step].copy()
         mask[labels == IGNORE] = IGNORE  # without data
         pictures.append(("truth", data_url(picture_of_labels(mask, dataset.classes, height))))
         if len(predictors) == 1:
