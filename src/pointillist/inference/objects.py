@@ -1,0 +1,306 @@
+"""Connected objects of a label map of any size, found in strips: only those that go on below are kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pointillist.classes import IGNORE
+from pointillist.inference.perimeters import STEPS, outline
+from pointillist.inference.prediction import Prediction
+
+PIXELS = 2**20
+"""Pixels of a strip, each of which might be an object of its own."""
+
+BLOCK = 2**24
+"""Pixels that are read together where strips are columns, which a file does not keep together."""
+
+@dataclass(frozen=True)
+class Runs:
+    """The pixels of objects: runs along rows, by object, then from top left.
+
+    Args:
+        owner: Position of the object in its `Objects`.
+        row: Row.
+        start: First column.
+        stop: Column behind the last one.
+    """
+
+    owner: NDArray[np.int64]
+    row: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Some objects, as arrays with a value each.
+
+    Args:
+        label: Class index.
+        area: Pixels.
+        centroid: N×2, row and column, pixel-centre based: (0, 0) is the centre of the first pixel.
+        box: N×4, first row, first column, row and column behind the last ones.
+        perimeter: Pixels, as scikit-image measures it.
+        confidence: Mean of the confidence map; NaN without one.
+        ground: Sum of the `ground` of its rows; NaN without one.
+        runs: Its pixels, where asked for.
+    """
+
+    label: NDArray[np.int64]
+    area: NDArray[np.int64]
+    centroid: NDArray[np.float64]
+    box: NDArray[np.int64]
+    perimeter: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    ground: NDArray[np.float64]
+    runs: Runs | None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def objects_of(
+    prediction: Prediction,
+    *,
+    without: Collection[int] = (IGNORE,),
+    diagonal: bool = True,
+    ground: NDArray[np.float64] | None = None,
+    pixels: bool = False,
+) -> Iterator[Objects]:
+    """Objects by their last row, then by their first pixel, some at a time.
+
+    Memory is that of a strip and of the objects that reach its last row; with `pixels`, of their runs too.
+
+    Args:
+        prediction: Labels, and perhaps confidence.
+        without: Labels that make no objects.
+        diagonal: Whether pixels that touch at a corner belong together.
+        ground: What a pixel counts on the ground, by row.
+        pixels: Whether to tell the pixels. They are told as run lengths have them, so all of this is then about the
+            transposed image, the columns of which are rows here, and perimeters are NaN.
+    """
+    height, width = prediction.size[::-1] if pixels else prediction.size
+    counted = np.ones(256, bool)
+    counted[list(without)] = False
+    above = _Above(np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.int64), _Table.none(), [])
+    for top, strip in _columns(prediction) if pixels else prediction.strips(PIXELS):
+        labels = np.ascontiguousarray(strip.labels)
+        rows = len(labels)
+        # Places are from the first pixel of the strip on; the runs of the row above it, below zero, are the first ones.
+        starts, values = _runs(labels)
+        own = slice(len(above.starts), None)
+        starts, values = np.concatenate((above.starts, starts)), np.concatenate((above.values, values))
+        lengths = np.diff(starts, append=rows * width)
+        new = np.flatnonzero(counted[values[own]]) + len(above.starts)
+        # What may belong together: the objects from above, then the runs of this strip.
+        opened = len(above.table)
+        node = np.full(len(starts), -1)
+        node[: len(above.starts)] = above.owner
+        node[new] = np.arange(opened, opened + len(new))
+        one, other = _touching(starts, lengths, values, new, width, int(diagonal))
+        graph = coo_array((np.ones(len(one), bool), (node[one], node[other])), shape=(opened + len(new),) * 2)
+        count, component = connected_components(graph, directed=False)
+
+        table = _Table.of_runs(starts[new] + top * width, lengths[new], values[new], width)
+        if strip.confidence is not None:
+            flat = np.ascontiguousarray(strip.confidence).reshape(-1)
+            table.sums[0] = np.add.reduceat(flat, starts[own], dtype=np.float64)[new - len(above.starts)]
+        if ground is not None:
+            table.sums[1] = lengths[new] * ground[top + starts[new] // width]
+        if not pixels:
+            place, kind = outline(prediction.labels, top, rows, counted)
+            np.add.at(table.counts, (3 + kind, node[np.searchsorted(starts, place, side="right") - 1] - opened), 1)
+        order = np.argsort(component, kind="stable")
+        table = _Table.joined(above.table, table, order, np.searchsorted(component[order], np.arange(count)))
+
+        last = starts >= (rows - 1) * width
+        goes_on = np.zeros(count, bool)
+        goes_on[component[node[last & (node >= 0)]]] = top + rows < height
+        done, stays = np.flatnonzero(~goes_on), np.flatnonzero(goes_on)
+        done = done[np.lexsort((table.low[2, done], table.high[0, done]))]
+        runs, chunks = None, above.chunks
+        if pixels:
+            places = np.stack((starts[new] + top * width, lengths[new]))
+            runs, chunks = _pixels(places, component, above.chunks, done, stays, width)
+        if len(done):
+            yield table.take(done).objects(strip.confidence is not None, ground is not None, runs)
+        position = np.full(count + 1, -1)  # the last one stands for runs of no object
+        position[stays] = np.arange(len(stays))
+        owner = position[np.where(node[last] < 0, count, component[node[last]])]
+        above = _Above(starts[last] - rows * width, values[last], owner, table.take(stays), chunks)
+
+
+def _columns(prediction: Prediction) -> Iterator[tuple[int, Prediction]]:
+    """Strips of the transposed image, cut from blocks of columns: a file is read as often as there are blocks."""
+    height, width = prediction.size
+    for left in range(0, width, max(1, BLOCK // height)):
+        right = min(width, left + max(1, BLOCK // height))
+        labels = np.empty((height, right - left), np.uint8)
+        sure = None if prediction.confidence is None else np.empty(labels.shape, prediction.confidence.dtype)
+        for top, strip in prediction.strips():
+            rows = slice(top, top + len(strip.labels))
+            labels[rows] = strip.labels[:, left:right]
+            if sure is not None and strip.confidence is not None:
+                sure[rows] = strip.confidence[:, left:right]
+        for first, part in Prediction(labels.T, None if sure is None else sure.T).strips(PIXELS):
+            yield left + first, part
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Sums and bounds of objects or of runs, in columns.
+
+    Args:
+        counts: Of pixels, of their rows, of their columns, and of the three kinds of pixels of the outline.
+        sums: Of confidence, of `ground`.
+        low: First row, first column, first place.
+        high: Row and column behind the last ones, label.
+    """
+
+    counts: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> _Table:
+        return cls(*(np.empty((columns, 0), kind) for columns, kind in ((6, int), (2, float), (3, int), (3, int))))
+
+    @classmethod
+    def of_runs(
+        cls, place: NDArray[np.int64], length: NDArray[np.int64], label: NDArray[np.uint8], width: int
+    ) -> _Table:
+        row, column = np.divmod(place, width)
+        none = np.zeros(len(place), np.int64)
+        columns = length * (2 * column + length - 1) // 2
+        return cls(
+            np.stack((length, length * row, columns, none, none, none)),
+            np.zeros((2, len(place))),
+            np.stack((row, column, place)),
+            np.stack((row + 1, column + length, label.astype(np.int64))),
+        )
+
+    @classmethod
+    def joined(cls, one: _Table, other: _Table, order: NDArray[np.int64], begins: NDArray[np.int64]) -> _Table:
+        """Rows of two tables, in an order in which those from each beginning on become one."""
+        if not len(begins):
+            return cls.none()
+        columns = []
+        for name, combine in (("counts", np.add), ("sums", np.add), ("low", np.minimum), ("high", np.maximum)):
+            both = np.concatenate((getattr(one, name), getattr(other, name)), axis=1)
+            columns.append(combine.reduceat(both[:, order], begins, axis=1))
+        return cls(*columns)
+
+    def __len__(self) -> int:
+        return self.counts.shape[1]
+
+    def take(self, rows: NDArray[np.int64]) -> _Table:
+        return _Table(self.counts[:, rows], self.sums[:, rows], self.low[:, rows], self.high[:, rows])
+
+    def objects(self, confidence: bool, ground: bool, runs: Runs | None) -> Objects:
+        area = self.counts[0]
+        return Objects(
+            label=self.high[2],
+            area=area,
+            centroid=(self.counts[1:3] / area).T,
+            box=np.stack((*self.low[:2], *self.high[:2]), axis=1),
+            perimeter=STEPS @ self.counts[3:] if runs is None else np.full(len(area), np.nan),
+            confidence=self.sums[0] / area if confidence else np.full(len(area), np.nan),
+            ground=self.sums[1] if ground else np.full(len(area), np.nan),
+            runs=runs,
+        )
+
+
+@dataclass(frozen=True)
+class _Above:
+    """What is known of the strips above.
+
+    Args:
+        starts: Of the runs of their last row, in places before the next strip.
+        values: Labels of these runs.
+        owner: Which object of `table` each belongs to, or -1.
+        table: Objects that reach the last row.
+        chunks: For each of them, arrays of the places and lengths of its runs; empty where nobody asks for pixels.
+    """
+
+    starts: NDArray[np.int64]
+    values: NDArray[np.uint8]
+    owner: NDArray[np.int64]
+    table: _Table
+    chunks: list[list[NDArray[np.int64]]]
+
+
+def _runs(labels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Place of the first pixel of each stretch of one label in a row, and the label."""
+    begins = np.ones(labels.shape, bool)
+    np.not_equal(labels[:, 1:], labels[:, :-1], out=begins[:, 1:])
+    starts = np.flatnonzero(begins)
+    return starts, labels.reshape(-1)[starts]
+
+
+def _touching(
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    values: NDArray[np.uint8],
+    which: NDArray[np.int64],
+    width: int,
+    reach: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of runs of one label that touch, one of `which` and one in the row above it."""
+    which = which[starts[which] // width > starts[0] // width] if len(starts) else which
+    above = starts[which] // width * width - width
+    low = np.maximum(starts[which] - width - reach, above)
+    high = np.minimum(starts[which] + lengths[which] - 1 - width + reach, above + width - 1)
+    begin = np.searchsorted(starts, low, side="right") - 1
+    counts = np.searchsorted(starts, high, side="right") - begin
+    run = np.repeat(which, counts)
+    other = np.arange(len(run)) + np.repeat(begin - np.cumsum(counts) + counts, counts)
+    same = values[run] == values[other]
+    return run[same], other[same]
+
+
+def _pixels(
+    places: NDArray[np.int64],
+    component: NDArray[np.int32],
+    chunks: list[list[NDArray[np.int64]]],
+    done: NDArray[np.int64],
+    stays: NDArray[np.int64],
+    width: int,
+) -> tuple[Runs, list[list[NDArray[np.int64]]]]:
+    """The pixels of the objects that are done, and chunks of those that go on.
+
+    Args:
+        places: 2×N, places and lengths of the runs of a strip.
+        component: Of the objects from above, then of these runs.
+        chunks: Of the objects from above.
+        done: Components.
+        stays: Components.
+        width: Of the image.
+    """
+    collected: dict[int, list[NDArray[np.int64]]] = {}
+    for index, earlier in enumerate(chunks):
+        collected.setdefault(int(component[index]), []).extend(earlier)
+    owner = component[len(chunks) :]
+    order = np.argsort(owner, kind="stable")
+    owner, places = owner[order], places[:, order]
+    begins, ends = np.searchsorted(owner, stays), np.searchsorted(owner, stays, side="right")
+    kept = [
+        [*collected.pop(int(one), []), places[:, begin:end].copy()]
+        for one, begin, end in zip(stays, begins, ends, strict=True)
+    ]
+    position = np.full(int(component.max(initial=-1)) + 1, -1)
+    position[done] = np.arange(len(done))
+    ended = position[owner] >= 0
+    parts = [(position[owner[ended]], places[:, ended])]
+    parts += [(np.full(part.shape[1], position[one]), part) for one, found in collected.items() for part in found]
+    of = np.concatenate([index for index, _ in parts])
+    place, length = np.concatenate([part for _, part in parts], axis=1)
+    order = np.lexsort((place, of))
+    row, start = np.divmod(place[order], width)
+    return Runs(of[order], row, start, start + length[order]), kept

@@ -1,0 +1,74 @@
+"""Outlines of objects along the edges of their pixels, from the runs of their pixels: no picture of them is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointillist.inference.objects import Runs
+
+
+@dataclass(frozen=True)
+class Ring:
+    """One closed outline; the last point is not the first one again.
+
+    Args:
+        owner: Position of its object.
+        hole: Whether it goes around pixels that are not the object's.
+        points: N×2 x, y in pixels, corner-based, from the top one of the leftmost corners on: counter-clockwise for who
+            looks at the picture. Steps are vertical and horizontal by turns.
+    """
+
+    owner: int
+    hole: bool
+    points: NDArray[np.int64]
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        x, y = self.points.T
+        return abs(int(x @ np.roll(y, -1) - y @ np.roll(x, -1))) // 2
+
+
+def rings_of(runs: Runs) -> Iterator[Ring]:
+    """The rings of objects, by object, then by their leftmost corner.
+
+    Where pixels touch at a corner only, the ring goes around each of them for itself.
+
+    Args:
+        runs: Down columns, as `objects_of` tells pixels.
+    """
+    # At a corner of a rectilinear shape, the second difference of its mask along x and y is not 0. A run has four.
+    owner = np.tile(runs.owner, 4)
+    x = np.concatenate((runs.row, runs.row, runs.row + 1, runs.row + 1))
+    y = np.concatenate((runs.start, runs.stop, runs.start, runs.stop))
+    turn = np.repeat((1, -1, -1, 1), len(runs.row))
+    order = np.lexsort((y, x, owner))
+    owner, x, y, turn = owner[order], x[order], y[order], turn[order]
+    begins = np.flatnonzero(np.diff(owner, prepend=-1) | np.diff(x, prepend=-1) | np.diff(y, prepend=-1))
+    if not len(begins):
+        return
+    # 2 and -2 where pixels touch at the corner only: there are two corners in one place.
+    turn = np.add.reduceat(turn, begins)
+    many = np.abs(turn)
+    owner, x, y, turn = (np.repeat(values, many) for values in (owner[begins], x[begins], y[begins], turn))
+    # In a line of corners the first and the second one are the ends of an edge, the third and the fourth, and so on:
+    # in columns as they stand, in rows by another order, in which one turn or the other brings both around one pixel.
+    by_row = np.lexsort((np.arange(len(x)) * np.sign(turn), x, y, owner))
+    beside = np.empty(len(x), np.int64)
+    beside[by_row] = by_row.reshape(-1, 2)[:, ::-1].reshape(-1)
+    across: list[int] = beside.tolist()
+    seen = bytearray(len(x))
+    for first in range(len(x)):
+        if seen[first]:
+            continue
+        ring, corner = [], first
+        while not seen[corner]:
+            below = corner ^ 1
+            seen[corner] = seen[below] = 1
+            ring += (corner, below)
+            corner = across[below]
+        yield Ring(int(owner[first]), bool(turn[first] < 0), np.stack((x[ring], y[ring]), axis=1))
