@@ -20,6 +20,7 @@ PIXELS = 2**20
 BLOCK = 2**24
 """Pixels that are read together where strips are columns, which a file does not keep together."""
 
+
 @dataclass(frozen=True)
 class Runs:
     """The pixels of objects: runs along rows, by object, then from top left.
@@ -198,7 +199,7 @@ class _Table:
         return cls(*columns)
 
     def __len__(self) -> int:
-        return self.counts.shape[1]
+        return int(self.counts.shape[1])
 
     def take(self, rows: NDArray[np.int64]) -> _Table:
         return _Table(self.counts[:, rows], self.sums[:, rows], self.low[:, rows], self.high[:, rows])

@@ -65,7 +65,8 @@ def rings_of(runs: Runs) -> Iterator[Ring]:
     for first in range(len(x)):
         if seen[first]:
             continue
-        ring, corner = [], first
+        ring: list[int] = []
+        corner = first
         while not seen[corner]:
             below = corner ^ 1
             seen[corner] = seen[below] = 1
