@@ -131,9 +131,9 @@ def objects_of(
             runs, chunks = _pixels(places, component, above.chunks, done, stays, width)
         if len(done):
             yield table.take(done).objects(strip.confidence is not None, ground is not None, runs)
-        position = np.full(count + 1, -1)  # the last one stands for runs of no object
+        position = np.full(count, -1)
         position[stays] = np.arange(len(stays))
-        owner = position[np.where(node[last] < 0, count, component[node[last]])]
+        owner = np.append(position[component], -1)[node[last]]  # the last one is for runs of no object
         above = _Above(starts[last] - rows * width, values[last], owner, table.take(stays), chunks)
 
 

@@ -73,3 +73,30 @@ def rings_of(runs: Runs) -> Iterator[Ring]:
             ring += (corner, below)
             corner = across[below]
         yield Ring(int(owner[first]), bool(turn[first] < 0), np.stack((x[ring], y[ring]), axis=1))
+
+
+def simplified(points: NDArray[np.int64], tolerance: float) -> NDArray[np.int64]:
+    """A ring with fewer of its points: none that is left out is further than `tolerance` pixels from the new ring.
+
+    At least three points stay. Source: Ramer (1972), Douglas, Peucker (1973).
+    """
+    if tolerance == 0:
+        return points
+    count = len(points)
+    closed = np.concatenate((points, points[:1]))
+    far = int(np.square(points - points[0]).sum(axis=1).argmax())
+    keep = np.zeros(count + 1, bool)
+    keep[[0, far, count]] = True
+    pieces = [(0, far), (far, count)]
+    while pieces:
+        begin, end = pieces.pop()
+        if end - begin < 2:
+            continue
+        along, from_begin = closed[end] - closed[begin], closed[begin + 1 : end] - closed[begin]
+        share = np.clip(from_begin @ along / max(1, along @ along), 0, 1)
+        distance = np.square(from_begin - share[:, None] * along).sum(axis=1)
+        split = begin + 1 + int(distance.argmax())
+        if distance[split - begin - 1] > tolerance**2 or keep.sum() < 4:
+            keep[split] = True
+            pieces += [(begin, split), (split, end)]
+    return points[keep[:-1]]
