@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,11 +73,14 @@ def _areas(
     if crs.is_projected:
         metres = crs.axis_info[0].unit_conversion_factor
         return np.full(height, abs(a * e - b * d) * metres**2)
-    geod = crs.get_geod() if crs.is_geographic else None
-    if geod is None or b or d:
+    if not crs.is_geographic or crs.ellipsoid is None or b or d:
         return None
-    degrees = math.degrees(crs.axis_info[0].unit_conversion_factor)
-    edges = np.clip((np.arange(height + 1) * e + f) * degrees, -90, 90).tolist()
-    west, east = c * degrees, (c + a) * degrees
-    corners = [west, east, east, west]
-    return np.array([abs(geod.polygon_area_perimeter(corners, [n, n, s, s])[0]) for n, s in pairwise(edges)])
+    # Exact between two parallels; source: Snyder, Map Projections: A Working Manual (1987), equation 3-12.
+    radians = crs.axis_info[0].unit_conversion_factor
+    sine = np.sin(np.clip((np.arange(height + 1) * e + f) * radians, -np.pi / 2, np.pi / 2))
+    short = crs.ellipsoid.semi_minor_metre
+    eccentricity = math.sqrt(1 - (short / crs.ellipsoid.semi_major_metre) ** 2)
+    zones = sine / (1 - (eccentricity * sine) ** 2)
+    zones += np.arctanh(eccentricity * sine) / eccentricity if eccentricity else sine
+    areas: NDArray[np.float64] = np.abs(np.diff(zones) * a * radians / 2) * short**2
+    return areas
