@@ -69,7 +69,7 @@ def _system(wkt: str) -> tuple[CRS | None, str]:
 def _areas(
     crs: CRS, transform: tuple[float, float, float, float, float, float], height: int
 ) -> NDArray[np.float64] | None:
-    a, b, c, d, e, f = transform
+    a, b, _, d, e, f = transform
     if crs.is_projected:
         metres = crs.axis_info[0].unit_conversion_factor
         return np.full(height, abs(a * e - b * d) * metres**2)

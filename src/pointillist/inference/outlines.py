@@ -20,17 +20,13 @@ class Ring:
         hole: Whether it goes around pixels that are not the object's.
         points: N×2 x, y in pixels, corner-based, from the top one of the leftmost corners on: counter-clockwise for who
             looks at the picture. Steps are vertical and horizontal by turns.
+        area: Pixels inside.
     """
 
     owner: int
     hole: bool
     points: NDArray[np.int64]
-
-    @property
-    def area(self) -> int:
-        """Pixels inside."""
-        x, y = self.points.T
-        return abs(int(x @ np.roll(y, -1) - y @ np.roll(x, -1))) // 2
+    area: int
 
 
 def rings_of(runs: Runs) -> Iterator[Ring]:
@@ -62,17 +58,26 @@ def rings_of(runs: Runs) -> Iterator[Ring]:
     beside[by_row] = by_row.reshape(-1, 2)[:, ::-1].reshape(-1)
     across: list[int] = beside.tolist()
     seen = bytearray(len(x))
+    way: list[int] = []
+    starts: list[int] = []
     for first in range(len(x)):
         if seen[first]:
             continue
-        ring: list[int] = []
+        starts.append(len(way))
         corner = first
         while not seen[corner]:
             below = corner ^ 1
             seen[corner] = seen[below] = 1
-            ring += (corner, below)
+            way += (corner, below)
             corner = across[below]
-        yield Ring(int(owner[first]), bool(turn[first] < 0), np.stack((x[ring], y[ring]), axis=1))
+    follows = np.arange(1, len(way) + 1)
+    follows[[*(start - 1 for start in starts[1:]), -1]] = starts
+    points = np.stack((x[way], y[way]), axis=1)
+    doubled = points[:, 0] * points[follows, 1] - points[follows, 0] * points[:, 1]
+    areas = np.abs(np.add.reduceat(doubled, starts)) // 2
+    owners, holes = owner[way][starts].tolist(), (turn[way][starts] < 0).tolist()
+    for start, stop, of, hole, area in zip(starts, [*starts[1:], None], owners, holes, areas.tolist(), strict=True):
+        yield Ring(of, hole, points[start:stop], area)
 
 
 def simplified(points: NDArray[np.int64], tolerance: float) -> NDArray[np.int64]:
