@@ -56,12 +56,9 @@ def test_classes_without_an_id(ids: dict[str, int], message: str, tmp_path: Path
 def test_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointillist.inference.writers.probabilities.STRIP", 10)
     values = np.random.default_rng(0).random((3, 7, 5)).astype(np.float16)
-    result = replace(
-        result_of(values.argmax(0).astype(np.uint8)),
-        prediction=Prediction(values.argmax(0).astype(np.uint8), probabilities=values),
-    )
-    writer = get_writer("probabilities")
-    writer.write(result, tmp_path / "b.npy")
+    labels = values.argmax(0).astype(np.uint8)
+    result = replace(result_of(labels), prediction=Prediction(labels, probabilities=values))
+    get_writer("probabilities").write(result, tmp_path / "b.npy")
     read = np.load(tmp_path / "b.npy", mmap_mode="r", allow_pickle=False)
     assert read.dtype == np.float16
     assert np.array_equal(read, values)
