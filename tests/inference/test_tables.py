@@ -96,30 +96,42 @@ def test_small_objects_are_counted(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("ellipsoid", ["WGS84", "sphere"])
-def test_pixels_in_degrees(ellipsoid: str, tmp_path: Path) -> None:
-    place = Place(pyproj.CRS(f"+proj=longlat +ellps={ellipsoid}").to_wkt(), (0.5, 0, 7, 0, -0.25, 50))
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("+proj=longlat +ellps=WGS84", (0.5, 0, 7, 0, -0.25, 50)),
+        ("+proj=longlat +ellps=sphere", (0.5, 0, 7, 0, -0.25, 50)),
+        ("+proj=longlat +ellps=WGS84", (0.5, 0, 179.7, 0, -0.25, -50)),
+        ("EPSG:3857", (50_000, 0, 800_000, 0, -25_000, 7_000_000)),  # its plane is wrong by more than twice
+        ("EPSG:3857", (50_000, 0, 20_000_000, 0, -25_000, 7_000_000)),  # across the antimeridian
+    ],
+)
+def test_pixels_on_the_ellipsoid(crs: str, transform: Any, tmp_path: Path) -> None:
+    system = pyproj.CRS(crs)
     labels = np.array([[0, 1], [1, 1]], np.uint8)
-    get_writer("areas").write(result_of(labels, place=place), tmp_path / "b.csv")
-    geod = pyproj.Geod(ellps=ellipsoid)
-    along = np.linspace(7, 7.5, 200)  # parallels are no geodesics; pieces of them nearly are
+    get_writer("areas").write(result_of(labels, place=Place(system.to_wkt(), transform)), tmp_path / "b.csv")
+    degrees = pyproj.Transformer.from_crs(system, system.geodetic_crs, always_xy=True)
+    along = np.linspace(0, 1, 200)  # edges of pixels are no geodesics; pieces of them nearly are
 
-    def area(north: float) -> float:
-        south = np.full(200, north - 0.25)
-        return abs(geod.polygon_area_perimeter([*along, *along[::-1]], [*np.full(200, north), *south])[0])
+    def area(row: int) -> float:
+        x = transform[2] + transform[0] * np.array([*along, *along[::-1]])
+        y = transform[5] + transform[4] * (row + np.repeat((0, 1), 200))
+        return abs(system.get_geod().polygon_area_perimeter(*degrees.transform(x, y))[0])
 
-    expected = [area(50), area(50) + 2 * area(49.75), 0]
-    np.testing.assert_allclose(column(table(tmp_path / "b.csv"), "area_m2"), expected, rtol=1e-8)
+    expected = [area(0), area(0) + 2 * area(1), 0]
+    np.testing.assert_allclose(column(table(tmp_path / "b.csv"), "area_m2"), expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize(
     ("place", "area"),
     [
-        (Place(pyproj.CRS(2263).to_wkt(), (1, 0, 0, 0, -1, 0)), 0.3048006096012192**2),  # US survey feet
-        (Place(pyproj.CRS(32632).to_wkt(), (3, 4, 0, 4, -3, 0)), 25),  # rotated
+        (Place(pyproj.CRS(2263).to_wkt(), (1, 0, 987_000, 0, -1, 200_000)), 0.3048006096012192**2),  # US survey feet
+        (Place(pyproj.CRS(32632).to_wkt(), (3, 4, 400_000, 4, -3, 5_000_000)), 25),  # rotated
+        (Place(pyproj.CRS(32601).to_wkt(), (10, 0, 0, 0, -10, 6_000_000)), 100),
+        (Place('LOCAL_CS["site",UNIT["metre",1]]', (0.1, 0, 0, 0, -0.1, 0)), 0.01),
         (Place("", (1, 0, 0, 0, -1, 0)), None),
         (Place("a stranger's text", (1, 0, 0, 0, -1, 0)), None),
-        (Place(pyproj.CRS(4326).to_wkt(), (1, 0.1, 0, 0.1, -1, 0)), None),
+        (Place(pyproj.CRS(3031).to_wkt(), (10_000_000, 0, -5_000_000, 0, -1, 0)), None),  # one row from sea to sea
         (None, None),
     ],
 )

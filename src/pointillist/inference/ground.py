@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,6 +14,14 @@ from pointillist.data.places import Place
 if TYPE_CHECKING:
     from pyproj import CRS
 
+DISTORTION = 0.01
+"""Share by which areas may be wrong."""
+
+PARTS = 8
+"""Parts of a row that are measured."""
+
+Transform = tuple[float, float, float, float, float, float]
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -22,14 +29,14 @@ class Ground:
 
     Args:
         crs: Name of the coordinate system, such as `EPSG:32632`; "" for none that PROJ knows.
-        areas: Square metres of a pixel in each row. None where nobody knows: without a coordinate system of the earth,
-            and where an image in degrees is rotated, so that the pixels of a row differ.
+        areas: Square metres of a pixel in each row. None without a coordinate system, and where pixels of a row differ
+            by more than `DISTORTION`.
         transform: See `Place`; None without a place.
     """
 
     crs: str = ""
     areas: NDArray[np.float64] | None = None
-    transform: tuple[float, float, float, float, float, float] | None = None
+    transform: Transform | None = None
 
     def at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """2×N coordinates on the map of corner-based pixels; NaN without a place."""
@@ -39,15 +46,16 @@ class Ground:
         return np.stack((a * x + b * y + c, d * x + e * y + f))
 
 
-def ground_of(place: Place | None, height: int) -> Ground:
-    """The ground below an image with this many rows.
+def ground_of(place: Place | None, size: tuple[int, int]) -> Ground:
+    """The ground below an image of a (height, width). Needs pyproj.
 
-    Areas are those of the map in a projected coordinate system, and on the ellipsoid in degrees. Needs pyproj.
+    Areas are those in the plane of a projected coordinate system; on the ellipsoid where that has none, or its plane is
+    wrong by more than `DISTORTION`, as that of Web Mercator is.
     """
     if place is None:
         return Ground()
     crs, name = _system(place.crs)
-    return Ground(name, None if crs is None else _areas(crs, place.transform, height), place.transform)
+    return Ground(name, None if crs is None else _areas(crs, place.transform, size), place.transform)
 
 
 @lru_cache(maxsize=64)
@@ -66,21 +74,29 @@ def _system(wkt: str) -> tuple[CRS | None, str]:
     return crs, crs.name if code is None else ":".join(code)
 
 
-def _areas(
-    crs: CRS, transform: tuple[float, float, float, float, float, float], height: int
-) -> NDArray[np.float64] | None:
-    a, b, _, d, e, f = transform
-    if crs.is_projected:
-        metres = crs.axis_info[0].unit_conversion_factor
-        return np.full(height, abs(a * e - b * d) * metres**2)
-    if not crs.is_geographic or crs.ellipsoid is None or b or d:
+def _areas(crs: CRS, transform: Transform, size: tuple[int, int]) -> NDArray[np.float64] | None:
+    from pyproj import Proj, Transformer
+
+    height, width = size
+    a, b, c, d, e, f = transform
+    if not crs.axis_info:
         return None
-    # Exact between two parallels; source: Snyder, Map Projections: A Working Manual (1987), equation 3-12.
-    radians = crs.axis_info[0].unit_conversion_factor
-    sine = np.sin(np.clip((np.arange(height + 1) * e + f) * radians, -np.pi / 2, np.pi / 2))
-    short = crs.ellipsoid.semi_minor_metre
-    eccentricity = math.sqrt(1 - (short / crs.ellipsoid.semi_major_metre) ** 2)
-    zones = sine / (1 - (eccentricity * sine) ** 2)
-    zones += np.arctanh(eccentricity * sine) / eccentricity if eccentricity else sine
-    areas: NDArray[np.float64] = np.abs(np.diff(zones) * a * radians / 2) * short**2
-    return areas
+    flat = np.full(height, abs(a * e - b * d) * crs.axis_info[0].unit_conversion_factor ** 2)
+    geodetic = crs.geodetic_crs
+    if geodetic is None or geodetic.ellipsoid is None:  # the plane of a building site
+        return flat
+    # Of equal area on the ellipsoid, and meridians and parallels are straight in it.
+    equal = Proj(proj="cea", a=geodetic.ellipsoid.semi_major_metre, b=geodetic.ellipsoid.semi_minor_metre, over=True)
+    x, y = np.linspace(0, width, PARTS + 1), np.arange(height + 1)[:, None]
+    place = Transformer.from_crs(crs, geodetic, always_xy=True).transform(a * x + b * y + c, d * x + e * y + f)
+    longitude, latitude = np.degrees(np.multiply(place, geodetic.axis_info[0].unit_conversion_factor))
+    longitude = np.unwrap(np.unwrap(longitude, axis=0, period=360), axis=1, period=360)
+    east, north = equal(longitude, latitude)
+    # Twice the area of a quadrilateral is the cross product of its diagonals.
+    down = [part[1:, 1:] - part[:-1, :-1] for part in (east, north)]
+    up = [part[:-1, 1:] - part[1:, :-1] for part in (east, north)]
+    pixels = np.abs(down[0] * up[1] - down[1] * up[0]) / 2 / (width / PARTS)
+    rows: NDArray[np.float64] = pixels.mean(axis=1)
+    if not crs.is_geographic and abs(flat.sum() / rows.sum() - 1) <= DISTORTION:
+        return flat
+    return rows if (np.ptp(pixels, axis=1) <= DISTORTION * rows).all() else None

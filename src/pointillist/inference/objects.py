@@ -13,29 +13,13 @@ from scipy.sparse.csgraph import connected_components
 from pointillist.classes import IGNORE
 from pointillist.inference.perimeters import STEPS, outline
 from pointillist.inference.prediction import Prediction
+from pointillist.inference.runs import Runs, gathered, stretches, touching
 
 PIXELS = 2**20
 """Pixels of a strip, each of which might be an object of its own."""
 
 BLOCK = 2**24
 """Pixels that are read together where strips are columns, which a file does not keep together."""
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The pixels of objects: runs along rows, by object, then from top left.
-
-    Args:
-        owner: Position of the object in its `Objects`.
-        row: Row.
-        start: First column.
-        stop: Column behind the last one.
-    """
-
-    owner: NDArray[np.int64]
-    row: NDArray[np.int64]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -94,7 +78,7 @@ def objects_of(
         labels = np.ascontiguousarray(strip.labels)
         rows = len(labels)
         # Places are from the first pixel of the strip on; the runs of the row above it, below zero, are the first ones.
-        starts, values = _runs(labels)
+        starts, values = stretches(labels)
         own = slice(len(above.starts), None)
         starts, values = np.concatenate((above.starts, starts)), np.concatenate((above.values, values))
         lengths = np.diff(starts, append=rows * width)
@@ -104,11 +88,11 @@ def objects_of(
         node = np.full(len(starts), -1)
         node[: len(above.starts)] = above.owner
         node[new] = np.arange(opened, opened + len(new))
-        one, other = _touching(starts, lengths, values, new, width, int(diagonal))
+        one, other = touching(starts, lengths, values, new, width, int(diagonal))
         graph = coo_array((np.ones(len(one), bool), (node[one], node[other])), shape=(opened + len(new),) * 2)
         count, component = connected_components(graph, directed=False)
 
-        table = _Table.of_runs(starts[new] + top * width, lengths[new], values[new], width)
+        table = _Table.ofstretches(starts[new] + top * width, lengths[new], values[new], width)
         if strip.confidence is not None:
             flat = np.ascontiguousarray(strip.confidence).reshape(-1)
             table.sums[0] = np.add.reduceat(flat, starts[own], dtype=np.float64)[new - len(above.starts)]
@@ -128,7 +112,7 @@ def objects_of(
         runs, chunks = None, above.chunks
         if pixels:
             places = np.stack((starts[new] + top * width, lengths[new]))
-            runs, chunks = _pixels(places, component, above.chunks, done, stays, width)
+            runs, chunks = gathered(places, component, above.chunks, done, stays, width)
         if len(done):
             yield table.take(done).objects(strip.confidence is not None, ground is not None, runs)
         position = np.full(count, -1)
@@ -174,7 +158,7 @@ class _Table:
         return cls(*(np.empty((columns, 0), kind) for columns, kind in ((6, int), (2, float), (3, int), (3, int))))
 
     @classmethod
-    def of_runs(
+    def ofstretches(
         cls, place: NDArray[np.int64], length: NDArray[np.int64], label: NDArray[np.uint8], width: int
     ) -> _Table:
         row, column = np.divmod(place, width)
@@ -235,73 +219,3 @@ class _Above:
     owner: NDArray[np.int64]
     table: _Table
     chunks: list[list[NDArray[np.int64]]]
-
-
-def _runs(labels: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Place of the first pixel of each stretch of one label in a row, and the label."""
-    begins = np.ones(labels.shape, bool)
-    np.not_equal(labels[:, 1:], labels[:, :-1], out=begins[:, 1:])
-    starts = np.flatnonzero(begins)
-    return starts, labels.reshape(-1)[starts]
-
-
-def _touching(
-    starts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    values: NDArray[np.uint8],
-    which: NDArray[np.int64],
-    width: int,
-    reach: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of runs of one label that touch, one of `which` and one in the row above it."""
-    which = which[starts[which] // width > starts[0] // width] if len(starts) else which
-    above = starts[which] // width * width - width
-    low = np.maximum(starts[which] - width - reach, above)
-    high = np.minimum(starts[which] + lengths[which] - 1 - width + reach, above + width - 1)
-    begin = np.searchsorted(starts, low, side="right") - 1
-    counts = np.searchsorted(starts, high, side="right") - begin
-    run = np.repeat(which, counts)
-    other = np.arange(len(run)) + np.repeat(begin - np.cumsum(counts) + counts, counts)
-    same = values[run] == values[other]
-    return run[same], other[same]
-
-
-def _pixels(
-    places: NDArray[np.int64],
-    component: NDArray[np.int32],
-    chunks: list[list[NDArray[np.int64]]],
-    done: NDArray[np.int64],
-    stays: NDArray[np.int64],
-    width: int,
-) -> tuple[Runs, list[list[NDArray[np.int64]]]]:
-    """The pixels of the objects that are done, and chunks of those that go on.
-
-    Args:
-        places: 2×N, places and lengths of the runs of a strip.
-        component: Of the objects from above, then of these runs.
-        chunks: Of the objects from above.
-        done: Components.
-        stays: Components.
-        width: Of the image.
-    """
-    collected: dict[int, list[NDArray[np.int64]]] = {}
-    for index, earlier in enumerate(chunks):
-        collected.setdefault(int(component[index]), []).extend(earlier)
-    owner = component[len(chunks) :]
-    order = np.argsort(owner, kind="stable")
-    owner, places = owner[order], places[:, order]
-    begins, ends = np.searchsorted(owner, stays), np.searchsorted(owner, stays, side="right")
-    kept = [
-        [*collected.pop(int(one), []), places[:, begin:end].copy()]
-        for one, begin, end in zip(stays, begins, ends, strict=True)
-    ]
-    position = np.full(int(component.max(initial=-1)) + 1, -1)
-    position[done] = np.arange(len(done))
-    ended = position[owner] >= 0
-    parts = [(position[owner[ended]], places[:, ended])]
-    parts += [(np.full(part.shape[1], position[one]), part) for one, found in collected.items() for part in found]
-    of = np.concatenate([index for index, _ in parts])
-    place, length = np.concatenate([part for _, part in parts], axis=1)
-    order = np.lexsort((place, of))
-    row, start = np.divmod(place[order], width)
-    return Runs(of[order], row, start, start + length[order]), kept

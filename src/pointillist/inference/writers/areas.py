@@ -35,7 +35,7 @@ class Areas(Table):
     def rows(self, result: Result) -> Iterator[list[Cell]]:
         """See `Table.rows`."""
         count = len(result.classes)
-        areas = ground_of(result.place, result.prediction.size[0]).areas
+        areas = ground_of(result.place, result.prediction.size).areas
         objects, pixels = np.zeros((2, count), np.int64)
         confidence, ground = np.zeros((2, count))
         for found in objects_of(result.prediction, ground=areas):

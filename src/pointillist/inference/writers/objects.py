@@ -64,7 +64,7 @@ class ObjectTable(Table):
         """See `Table.rows`."""
         options, names = self.options, result.classes.names
         assert isinstance(options, ObjectsOptions)
-        ground = ground_of(result.place, result.prediction.size[0])
+        ground = ground_of(result.place, result.prediction.size)
         background = result.classes.background
         without = [IGNORE] if options.background or background is None else [IGNORE, background]
         number = 0
