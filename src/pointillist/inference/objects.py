@@ -92,7 +92,7 @@ def objects_of(
         graph = coo_array((np.ones(len(one), bool), (node[one], node[other])), shape=(opened + len(new),) * 2)
         count, component = connected_components(graph, directed=False)
 
-        table = _Table.ofstretches(starts[new] + top * width, lengths[new], values[new], width)
+        table = _Table.of_runs(starts[new] + top * width, lengths[new], values[new], width)
         if strip.confidence is not None:
             flat = np.ascontiguousarray(strip.confidence).reshape(-1)
             table.sums[0] = np.add.reduceat(flat, starts[own], dtype=np.float64)[new - len(above.starts)]
@@ -158,7 +158,7 @@ class _Table:
         return cls(*(np.empty((columns, 0), kind) for columns, kind in ((6, int), (2, float), (3, int), (3, int))))
 
     @classmethod
-    def ofstretches(
+    def of_runs(
         cls, place: NDArray[np.int64], length: NDArray[np.int64], label: NDArray[np.uint8], width: int
     ) -> _Table:
         row, column = np.divmod(place, width)
