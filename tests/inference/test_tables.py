@@ -172,15 +172,20 @@ def test_all_images_together(name: str, tmp_path: Path) -> None:
     assert parquet.read_schema(tmp_path / "one" / f"{name}.parquet") == read.schema
     # Whole or not at all.
     before = (tmp_path / f"{name}.csv").read_bytes()
-    files[1].write_text("other,columns\n1,2\n")
-    with pytest.raises(SaveError, match=rf"1{writer.suffix}.*other columns"):
+    whole = files[1].read_text()
+    for broken, message in (("other,columns\n1,2\n", "other columns"), (whole.rstrip() + "x", "has no end|other col")):
+        files[1].write_text(broken)
+        with pytest.raises(SaveError, match=rf"1{writer.suffix}.*{message}"):
+            writer.collect(files, tmp_path)
+    files[1].write_text(whole.splitlines()[0] + "\n" + ",".join(["x"] * len(writer.columns)) + "\n")
+    with pytest.raises(SaveError, match=rf"{name}\.csv: cannot be put together"):
         writer.collect(files, tmp_path)
     assert (tmp_path / f"{name}.csv").read_bytes() == before
     assert not list(tmp_path.glob(".*"))
 
 
 def test_many_files_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pointillist.inference.writers.tables.ROWS", 64)
+    monkeypatch.setattr("pointillist.inference.writers.tables.BLOCK", 2000)
     writer = get_writer("areas")
     writer.write(result_of(blobs(3)), tmp_path / "part.csv")
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pointillist.errors import ConfigError, SaveError
 from pointillist.files import replacing
 from pointillist.inference.writers.base import Result, Writer
 from pointillist.schema import Strict
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-ROWS = 2**16
-"""Rows of the Parquet file that are kept in memory before they are written: its row groups."""
+BLOCK = 2**24
+"""Bytes of text that become one row group of a Parquet file."""
 
 Cell = str | int | float | None
 
@@ -67,50 +65,43 @@ class Table(Writer):
     def collect(self, files: Iterable[Path], out: Path) -> None:
         """See `Writer.collect`."""
         import pyarrow as pa
+        from pyarrow import csv as arrow
         from pyarrow import parquet
 
         kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
         schema = pa.schema([(name, kinds[kind]) for name, kind in self.columns.items()])
         text, binary = (out / name for name in self.together)
+        with replacing(text) as temporary, replacing(binary) as temporary_binary:
+            rows = self._join(files, temporary)
+            with parquet.ParquetWriter(temporary_binary, schema) as groups:
+                try:
+                    if rows:
+                        blocks = arrow.open_csv(
+                            temporary,
+                            arrow.ReadOptions(use_threads=False, block_size=BLOCK),
+                            arrow.ParseOptions(newlines_in_values=True),
+                            arrow.ConvertOptions(column_types=schema),
+                        )
+                        for block in blocks:
+                            groups.write_batch(block)
+                except pa.ArrowInvalid as error:  # somebody changed a file
+                    raise _refused(text, f"cannot be put together ({error})") from error
+
+    def _join(self, files: Iterable[Path], joined: Path) -> bool:
+        """Write the rows of all files into one; whether there are any."""
         header = ",".join(self.columns).encode() + b"\n"
-        with (
-            replacing(text) as temporary,
-            replacing(binary) as temporary_binary,
-            temporary.open("wb") as joined,
-            parquet.ParquetWriter(temporary_binary, schema) as groups,
-        ):
-            joined.write(header)
-            waiting: list[pa.RecordBatch] = []
-            count = 0
+        with joined.open("wb") as stream:
+            stream.write(header)
             for file in files:
-                for batch in self._copied(file, header, joined, schema):
-                    waiting.append(batch)
-                    count += len(batch)
-                    if count >= ROWS:
-                        groups.write_table(pa.Table.from_batches(waiting, schema))
-                        waiting, count = [], 0
-            if count:
-                groups.write_table(pa.Table.from_batches(waiting, schema))
+                with file.open("rb") as part:
+                    if part.readline() != header:
+                        raise _refused(file, "has other columns")
+                    shutil.copyfileobj(part, stream)
+                    part.seek(-1, os.SEEK_END)
+                    if part.read() != b"\n":
+                        raise _refused(file, "has no end")
+            return stream.tell() > len(header)
 
-    @staticmethod
-    def _copied(file: Path, header: bytes, joined: IO[bytes], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows of a file, after they were added to another one."""
-        from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
-        try:
-            with file.open("rb") as part:
-                if part.readline() != header:
-                    raise ValueError("other columns")
-                shutil.copyfileobj(part, joined)
-                rows = part.tell() > len(header)
-            if rows:
-                yield from open_csv(
-                    file,
-                    ReadOptions(use_threads=False),
-                    ParseOptions(newlines_in_values=True),
-                    ConvertOptions(column_types=schema),
-                )
-        except (ValueError, FileNotFoundError) as error:
-            raise SaveError(
-                f"could not be put together with the others ({error}).", where=file, hint="Predict without --resume."
-            ) from error
+def _refused(file: Path, found: str) -> SaveError:
+    return SaveError(f"{found}.", where=file, hint="Predict without --resume.")
