@@ -105,7 +105,17 @@ def test_coco_of_all_images(tmp_path: Path) -> None:
         masks.read(masks.files["a/b.jpg"], maps["a/b.jpg"].shape) > 0, np.isin(maps["a/b.jpg"], (1, 2))
     )
     before = (tmp_path / "coco.json").read_bytes()
-    for text in ("", "{}\n", files[0].read_text().removesuffix("]}\n"), files[0].read_text().replace("berry", "bery")):
+    whole = files[0].read_text()
+    images = whole.splitlines()[2]
+    for text in (
+        "",
+        "{}\n",
+        whole.removesuffix("]}\n"),
+        whole.replace("berry", "bery"),
+        whole.replace(images, '"images": [1],'),
+        whole.replace('{"id": 2, ', '[1, {"id": 2, '),
+        whole.replace('"annotations": [\n', '"annotations": [\n7,\n'),
+    ):
         files[1].write_text(text)
         with pytest.raises(SaveError, match=r"1_coco\.json"):
             writer.collect(files, tmp_path)

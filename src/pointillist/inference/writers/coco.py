@@ -106,7 +106,7 @@ class Coco(Writer):
                 if head["categories"] != (categories or head["categories"]):
                     raise _refused(file, "has other categories")
                 categories = head["categories"]
-                _add(images, {**head["images"][0], "id": number}, number == 1)
+                _add(images, {**head["image"], "id": number}, number == 1)
                 for annotation in lines:
                     count += 1
                     _add(stream, {**annotation, "id": count, "image_id": number}, count == 1)
@@ -145,16 +145,17 @@ def _parts(file: Path) -> Iterator[dict[str, Any]]:
     try:
         with file.open(encoding="ascii") as stream:
             head = json.loads("".join(next(stream) for _ in range(3)).removesuffix(",\n") + "}")
-            if next(stream) != '"annotations": [\n' or not {"categories", "images"} <= head.keys():
+            (image,) = head["images"]
+            if next(stream) != '"annotations": [\n':
                 raise ValueError("other lines")
-            yield head
+            yield {"categories": head["categories"], "image": dict(image)}
             for line in stream:
                 if line.startswith("]"):
                     return
                 if line != "\n":
-                    yield json.loads(line.removesuffix("\n").removesuffix(","))
+                    yield dict(json.loads(line.removesuffix("\n").removesuffix(",")))
             raise ValueError("it has no end")
-    except (ValueError, StopIteration, RuntimeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, KeyError, StopIteration, RuntimeError, FileNotFoundError) as error:
         raise _refused(file, f"could not be put together with the others ({error})") from error
 
 
