@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated
 
 import numpy as np
-from PIL import Image
 from pydantic import Field
 
 from pointillist.classes import ClassSet
 from pointillist.data.layouts.cityscapes import CLASSES
 from pointillist.errors import ConfigError
-from pointillist.files import replacing
-from pointillist.inference.writers.base import Result, Writer
+from pointillist.inference.writers.base import Result, Writer, save_png
 from pointillist.schema import Strict
 
 UNLABELED = 0
@@ -63,13 +60,7 @@ class Cityscapes(Writer):
             SaveError: It cannot be written.
         """
         table = self._table(result.classes)
-        # Pillow needs the whole picture; that of a large image lies in a file.
-        with replacing(path) as temporary, TemporaryFile() as file:
-            for _, strip in result.prediction.strips():
-                file.write(table[strip.labels].tobytes())
-            file.flush()
-            ids = np.memmap(file, np.uint8, "r", shape=result.prediction.size)
-            Image.frombuffer("L", ids.shape[::-1], ids, "raw", "L", 0, 1).save(temporary, "PNG")
+        save_png(path, result.prediction.size, (table[strip.labels] for _, strip in result.prediction.strips()))
 
     def _table(self, classes: ClassSet) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """Label id by class index."""
