@@ -52,13 +52,12 @@ class Cityscapes(Writer):
     suffix = "_labelIds.png"
     Options = CityscapesOptions
 
-    def write(self, result: Result, path: Path) -> None:
-        """See `Writer.write`.
+    def check(self, classes: ClassSet) -> None:
+        """A class has no id, or an id is for no class; see `Writer.check`."""
+        self._table(classes)
 
-        Raises:
-            ConfigError: A class has no id, or an id is for no class.
-            SaveError: It cannot be written.
-        """
+    def write(self, result: Result, path: Path) -> None:
+        """See `Writer.write`."""
         table = self._table(result.classes)
         save_png(path, result.prediction.size, (table[strip.labels] for _, strip in result.prediction.strips()))
 
