@@ -17,7 +17,10 @@ from pointillist.training.methods import NetworkOutput, StepInput, get_method
 from pointillist.training.metrics import confusion_metric, scores
 from pointillist.training.networks import build_network
 from pointillist.training.pseudo_label_scores import coverage, precision
-from pointillist.training.scoring import labels_at
+from pointillist.training.scoring import ScoredImage, runner
+
+VAL_IOU = "val_iou "
+"""What stands before the name of a class where its IoU on the validation split is logged."""
 
 
 class TrainingModule(L.LightningModule):
@@ -86,11 +89,12 @@ class TrainingModule(L.LightningModule):
             raise RunError(found, hint=hint)
         return output.loss
 
-    def validation_step(self, batch: list[tuple[str, Tensor, Tensor]], batch_index: int) -> None:
+    def validation_step(self, batch: list[ScoredImage], batch_index: int) -> None:
         """Count the pixels of a few images, each at its mask's own size."""
-        for _, image, mask in batch:
-            labels = labels_at(self.network, image, (mask.shape[0], mask.shape[1]))
-            self.confusion.update(labels.to(self.device), mask)
+        for image in batch:
+            for block, mask in image.blocks(runner(self.network)):
+                labels = torch.from_numpy(block.logits.argmax(0))
+                self.confusion.update(labels.to(self.device), torch.from_numpy(mask).long().to(self.device))
 
     def on_validation_epoch_end(self) -> None:
         """Pool the counts over the split and all processes."""
@@ -99,3 +103,5 @@ class TrainingModule(L.LightningModule):
         # Every process has the same pooled counts.
         self.log("val_miou", result.miou)
         self.log("val_accuracy", result.pixel_accuracy)
+        for name, value in zip(result.class_names, result.iou, strict=True):
+            self.log(VAL_IOU + name, value)
