@@ -29,7 +29,7 @@ from pointillist.errors import RunError
 from pointillist.files import make_folder, read_yaml, replacing, write_text
 from pointillist.training.config import RECORD_KEYS, Config, config_from
 from pointillist.training.inputs import TrainingInput
-from pointillist.training.model_folder import FORMAT, check_format, sha256
+from pointillist.training.model_file import FORMAT, check_format, sha256
 from pointillist.training.networks import Network
 from pointillist.version import __version__
 
