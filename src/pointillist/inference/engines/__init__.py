@@ -1,0 +1,1 @@
+"""What runs a trained model: torch, or ONNX Runtime without torch."""

@@ -1,0 +1,197 @@
+"""The parity gate: an export gives what the model gives, on images, or there is no export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointillist.data.bands import Bands
+from pointillist.data.images import read_pixels
+from pointillist.errors import RunError
+from pointillist.training.model_folder import Model
+
+DIFFERENCE = 1e-4
+"""Most that a probability may differ by."""
+
+AGREEMENT = 0.9999
+"""Least share of pixels that must have the same label."""
+
+IMAGES = 3
+"""How many images are looked at, from first to last."""
+
+LARGEST = 1024
+"""Longest side of what is compared; of larger images a window in their middle."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An image to compare on.
+
+    Args:
+        name: What it is, for messages.
+        values: N×K×H×W float32 as the file has them.
+    """
+
+    name: str
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How far an export is from its model on one probe.
+
+    Args:
+        name: Of the probe.
+        size: (H, W).
+        pixels: Compared.
+        equal: Of them those with the same label.
+        difference: Largest difference of a probability.
+        place: (x, y) of the pixel with it.
+    """
+
+    name: str
+    size: tuple[int, int]
+    pixels: int
+    equal: int
+    difference: float
+    place: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an export is from its model on all probes."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def agreement(self) -> float:
+        """Share of all pixels with the same label."""
+        return sum(row.equal for row in self.rows) / sum(row.pixels for row in self.rows)
+
+    @property
+    def difference(self) -> float:
+        """Largest difference of a probability."""
+        return max(row.difference for row in self.rows)
+
+
+def probes(files: Sequence[Path], bands: Bands) -> list[Probe]:
+    """Images of several sizes from a few files: whole, a window with odd sides, a small one, one made smaller, a batch.
+
+    Raises:
+        ImageError: One cannot be read, or its bands or type are others.
+    """
+    chosen = [files[index] for index in np.unique(np.linspace(0, len(files) - 1, IMAGES).round().astype(int))]
+    found = []
+    for file in chosen:
+        pixels = read_pixels(file, plane=bands.plane)
+        bands.scaled(pixels, file)  # says what is wrong with it
+        values = bands.colored(pixels.values)
+        values = values if bands.select is None else values[:, :, [band - 1 for band in bands.select]]
+        whole = _middle(values.astype(np.float32), LARGEST, LARGEST)
+        height, width = whole.shape[:2]
+        odd = _middle(whole, max(1, height * 5 // 8) | 1, max(1, width * 2 // 5) | 1)
+        small = _middle(whole, 33, 47)
+        shapes = {
+            file.name: whole,
+            f"{file.name}, a window": odd,
+            f"{file.name}, a small window": small,
+            f"{file.name} made smaller": _resized(whole, (max(1, height // 2), max(1, width * 2 // 3))),
+        }
+        found += [Probe(name, _batch(image)) for name, image in shapes.items()]
+        found.append(Probe(f"{file.name}, a batch", np.concatenate([_batch(odd), _batch(odd[::-1, ::-1])])))
+    return found
+
+
+def _middle(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    top, left = max(0, (image.shape[0] - height) // 2), max(0, (image.shape[1] - width) // 2)
+    return image[top : top + height, left : left + width]
+
+
+def _batch(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
+def _resized(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """H×W×K at (height, width)."""
+    planes = [Image.fromarray(np.ascontiguousarray(image[:, :, k])) for k in range(image.shape[2])]
+    return np.stack([np.asarray(plane.resize(size[::-1], Image.Resampling.BILINEAR)) for plane in planes], axis=2)
+
+
+@torch.inference_mode()
+def reference(model: Model, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a model gives: N×K×H×W values as files have them → N×C×H×W probabilities; no part of an export is used."""
+    ranges = np.array(model.spec.bands.ranges, np.float32)
+    shares = ((values - ranges[:, :1, None]) / (ranges[:, 1:, None] - ranges[:, :1, None])).clip(0, 1)
+    size = values.shape[2:]
+    seen = model.spec.scale.size_of((size[0], size[1]))
+    found = []
+    for image in shares:
+        shrunk = _resized(image.transpose(1, 2, 0), seen).transpose(2, 0, 1)
+        logits = model.network(torch.from_numpy(np.ascontiguousarray(shrunk))[None]).logits[0].numpy()
+        found.append(_resized(logits.transpose(1, 2, 0), (size[0], size[1])).transpose(2, 0, 1))
+    return torch.from_numpy(np.stack(found)).softmax(1).numpy()
+
+
+def compare(
+    model: Model, run: Callable[[NDArray[np.float32]], NDArray[np.float32]], probes: Sequence[Probe]
+) -> Parity:
+    """How far an export is from its model.
+
+    Args:
+        model: The model.
+        run: The export, as one function.
+        probes: What to compare on.
+    """
+    rows = []
+    for probe in probes:
+        expected, found = reference(model, probe.values), run(probe.values)
+        if found.shape != expected.shape:
+            problem = f"gives {found.shape} for {probe.name}, where the model gives {expected.shape}."
+            raise RunError(problem, hint="Export to another format with --to.")
+        # A value that is none is as far away as can be.
+        off = np.nan_to_num(np.abs(found - expected), nan=1.0).max(axis=(0, 1))
+        y, x = np.unravel_index(off.argmax(), off.shape)
+        equal = found.argmax(1) == expected.argmax(1)
+        size = (expected.shape[2], expected.shape[3])
+        rows.append(Row(probe.name, size, equal.size, int(equal.sum()), float(off.max()), (int(x), int(y))))
+    return Parity(tuple(rows))
+
+
+def gate(
+    model: Model,
+    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    probes: Sequence[Probe],
+    what: str,
+) -> Parity:
+    """The same, and no further when it is too far.
+
+    Args:
+        model: The model.
+        run: The export, as one function.
+        probes: What to compare on.
+        what: Name of the target, for messages.
+
+    Raises:
+        RunError: With the image, its size, and how far.
+    """
+    parity = compare(model, run, probes)
+    worst = max(parity.rows, key=lambda row: row.difference)
+    if parity.difference <= DIFFERENCE and parity.agreement >= AGREEMENT:
+        return parity
+    if parity.difference <= DIFFERENCE:
+        worst = min(parity.rows, key=lambda row: row.equal / row.pixels)
+    height, width = worst.size
+    x, y = worst.place
+    raise RunError(
+        f"gives other results than the model: on {worst.name} ({width}×{height}) probabilities differ by up to "
+        f"{worst.difference:.2g} (at x={x}, y={y}; {DIFFERENCE:g} is allowed), and {worst.equal / worst.pixels:.4%} of "
+        f"its pixels have the same label (of all pixels {parity.agreement:.4%}; {AGREEMENT:.2%} must).",
+        where=what,
+        hint="Nothing was written; export to another format with --to.",
+    )

@@ -1,0 +1,46 @@
+"""torch.export: the graph of a network as .pt2, which torch.export.load and AOTInductor take."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from torch.export import Dim
+
+from pointillist.inference.exports.base import Source, Target
+from pointillist.inference.exports.parity import Parity, gate
+from pointillist.inference.exports.torchscript import as_function
+from pointillist.inference.exports.whole import Core, SymbolicWhole, unsupported
+
+
+class TorchExport(Target):
+    """See the module."""
+
+    name = "torch-export"
+    title = "torch.export, for torch.export.load and AOTInductor"
+    suffix = ".pt2"
+
+    def write(self, source: Source, out: Path) -> Parity:
+        """See `Target.write`."""
+        core = Core(source.model)
+        whole = SymbolicWhole(core, source.model).eval()
+        # None of the sizes may be 1 or equal to another: the exporter would take that for a rule.
+        example = torch.rand(2, core.bands, 190, 250)
+        sizes = {0: Dim("images", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program = torch.export.export(
+                    whole,
+                    (example,),
+                    dynamic_shapes=(sizes,),
+                    # Sizes at which the network sees an image are no rules for the sizes of images.
+                    prefer_deferred_runtime_asserts_over_guards=True,
+                )
+                torch.export.save(program, out, extra_files={"model.json": json.dumps(source.content)})
+                run = as_function(torch.export.load(out).module())
+        except Exception as error:  # theirs are of many types
+            raise unsupported("torch.export", error) from error
+        return gate(source.model, run, source.probes, self.name)

@@ -1,0 +1,49 @@
+"""TorchScript: one file for libtorch in C++, and for torch without this program."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pointillist.inference.exports.base import Source, Target
+from pointillist.inference.exports.parity import Parity, gate
+from pointillist.inference.exports.whole import Core, Whole, unsupported
+
+
+class TorchScript(Target):
+    """See the module."""
+
+    name = "torchscript"
+    title = "TorchScript, for libtorch and torch.jit.load"
+    suffix = ".pt"
+
+    def write(self, source: Source, out: Path) -> Parity:
+        """See `Target.write`."""
+        core = Core(source.model)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # sizes that tracing takes for fixed: the parity gate tries others
+                traced = torch.jit.trace(core, core.example(), check_trace=False)
+                scripted = torch.jit.script(Whole(traced, source.model).eval())
+                torch.jit.save(scripted, str(out), {"model.json": json.dumps(source.content)})
+                run = as_function(torch.jit.load(str(out)))
+        except Exception as error:  # theirs are of many types
+            raise unsupported("TorchScript", error) from error
+        return gate(source.model, run, source.probes, self.name)
+
+
+def as_function(module: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """A module that takes tensors as a function of arrays."""
+
+    @torch.inference_mode()
+    def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = module(torch.from_numpy(image)).numpy()
+        return found
+
+    return run

@@ -1,0 +1,115 @@
+"""A network with everything around it: from values as files have them to probabilities at the image's own size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pointillist.data.transforms import PADDING_VALUE
+from pointillist.errors import RunError
+from pointillist.training.model_folder import Model
+
+
+class Core(nn.Module):
+    """The network alone: images that need no padding to logits.
+
+    Args:
+        model: The model.
+
+    Attributes:
+        stride: Sides of images are multiples of it.
+        least: Smallest (height, width).
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = model.network
+        self.bands = len(model.spec.bands)
+        # Networks of plug-ins take images of any size.
+        self.stride = int(getattr(model.network, "stride", 1))
+        rows = int(getattr(model.network, "least", 1))
+        self.least = (rows, 2 * rows)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """B×K×h×w in [0, 1] → B×C×h×w."""
+        logits: Tensor = self.network(images).logits
+        return logits
+
+    def example(self) -> Tensor:
+        """Two images, larger than the smallest."""
+        height, width = (side + 3 * self.stride for side in self.least)
+        return torch.rand(2, self.bands, height, width, generator=torch.Generator().manual_seed(0))
+
+
+class Whole(nn.Module):
+    """A core with everything around it.
+
+    Args:
+        core: The network, as it is or traced.
+        model: Where it comes from.
+    """
+
+    low: Tensor
+    span: Tensor
+
+    def __init__(self, core: nn.Module, model: Model) -> None:
+        super().__init__()
+        own, scale = Core(model), model.spec.scale
+        ranges = torch.tensor(model.spec.bands.ranges, dtype=torch.float32)
+        self.core = core
+        self.register_buffer("low", ranges[:, 0, None, None].clone())
+        self.register_buffer("span", (ranges[:, 1] - ranges[:, 0])[:, None, None].clone())
+        self.box = scale.box or (0, 0)
+        self.least_factor, self.most_factor = float(scale.least), float(scale.most)
+        self.stride, self.least = own.stride, own.least
+        self.grey = PADDING_VALUE
+
+    def forward(self, image: Tensor) -> Tensor:
+        """N×K×H×W float32 values as files have them → N×C×H×W probabilities."""
+        height, width = image.shape[2], image.shape[3]
+        seen_height, seen_width = self.seen(height, width)
+        x = ((image - self.low) / self.span).clamp(0, 1)
+        x = F.interpolate(x, [seen_height, seen_width], mode="bilinear", antialias=True, align_corners=False)
+        bottom = self.padding(seen_height, self.least[0])
+        right = self.padding(seen_width, self.least[1])
+        x = F.pad(x, [0, right, 0, bottom], value=self.grey)
+        logits = self.core(x)[:, :, :seen_height, :seen_width]
+        logits = F.interpolate(logits, [height, width], mode="bilinear", antialias=True, align_corners=False)
+        return logits.softmax(1)
+
+    def seen(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) at which the network sees an image; see `Scale.size_of`."""
+        factor = 1.0
+        if self.box[0] > 0:
+            factor = min(self.box[0] / height, self.box[1] / width)
+        factor = min(max(factor, self.least_factor), self.most_factor)
+        return max(1, round(height * factor)), max(1, round(width * factor))
+
+    def padding(self, side: int, least: int) -> int:
+        """Pixels that a side lacks."""
+        return max((side + self.stride - 1) // self.stride * self.stride, least) - side
+
+
+class SymbolicWhole(Whole):
+    """The same for sizes that are symbols."""
+
+    def seen(self, height: int, width: int) -> tuple[int, int]:
+        """See `Whole.seen`."""
+        low, high = torch.sym_max, torch.sym_min
+        factor = high(self.box[0] / height, self.box[1] / width) if self.box[0] > 0 else 1.0
+        factor = high(low(factor, self.least_factor), self.most_factor)
+        return low(1, round(height * factor)), low(1, round(width * factor))
+
+    def padding(self, side: int, least: int) -> int:
+        """See `Whole.padding`."""
+        padded: int = torch.sym_max((side + self.stride - 1) // self.stride * self.stride, least) - side
+        return padded
+
+
+def unsupported(what: str, error: Exception) -> RunError:
+    """A network that a format or its exporter cannot take."""
+    lines = [line.strip() for line in (str(error) or type(error).__name__).splitlines() if line.strip()]
+    found = f"this network cannot be exported to {what}: {lines[0][:300]}"
+    hint = "Export to another format with --to, or share the model itself: --to archive."
+    return RunError(found, field="network", hint=hint)
