@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli import annotate, compare, data, demo, evaluate, info, init, points, predict, train
+from pointillist.cli import annotate, compare, data, demo, evaluate, export, info, init, points, predict, train
 from pointillist.errors import ConfigError, PointillistError, PointillistWarning
 from pointillist.registry import use_plugin_files
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo.demo, init.init, annotate.annotate, train.train, evaluate.evaluate, compare.compare, predict.predict),
-    info.info,
+    *(export.export, info.info),
 ):
     app.command()(command)
 app.add_typer(points.app, name="points")

@@ -49,6 +49,7 @@ def _installation() -> list[tuple[str, str]]:
     import torch
 
     from pointillist.data.layouts import layouts
+    from pointillist.inference.exports import targets
     from pointillist.inference.writers import writers
     from pointillist.points.formats import formats
     from pointillist.pseudomask.stages import STAGES
@@ -66,6 +67,7 @@ def _installation() -> list[tuple[str, str]]:
         *((f"networks {name}", ", ".join(kind.architectures)) for name, kind in families().items()),
         *((f"stage {name}", kind.__doc__.splitlines()[0]) for name, kind in STAGES.all().items() if kind.__doc__),
         *((f"output {name}", kind.title) for name, kind in writers().items()),
+        *((f"export {name}", kind.title) for name, kind in targets().items()),
         *((f"points {name}", kind.title) for name, kind in formats().items()),
     ]
 

@@ -173,7 +173,7 @@ def _names_of_files(data: bytes) -> list[str]:
             if field.message_type is not None:
                 waiting += value
             elif field.name == "value":
-                found.append(value)
+                found.append(value.decode(errors="replace")[:100])
     return found
 
 
@@ -186,11 +186,11 @@ def _onnx_file() -> Any:
     for name, fields in TENSORS.items():
         message = file.message_type.add(name=name)
         for label, (number, kind) in fields.items():
-            field = message.field.add(name=label, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED)
+            field = message.field.add(name=label, number=number)
             if kind:
-                field.type, field.type_name = field.TYPE_MESSAGE, f".pointillist.onnx.{kind}"
-            else:
-                field.type, field.label = field.TYPE_BYTES, field.LABEL_OPTIONAL
+                field.type_name = f".pointillist.onnx.{kind}"
+            field.type = field.TYPE_MESSAGE if kind else field.TYPE_BYTES
+            field.label = field.LABEL_REPEATED if kind else field.LABEL_OPTIONAL
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("pointillist.onnx.Model"))

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pointillist.inference.exports.parity import Parity, Probe
+from pointillist.inference.exports.parity import Parity, Probe, probes
 from pointillist.training.model_folder import Model
-
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""N×K×H×W values as files have them → N×C×H×W probabilities at the same size."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +18,33 @@ class Source:
     """What is exported.
 
     Args:
-        folder: The `model/` directory.
-        model: The same, loaded.
-        card: Text of the model card, Markdown.
-        content: model.json as plain values.
-        probes: What the export is compared on with the model.
         name: What to call it.
+        folder: The `model/` directory.
+        model: The same, loaded, on the CPU.
+        content: model.json as plain values.
+        card: Text of the model card, Markdown.
+        images: Finds images that an export is compared on with the model.
         authors: Names of people; may be empty.
         license: An SPDX identifier; None when nobody said.
     """
 
+    name: str
     folder: Path
     model: Model
-    card: str
     content: dict[str, Any]
-    probes: Sequence[Probe]
-    name: str
+    card: str
+    images: Callable[[], list[Path]]
     authors: tuple[str, ...] = ()
     license: str | None = None
+
+    @cached_property
+    def probes(self) -> list[Probe]:
+        """What an export is compared on with the model.
+
+        Raises:
+            ConfigError, ImageError: There are no images, or one cannot be used.
+        """
+        return probes(self.images(), self.model.spec.bands)
 
 
 class Target(ABC):
@@ -49,12 +53,14 @@ class Target(ABC):
     Attributes:
         name: What the user types.
         title: One line for listings.
-        suffix: Of the file; a folder has a suffix without a dot in front.
+        suffix: What is added to the name of a model, such as `.onnx`.
+        folder: Whether it is a folder, not a file.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     suffix: ClassVar[str]
+    folder: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, source: Source, out: Path) -> Parity | None:

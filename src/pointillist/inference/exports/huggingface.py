@@ -18,6 +18,7 @@ class HuggingFace(Target):
     name = "huggingface"
     title = "a folder for the Hugging Face Hub: card, weights, ONNX"
     suffix = "-huggingface"
+    folder = True
 
     def write(self, source: Source, out: Path) -> Parity:
         """See `Target.write`."""

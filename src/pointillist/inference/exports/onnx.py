@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pointillist.data.transforms import PADDING_VALUE
 from pointillist.errors import ConfigError
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 OPSET = 20
 """Resize with antialiasing came with 18."""
 
-RESIZE = (
-    'antialias=1, exclude_outside=1, axes=[2,3], coordinate_transformation_mode="half_pixel", mode="linear"'
-)
+RESIZE = 'antialias=1, exclude_outside=1, axes=[2,3], coordinate_transformation_mode="half_pixel", mode="linear"'
 """As Pillow resizes: beyond the image there is nothing, so weights at the border are shared out anew."""
 
 BEFORE = f"""
@@ -121,7 +120,7 @@ def onnx_model(model: Model, content: dict[str, Any]) -> ModelProto:
         raise ConfigError(f"{error.name} is not installed.", field="--to", hint=hint) from error
     core, scale, bands = Core(model), model.spec.scale, model.spec.bands
     inner = compose.add_prefix_graph(_core_graph(core), "network_")
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "size": np.zeros(2, np.int64),
         "range": np.array(bands.ranges, np.float32).T,
         "box": np.array(scale.box or (1, 1), np.float64),
@@ -137,9 +136,7 @@ def onnx_model(model: Model, content: dict[str, Any]) -> ModelProto:
         helper.make_tensor_value_info("size", TensorProto.INT64, [2]),
         helper.make_tensor_value_info("range", TensorProto.FLOAT, [2, len(bands)]),
     ]
-    outputs = [
-        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(model.classes), "H", "W"])
-    ]
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(model.classes), "H", "W"])]
     graph = helper.make_graph(
         [*before.node, *inner.node, *after.node],
         "pointillist",
@@ -170,7 +167,7 @@ def _core_graph(core: Core) -> GraphProto:
     """The network as a graph from `x` to `logits`, for images of any number and any size that needs no padding."""
     from torch.export import Dim
 
-    rows, columns = (Dim(name, min=least // core.stride) for name, least in zip(("rows", "columns"), core.least, strict=True))
+    rows, columns = (Dim("rows", min=core.least[0] // core.stride), Dim("columns", min=core.least[1] // core.stride))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -184,7 +181,9 @@ def _core_graph(core: Core) -> GraphProto:
                 opset_version=OPSET,
                 verbose=False,
             )
-            made = program.model_proto
+        if program is None:
+            raise ValueError("its exporter gives nothing")
+        made = program.model_proto
     except Exception as error:  # theirs are of many types
         raise unsupported("ONNX", error) from error
     if made.functions or [(one.domain, one.version) for one in made.opset_import] != [("", OPSET)]:

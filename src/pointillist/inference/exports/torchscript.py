@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pointillist.inference.exports.base import Source, Target
-from pointillist.inference.exports.parity import Parity, gate
+from pointillist.inference.exports.parity import Parity, Run, gate
 from pointillist.inference.exports.whole import Core, Whole, unsupported
 
 
@@ -29,16 +29,16 @@ class TorchScript(Target):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # sizes that tracing takes for fixed: the parity gate tries others
-                traced = torch.jit.trace(core, core.example(), check_trace=False)
+                traced = torch.jit.trace(core, core.example(), check_trace=False)  # type: ignore[no-untyped-call]
                 scripted = torch.jit.script(Whole(traced, source.model).eval())
                 torch.jit.save(scripted, str(out), {"model.json": json.dumps(source.content)})
-                run = as_function(torch.jit.load(str(out)))
+                run = as_function(torch.jit.load(str(out)))  # type: ignore[no-untyped-call]
         except Exception as error:  # theirs are of many types
             raise unsupported("TorchScript", error) from error
         return gate(source.model, run, source.probes, self.name)
 
 
-def as_function(module: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def as_function(module: Callable[[torch.Tensor], torch.Tensor]) -> Run:
     """A module that takes tensors as a function of arrays."""
 
     @torch.inference_mode()

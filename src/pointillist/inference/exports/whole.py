@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,16 +53,13 @@ class Whole(nn.Module):
         model: Where it comes from.
     """
 
-    low: Tensor
-    span: Tensor
-
     def __init__(self, core: nn.Module, model: Model) -> None:
         super().__init__()
         own, scale = Core(model), model.spec.scale
         ranges = torch.tensor(model.spec.bands.ranges, dtype=torch.float32)
         self.core = core
-        self.register_buffer("low", ranges[:, 0, None, None].clone())
-        self.register_buffer("span", (ranges[:, 1] - ranges[:, 0])[:, None, None].clone())
+        self.low = nn.Buffer(ranges[:, 0, None, None].clone())
+        self.span = nn.Buffer((ranges[:, 1] - ranges[:, 0])[:, None, None])
         self.box = scale.box or (0, 0)
         self.least_factor, self.most_factor = float(scale.least), float(scale.most)
         self.stride, self.least = own.stride, own.least
@@ -84,7 +84,8 @@ class Whole(nn.Module):
         if self.box[0] > 0:
             factor = min(self.box[0] / height, self.box[1] / width)
         factor = min(max(factor, self.least_factor), self.most_factor)
-        return max(1, round(height * factor)), max(1, round(width * factor))
+        # In TorchScript, `round` gives a float.
+        return max(1, int(round(height * factor))), max(1, int(round(width * factor)))  # noqa: RUF046
 
     def padding(self, side: int, least: int) -> int:
         """Pixels that a side lacks."""
@@ -96,15 +97,18 @@ class SymbolicWhole(Whole):
 
     def seen(self, height: int, width: int) -> tuple[int, int]:
         """See `Whole.seen`."""
-        low, high = torch.sym_max, torch.sym_min
+        # The types of sizes are those of numbers here, as they are in `forward`.
+        low: Any = torch.sym_max
+        high: Any = torch.sym_min
         factor = high(self.box[0] / height, self.box[1] / width) if self.box[0] > 0 else 1.0
         factor = high(low(factor, self.least_factor), self.most_factor)
-        return low(1, round(height * factor)), low(1, round(width * factor))
+        return low(1, _rounded(height * factor)), low(1, _rounded(width * factor))
 
     def padding(self, side: int, least: int) -> int:
         """See `Whole.padding`."""
-        padded: int = torch.sym_max((side + self.stride - 1) // self.stride * self.stride, least) - side
-        return padded
+        larger: Any = torch.sym_max
+        padded: int = larger((side + self.stride - 1) // self.stride * self.stride, least)
+        return padded - side
 
 
 def unsupported(what: str, error: Exception) -> RunError:
@@ -113,3 +117,14 @@ def unsupported(what: str, error: Exception) -> RunError:
     found = f"this network cannot be exported to {what}: {lines[0][:300]}"
     hint = "Export to another format with --to, or share the model itself: --to archive."
     return RunError(found, field="network", hint=hint)
+
+
+def _rounded(value: float) -> int:
+    """Half to even, as `round`, which cannot be written to a file.
+
+    >>> [_rounded(value) for value in (0.5, 1.5, 2.5, 2.4, 2.6)]
+    [0, 2, 2, 2, 3]
+    """
+    up = math.trunc(value + 0.5)
+    found: int = torch.sym_ite(torch.sym_float(up) == value + 0.5, up - up % 2, up)
+    return found
