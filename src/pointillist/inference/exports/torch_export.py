@@ -12,7 +12,7 @@ from torch.export import Dim
 from pointillist.inference.exports.base import Source, Target
 from pointillist.inference.exports.parity import Parity, gate
 from pointillist.inference.exports.torchscript import as_function
-from pointillist.inference.exports.whole import Core, SymbolicWhole, unsupported
+from pointillist.inference.exports.whole import Core, TracedWhole, unsupported
 
 
 class TorchExport(Target):
@@ -25,7 +25,7 @@ class TorchExport(Target):
     def write(self, source: Source, out: Path) -> Parity:
         """See `Target.write`."""
         core = Core(source.model)
-        whole = SymbolicWhole(core, source.model).eval()
+        whole = TracedWhole(core, source.model).eval()
         # None of the sizes may be 1 or equal to another: the exporter would take that for a rule.
         example = torch.rand(2, core.bands, 190, 250)
         sizes = {0: Dim("images", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
@@ -36,7 +36,7 @@ class TorchExport(Target):
                     whole,
                     (example,),
                     dynamic_shapes=(sizes,),
-                    # Sizes at which the network sees an image are no rules for the sizes of images.
+                    # What it finds out about sizes is checked when an image comes, and no rule for all of them.
                     prefer_deferred_runtime_asserts_over_guards=True,
                 )
                 torch.export.save(program, out, extra_files={"model.json": json.dumps(source.content)})

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,47 +65,49 @@ class Whole(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """N×K×H×W float32 values as files have them → N×C×H×W probabilities."""
         height, width = image.shape[2], image.shape[3]
-        seen_height, seen_width = self.seen(height, width)
+        seen_height, seen_width, rows, columns = self.sizes(height, width)
         x = ((image - self.low) / self.span).clamp(0, 1)
         x = F.interpolate(x, [seen_height, seen_width], mode="bilinear", antialias=True, align_corners=False)
-        bottom = self.padding(seen_height, self.least[0])
-        right = self.padding(seen_width, self.least[1])
-        x = F.pad(x, [0, right, 0, bottom], value=self.grey)
+        x = F.pad(x, [0, columns - seen_width, 0, rows - seen_height], value=self.grey)
         logits = self.core(x)[:, :, :seen_height, :seen_width]
         logits = F.interpolate(logits, [height, width], mode="bilinear", antialias=True, align_corners=False)
         return logits.softmax(1)
 
-    def seen(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) at which the network sees an image; see `Scale.size_of`."""
+    def sizes(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """(height, width) at which the network sees an image, see `Scale.size_of`, and the same with its padding."""
         factor = 1.0
         if self.box[0] > 0:
             factor = min(self.box[0] / height, self.box[1] / width)
         factor = min(max(factor, self.least_factor), self.most_factor)
         # In TorchScript, `round` gives a float.
-        return max(1, int(round(height * factor))), max(1, int(round(width * factor)))  # noqa: RUF046
+        rows, columns = max(1, int(round(height * factor))), max(1, int(round(width * factor)))  # noqa: RUF046
+        return rows, columns, self.padded(rows, self.least[0]), self.padded(columns, self.least[1])
 
-    def padding(self, side: int, least: int) -> int:
-        """Pixels that a side lacks."""
-        return max((side + self.stride - 1) // self.stride * self.stride, least) - side
+    def padded(self, side: int, least: int) -> int:
+        """The next side that needs no padding."""
+        return max((side + self.stride - 1) // self.stride * self.stride, least)
 
 
-class SymbolicWhole(Whole):
-    """The same for sizes that are symbols."""
+class TracedWhole(Whole):
+    """The same for torch.export: sizes are computed by tensors, because it takes minutes over long formulas of sizes."""
 
-    def seen(self, height: int, width: int) -> tuple[int, int]:
-        """See `Whole.seen`."""
-        # The types of sizes are those of numbers here, as they are in `forward`.
-        low: Any = torch.sym_max
-        high: Any = torch.sym_min
-        factor = high(self.box[0] / height, self.box[1] / width) if self.box[0] > 0 else 1.0
-        factor = high(low(factor, self.least_factor), self.most_factor)
-        return low(1, _rounded(height * factor)), low(1, _rounded(width * factor))
-
-    def padding(self, side: int, least: int) -> int:
-        """See `Whole.padding`."""
-        larger: Any = torch.sym_max
-        padded: int = larger((side + self.stride - 1) // self.stride * self.stride, least)
-        return padded - side
+    def sizes(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """See `Whole.sizes`."""
+        own = torch.stack([torch.scalar_tensor(side, dtype=torch.float64) for side in (height, width)])
+        factor = torch.ones((), dtype=torch.float64)
+        if self.box[0] > 0:
+            factor = (torch.tensor(self.box, dtype=torch.float64) / own).amin()
+        seen = (own * factor.clamp(self.least_factor, self.most_factor)).round().clamp(min=1)
+        smallest = [side // self.stride for side in self.least]
+        cells = torch.maximum((seen / self.stride).ceil(), torch.tensor(smallest, dtype=torch.float64))
+        (rows, columns), (down, across) = ([int(side) for side in sides.long()] for sides in (seen, cells))
+        # What the exporter cannot know from tensors.
+        for side, least in ((rows, 1), (columns, 1), (down, smallest[0]), (across, smallest[1])):
+            torch._check(side >= least)
+            torch._check(side < 2**15)
+        for side, cell in ((rows, down), (columns, across)):
+            torch._check(side <= cell * self.stride)
+        return rows, columns, down * self.stride, across * self.stride
 
 
 def unsupported(what: str, error: Exception) -> RunError:
@@ -117,14 +116,3 @@ def unsupported(what: str, error: Exception) -> RunError:
     found = f"this network cannot be exported to {what}: {lines[0][:300]}"
     hint = "Export to another format with --to, or share the model itself: --to archive."
     return RunError(found, field="network", hint=hint)
-
-
-def _rounded(value: float) -> int:
-    """Half to even, as `round`, which cannot be written to a file.
-
-    >>> [_rounded(value) for value in (0.5, 1.5, 2.5, 2.4, 2.6)]
-    [0, 2, 2, 2, 3]
-    """
-    up = math.trunc(value + 0.5)
-    found: int = torch.sym_ite(torch.sym_float(up) == value + 0.5, up - up % 2, up)
-    return found
