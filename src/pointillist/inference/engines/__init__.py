@@ -1,1 +1,1 @@
-"""What runs a trained model: torch, or ONNX Runtime without torch."""
+"""What runs a model: one file per kind of model file."""

@@ -61,7 +61,7 @@ def open_engine(file: Path, device: str = "auto", *, threads: int | None = None)
         probabilities = _run(session, file, {"image": image, "size": size, "range": unit})
         return np.log(np.maximum(probabilities, LEAST))
 
-    return Engine(classes, spec, content["protocol"], sha256(file), run)
+    return Engine(classes, spec, content["protocol"], sha256(file), saved.prior(), run)
 
 
 def onnx_function(file: Path, threads: int | None = None) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from pointillist.errors import ConfigError
 from pointillist.inference.engines.onnx import METADATA, onnx_function
 from pointillist.inference.exports.base import Source, Target
 from pointillist.inference.exports.parity import Parity, gate
-from pointillist.inference.exports.whole import Core, unsupported
+from pointillist.inference.exports.whole import Core, quietly, unsupported
 from pointillist.training.model_folder import Model
 
 if TYPE_CHECKING:
@@ -169,8 +168,7 @@ def _core_graph(core: Core) -> GraphProto:
 
     rows, columns = (Dim("rows", min=core.least[0] // core.stride), Dim("columns", min=core.least[1] // core.stride))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             program = torch.onnx.export(
                 core,
                 (core.example(),),

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from pointillist.data.bands import Bands
 from pointillist.data.images import read_pixels
+from pointillist.data.resize import resize_bands
 from pointillist.errors import RunError
 from pointillist.training.model_folder import Model
 
@@ -99,34 +99,25 @@ def probes(files: Sequence[Path], bands: Bands) -> list[Probe]:
         bands.scaled(pixels, file)  # says what is wrong with it
         values = bands.colored(pixels.values)
         values = values if bands.select is None else values[:, :, [band - 1 for band in bands.select]]
-        whole = _middle(values.astype(np.float32), LARGEST, LARGEST)
-        height, width = whole.shape[:2]
+        whole = _middle(values.transpose(2, 0, 1).astype(np.float32), LARGEST, LARGEST)
+        height, width = whole.shape[1:]
+        smaller = (max(1, height // 2), max(1, width * 2 // 3))
         odd = _middle(whole, max(1, height * 5 // 8) | 1, max(1, width * 2 // 5) | 1)
         small = _middle(whole, 33, 47)
         shapes = {
             file.name: whole,
             f"{file.name}, a window": odd,
             f"{file.name}, a small window": small,
-            f"{file.name} made smaller": _resized(whole, (max(1, height // 2), max(1, width * 2 // 3))),
+            f"{file.name} made smaller": resize_bands(whole, smaller),
         }
-        found += [Probe(name, _batch(image)) for name, image in shapes.items()]
-        found.append(Probe(f"{file.name}, a batch", np.concatenate([_batch(odd), _batch(odd[::-1, ::-1])])))
+        found += [Probe(name, image[None]) for name, image in shapes.items()]
+        found.append(Probe(f"{file.name}, a batch", np.stack([odd, odd[:, ::-1, ::-1]])))
     return found
 
 
 def _middle(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    top, left = max(0, (image.shape[0] - height) // 2), max(0, (image.shape[1] - width) // 2)
-    return image[top : top + height, left : left + width]
-
-
-def _batch(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
-
-
-def _resized(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """H×W×K at (height, width)."""
-    planes = [Image.fromarray(np.ascontiguousarray(image[:, :, k])) for k in range(image.shape[2])]
-    return np.stack([np.asarray(plane.resize(size[::-1], Image.Resampling.BILINEAR)) for plane in planes], axis=2)
+    top, left = max(0, (image.shape[1] - height) // 2), max(0, (image.shape[2] - width) // 2)
+    return np.ascontiguousarray(image[:, top : top + height, left : left + width])
 
 
 @torch.inference_mode()
@@ -148,10 +139,9 @@ def reference(model: Model, values: NDArray[np.float32], *, double: bool = False
     network = copy.deepcopy(model.network).double() if double else model.network
     found = []
     for image in shares:
-        shrunk = _resized(image.transpose(1, 2, 0), seen).transpose(2, 0, 1)
-        given = torch.from_numpy(np.ascontiguousarray(shrunk))[None]
+        given = torch.from_numpy(resize_bands(image, seen))[None]
         logits = network(given.double() if double else given).logits[0].float().numpy()
-        found.append(_resized(logits.transpose(1, 2, 0), (size[0], size[1])).transpose(2, 0, 1))
+        found.append(resize_bands(logits, (size[0], size[1])))
     return torch.from_numpy(np.stack(found)).softmax(1).numpy()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 
 import torch
@@ -12,7 +11,7 @@ from torch.export import Dim
 from pointillist.inference.exports.base import Source, Target
 from pointillist.inference.exports.parity import Parity, gate
 from pointillist.inference.exports.torchscript import as_function
-from pointillist.inference.exports.whole import Core, TracedWhole, unsupported
+from pointillist.inference.exports.whole import Core, TracedWhole, quietly, unsupported
 
 
 class TorchExport(Target):
@@ -30,8 +29,7 @@ class TorchExport(Target):
         example = torch.rand(2, core.bands, 190, 250)
         sizes = {0: Dim("images", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quietly():
                 program = torch.export.export(
                     whole,
                     (example,),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointillist.inference.exports.base import Source, Target
 from pointillist.inference.exports.parity import Parity, Run, gate
-from pointillist.inference.exports.whole import Core, Whole, unsupported
+from pointillist.inference.exports.whole import Core, Whole, quietly, unsupported
 
 
 class TorchScript(Target):
@@ -27,8 +26,7 @@ class TorchScript(Target):
         """See `Target.write`."""
         core = Core(source.model)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # sizes that tracing takes for fixed: the parity gate tries others
+            with quietly():
                 traced = torch.jit.trace(core, core.example(), check_trace=False)  # type: ignore[no-untyped-call]
                 scripted = torch.jit.script(Whole(traced, source.model).eval())
                 torch.jit.save(scripted, str(out), {"model.json": json.dumps(source.content)})

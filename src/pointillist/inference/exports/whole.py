@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -89,7 +94,7 @@ class Whole(nn.Module):
 
 
 class TracedWhole(Whole):
-    """The same for torch.export: sizes are computed by tensors, because it takes minutes over long formulas of sizes."""
+    """The same for torch.export: sizes come from tensors, because it takes minutes over long formulas of sizes."""
 
     def sizes(self, height: int, width: int) -> tuple[int, int, int, int]:
         """See `Whole.sizes`."""
@@ -100,7 +105,7 @@ class TracedWhole(Whole):
         seen = (own * factor.clamp(self.least_factor, self.most_factor)).round().clamp(min=1)
         smallest = [side // self.stride for side in self.least]
         cells = torch.maximum((seen / self.stride).ceil(), torch.tensor(smallest, dtype=torch.float64))
-        (rows, columns), (down, across) = ([int(side) for side in sides.long()] for sides in (seen, cells))
+        rows, columns, down, across = (side.item() for side in torch.cat([seen, cells]).long())
         # What the exporter cannot know from tensors.
         for side, least in ((rows, 1), (columns, 1), (down, smallest[0]), (across, smallest[1])):
             torch._check(side >= least)
@@ -108,6 +113,19 @@ class TracedWhole(Whole):
         for side, cell in ((rows, down), (columns, across)):
             torch._check(side <= cell * self.stride)
         return rows, columns, down * self.stride, across * self.stride
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Leave out what exporters say of their work, such as sizes that they take for fixed: the gate tries others."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def unsupported(what: str, error: Exception) -> RunError:
