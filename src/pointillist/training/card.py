@@ -114,7 +114,7 @@ def model_card(
             "|---|---|",
             *(f"| {name} | {plain(str(value))} |" for name, value in rows.items() if value not in (None, "")),
             "",
-            "## Scores",
+            "## Validation",
             "",
             scored,
             "",

@@ -78,6 +78,7 @@ def _description(source: Source, files: dict[str, bytes]) -> dict[str, Any]:
             *({"type": "space", "id": axis, "size": {"min": 1, "step": 1}} for axis in ("y", "x")),
         ],
         "test_tensor": file("test_input.npy"),
+        "sample_tensor": file("test_input.npy"),
         "data": {"type": "float32"},
     }
     found = {
@@ -89,6 +90,7 @@ def _description(source: Source, files: dict[str, bytes]) -> dict[str, Any]:
             *({"type": "space", "id": axis, "size": {"tensor_id": "image", "axis_id": axis}} for axis in ("y", "x")),
         ],
         "test_tensor": file("test_output.npy"),
+        "sample_tensor": file("test_output.npy"),
         "data": {"type": "float32", "range": [0.0, 1.0]},
     }
     protocol = source.content["protocol"]
@@ -106,7 +108,7 @@ def _description(source: Source, files: dict[str, bytes]) -> dict[str, Any]:
         "inputs": [given],
         "outputs": [found],
         "weights": {
-            "onnx": {**file("model.onnx"), "opset_version": OPSET},
+            "onnx": {**file("model.onnx"), "opset_version": OPSET, "parent": "torchscript"},
             "torchscript": {**file("model.pt"), "pytorch_version": torch.__version__.partition("+")[0]},
         },
         "config": {"pointillist": source.content},
