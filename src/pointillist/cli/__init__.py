@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pointillist.cli import annotate, compare, data, demo, evaluate, export, info, init, points, predict, train
-from pointillist.errors import ConfigError, PointillistError, PointillistWarning
+from pointillist.errors import ConfigError, PointillistError, PointillistWarning, explained
 from pointillist.registry import use_plugin_files
 
 app = typer.Typer(
@@ -56,7 +56,10 @@ def main() -> None:
     warnings.showwarning = note  # type: ignore[assignment]
     try:
         use_plugin_files(_plugins(sys.argv))
-        app()
+        try:
+            app()
+        except ModuleNotFoundError as error:
+            raise explained(error) from error
     except PointillistError as error:
         place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)
