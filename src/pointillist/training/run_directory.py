@@ -3,7 +3,7 @@
 config.yaml        settings and the data set they were used on
 metrics.csv        one line per epoch
 checkpoints/       last.ckpt, to resume
-model/             model.safetensors + model.json, loadable without executing code
+model/             model.safetensors + model.json, loadable without executing code, and a model card
 snapshots/         pictures taken along the way
 tensorboard/       the same curves for TensorBoard
 report.html        the page for a colleague

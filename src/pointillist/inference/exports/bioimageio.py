@@ -78,7 +78,6 @@ def _description(source: Source, files: dict[str, bytes]) -> dict[str, Any]:
             *({"type": "space", "id": axis, "size": {"min": 1, "step": 1}} for axis in ("y", "x")),
         ],
         "test_tensor": file("test_input.npy"),
-        "sample_tensor": file("test_input.npy"),
         "data": {"type": "float32"},
     }
     found = {
@@ -90,14 +89,14 @@ def _description(source: Source, files: dict[str, bytes]) -> dict[str, Any]:
             *({"type": "space", "id": axis, "size": {"tensor_id": "image", "axis_id": axis}} for axis in ("y", "x")),
         ],
         "test_tensor": file("test_output.npy"),
-        "sample_tensor": file("test_output.npy"),
         "data": {"type": "float32", "range": [0.0, 1.0]},
     }
     protocol = source.content["protocol"]
+    name = re.sub(r"[^\w +()-]", " ", source.name)[:100].strip()
     return {
         "type": "model",
         "format_version": FORMAT,
-        "name": re.sub(r"[^\w +()-]", " ", source.name)[:128].strip() or "model",
+        "name": name if len(name) >= 5 else f"{name} segmentation".strip(),
         "description": f"Semantic segmentation into {len(classes)} classes, learnt from {protocol['images']} images.",
         "authors": [{"name": name} for name in source.authors],
         "cite": [METHOD],

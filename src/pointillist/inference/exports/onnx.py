@@ -186,4 +186,8 @@ def _core_graph(core: Core) -> GraphProto:
         raise unsupported("ONNX", error) from error
     if made.functions or [(one.domain, one.version) for one in made.opset_import] != [("", OPSET)]:
         raise unsupported("ONNX", ValueError("it needs operators that are not of ONNX itself"))
+    for node in made.graph.node:
+        # Where in which file the exporter found it: names of folders of this machine.
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
     return made.graph

@@ -87,7 +87,8 @@ class Parity:
 
 
 def probes(files: Sequence[Path], bands: Bands) -> list[Probe]:
-    """Images of several sizes from a few files: whole, a window with odd sides, a small one, one made smaller, a batch.
+    """Images of several sizes from a few files: whole, windows with odd sides, one
+    made smaller, a batch.
 
     Raises:
         ImageError: One cannot be read, or its bands or type are others.
@@ -108,6 +109,7 @@ def probes(files: Sequence[Path], bands: Bands) -> list[Probe]:
             file.name: whole,
             f"{file.name}, a window": odd,
             f"{file.name}, a small window": small,
+            f"{file.name}, a column": _middle(whole, 21, 1),
             f"{file.name} made smaller": resize_bands(whole, smaller),
         }
         found += [Probe(name, image[None]) for name, image in shapes.items()]

@@ -26,7 +26,7 @@ class TorchExport(Target):
         core = Core(source.model)
         whole = TracedWhole(core, source.model).eval()
         # None of the sizes may be 1 or equal to another: the exporter would take that for a rule.
-        example = torch.rand(2, core.bands, 190, 250)
+        example = torch.rand(2, core.bands, 38, 50)
         sizes = {0: Dim("images", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
         try:
             with quietly():
@@ -37,7 +37,10 @@ class TorchExport(Target):
                     # What it finds out about sizes is checked when an image comes, and no rule for all of them.
                     prefer_deferred_runtime_asserts_over_guards=True,
                 )
-                torch.export.save(program, out, extra_files={"model.json": json.dumps(source.content)})
+                for node in program.graph.nodes:
+                    node.meta.pop("stack_trace", None)  # names of source files, and so of folders of this machine
+                with out.open("wb") as stream:  # a path would be its name inside, and this one is temporary
+                    torch.export.save(program, stream, extra_files={"model.json": json.dumps(source.content)})
                 run = as_function(torch.export.load(out).module())
         except Exception as error:  # theirs are of many types
             raise unsupported("torch.export", error) from error

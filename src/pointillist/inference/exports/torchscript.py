@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,9 @@ class TorchScript(Target):
             with quietly():
                 traced = torch.jit.trace(core, core.example(), check_trace=False)  # type: ignore[no-untyped-call]
                 scripted = torch.jit.script(Whole(traced, source.model).eval())
-                torch.jit.save(scripted, str(out), {"model.json": json.dumps(source.content)})
+                buffer = BytesIO()
+                torch.jit.save(scripted, buffer, {"model.json": json.dumps(source.content)})
+                _without_paths(buffer, out)
                 run = as_function(torch.jit.load(str(out)))  # type: ignore[no-untyped-call]
         except Exception as error:  # theirs are of many types
             raise unsupported("TorchScript", error) from error
@@ -45,3 +49,11 @@ def as_function(module: Callable[[torch.Tensor], torch.Tensor]) -> Run:
         return found
 
     return run
+
+
+def _without_paths(saved: BytesIO, out: Path) -> None:
+    """Leave out what serves debuggers only: names of source files, and so of folders of this machine."""
+    with zipfile.ZipFile(saved) as given, zipfile.ZipFile(out, "w") as kept:
+        for entry in given.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                kept.writestr(entry, given.read(entry))

@@ -72,11 +72,18 @@ class Whole(nn.Module):
         height, width = image.shape[2], image.shape[3]
         seen_height, seen_width, rows, columns = self.sizes(height, width)
         x = ((image - self.low) / self.span).clamp(0, 1)
-        x = F.interpolate(x, [seen_height, seen_width], mode="bilinear", antialias=True, align_corners=False)
+        x = self.resized(x, seen_height, seen_width)
         x = F.pad(x, [0, columns - seen_width, 0, rows - seen_height], value=self.grey)
         logits = self.core(x)[:, :, :seen_height, :seen_width]
-        logits = F.interpolate(logits, [height, width], mode="bilinear", antialias=True, align_corners=False)
-        return logits.softmax(1)
+        return self.resized(logits, height, width).softmax(1)
+
+    def resized(self, x: Tensor, height: int, width: int) -> Tensor:
+        """As Pillow does it."""
+        # In its usual order of memory, and of one channel in any, torch 2.14 gives wrong numbers for a width of 1.
+        several = x if x.shape[1] > 1 else x.expand(-1, 2, -1, -1)
+        ordered = several.contiguous(memory_format=torch.channels_last)
+        found = F.interpolate(ordered, [height, width], mode="bilinear", antialias=True, align_corners=False)
+        return found[:, : x.shape[1]]
 
     def sizes(self, height: int, width: int) -> tuple[int, int, int, int]:
         """(height, width) at which the network sees an image, see `Scale.size_of`, and the same with its padding."""
