@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -54,10 +55,11 @@ def main() -> None:
 
     shown = warnings.showwarning
     warnings.showwarning = note  # type: ignore[assignment]
+    command = shlex.join(["pointillist", *sys.argv[1:]])
     try:
         use_plugin_files(_plugins(sys.argv))
         try:
-            app()
+            app(obj=command)
         except ModuleNotFoundError as error:
             raise explained(error) from error
     except PointillistError as error:
