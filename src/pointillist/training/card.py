@@ -63,7 +63,7 @@ def model_card(
         for name, (low, high) in zip(spec.bands.names, spec.bands.ranges, strict=True)
     ]
     if scores is None:
-        scored = "It was not validated: how good it is on images that it has not seen is not known."
+        scored = "It was not validated, or its scores were not kept: how good it is on other images is not known."
     else:
         scored = (
             f"mIoU {scores.miou:.3f} on the {scores.images:,} images with masks of the split "
@@ -84,7 +84,7 @@ def model_card(
         "program": f"pointillist {content.get('pointillist', '')}",
         "SHA-256 of the weights": model.sha256,
     }
-    kind = "pixels of masks" if masks else "clicks"
+    kind = "masks that people drew" if masks else "clicks of people"
     least = "" if masks else f" A class with few clicks is learnt badly; here are {given.clicks_per_image:g} per image."
     return "\n".join(
         [
@@ -124,7 +124,7 @@ def model_card(
             "confidence.",
             "- It has learnt one kind of images. Another camera, season, place, resolution or scale can make it much "
             "worse; score it on your own images before you rely on it.",
-            f"- What nobody labelled is not learnt: it was taught by {kind} of people, with their mistakes.{least}",
+            f"- What nobody labelled is not learnt: it was taught by {kind}, with their mistakes.{least}",
             "- Confidence is not checked on your images: see the calibration that `pointillist evaluate` reports.",
             "",
             "## How to use it",
