@@ -31,7 +31,7 @@ RUN = FIXTURES / "version_0_1" / "run"
 WITHOUT_TORCH = """
 import sys
 for name in ("torch", "torchvision", "lightning", "segmentation_models_pytorch", "timm", "torchmetrics", "tensorboard",
-             "numba", "llvmlite", "scipy", "matplotlib", "jinja2", "safetensors", "onnx", "onnxscript", "rasterio"):
+             "numba", "llvmlite", "matplotlib", "jinja2", "safetensors", "onnx", "onnxscript", "rasterio"):
     sys.modules[name] = None
 sys.argv = ["pointillist", *sys.argv[1:]]
 from pointillist.cli import main
