@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pointillist.data.transforms import PADDING_VALUE
-from pointillist.errors import ConfigError
+from pointillist.errors import ConfigError, RunError
 from pointillist.inference.engines.onnx import METADATA, onnx_function
 from pointillist.inference.exports.base import Source, Target
 from pointillist.inference.exports.parity import Parity, gate
@@ -96,7 +96,15 @@ class Onnx(Target):
     def write(self, source: Source, out: Path) -> Parity:
         """See `Target.write`."""
         out.write_bytes(onnx_model(source.model, source.content).SerializeToString())
-        return gate(source.model, onnx_function(out), source.probes, self.name)
+        function = onnx_function(out)
+
+        def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
+            try:
+                return function(image)
+            except RunError as error:  # some graphs hold for the size of the example only
+                raise unsupported("ONNX", ValueError(error.found)) from error
+
+        return gate(source.model, run, source.probes, self.name)
 
 
 def onnx_model(model: Model, content: dict[str, Any]) -> ModelProto:
