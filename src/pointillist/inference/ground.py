@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,12 @@ def ground_of(place: Place | None, size: tuple[int, int]) -> Ground:
     """
     if place is None:
         return Ground()
-    crs, name = _system(place.crs)
+    crs, name = system(place.crs)
     return Ground(name, None if crs is None else _areas(crs, place.transform, size), place.transform)
 
 
 @lru_cache(maxsize=64)
-def _system(wkt: str) -> tuple[CRS | None, str]:
+def system(wkt: str) -> tuple[CRS | None, str]:
     """The coordinate system and its name; looking for its code takes a while."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
@@ -74,24 +75,39 @@ def _system(wkt: str) -> tuple[CRS | None, str]:
     return crs, crs.name if code is None else ":".join(code)
 
 
-def _areas(crs: CRS, transform: Transform, size: tuple[int, int]) -> NDArray[np.float64] | None:
+def equal_area(crs: CRS) -> Callable[[Any, Any], tuple[Any, Any]] | None:
+    """What takes coordinates (x, y) on the map to (east, north) in metres, in a plane in which areas are right.
+
+    Meridians and parallels are straight in it. None for the plane of a building site.
+    """
     from pyproj import Proj, Transformer
 
+    geodetic = crs.geodetic_crs
+    if geodetic is None or geodetic.ellipsoid is None:
+        return None
+    plane = Proj(proj="cea", a=geodetic.ellipsoid.semi_major_metre, b=geodetic.ellipsoid.semi_minor_metre, over=True)
+    angles, unit = Transformer.from_crs(crs, geodetic, always_xy=True), geodetic.axis_info[0].unit_conversion_factor
+
+    def moved(x: Any, y: Any) -> tuple[Any, Any]:
+        longitude, latitude = np.degrees(np.multiply(angles.transform(x, y), unit))
+        # An image may lie across the antimeridian, but not around the earth.
+        first = longitude.flat[0]
+        return plane(first + (longitude - first + 180) % 360 - 180, latitude)
+
+    return moved
+
+
+def _areas(crs: CRS, transform: Transform, size: tuple[int, int]) -> NDArray[np.float64] | None:
     height, width = size
     a, b, c, d, e, f = transform
     if not crs.axis_info:
         return None
     flat = np.full(height, abs(a * e - b * d) * crs.axis_info[0].unit_conversion_factor ** 2)
-    geodetic = crs.geodetic_crs
-    if geodetic is None or geodetic.ellipsoid is None:  # the plane of a building site
+    to_plane = equal_area(crs)
+    if to_plane is None:
         return flat
-    # Of equal area on the ellipsoid, and meridians and parallels are straight in it.
-    equal = Proj(proj="cea", a=geodetic.ellipsoid.semi_major_metre, b=geodetic.ellipsoid.semi_minor_metre, over=True)
     x, y = np.linspace(0, width, PARTS + 1), np.arange(height + 1)[:, None]
-    place = Transformer.from_crs(crs, geodetic, always_xy=True).transform(a * x + b * y + c, d * x + e * y + f)
-    longitude, latitude = np.degrees(np.multiply(place, geodetic.axis_info[0].unit_conversion_factor))
-    longitude = np.unwrap(np.unwrap(longitude, axis=0, period=360), axis=1, period=360)
-    east, north = equal(longitude, latitude)
+    east, north = to_plane(a * x + b * y + c, d * x + e * y + f)
     # Twice the area of a quadrilateral is the cross product of its diagonals.
     down = [part[1:, 1:] - part[:-1, :-1] for part in (east, north)]
     up = [part[:-1, 1:] - part[1:, :-1] for part in (east, north)]
