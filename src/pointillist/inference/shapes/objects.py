@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE
-from pointillist.inference.perimeters import STEPS, outline
 from pointillist.inference.prediction import Prediction
-from pointillist.inference.runs import Runs, gathered, stretches, touching
+from pointillist.inference.shapes.perimeters import STEPS, outline
+from pointillist.inference.shapes.runs import Runs, gathered, stretches, touching
 
 PIXELS = 2**20
 """Pixels of a strip, each of which might be an object of its own."""
