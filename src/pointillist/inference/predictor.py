@@ -210,4 +210,9 @@ def open_model(path: Path, device: str) -> Engine:
         raise RunError("there is no such run.", where=path, hint="Check the path of the run directory.")
     from pointillist.inference.engines import torch
 
-    return torch.open_engine(path if (path / "model.json").is_file() else path / "model", device)
+    return torch.open_engine(model_folder(path), device)
+
+
+def model_folder(path: Path) -> Path:
+    """The `model/` directory of a run, or the directory itself if it is one."""
+    return path if (path / "model.json").is_file() else path / "model"
