@@ -20,7 +20,7 @@ from pointillist.report.page import write_report
 from pointillist.report.snapshots import SnapshotWriter
 from pointillist.training.config import Config, make_config
 from pointillist.training.methods import get_method
-from pointillist.training.run import fit
+from pointillist.training.run import fit, is_first_process
 from pointillist.training.run_directory import RunDirectory
 
 __all__ = ["Predictor", "evaluate", "load", "read_image", "train", "train_config"]
@@ -111,6 +111,8 @@ def train_config(
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
     fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers)
+    if not is_first_process():
+        return run
     predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
     scored = evaluate(predictor, dataset, split).scores if split is not None and scored_items else None
     write_report(

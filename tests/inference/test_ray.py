@@ -119,17 +119,19 @@ def deadly(folder: Path, here: int = 0) -> dict[str, dict[str, object]]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("plugin")
-def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(cluster: str, tmp_path: Path) -> None:
+def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     images = photos(tmp_path / "photos", "inner/05once.png")
     (images / "11broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     one, many = tmp_path / "one", tmp_path / "many"
     predict_files(predictor(), [images], one, write=WRITE, options=deadly(tmp_path, os.getpid()))
     done: list[str] = []
-    # Paths of the caller's own folder mean nothing elsewhere.
+    monkeypatch.chdir(tmp_path)  # workers run elsewhere
     result = predict_files(
         predictor(),
-        [Path(os.path.relpath(images))],
-        Path(os.path.relpath(many)),
+        [Path("photos")],
+        Path("many"),
         write=WRITE,
         options=deadly(tmp_path),
         on_image=done.append,
@@ -147,6 +149,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(cluster: str, tmp_
     assert len(done) == len(set(done)) == 22
     assert (result.written, list(result.failed)) == (21, ["11broken.png"])
     assert not ray.is_initialized()
+    assert "raylet" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.slow

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_connection, gethostname
+from socket import gethostname
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from pointillist.errors import ConfigError, ImageError, PointillistError, Pointi
 from pointillist.inference.manifest import Entry
 from pointillist.inference.pipeline import Job, Pipeline, failed
 from pointillist.inference.predictor import Predictor, model_folder
+from pointillist.inference.ray_cluster import connected
 from pointillist.inference.writers import get_writer
 from pointillist.registry import VARIABLE
 from pointillist.version import __version__
@@ -79,7 +78,7 @@ def on_ray(run: Path, *, device: str = "auto", address: str | None = None) -> Wo
     def work(pipeline: Pipeline, jobs: Iterable[Job]) -> Iterator[Entry]:
         todo = list(jobs)
         if todo:
-            with _connected(address, sum(file.stat().st_size for file in _files(run))):
+            with connected(address, sum(file.stat().st_size for file in _files(run))):
                 yield from _predicted(run, device, pipeline, todo)
 
     return work
@@ -273,38 +272,3 @@ def _workers(nodes: list[dict[str, Any]], device: str) -> tuple[int, int, int]:
         raise ConfigError("the Ray cluster has no cores.", field="--address", hint="Start Ray with --num-cpus.")
     each = min(CORES, *cores)
     return sum(number // each for number in cores), each, 0
-
-
-@contextmanager
-def _connected(address: str | None, model_bytes: int) -> Iterator[None]:
-    """Ray, quiet; what was started or joined here is left at the end.
-
-    Raises:
-        ConfigError: There is no cluster at the address.
-    """
-    import ray
-    import ray.data
-
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it says is raised, too, or made good
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    if ray.is_initialized():
-        yield
-        return
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    # Rows are small; unless told, Ray would take a third of the memory, and report its use to its makers.
-    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 2**27 + 2 * model_bytes}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    host, _, port = address.rpartition(":")
-    try:
-        if host and "/" not in address:  # Ray itself would try for minutes
-            create_connection((host, int(port)), timeout=10).close()
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
-    except (OSError, ValueError, RuntimeError) as error:
-        found = f"Ray could not be reached or started: {str(error).strip().splitlines()[0]}"
-        raise ConfigError(found, field="--address", hint="Check that it runs: ray status --address …") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
