@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,30 +16,22 @@ from pointillist.errors import PointillistError, SaveError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends well, the file there takes the place of `path`.
+    """Give the path of a file to write; when the block ends well, it takes the place of `path`.
 
-    The new content is flushed to the disk before it is renamed, so that after any failure either the old file or the
-    new one stands there, whole.
+    It has the same name, in a temporary folder beside `path`. What a library leaves there beside it (journals) is
+    deleted with the folder. The new content is flushed to the disk before it is renamed, so that after any failure
+    either the old file or the new one stands there, whole.
 
     Raises:
         SaveError: The folder is missing or read-only, the disk is full.
     """
-    with saving(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            with temporary.open("r+b") as stream:
-                os.fsync(stream.fileno())
-            # mkstemp makes private files; a file we write is as readable as any other new one.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
-            temporary.replace(path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    prefix = f".{path.name[:80]}."
+    with saving(path), TemporaryDirectory("", prefix, path.parent, ignore_cleanup_errors=True) as folder:
+        temporary = Path(folder, path.name)
+        yield temporary
+        with temporary.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
 
 
 @contextmanager

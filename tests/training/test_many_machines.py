@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,18 +13,56 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from pointillist.errors import ConfigError
 from pointillist.training.run import _leads
 from tests.conftest import TINY_FLAGS, write_tiny
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+FLAGS = shlex.join([*map(str, TINY_FLAGS), "--set", "trainer.threads=1", "--lr", "1e-4"])
+
+PAGE = Path(__file__).parents[2] / "docs" / "many-machines.md"
+
+SRUN = """#!/bin/bash
+# As SLURM's, for a machine with two nodes of a task each.
+shift
+export SLURM_JOB_ID=4711 SLURM_JOB_NAME=train SLURM_NTASKS=2 SLURM_NTASKS_PER_NODE=1 SLURM_NNODES=2 SLURM_LOCALID=0
+export SLURM_NODELIST=127.0.0.1
+SLURM_PROCID=1 SLURM_NODEID=1 "$@" & SLURM_PROCID=0 SLURM_NODEID=0 "$@" && wait $!
+"""
 
 
-def train(data: Path, out: Path, devices: int) -> list[str]:
-    flags = [*TINY_FLAGS, "--devices", str(devices), "--set", "trainer.threads=1", "--lr", "1e-4"]
-    return ["pointillist", "train", str(data), "--out", str(out), *map(str, flags)]
+def shown(beginning: str, data: Path, out: Path) -> str:
+    """A training as the page shows it, with the tiny data and network."""
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = [block for block in blocks if " train " in block and beginning in block]
+    assert "train berries --out runs/berries" in block
+    return block.replace("train berries --out runs/berries", f"train {data} --out {out} {FLAGS}")
+
+
+def programs(folder: Path) -> dict[str, str]:
+    """Environment with `torchrun`, `srun` and `pointillist`."""
+    folder.mkdir()
+    python = f"#!/bin/bash\nexec {sys.executable} -m "
+    scripts = {
+        "torchrun": f'{python}torch.distributed.run "$@"',
+        "pointillist": f'{python}pointillist "$@"',
+        "srun": SRUN,
+    }
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
+        **{"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    }
+
+
+def start(script: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["bash", "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def free_port() -> int:
@@ -42,8 +81,9 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A data set and the run of a single process."""
     folder = tmp_path_factory.mktemp("many")
     data = write_tiny(folder / "data")
-    command = [sys.executable, "-m", *train(data, folder / "one", 1)]
-    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, timeout=300)
+    script = f"pointillist train {data} --out {folder / 'one'} {FLAGS}"
+    process = start(script, programs(folder / "bin"))
+    assert process.wait(300) == 0, process.communicate()
     return data, folder / "one"
 
 
@@ -57,55 +97,31 @@ def check(one: Path, run: Path, said: str) -> None:
     expected, found = (load_file(folder / "model" / "model.safetensors") for folder in (one, run))
     apart = torch.cat([(expected[name] - found[name]).abs().flatten() for name in expected])
     assert float(apart.sort().values[int(0.999 * len(apart))]) < 4e-6  # see test_two_processes_equal_one
-    assert (run / "config.yaml").read_text().replace("devices: 2", "devices: 1") == (one / "config.yaml").read_text()
+    first, second = (yaml.safe_load((folder / "config.yaml").read_text()) for folder in (one, run))
+    processes = second["trainer"].pop("devices") * second["trainer"].pop("nodes")
+    assert processes == 2 * first["trainer"].pop("devices") * first["trainer"].pop("nodes")
+    for record in (first, second):
+        assert record.pop("command").startswith("pointillist train ")
+        del record["begun"]
+    assert first == second
     assert said.count("done model:") == said.count("Next:") == said.count("epoch 2/2") == 1
     assert "Traceback" not in said
 
 
 @pytest.mark.slow
-def test_torchrun(one: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("beginning", "machines"),
+    [("torchrun --nproc-per-node 2", 1), pytest.param("torchrun --nnodes 2", 2, marks=pytest.mark.long), ("srun", 1)],
+)
+def test_what_the_page_shows(beginning: str, machines: int, one: tuple[Path, Path], tmp_path: Path) -> None:
     data, expected = one
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-port",
-        str(free_port()),
-    ]
-    done = subprocess.run(
-        [*command, "-m", *train(data, tmp_path / "run", 2)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    check(expected, tmp_path / "run", done.stdout)
-
-
-@pytest.mark.slow
-def test_slurm(one: tuple[Path, Path], tmp_path: Path) -> None:
-    data, expected = one
-    slurm = {
-        **{"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"},
-        **{"SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port())},
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", *train(data, tmp_path / "run", 2)],
-            env={**ENVIRONMENT, **slurm, "SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
+    script, environment = shown(beginning, data, tmp_path / "run"), programs(tmp_path / "bin")
+    port = str(free_port())
+    environment["MASTER_PORT" if beginning == "srun" else "PET_MASTER_PORT"] = port
+    processes = [start(script.replace("head:29500", f"localhost:{port}"), environment) for _ in range(machines)]
     said = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    check(expected, tmp_path / "run", said[0][0] + said[1][0])
-    assert said[1][0] == ""
+    assert [process.returncode for process in processes] == [0] * machines, said
+    check(expected, tmp_path / "run", "".join(out for out, _ in said))
 
 
 @pytest.mark.parametrize(

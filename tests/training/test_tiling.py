@@ -62,23 +62,12 @@ def test_tiles_cover_everything_with_overlap(length: int, tile: int, data: st.Da
 
 
 @pytest.mark.usefixtures("small_tiles")
-@pytest.mark.parametrize("together", [1, 3])
 @pytest.mark.parametrize("bands", [1, 3, 5])
-@pytest.mark.parametrize("size", [(20, 30), (64, 33), (100, 90), (17, 200), (33, 10)])
-def test_blended_tiles_equal_one_pass(
-    size: tuple[int, int], bands: int, together: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiling, "LARGEST_PASS", 32 * 32 * together)
+@pytest.mark.parametrize("size", [(20, 30), (64, 33), (100, 90), (17, 200), (33, 10), (95, 61)])
+def test_blended_tiles_equal_one_pass(size: tuple[int, int], bands: int) -> None:
     image = random(bands, *size)
-    passes: list[int] = []
-
-    def run(windows: Floats) -> Floats:
-        passes.append(len(windows))
-        return pixelwise(windows)
-
-    whole = joined(tiled_blocks(run, reader(image), size), size)
+    whole = joined(tiled_blocks(pixelwise, reader(image), size), size)
     np.testing.assert_allclose(whole, pixelwise(image[None])[0], atol=1e-5)
-    assert max(passes) <= max(together, 32 * 32 * together // (min(size[0], 32) * min(size[1], 32)))
 
 
 def blocks_of(maps: Floats, rows: list[int], columns: list[int]) -> Iterator[Block]:

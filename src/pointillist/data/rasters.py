@@ -53,6 +53,19 @@ def raster_header(path: Path) -> RasterHeader:
         return RasterHeader((file.height, file.width), len(bands), file.dtypes[0], names)
 
 
+def georeference(path: Path) -> tuple[str, tuple[float, float, float, float, float, float]]:
+    """What a raster says in itself about where it lies: coordinate system as WKT ("" for none), and transform.
+
+    The transform is as in `pointillist.data.places.Place`; (1, 0, 0, 0, 1, 0) where the file has none.
+
+    Raises:
+        ImageError: See `raster_header`.
+    """
+    with _opened(path, ImageError) as file:
+        # The newer WKT says all that there is to say.
+        return "" if file.crs is None else file.crs.to_wkt(version="WKT2_2019"), tuple(file.transform)[:6]
+
+
 def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
     """Read a raster or a window of it, and no more of the file than its blocks that touch the window.
 
@@ -173,8 +186,10 @@ def _opened(path: Path, kind: type[PointillistError], **options: Any) -> Iterato
             # Before the first use, and not in an Env: one that ends in another thread would undo it.
             os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
             # Files beside it (.ovr, .msk, .aux.xml) may be of any kind, and name further files and addresses.
-            alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
-            with alone, rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
+            alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": False}
+            # Heights are of no use, and GDAL mixes up their datums when it writes them again.
+            alone |= {"GDAL_GEOREF_SOURCES": "INTERNAL", "GTIFF_REPORT_COMPD_CS": False}
+            with rasterio.Env(**alone), rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
                 yield file
     except MemoryError as error:
         raise kind(f"is too large to open at once ({error}).", where=path, hint="Cut it into parts.") from error

@@ -128,7 +128,7 @@ class Manifest:
             parts = [stack.enter_context(share.file.open("rb")) for share in shares]
             first, *_ = [part.readline() for part in parts]
             joined.write(first)
-            joined.writelines(merge(*parts, key=lambda line: str(json.loads(line)["image"])))
+            joined.writelines(merge(*parts, key=lambda line: str(json.loads(bytes(line))["image"])))
 
     def files(self, kind: str) -> Iterator[str]:
         """Names below the folder of all files of a kind, by name of their image."""

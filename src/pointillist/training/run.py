@@ -48,6 +48,7 @@ def fit(
     overwrite: bool = False,
     console: Console | None = None,
     callbacks: Sequence[L.Callback] = (),
+    command: str = "",
 ) -> RunDirectory:
     """Train a network and leave a run directory.
 
@@ -59,6 +60,7 @@ def fit(
         overwrite: Replace the run there.
         console: Where progress is shown; nowhere when None.
         callbacks: Further observers; they must not change the training.
+        command: The command line that asked for it, for the record.
 
     Raises:
         DatasetError: The method needs masks or images that are not there.
@@ -104,7 +106,7 @@ def fit(
     leads = _leads(config.trainer.devices * config.trainer.nodes)
     if leads and not resume:
         # With several devices this program runs once for each; the first one keeps the books.
-        run.begin(config, record, overwrite=overwrite)
+        run.begin(config, record, command=command, overwrite=overwrite)
     if console is not None and leads:
         console.print(str(given), highlight=False)
         for line in label_warnings(given.dataset, given.items, method.supervision):

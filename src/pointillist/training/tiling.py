@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -93,26 +94,22 @@ def tiled_blocks(run: Run, read: Read, seen: tuple[int, int]) -> Iterator[Block]
     for mass, starts, weight in zip(masses, (tops, lefts), weights, strict=True):
         for start in starts:
             mass[start : start + len(weight)] += weight
-    together = max(1, LARGEST_PASS // (height * width))
-    above: Floats | None = None
+    carried: Floats | None = None
+    shared = 0
     for top, below in zip(tops, [*tops[1:], seen[0]], strict=True):
-        shared: Floats | None = None
         tile: Floats | None = None
-        ends = iter([*lefts[1:], seen[1]])
-        for group in (lefts[first : first + together] for first in range(0, len(lefts), together)):
-            for left, logits in zip(group, run(np.stack([read(top, at, height, width) for at in group])), strict=True):
-                end = next(ends)
-                logits = logits * (weights[0][:, None] * weights[1])
-                if tile is not None:
-                    logits[:, :, : tile.shape[2]] += tile
-                done, tile = logits[:, :, : end - left], logits[:, :, end - left :]
-                if above is not None:
-                    done[:, : above.shape[1]] += above[:, :, left:end]
-                if shared is None:
-                    shared = np.empty((len(logits), height - (below - top), seen[1]), np.float32)
-                shared[:, :, left:end] = done[:, below - top :]
-                yield Block(top, left, done[:, : below - top] / (masses[0][top:below, None] * masses[1][left:end]))
-        above = shared
+        for left, end in zip(lefts, [*lefts[1:], seen[1]], strict=True):
+            logits = run(read(top, left, height, width)[None])[0] * (weights[0][:, None] * weights[1])
+            if tile is not None:
+                logits[:, :, : tile.shape[2]] += tile
+            done, tile = logits[:, :, : end - left], logits[:, :, end - left :]
+            if carried is None:
+                most = height - min((b - a for a, b in itertools.pairwise(tops)), default=height)
+                carried = np.empty((len(logits), most, seen[1]), np.float32)
+            done[:, :shared] += carried[:, :shared, left:end]
+            carried[:, : height - (below - top), left:end] = done[:, below - top :]
+            yield Block(top, left, done[:, : below - top] / (masses[0][top:below, None] * masses[1][left:end]))
+        shared = height - (below - top)
 
 
 def enlarge_blocks(blocks: Iterable[Block], seen: tuple[int, int], size: tuple[int, int]) -> Iterator[Block]:
