@@ -18,11 +18,11 @@ from PIL import Image
 from pointillist.data.outputs import LOG, MANIFEST, manifest_lines
 from pointillist.errors import ConfigError, ImageWarning, RunError, SaveError
 from pointillist.inference.batch import predict_files
-from pointillist.inference.manifest import Manifest
-from pointillist.inference.on_ray import BYTES, TRIES, _chunks, _must_see, _Task, _workers, on_ray
+from pointillist.inference.on_ray import BYTES, TRIES, _chunks, _must_see, _opened, _Task, _workers, on_ray
 from pointillist.inference.pipeline import Job
 from pointillist.inference.predictor import Predictor
 from pointillist.registry import VARIABLE, use_plugin_files
+from pointillist.version import __version__
 from tests.conftest import Cli
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -184,7 +184,7 @@ def test_a_full_disk_ends_the_batch_and_resume_goes_on(cluster: str, tmp_path: P
 @pytest.mark.long
 @pytest.mark.usefixtures("plugin")
 def test_what_kills_every_worker_counts_as_unreadable(cluster: str, tmp_path: Path) -> None:
-    images = photos(tmp_path / "photos", "always.png", number=4)
+    images = photos(tmp_path / "photos", "inner/09always.png", number=20)
     result = predict_files(
         predictor(),
         [images],
@@ -193,9 +193,9 @@ def test_what_kills_every_worker_counts_as_unreadable(cluster: str, tmp_path: Pa
         options=deadly(tmp_path),
         work=on_ray(RUN, device="cpu", address=cluster),
     )
-    assert result.written == 4
-    assert "every worker that tried to predict it died" in str(result.failed["always.png"])
-    assert (tmp_path / "marks" / "always").read_text() == "x" * 2 * TRIES
+    assert result.written == 20
+    assert "every worker that tried to predict it died" in str(result.failed["inner/09always.png"])
+    assert (tmp_path / "marks" / "09always").read_text() == "x" * 2 * TRIES
 
 
 @pytest.mark.long
@@ -247,16 +247,14 @@ def test_a_worker_for_each_gpu_or_few_cores(
 
 
 def test_a_machine_that_does_not_see_images_or_results_says_so(tmp_path: Path) -> None:
-    out, image = tmp_path / "out", tmp_path / "a.png"
-    task = _Task("", {}, {}, "cpu", 1, predictor().spec, {}, out)
-    with pytest.raises(RunError, match=r"out: the machine .* does not see this"):
-        _must_see(task, [])
-    out.mkdir()
-    Manifest(out).begin({"model_sha256": "", "results": []}, resume=False)
+    image, gone = tmp_path / "a.png", tmp_path / "gone.png"
     with pytest.raises(RunError, match=r"a.png: the machine .* does not see this"):
-        _must_see(task, [Job("a.png", image, [1, 1])])
+        _must_see([image, gone])
     image.touch()
-    _must_see(task, [Job("a.png", image, [1, 1]), Job("gone.png", tmp_path / "gone.png", [1, 1])])
+    _must_see([image, gone])
+    task = _Task(__version__, {}, {}, "cpu", 1, predictor().spec, {}, tmp_path, tmp_path / ".seen-x")
+    with pytest.raises(RunError, match=r"seen-x: the machine .* does not see this"):
+        _opened(task)
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,17 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pointillist import errors
 from pointillist.data.inputs import InputSpec
-from pointillist.data.outputs import predicted
 from pointillist.errors import ConfigError, ImageError, PointillistError, PointillistWarning, RunError
+from pointillist.files import saving
 from pointillist.inference.manifest import Entry
 from pointillist.inference.pipeline import Job, Pipeline, failed
 from pointillist.inference.predictor import Predictor, model_folder
@@ -51,6 +52,8 @@ class _Task:
     spec: InputSpec
     writers: dict[str, dict[str, Any]]
     out: Path
+    seen: Path
+    """A file in `out`: a folder of that name is on many a machine."""
 
 
 def on_ray(run: Path, *, device: str = "auto", address: str | None = None) -> Work:
@@ -78,13 +81,15 @@ def on_ray(run: Path, *, device: str = "auto", address: str | None = None) -> Wo
     def work(pipeline: Pipeline, jobs: Iterable[Job]) -> Iterator[Entry]:
         todo = list(jobs)
         if todo:
-            with connected(address, sum(file.stat().st_size for file in _files(run))):
-                yield from _predicted(run, device, pipeline, todo)
+            with connected(address, sum(file.stat().st_size for file in _files(run))), ExitStack() as stack:
+                with saving(pipeline.out):
+                    seen = stack.enter_context(NamedTemporaryFile(prefix=".seen-", dir=pipeline.out.absolute()))
+                yield from _predicted(run, device, pipeline, todo, Path(seen.name))
 
     return work
 
 
-def _predicted(run: Path, device: str, pipeline: Pipeline, jobs: list[Job]) -> Iterator[Entry]:
+def _predicted(run: Path, device: str, pipeline: Pipeline, jobs: list[Job], seen: Path) -> Iterator[Entry]:
     """Predict images with the Ray that is connected.
 
     Raises:
@@ -105,6 +110,7 @@ def _predicted(run: Path, device: str, pipeline: Pipeline, jobs: list[Job]) -> I
         spec=pipeline.predictor.spec,
         writers={writer.name: writer.options.model_dump() for writer in pipeline.writers},
         out=pipeline.out.absolute(),
+        seen=seen,
     )
     chunks = [{"jobs": json.dumps(chunk)} for chunk in _chunks(jobs, -(-len(jobs) // (4 * workers)))]
     images = (
@@ -149,6 +155,10 @@ class _Tries:
         self.begun[what] += 1
         return self.begun[what]
 
+    def end(self, what: str) -> None:
+        """Nobody died of this."""
+        del self.begun[what]
+
 
 class _Worker:
     """An actor that holds the model; it says all that goes wrong in rows, so that Ray repeats only what died."""
@@ -167,7 +177,7 @@ class _Worker:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("default", PointillistWarning)
             try:
-                _must_see(self.task, jobs)
+                _must_see([job.path for job in jobs if job.state is not None])
                 self.pipeline = self.pipeline or _opened(self.task)
                 said += self._predicted(self.pipeline, jobs)
             except PointillistError as error:
@@ -181,44 +191,39 @@ class _Worker:
 
     def _predicted(self, pipeline: Pipeline, jobs: list[Job]) -> Iterator[Entry]:
         """Predict images together; where that has killed workers, each by itself."""
-        if self._begun(f"those from {jobs[0].name}") <= TRIES:
+        import ray
+
+        if ray.get(self.tries.begin.remote(f"those from {jobs[0].name}")) <= TRIES:
             yield from pipeline(jobs)
             return
         for job in jobs:
-            if self._begun(job.name) <= TRIES:
-                yield from pipeline([job])
-            else:
+            if ray.get(self.tries.begin.remote(job.name)) > TRIES:
                 hint = "Is memory enough? Predict it with --resume --engine local to see why."
                 yield failed(job, ImageError("every worker that tried to predict it died.", where=job.path, hint=hint))
-
-    def _begun(self, what: str) -> int:
-        import ray
-
-        return int(ray.get(self.tries.begin.remote(what)))
+            else:
+                yield from pipeline([job])
+                ray.get(self.tries.end.remote(job.name))
 
 
-def _must_see(task: _Task, jobs: list[Job]) -> None:
+def _must_see(paths: list[Path]) -> None:
     """Refuse to work on a machine without the storage: it would call images unreadable, or keep results to itself.
 
     Raises:
-        RunError: With what is not there.
+        RunError: None of them is there.
     """
-    there = [job.path for job in jobs if job.state is not None]
-    if predicted(task.out) is None:
-        unseen = task.out
-    elif there and not any(path.exists() for path in there):
-        unseen = there[0]
-    else:
-        return
-    hint = "Images and --out must be on storage that all machines share, under the same paths."
-    raise RunError(f"the machine {gethostname()} does not see this.", where=unseen, hint=hint)
+    if paths and not any(path.exists() for path in paths):
+        raise RunError(
+            f"the machine {gethostname()} does not see this.",
+            where=paths[0],
+            hint="Images and --out must be on storage that all machines share, under the same paths.",
+        )
 
 
 def _opened(task: _Task) -> Pipeline:
     """The pipeline on a worker.
 
     Raises:
-        RunError: It has another version.
+        RunError: It has another version, or does not see the output folder.
         ConfigError: The device is not available there.
     """
     import torch
@@ -226,6 +231,7 @@ def _opened(task: _Task) -> Pipeline:
     if task.version != __version__:
         found = f"a worker has version {__version__}, this program {task.version}."
         raise RunError(found, field="--engine", hint="Install the same version on all machines.")
+    _must_see([task.seen])
     torch.set_num_threads(task.threads)
     # All of it is read before the folder goes, plug-ins by the look-up of writers.
     with TemporaryDirectory(prefix="pointillist-") as folder:
