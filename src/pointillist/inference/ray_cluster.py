@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one on this machine, without a word of it on the screen."""
+"""Joining a Ray cluster, or starting one on this machine, quietly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from socket import create_connection
 from typing import Any
 
@@ -34,13 +33,12 @@ def connected(address: str | None, model_bytes: int) -> Iterator[None]:
     # Rows are small; unless told, Ray would take a third of the memory, and report its use to its makers.
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 2**27 + 2 * model_bytes}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it says one line about this, and no more
     host, _, port = address.rpartition(":")
     try:
         if host and "/" not in address:  # Ray itself would try for minutes
             create_connection((host, int(port)), timeout=10).close()
-        with _muted():
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(own if address == "local" else {}))
     except (OSError, ValueError, RuntimeError) as error:
         found = f"Ray could not be reached or started: {str(error).strip().splitlines()[0]}"
         raise ConfigError(found, field="--address", hint="Check that it runs: ray status --address …") from error
@@ -52,20 +50,6 @@ def connected(address: str | None, model_bytes: int) -> Iterator[None]:
     finally:
         ray.shutdown()
         worker.print_to_stdstream = printer
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """Nothing on standard error, also from the C++ parts of Ray, which announce even that they are set to be silent."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _say_nothing(*what: Any, **how: Any) -> None:
