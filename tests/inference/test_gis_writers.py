@@ -313,6 +313,18 @@ def test_an_image_without_data_has_no_region(name: str, tmp_path: Path) -> None:
     assert name == "geojson" or list(info["fields"]) == ["class", "class_index", "pixels", "area_m2", "mean_confidence"]
 
 
+@pytest.mark.parametrize("name", TIFFS + VECTORS)
+def test_names_are_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To some of the libraries, what is behind a `!` is a file in an archive."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("x.zip!y?z#", "new\nline") if sys.platform != "win32" else Path("x.zip!y#")
+    folder.mkdir(parents=True)
+    writer = get_writer(name)
+    writer.write(result_of(noise(), UTM), folder / f"a!b{writer.suffix}")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [tmp_path / folder / f"a!b{writer.suffix}"]
+
+
 def test_wrong_options() -> None:
     with pytest.raises(ConfigError, match=r"field 'geojson.without': 'grund' is not a class. Did you mean 'ground'?"):
         get_writer("geojson", {"without": ["grund"]}).check(CLASSES)

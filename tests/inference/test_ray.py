@@ -254,7 +254,7 @@ def test_a_machine_that_does_not_see_images_or_results_says_so(tmp_path: Path) -
         _must_see([image, gone])
     image.touch()
     _must_see([image, gone])
-    task = _Task(__version__, {}, {}, "cpu", 1, predictor().spec, {}, tmp_path, tmp_path / ".seen-x")
+    task = _Task(__version__, {}, "", {}, "cpu", 1, predictor().spec, {}, tmp_path, tmp_path / ".seen-x")
     with pytest.raises(RunError, match=r"seen-x: the machine .* does not see this"):
         _opened(task)
 

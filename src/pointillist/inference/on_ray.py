@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from socket import gethostname
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -19,9 +20,10 @@ from pointillist import errors
 from pointillist.data.inputs import InputSpec
 from pointillist.errors import ConfigError, ImageError, PointillistError, PointillistWarning, RunError
 from pointillist.files import saving
+from pointillist.inference.hub import find_model
 from pointillist.inference.manifest import Entry
 from pointillist.inference.pipeline import Job, Pipeline, failed
-from pointillist.inference.predictor import Predictor, model_folder
+from pointillist.inference.predictor import Predictor
 from pointillist.inference.ray_cluster import connected
 from pointillist.inference.writers import get_writer
 from pointillist.registry import VARIABLE
@@ -46,6 +48,8 @@ class _Task:
 
     version: str
     model: dict[str, bytes]
+    file: str
+    """Name of the model where it is one file, else empty."""
     plugins: dict[str, bytes]
     device: str
     threads: int
@@ -104,6 +108,7 @@ def _predicted(run: Path, device: str, pipeline: Pipeline, jobs: list[Job], seen
     task = _Task(
         version=__version__,
         model={file.name: file.read_bytes() for file in _files(run)},
+        file="" if (place := find_model(run)).is_dir() else place.name,
         plugins={f"{number}_{file.name}": file.read_bytes() for number, file in enumerate(plugins)},
         device=device,
         threads=cores,
@@ -226,19 +231,20 @@ def _opened(task: _Task) -> Pipeline:
         RunError: It has another version, or does not see the output folder.
         ConfigError: The device is not available there.
     """
-    import torch
-
     if task.version != __version__:
         found = f"a worker has version {__version__}, this program {task.version}."
         raise RunError(found, field="--engine", hint="Install the same version on all machines.")
     _must_see([task.seen])
-    torch.set_num_threads(task.threads)
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(task.threads)
     # All of it is read before the folder goes, plug-ins by the look-up of writers.
     with TemporaryDirectory(prefix="pointillist-") as folder:
         for name, content in (*task.model.items(), *task.plugins.items()):
             Path(folder, name).write_bytes(content)
         os.environ[VARIABLE] = os.pathsep.join(str(Path(folder, name)) for name in task.plugins)
-        predictor = Predictor(folder, task.device)
+        predictor = Predictor(Path(folder, task.file), task.device)
         predictor.spec = task.spec
         return Pipeline(predictor, tuple(get_writer(*writer) for writer in task.writers.items()), task.out)
 
@@ -251,7 +257,8 @@ def _raised(fields: dict[str, Any]) -> Exception:
 
 def _files(run: Path) -> list[Path]:
     """The files of a model."""
-    return [file for file in model_folder(run).iterdir() if file.is_file()]
+    place = find_model(run)
+    return [file for file in place.iterdir() if file.is_file()] if place.is_dir() else [place]
 
 
 def _chunks(jobs: list[Job], most: int) -> Iterator[list[tuple[str, str, list[int] | None]]]:

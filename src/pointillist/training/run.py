@@ -33,7 +33,7 @@ from pointillist.training.callbacks import Checkpoint, MetricsTable, ProgressDis
 from pointillist.training.config import Config
 from pointillist.training.inputs import TrainingInput
 from pointillist.training.methods import get_method
-from pointillist.training.model_folder import FORMAT
+from pointillist.training.model_file import FORMAT
 from pointillist.training.module import TrainingModule
 from pointillist.training.run_directory import DataRecord, RunDirectory, describe_protocol
 from pointillist.training.scoring import ScoredImages

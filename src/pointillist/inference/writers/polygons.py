@@ -20,7 +20,7 @@ from pointillist.errors import ConfigError, nearest
 from pointillist.inference.ground import DISTORTION, equal_area, system
 from pointillist.inference.polygons import find_regions
 from pointillist.inference.writers.base import Result
-from pointillist.inference.writers.gis import GisWriter, replacing_by_gdal
+from pointillist.inference.writers.gis import GisWriter, plain_path, replacing_by_gdal
 from pointillist.schema import Strict
 from pointillist.version import __version__
 
@@ -70,15 +70,19 @@ class _PolygonWriter(GisWriter):
     ) -> None:
         from pyogrio import raw
 
-        with replacing_by_gdal(path) as temporary, warnings.catch_warnings():
+        with (
+            replacing_by_gdal(path) as temporary,
+            plain_path(temporary.parent) as folder,
+            warnings.catch_warnings(),
+        ):
             warnings.filterwarnings("ignore", "'crs' was not provided")
             # Written block by block, then sorted and indexed by GDAL: few formats can be added to.
-            blocks = temporary.with_suffix(".blocks.gpkg")
+            blocks, final = folder / "blocks.gpkg", folder / f"regions{self.suffix}"
             count, about = self._collect(result, place, longest, blocks)
             with raw.open_arrow(blocks, use_pyarrow=False) as (_, stream):
                 raw.write_arrow(
                     stream,
-                    temporary,
+                    final,
                     layer=LAYER,
                     driver=self.driver,
                     crs=(place.crs or None) if place else None,
@@ -86,7 +90,8 @@ class _PolygonWriter(GisWriter):
                     geometry_name="geom",
                     layer_options={"DESCRIPTION": about, **options},
                 )
-            self._check(temporary, count)
+            self._check(final, count)
+            final.replace(temporary)
 
     def _collect(self, result: Result, place: Place | None, longest: float, path: Path) -> tuple[int, str]:
         """Write all regions to a GeoPackage: how many, and what to say about them."""
