@@ -23,7 +23,7 @@ from pointillist.training.card import CardScores, model_card
 from pointillist.training.config import Config, make_config
 from pointillist.training.methods import get_method
 from pointillist.training.model_file import read_model_file
-from pointillist.training.run import fit
+from pointillist.training.run import fit, is_first_process
 from pointillist.training.run_directory import RunDirectory
 
 __all__ = ["Predictor", "evaluate", "load", "read_image", "train", "train_config"]
@@ -118,6 +118,8 @@ def train_config(
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
     fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers, command=command)
+    if not is_first_process():
+        return run
     predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
     scored = evaluate(predictor, dataset, split) if split is not None and scored_items else None
     if scored is not None:
