@@ -107,7 +107,9 @@ def predictor() -> Predictor:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    # Whoever is killed leaves a hidden folder with the file that was being written.
+    return {str(name): path.read_bytes() for name, path in found.items() if not name.parent.name.startswith(".")}
 
 
 WRITE = ["png", "confidence", "deadly"]
