@@ -28,6 +28,7 @@ from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings
 from pointillist.training.config import make_config
 from pointillist.training.losses import ClassFrequencies
 from pointillist.training.methods.pseudo_masks import as_prior
+from pointillist.training.model_folder import load_model
 from pointillist.training.pseudo_label_scores import class_counts
 from pointillist.training.run import fit
 
@@ -54,7 +55,7 @@ def judge(
     data, _ = open_data(entry, {}, 0, folder)
     config = make_config(None, {**trained, **entry.get("settings", {}), "method": "points", "trainer.validations": 0})
     predictor = Predictor(fit(config, data, folder / "run"), "cpu")
-    network, scale = predictor.network, predictor.model.spec.scale
+    network, scale = load_model(folder / "run" / "model").network, predictor.spec.scale
     items = data.split("train")
     chosen = items[:: max(1, len(items) // images)][:images]
     samples = [read_sample(data, item, scale, with_mask=True) for item in chosen]

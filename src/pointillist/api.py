@@ -116,7 +116,7 @@ def train_config(
     write_report(
         run,
         dataset.classes,
-        predictor.model.protocol,
+        predictor.engine.protocol,
         scored=scored,
         scored_on=f"the split '{split}'",
     )

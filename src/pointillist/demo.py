@@ -119,7 +119,7 @@ def _learn(config: Config, dataset: Dataset, out: Path, console: Console) -> Lea
     seconds = time.monotonic() - started
     predictor = Predictor(run, "cpu")
     masks = config.method.name == "full"
-    clicks = 0 if masks else int(predictor.model.protocol["clicks"])
+    clicks = 0 if masks else int(predictor.engine.protocol["clicks"])
     return Learnt(config.method.name, clicks, seconds, evaluate(predictor, dataset), predictor)
 
 

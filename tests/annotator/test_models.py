@@ -10,8 +10,10 @@ from pointillist.annotator.engine.jobs import Clicks
 from pointillist.annotator.engine.layer import layer_labels
 from pointillist.annotator.engine.loaded_model import LoadedModel
 from pointillist.data.pixels import Pixels
+from pointillist.data.views import WholeView
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskGenerator
+from pointillist.training.tiling import probabilities_of
 
 
 def test_the_layer_is_what_the_training_step_would_make(tiny_data: Path, tmp_path: Path) -> None:
@@ -21,8 +23,9 @@ def test_the_layer_is_what_the_training_step_would_make(tiny_data: Path, tmp_pat
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     points = np.array([[10.5, 10.5, 0], [50.5, 30.5, 1], [30.5, 40.5, 2]])
     predictor = Predictor(run)
-    said = torch.cat([strip for _, strip in predictor.probability_strips(Pixels(pixels))], dim=1)
-    expected = predictor.model.class_prior
+    (block,) = predictor.blocks(WholeView(predictor.spec, Pixels(pixels)))
+    said = torch.from_numpy(probabilities_of(block.logits))
+    expected = predictor.engine.class_prior
     assert expected is not None
     assert len(set(expected)) > 1
     image, clicks = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].float() / 255, torch.from_numpy(points)

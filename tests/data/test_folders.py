@@ -62,7 +62,7 @@ def run_directory(folder: Path) -> None:
 
 
 def predictions(folder: Path) -> None:
-    touch(folder / MANIFEST, '{\n "pointillist": "0.2.0",\n "images": []\n}')
+    touch(folder / MANIFEST, '{"pointillist": "0.2.0", "model_sha256": "0"}\n')
 
 
 def unfinished(folder: Path) -> None:
@@ -118,7 +118,7 @@ def test_results_among_images_are_told_apart_by_the_manifest(tmp_path: Path) -> 
         touch(tmp_path / "in" / name)
     entry = {"image": "a.jpg", "state": [1, 2], "height": 1, "width": 1, "labels": "a.png", "overlay": "a_overlay.jpg"}
     about = {"pointillist": "1", "model_sha256": "0", "among_images": True, "earlier_results": ["old.png"]}
-    touch(tmp_path / "in" / MANIFEST, json.dumps({**about, "images": [entry]}))
+    touch(tmp_path / "in" / MANIFEST, "".join(json.dumps(line) + "\n" for line in (about, entry)))
     found = find_images(tmp_path)
     assert list(found.images) == ["in/a.jpg", "in/b.png"]
     assert found.left_out.files == {"result of predict": 3}

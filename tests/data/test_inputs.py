@@ -54,21 +54,21 @@ def test_no_factor_is_beyond_its_bounds(size: tuple[int, int], least: float, mos
 def test_an_image_becomes_what_the_network_sees() -> None:
     image = np.zeros((300, 400, 3), np.uint8)
     image[:, 200:] = 255
-    seen = InputSpec(RGB, Scale((150, 150))).tensor(Pixels(image))
+    seen = InputSpec(RGB, Scale((150, 150))).array(Pixels(image))
     assert seen.shape == (3, 112, 150)
     assert (seen[:, :, :74] == 0).all()
     assert (seen[:, :, 76:] == 1).all()
-    assert InputSpec(RGB, Scale()).tensor(Pixels(image)).shape == (3, 300, 400)
+    assert InputSpec(RGB, Scale()).array(Pixels(image)).shape == (3, 300, 400)
 
 
 def test_an_image_that_was_made_smaller_is_seen_at_the_scale_of_the_whole() -> None:
     bands = Bands(("a", "b", "c", "d", "e"), "uint16", ((0.0, 1.0),) * 5, (0, 1, 2))
     small = Pixels(np.full((100, 50, 5), 65535, np.uint16), shrunk_from=(400, 200))
-    seen = InputSpec(bands, Scale.of(0.125)).tensor(small)
+    seen = InputSpec(bands, Scale.of(0.125)).array(small)
     assert seen.shape == (5, 50, 25)
     assert (seen == 1).all()
     # What was lost does not come back.
-    assert InputSpec(bands, Scale.of(0.5)).tensor(small).shape == (5, 100, 50)
+    assert InputSpec(bands, Scale.of(0.5)).array(small).shape == (5, 100, 50)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -77,7 +77,7 @@ def test_what_has_no_data_is_grey_to_a_network_and_stays_as_it_was(dtype: str, f
     image = np.zeros((8, 8, 3), dtype)
     valid = np.ones((8, 8), bool)
     valid[:, 4:] = False
-    seen = InputSpec(RGB, Scale.of(factor)).tensor(Pixels(image, valid))
+    seen = InputSpec(RGB, Scale.of(factor)).array(Pixels(image, valid))
     half = seen.shape[2] // 2
     assert (seen[:, :, :half] == 0).all()
     np.testing.assert_allclose(seen[:, :, half:], 0.5, atol=0.002)

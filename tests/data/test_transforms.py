@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pointillist.classes import IGNORE
+from pointillist.data.resize import resize_image, resize_labels
 from pointillist.data.transforms import (
     PADDING_VALUE,
     Geometry,
@@ -18,8 +19,6 @@ from pointillist.data.transforms import (
     Window,
     flip_sample,
     jitter_colors,
-    resize_image,
-    resize_labels,
 )
 
 CLASSES = 4

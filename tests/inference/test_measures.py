@@ -9,6 +9,7 @@ from skimage.morphology import dilation, disk
 from skimage.segmentation import find_boundaries
 
 from pointillist.classes import ClassSet
+from pointillist.inference import boundary
 from pointillist.inference.bootstrap import RESAMPLES, SEED, interval, resampled_miou
 from pointillist.inference.boundary import TOLERANCE, boundary_f_scores
 from pointillist.inference.calibration import BINS, CalibrationCounter
@@ -92,11 +93,22 @@ def test_boundary_f_scores_at_the_ends(labels: list[int], mask: list[int], expec
     assert found == pytest.approx(expected, nan_ok=True)
 
 
+def test_boundary_f_scores_of_a_large_image_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mask, labels = (np.kron(rng.integers(0, 4, (60, 20)), np.ones((7, 7))).astype(np.uint8) for _ in range(2))
+    labels = np.where(rng.random(mask.shape) < 0.9, mask, labels)
+    mask[30:50, 20:90] = 255
+    whole = boundary_f_scores(labels, mask, 4)
+    monkeypatch.setattr(boundary, "AT_ONCE", 1)
+    assert boundary_f_scores(labels, mask, 4).tolist() == whole.tolist()
+    assert 0 < whole.min() < whole.max() < 1
+
+
 def test_calibration_of_values_made_by_hand() -> None:
     counter = CalibrationCounter()
     # Three pixels in the last interval but one (13/15 to 14/15), two in the last.
-    counter.update(torch.tensor([0.9, 0.9]), torch.tensor([True, False]))
-    counter.update(torch.tensor([0.9, 1.0, 0.96]), torch.tensor([False, True, True]))
+    counter.update(np.array([0.9, 0.9], np.float32), np.array([True, False]))
+    counter.update(np.array([0.9, 1.0, 0.96], np.float32), np.array([False, True, True]))
     found = counter.compute()
     assert found.pixels == (*[0] * 13, 3, 2)
     assert found.confidence[-2:] == pytest.approx((0.9, 0.98))
@@ -118,7 +130,7 @@ def test_calibration_equals_a_loop_over_intervals() -> None:
                 expected += inside.sum() / len(confidence) * gap
         counter = CalibrationCounter()
         for part in np.array_split(np.arange(20_000), 7):
-            counter.update(torch.from_numpy(confidence[part]), torch.from_numpy(right[part]))
+            counter.update(confidence[part], right[part])
         assert counter.compute().error == pytest.approx(expected, abs=1e-7)
         assert 0 < expected < most
 

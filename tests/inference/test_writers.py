@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointillist.data.outputs import MANIFEST, manifest_lines
 from pointillist.errors import ConfigError, RunError
-from pointillist.inference.batch import MANIFEST, predict_files
+from pointillist.inference.batch import predict_files
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
 from pointillist.registry import VARIABLE
@@ -29,7 +30,7 @@ def photo(folder: Path, *names: str) -> Path:
 
 
 def results(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("manifest"))
 
 
 def test_every_writer_is_listed_with_a_title() -> None:
@@ -69,10 +70,8 @@ def test_what_is_asked_for_is_written(flags: list[str], written: list[str], cli:
     done = cli("predict", OLD / "run", images, "--out", out, "--device", "cpu", *flags)
     assert done.code == 0, done.err
     assert results(out) == written
-    manifest = json.loads((out / MANIFEST).read_text())
-    (entry,) = manifest["images"]
+    _, entry = manifest_lines(out / MANIFEST)
     assert {entry["image"], *written} == {value for value in entry.values() if isinstance(value, str)}
-    assert "png" not in manifest["results"], "as in version 0.1"
     # The same command finds everything done.
     before = {name: (out / name).stat().st_mtime_ns for name in written}
     assert cli("predict", OLD / "run", images, "--out", out, "--device", "cpu", *flags, "--resume").code == 0
@@ -115,7 +114,7 @@ def test_predictions_of_version_0_1_go_on(cli: Cli, tmp_path: Path) -> None:
     images, out = tmp_path / "images", tmp_path / "out"
     shutil.copytree(OLD / "data" / "images", images)
     shutil.copytree(OLD / "predictions", out)
-    before = json.loads((out / MANIFEST).read_text())
+    before = json.loads((out / "manifest.json").read_text())
     for entry in before["images"]:
         os.utime(images / entry["image"], ns=(entry["state"][1], entry["state"][1]))
     (out / "tiny_2.png").unlink()  # the only one to be made again
@@ -125,13 +124,12 @@ def test_predictions_of_version_0_1_go_on(cli: Cli, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert kept == {name: (out / name).stat().st_mtime_ns for name in kept}
     assert (out / "tiny_2.png").is_file()
-    after = json.loads((out / MANIFEST).read_text())
-    assert [key for key in after if key != "left_out"] == list(before)
+    assert not (out / "manifest.json").exists()
+    after, *entries = manifest_lines(out / MANIFEST)
     assert after["model_sha256"] == before["model_sha256"]
-    assert after["results"] == before["results"]
-    assert after["maps"] == before["maps"]
-    by_name = {entry["image"]: entry for entry in after["images"]}
-    assert by_name == {entry["image"]: entry for entry in before["images"]}
+    assert after["results"] == ["png", "uncertainty"]
+    renamed = [{"png" if key == "labels" else key: value for key, value in entry.items()} for entry in before["images"]]
+    assert entries == renamed
 
 
 @pytest.mark.parametrize("way", ["package", "plug-in"])
@@ -158,6 +156,6 @@ def test_a_new_writer_is_one_file(way: str, cli: Cli, tmp_path: Path, monkeypatc
     assert done.code == 0, done.err
     assert results(out) == ["a.png", "a_sure.npy"]
     assert np.load(out / "a_sure.npy").shape == (10, 20)
-    manifest = json.loads((out / MANIFEST).read_text())
-    assert manifest["results"] == ["sure"]
-    assert manifest["images"][0]["sure"] == "a_sure.npy"
+    manifest, entry = manifest_lines(out / MANIFEST)
+    assert manifest["results"] == ["png", "sure"]
+    assert entry["sure"] == "a_sure.npy"

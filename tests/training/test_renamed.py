@@ -91,7 +91,7 @@ def test_a_run_of_version_0_1_opens() -> None:
 
 def test_its_model_predicts_as_it_did() -> None:
     predictor = Predictor(OLD / "run")
-    prior = predictor.model.class_prior
+    prior = predictor.engine.class_prior
     assert prior is not None
     assert sum(prior) == pytest.approx(1, abs=1e-4), "the power of the old correction is taken out again"
     for name in ("tiny_0", "tiny_4"):

@@ -325,10 +325,10 @@ def test_models_without_bands_are_of_photographs(folder: Path, size: list[int] |
     for content in (first, {**second, "format": 2, "class_prior": [0.2, 0.3, 0.5]}):
         write(folder, content)
         predictor = Predictor(folder)
-        assert predictor.model.spec == InputSpec(RGB, Scale.of(1.0) if size is None else Scale((48, 64)))
+        assert predictor.engine.spec == InputSpec(RGB, Scale.of(1.0) if size is None else Scale((48, 64)))
         labels.append(predictor(image))
     assert np.array_equal(*labels)
-    assert predictor.model.class_prior == (0.2, 0.3, 0.5)
+    assert predictor.engine.class_prior == (0.2, 0.3, 0.5)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "5", "null", "{", "[" * 100_000, '{"format": 3}', '{"format": 0}', "{}"])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
+from rich.markup import escape
 
 from pointillist.cli.display import counting, say
-from pointillist.cli.options import Device, Run, numbers, planes
+from pointillist.cli.options import Device, Run, numbers, pairs, planes
+from pointillist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pointillist.inference.batch import BatchResult
 
 
 def predict(
@@ -19,8 +26,8 @@ def predict(
     write: Annotated[
         list[str] | None,
         typer.Option(
-            help="png, overlay, confidence, uncertainty, or an output of your own: with commas between, or given "
-            "again. Without it png,overlay."
+            help="What to write, with commas between or given again: png, overlay, geotiff, … (**info** lists "
+            "them all). Without it png,overlay, and geotiff where images lie on a map."
         ),
     ] = None,
     confidence: Annotated[bool, typer.Option("--confidence", help="Adds confidence to the outputs.")] = False,
@@ -42,22 +49,26 @@ def predict(
     scale: Annotated[
         float | None, typer.Option(help="Factor at which images are predicted, in place of the one learnt.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of an output: geojson.simplify=2. Repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only this share of the images: 3/16 is the third of sixteen.", metavar="N/M")
+    ] = None,
     device: Device = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Label images at their own size, and list what was written in a manifest.
 
-    Example: **pointillist predict runs/berries photos --out predictions --write png,uncertainty**
+    Example: **pointillist predict runs/berries photos --out predictions --write png,objects**
     """
     from pointillist.data.folders import describe
     from pointillist.errors import ImageError
     from pointillist.inference.batch import collect_images, predict_files
     from pointillist.inference.predictor import Predictor
-    from pointillist.inference.writers import STANDARD
 
-    names = [name.strip() for name in ",".join(write or STANDARD).split(",")]
-    names += [name for name, wanted in (("confidence", confidence), ("uncertainty", uncertainty)) if wanted]
-    names = [name for name in names if not (no_overlay and name == "overlay")]
-    console = Console()
     predictor = Predictor(run, device or "auto")
     predictor.take(
         bands=None if bands is None else numbers(bands, int, "--bands"),
@@ -65,19 +76,33 @@ def predict(
         plane=None if plane is None else planes(plane),
         scale=scale,
     )
-    total = len(collect_images(images).images)
+    share = None if shard is None else _share(shard)
+    found = len(collect_images(images).images)
+    total = found if share is None else len(range(share[0] - 1, found, share[1]))
     try:
-        with counting("predicting", total) as done:
-            result = predict_files(predictor, images, out, write=names, resume=resume, on_image=done)
+        with counting("predicting", total, quiet=quiet or as_json) as done:
+            result = predict_files(
+                predictor,
+                images,
+                out,
+                write=_names(write, confidence=confidence, uncertainty=uncertainty, overlay=not no_overlay),
+                options=_options(settings),
+                resume=resume,
+                shard=share,
+                on_image=done,
+            )
     except KeyboardInterrupt:
-        console.print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
+        Console(stderr=True).print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
         raise typer.Exit(130) from None
-    console.print(f"[green]done[/] {result.written} of {total} images, listed in {result.manifest}", highlight=False)
-    say(describe(total, result.left_out))
-    if result.on_map:
-        say(f"{result.on_map} of them lie on a map; the results have their pixels, but no coordinates.")
-    for name, error in result.failed.items():
-        console.print(f"[red]left out[/] {name}: {error.found}", highlight=False)
+    if as_json:
+        typer.echo(json.dumps(_summary(result)))
+    elif not quiet:
+        say(f"[green]done[/] {result.written} of {total} images, listed in {result.manifest}")
+        say(describe(total, result.left_out))
+        for file in result.together:
+            say(f"all images together: {file}")
+        for name, error in result.failed.items():
+            say(f"[red]left out[/] {escape(name)}: {escape(error.found)}")
     if result.failed:
         first = next(iter(result.failed.values()))
         raise ImageError(
@@ -85,3 +110,43 @@ def predict(
             where=first.where,
             hint=first.hint,
         )
+
+
+def _names(write: list[str] | None, *, confidence: bool, uncertainty: bool, overlay: bool) -> list[str] | None:
+    """What is to be written; None leaves it to the images."""
+    from pointillist.inference.writers import STANDARD
+
+    if write is None and overlay and not (confidence or uncertainty):
+        return None
+    names = [name.strip() for name in ",".join(write or STANDARD).split(",")]
+    names += [name for name, wanted in (("confidence", confidence), ("uncertainty", uncertainty)) if wanted]
+    return [name for name in names if overlay or name != "overlay"]
+
+
+def _options(settings: list[str] | None) -> dict[str, dict[str, Any]]:
+    """Settings by output, from `--set name.setting=value`."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in pairs("--set", settings).items():
+        name, dot, setting = key.partition(".")
+        if not dot:
+            raise ConfigError(f"found {key!r}.", field="--set", hint="Write it as NAME.SETTING=VALUE.")
+        found.setdefault(name, {})[setting] = yaml.safe_load(value)
+    return found
+
+
+def _share(text: str) -> tuple[int, int]:
+    """`3/16` → (3, 16)."""
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise ConfigError(f"{text!r} is no share.", field="--shard", hint="Write 3/16 for the third of sixteen.")
+    return int(first), int(second)
+
+
+def _summary(result: BatchResult) -> dict[str, Any]:
+    return {
+        "manifest": str(result.manifest),
+        "written": result.written,
+        "failed": {name: error.found for name, error in result.failed.items()},
+        "left_out": result.left_out.to_dict(),
+        "together": [str(file) for file in result.together],
+    }

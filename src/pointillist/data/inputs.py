@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import NDArray
 
 from pointillist.data.bands import RGB, Bands
 from pointillist.data.pixels import Pixels
-from pointillist.data.transforms import image_tensor, resize_image, resize_labels
+from pointillist.data.resize import Box, resize_bands, resize_image, resize_labels
 
 MOST_FACTOR = 16.0
 """No model sees images at more than so many times their size, unless they fit into its box."""
@@ -62,13 +63,32 @@ class InputSpec:
     bands: Bands = RGB
     scale: Scale = Scale()
 
-    def tensor(self, pixels: Pixels) -> Tensor:
-        """An image as `Bands.read` gives it, at this scale: K×h×w in [0, 1]."""
+    def array(self, pixels: Pixels) -> NDArray[np.float32]:
+        """An image as `Bands.read` gives it, at this scale: K×h×w float32 in [0, 1], grey where there is no data."""
         size = self.scale.size_of(pixels.shrunk_from or pixels.size)
         if pixels.shrunk_from is not None:
             # What was lost does not come back, and a large image might not fit into memory.
             size = min(size, pixels.size)
-        return image_tensor(np.ascontiguousarray(at_size(pixels, size).values.transpose(2, 0, 1)))
+        valid = None if pixels.valid is None else resize_labels(pixels.valid, size)
+        return shares(pixels.values, valid, size)
+
+
+def shares(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, size: tuple[int, int], box: Box | None = None
+) -> NDArray[np.float32]:
+    """K×height×width float32 in [0, 1] of H×W×K as `Bands.read` gives them, grey where it is not valid.
+
+    Args:
+        values: The image, or enough of it around the part that is wanted.
+        valid: height×width.
+        size: (height, width) to reach.
+        box: Which part, see `resize_bands`.
+    """
+    found: NDArray[np.float32] = resize_bands(values.transpose(2, 0, 1), size, box)
+    found /= np.iinfo(values.dtype).max
+    if valid is not None:
+        found[:, ~valid] = 0.5
+    return found
 
 
 def at_size(pixels: Pixels, size: tuple[int, int]) -> Pixels:

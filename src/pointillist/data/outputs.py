@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pointillist.errors import RunError
 from pointillist.files import read_text
 
-MANIFEST = "manifest.json"
-"""What `predict` leaves in its output folder; written when all is done."""
+MANIFEST = "manifest.jsonl"
+"""What `predict` leaves in its output folder when all is done: a line about the prediction, then one per image."""
 
 LOG = "manifest.log"
-"""The same while it grows: a line of settings, then a line per image."""
+"""The same while it grows, in the order in which images are done; an image may come again, the last one counts."""
+
+OLD_MANIFEST = "manifest.json"
+"""The manifest of version 0.1: one JSON object."""
 
 AMONG_IMAGES = "among_images"
 """Key of a manifest: whether its folder holds images that were predicted, too, and not results alone."""
@@ -24,8 +28,10 @@ AMONG_IMAGES = "among_images"
 EARLIER = "earlier_results"
 """Key of a manifest: results of earlier calls that are still there."""
 
-ABOUT = frozenset({"image", "state", "height", "width", "error"})
+ABOUT = frozenset({"image", "state", "height", "width", "error", "field", "hint"})
 """What a manifest says of an image besides its files."""
+
+_NAMES = re.compile(r"manifest(\.json|(-\d+-of-\d+)?\.(jsonl|log))")
 
 
 def is_run(folder: Path, names: Set[str]) -> bool:
@@ -37,33 +43,56 @@ def is_run(folder: Path, names: Set[str]) -> bool:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The manifest, or the log, of a folder that `predict` wrote; see `AMONG_IMAGES`."""
+    """The manifests and logs of a folder that `predict` wrote; see `AMONG_IMAGES`."""
 
-    file: Path
+    files: tuple[Path, ...]
     among_images: bool
 
     def results(self) -> frozenset[str]:
         """Paths of all results below the folder; none that a damaged file does not tell."""
-        with suppress(RunError, ValueError, KeyError, TypeError, AttributeError):
-            text = read_text(self.file, RunError)
-            if self.file.name == LOG:
-                # The last line may be torn.
-                lines = text.splitlines(keepends=True)
-                about, *entries = (json.loads(line) for line in lines if line.endswith("\n"))
-            else:
-                about = json.loads(text)
-                entries = about["images"]
-            named = {entry[key] for entry in entries for key in entry.keys() - ABOUT}
-            return frozenset(name for name in named | set(about.get(EARLIER, ())) if isinstance(name, str))
-        return frozenset()
+        found: set[str] = set()
+        for file in self.files:
+            with suppress(RunError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+                lines = manifest_lines(file)
+                found |= set(next(lines).get(EARLIER, ()))
+                for entry in lines:
+                    found |= {entry[key] for key in entry.keys() - ABOUT}
+        return frozenset(name for name in found if isinstance(name, str))
 
 
-def predicted(folder: Path, names: Set[str] = frozenset({LOG, MANIFEST})) -> Predicted | None:
-    """What `predict` wrote into a folder with these names in it, judged by the beginning of its log or manifest."""
-    for name, sign in ((LOG, '"model_sha256"'), (MANIFEST, '"pointillist"')):
-        if name in names and sign in (start := _head(folder / name)):
-            return Predicted(folder / name, f'"{AMONG_IMAGES}": true' in start)
-    return None
+def manifest_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """What a manifest or a log says of its prediction, then of each image.
+
+    Raises:
+        RunError: It cannot be read.
+        ValueError, KeyError, TypeError: It is damaged.
+    """
+    if file.name == OLD_MANIFEST:
+        content = json.loads(read_text(file, RunError))
+        yield content
+        yield from content["images"]
+        return
+    try:
+        with file.open(encoding="utf-8") as stream:
+            for line in stream:
+                # A line that a power cut left torn is the last one, and its image is predicted again.
+                if line.endswith("\n"):
+                    yield json.loads(line)
+    except OSError as error:
+        found = f"could not be read ({error.strerror or error})."
+        raise RunError(found, where=file, hint="Check its permissions.") from error
+
+
+def predicted(folder: Path, names: Set[str] | None = None) -> Predicted | None:
+    """What `predict` wrote into a folder with these names in it, judged by the beginnings of its manifests."""
+    if names is None:
+        names = {path.name for path in folder.glob("manifest*")}
+    heads = {name: _head(folder / name) for name in sorted(names) if _NAMES.fullmatch(name)}
+    ours = {name: head for name, head in heads.items() if '"model_sha256"' in head}
+    if not ours:
+        return None
+    among = any(f'"{AMONG_IMAGES}": true' in head for head in ours.values())
+    return Predicted(tuple(folder / name for name in ours), among)
 
 
 def _head(path: Path) -> str:

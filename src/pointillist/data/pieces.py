@@ -16,7 +16,8 @@ from pointillist.data.images import image_size, reads_windows
 from pointillist.data.inputs import Scale, at_size
 from pointillist.data.masks import check_size
 from pointillist.data.regions import Part, Source, file_of, window_of
-from pointillist.data.transforms import StoredSample, image_tensor, resize_labels
+from pointillist.data.resize import resize_labels
+from pointillist.data.transforms import StoredSample, image_tensor
 from pointillist.points.border import with_border_points
 
 DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -82,20 +82,24 @@ def read_raster(source: Source, size: tuple[int, int] | None = None) -> Pixels:
         bands = _bands(file)
         _check_types(file, bands, path)
         window = _window(file, source, ImageError)
-        options: dict[str, Any] = {"window": window}
-        if size is not None:
-            from rasterio.enums import Resampling
+        return _pixels(file, bands, window, size)
 
-            options |= {"out_shape": (len(bands), *size), "resampling": Resampling.average}
-        values = file.read(bands, **options)
-        valid = None
-        shape = {} if size is None else {"out_shape": size}
-        if any(flag != ["all_valid"] for flag in _flags(file)):
-            valid = file.dataset_mask(window=window, **shape) > 0
-        for alpha in set(file.indexes) - set(bands):
-            # GDAL takes alpha for a mask in two types only.
-            opaque = file.read(alpha, window=window, **shape) > 0
-            valid = opaque if valid is None else valid & opaque
+
+def _pixels(file: Any, bands: list[int], window: Any, size: tuple[int, int] | None = None) -> Pixels:
+    options: dict[str, Any] = {"window": window}
+    if size is not None:
+        from rasterio.enums import Resampling
+
+        options |= {"out_shape": (len(bands), *size), "resampling": Resampling.average}
+    values = file.read(bands, **options)
+    valid = None
+    shape = {} if size is None else {"out_shape": size}
+    if any(flag != ["all_valid"] for flag in _flags(file)):
+        valid = file.dataset_mask(window=window, **shape) > 0
+    for alpha in set(file.indexes) - set(bands):
+        # GDAL takes alpha for a mask in two types only.
+        opaque = file.read(alpha, window=window, **shape) > 0
+        valid = opaque if valid is None else valid & opaque
     return Pixels(np.ascontiguousarray(values.transpose(1, 2, 0)), None if valid is None or valid.all() else valid)
 
 
@@ -106,6 +110,7 @@ class OpenRaster:
         size: (height, width).
         block: (height, width) of the pieces that the file is stored in; none can be decoded in part.
         overviews: Factors of the smaller versions of the image in the file, in the order of their index.
+        gaps: Whether some pixels may have no data.
         plain: Whether the values are brightnesses as they are: no palette, no printing colours, no packed bits.
     """
 
@@ -114,6 +119,8 @@ class OpenRaster:
         self._bands = _bands(file)
         _check_types(file, self._bands, path)
         first = self._bands[0]
+        flags = any(flag != ["all_valid"] for flag in _flags(file))
+        self.gaps = flags or len(self._bands) < file.count or file.dtypes[0].startswith("float")
         self.size: tuple[int, int] = (file.height, file.width)
         self.block: tuple[int, int] = file.block_shapes[first - 1]
         self.overviews: tuple[int, ...] = tuple(file.overviews(first))
@@ -129,6 +136,10 @@ class OpenRaster:
         if values.dtype.kind == "f" and any(flag != ["all_valid"] for flag in _flags(self._file)):
             values[:, self._file.dataset_mask(window=window) == 0] = np.nan
         return np.ascontiguousarray(values.transpose(1, 2, 0))
+
+    def pixels(self, top: int, left: int, height: int, width: int) -> Pixels:
+        """The same window as `read_raster` gives it."""
+        return _pixels(self._file, self._bands, ((top, top + height), (left, left + width)))
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as color
@@ -165,26 +164,6 @@ def _interpolate(planes: Tensor, size: tuple[int, int], mode: str, antialias: bo
 def _nearest(values: NDArray[Any], size: tuple[int, int]) -> Tensor:
     plane = torch.from_numpy(values.astype(np.float32))
     return plane if plane.shape == size else _interpolate(plane[None], size, "nearest-exact")[0]
-
-
-def resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Resize H×W×K uint8 or uint16 with an antialiasing filter, so that shrinking keeps thin things visible."""
-    if image.shape[:2] == size:
-        return image
-    to = (size[1], size[0])
-    if image.dtype == np.uint8 and image.shape[2] == 3:
-        return np.asarray(Image.fromarray(image).resize(to, Image.Resampling.BILINEAR))
-    # Values stay in range: the filter has no negative weights.
-    bands = [Image.fromarray(image[:, :, k].astype(np.float32)) for k in range(image.shape[2])]
-    resized = [np.asarray(band.resize(to, Image.Resampling.BILINEAR)) for band in bands]
-    return np.stack(resized, axis=2).round().astype(image.dtype)
-
-
-def resize_labels(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Resize H×W labels or booleans; each pixel takes the value under its centre, nothing is mixed."""
-    if labels.shape == size:
-        return labels
-    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def flip_sample(sample: Sample, *, horizontal: bool = False, vertical: bool = False) -> Sample:

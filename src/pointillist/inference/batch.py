@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pointillist.data.folders import Found, LeftOut, look_through
-from pointillist.data.images import on_a_map, read_pixels
+from pointillist.data.images import on_a_map
 from pointillist.data.listing import no_images
-from pointillist.data.outputs import ABOUT, AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
+from pointillist.data.outputs import AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
-from pointillist.files import make_folder, read_text, saving, write_text
+from pointillist.files import make_folder
+from pointillist.inference.manifest import Entry, Manifest
+from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
-from pointillist.inference.writers.base import Result, Writer
+from pointillist.inference.writers.base import Writer
 from pointillist.version import __version__
+
+ON_A_MAP = (*STANDARD, "geotiff")
+"""What is written when nothing is chosen and images say where on the earth they lie."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,17 @@ class BatchResult:
 
     Args:
         manifest: The file that lists everything.
-        written: Images that were predicted.
+        written: Images that are predicted.
         failed: Error by image that could not be read.
         left_out: What of the folders was no input.
-        on_map: Predicted images that say where on the earth they lie; the results don't.
+        together: Files of all images, such as tables.
     """
 
     manifest: Path
     written: int
     failed: dict[str, ImageError]
     left_out: LeftOut
-    on_map: int = 0
+    together: tuple[Path, ...] = ()
 
 
 def collect_images(inputs: Sequence[Path]) -> Found:
@@ -84,9 +85,12 @@ def predict_files(
     inputs: Sequence[Path],
     out: Path,
     *,
-    write: Sequence[str] = STANDARD,
+    write: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     resume: bool = False,
+    shard: tuple[int, int] | None = None,
     on_image: Callable[[str], None] | None = None,
+    work: Work = Pipeline.__call__,
 ) -> BatchResult:
     """Predict images and write what is asked for below `out`.
 
@@ -97,81 +101,96 @@ def predict_files(
         predictor: The model.
         inputs: Images and folders of images.
         out: Output folder; made when missing.
-        write: Names of what to write, see `writers`.
+        write: Names of what to write, see `writers`; by default `STANDARD`, or `ON_A_MAP` where an image is on one.
+        options: Settings of writers, by name.
         resume: Leave out images that an earlier call with the same model and the same results has predicted into
             `out`; one whose file has changed since is predicted again.
+        shard: (number, of how many), counted from 1: only this share of the images. The last one to be done joins all.
         on_image: Called with the name of each image that is done.
+        work: What predicts and writes the images.
 
     Raises:
-        ConfigError: No writer has one of these names, or none is given.
+        ConfigError: No writer has one of these names, or none is given, or there is no such share.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
             a file from elsewhere, or, with `resume`, what is there is of another model or has other results.
         SaveError: A file could not be written.
     """
-    if not write:
-        raise ConfigError("nothing is to be written.", field="write", hint=f"Name outputs: {', '.join(writers())}.")
-    chosen = [get_writer(name) for name in dict.fromkeys(write)]
-    needs = {need: True for writer in chosen for need in writer.needs}
     found = collect_images(inputs)
     images = found.images
-    settings: dict[str, Any] = {
-        "model_sha256": predictor.model.sha256,
-        "results": [writer.name for writer in chosen],
-    }
+    if write is None:
+        write = ON_A_MAP if any(map(on_a_map, images.values())) else STANDARD
+    chosen = _chosen(write, options or {})
+    settings: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
     _spare_others(images, out, chosen)
     if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):
         # Whoever looks through this folder must tell results from images, also results that are not made again.
         earlier = predicted(out)
         settings |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
+    settings |= {
+        "results": [writer.name for writer in chosen],
+        "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
+        "protocol": predictor.engine.protocol,
+        "left_out": found.left_out.to_dict(),
+    }
     make_folder(out)
-    entries = _done(out, predictor.model.sha256, chosen) if resume else {}
+    manifest = Manifest(out, shard)
+    done = manifest.begin(settings, resume)
+    mine = list(images)[shard[0] - 1 :: shard[1]] if shard else list(images)
     failed: dict[str, ImageError] = {}
-    on_map = 0
-    log = out / LOG
-    write_text(log, "".join(json.dumps(line) + "\n" for line in (settings, *entries.values())))
-    for name, path in images.items():
-        state = _state(path)
-        if name not in entries or entries[name]["state"] != state:
-            entries[name] = {"image": name, "state": state}
-            try:
-                pixels = read_pixels(path, plane=predictor.spec.bands.plane)
-                prediction = predictor.predict(pixels, **needs)
-            except ImageError as error:
-                failed[name] = ImageError(error.found, where=path, field=error.field, hint=error.hint)
-                entries[name]["error"] = error.found
-            else:
-                on_map += on_a_map(path)
-                image = predictor.spec.bands.picture(predictor.spec.bands.scaled(pixels).values)
-                files = {writer.name: _file(name, writer) for writer in chosen}
-                make_folder((out / name).parent)
-                result = Result(name, prediction, predictor.classes, None, partial(_rows, image))
-                for writer in chosen:
-                    writer.write(result, out / files[writer.name])
-                entries[name] |= {"height": image.shape[0], "width": image.shape[1], **files}
-            _note(log, entries[name])
+
+    def jobs() -> Iterator[Job]:
+        for name in mine:
+            job = Job.of(name, images[name])
+            if name not in done or done[name] != job.state:
+                yield job
+            elif on_image is not None:
+                on_image(name)
+
+    for entry in work(Pipeline(predictor, chosen, out), jobs()):
+        name = entry["image"]
+        if "error" in entry:
+            failed[name] = ImageError(
+                entry["error"], where=images[name], field=entry.get("field"), hint=entry.get("hint", "")
+            )
+        manifest.note(entry)
         if on_image is not None:
             on_image(name)
-    manifest = out / MANIFEST
-    content = {
-        "pointillist": __version__,
-        **settings,
-        "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
-        "protocol": predictor.model.protocol,
-        "left_out": found.left_out.to_dict(),
-        "images": list(entries.values()),
-    }
-    write_text(manifest, json.dumps(content, indent=1) + "\n")
-    log.unlink()
-    return BatchResult(manifest, len(images) - len(failed), failed, found.left_out, on_map)
+    manifest.finish()
+    together = _join(manifest, chosen, shard)
+    return BatchResult(manifest.file, len(mine) - len(failed), failed, found.left_out, together)
 
 
-def _rows(image: NDArray[np.uint8], top: int, bottom: int) -> NDArray[np.uint8]:
-    return image[top:bottom]
+Work = Callable[[Pipeline, Iterable[Job]], Iterator[Entry]]
+"""What predicts and writes images, here or on other machines; gives what the manifest says of each."""
 
 
-def _file(name: str, writer: Writer) -> str:
-    """Name below the output folder of what is written for one image."""
-    return f"{PurePosixPath(name).with_suffix('')}{writer.suffix}"
+def _chosen(write: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> tuple[Writer, ...]:
+    """Writers by their names, each once, with their settings."""
+    if not write:
+        raise ConfigError("nothing is to be written.", field="write", hint=f"Name outputs: {', '.join(writers())}.")
+    names = [get_writer(name).name for name in write]
+    for name in options:
+        if name not in names:
+            found = f"there are settings of '{name}', which is not written."
+            raise ConfigError(found, field="--set", hint=f"Written are: {', '.join(names)}.")
+    return tuple(get_writer(name, options.get(name)) for name in dict.fromkeys(names))
+
+
+def _join(manifest: Manifest, chosen: Sequence[Writer], shard: tuple[int, int] | None) -> tuple[Path, ...]:
+    """Write the files of all images, when all are there."""
+    out = manifest.out
+    if shard is not None:
+        shares = [Manifest(out, (number, shard[1])) for number in range(1, shard[1] + 1)]
+        if not all(share.file.is_file() and not share.log.is_file() for share in shares):
+            return ()
+        manifest = Manifest(out)
+        manifest.join(shares)
+    together = []
+    for writer in chosen:
+        if writer.together:
+            writer.collect((out / name for name in manifest.files(writer.name)), out)
+            together += [out / name for name in writer.together]
+    return tuple(together)
 
 
 def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) -> None:
@@ -188,7 +207,8 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
         return os.path.normcase(real(path.parent) / path.name)
 
     inputs = {place(path) for path in images.values()}
-    files = [MANIFEST, LOG, *(_file(name, writer) for name in images for writer in chosen)]
+    together = [name for writer in chosen for name in writer.together]
+    files = [MANIFEST, LOG, *together, *(file_of(name, writer) for name in images for writer in chosen)]
     folders = {above for file in files for above in _above(file)}
     taken: set[str] = set()
     for file in files:
@@ -206,44 +226,3 @@ def _above(file: str) -> list[str]:
     """The folders of a path: of `a/b/c.png`, `a` and `a/b`."""
     parts = file.split("/")
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
-
-
-def _done(out: Path, model: str, chosen: Sequence[Writer]) -> dict[str, dict[str, Any]]:
-    """What an earlier call has predicted, by image: from its log when it was interrupted, else from its manifest."""
-    file = next((out / name for name in (LOG, MANIFEST) if (out / name).is_file()), None)
-    if file is None:
-        return {}
-    try:
-        if file.name == LOG:
-            # A line that a power cut left torn is the last one, and its image is predicted again.
-            lines = [line for line in read_text(file, RunError).splitlines(keepends=True) if line.endswith("\n")]
-            earlier, *entries = (json.loads(line) for line in lines)
-        else:
-            earlier = json.loads(read_text(file, RunError))
-            entries = earlier["images"]
-        whole = [entry for entry in entries if "error" not in entry]
-        kinds = {writer.name for writer in chosen}
-        if earlier["model_sha256"] != model or any(entry.keys() - ABOUT != kinds for entry in whole):
-            raise RunError(
-                "is of another model, or of other results.",
-                where=file,
-                hint="Give the same model and options as before, another --out, or leave --resume out.",
-            )
-        return {e["image"]: e for e in whole if all((out / e[kind]).is_file() for kind in kinds)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error
-
-
-def _note(log: Path, entry: dict[str, Any]) -> None:
-    """Add a line to the log."""
-    with saving(log, "Free some space, then --resume."), log.open("a", encoding="utf-8", newline="\n") as stream:
-        stream.write(json.dumps(entry) + "\n")
-
-
-def _state(path: Path) -> list[int] | None:
-    """Size and time of the last change of a file, None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]

@@ -16,6 +16,9 @@ from pointillist.training.metrics import Floats, share
 TOLERANCE = 0.0075
 """How far from a real border a predicted one may lie and count as found, as a share of the image's diagonal."""
 
+AT_ONCE = 2**24
+"""Pixels that are looked at together; of a large image, some rows after others."""
+
 
 def boundary_f_scores(labels: NDArray[np.uint8], mask: NDArray[np.uint8], classes: int) -> Floats:
     """Boundary F-score of every class in one image.
@@ -32,23 +35,37 @@ def boundary_f_scores(labels: NDArray[np.uint8], mask: NDArray[np.uint8], classe
     Returns:
         C values in [0, 1]; NaN for a class that has no boundary in mask and prediction.
     """
-    labels = np.where(mask == IGNORE, np.uint8(IGNORE), labels)
     tolerance = TOLERANCE * float(np.hypot(*mask.shape))
-    predicted, real = _boundary(labels), _boundary(mask)
-    near_real, near_predicted = np.zeros((2, classes), dtype=np.int64)
-    for table in _tables(classes):
-        # A bit for each class: one pass serves up to 64 of them.
-        predicted_bits, real_bits = np.where(predicted, table[labels], 0), np.where(real, table[mask], 0)
-        hit = predicted_bits & _dilated(real_bits, tolerance) != 0
-        near_real += np.bincount(labels[hit], minlength=classes)
-        hit = real_bits & _dilated(predicted_bits, tolerance) != 0
-        near_predicted += np.bincount(mask[hit], minlength=classes)
-    of_predicted = np.bincount(labels[predicted], minlength=IGNORE + 1)[:classes]
-    of_real = np.bincount(mask[real], minlength=IGNORE + 1)[:classes]
+    rows, beyond = max(AT_ONCE // mask.shape[1], int(4 * tolerance) + 1), int(tolerance) + 1
+    counts = np.zeros((4, classes), dtype=np.int64)
+    for top in range(0, len(mask), rows):
+        first = max(0, top - beyond)
+        around = slice(first, top + rows + beyond)
+        counts += _counts(labels[around], mask[around], classes, tolerance, slice(top - first, top - first + rows))
+    near_real, of_predicted, near_predicted, of_real = counts
     precision, recall = share(near_real, of_predicted), share(near_predicted, of_real)
     f_score = share(2 * precision * recall, precision + recall)
     # A boundary on one side only is not found at all, nor is one that lies far from every other.
     return np.where(of_predicted + of_real == 0, np.nan, np.nan_to_num(f_score))
+
+
+def _counts(
+    labels: NDArray[np.uint8], mask: NDArray[np.uint8], classes: int, tolerance: float, rows: slice
+) -> NDArray[np.int64]:
+    """4×C boundary pixels in some rows: predicted ones near a real one, predicted ones, real near predicted, real."""
+    labels = np.where(mask == IGNORE, np.uint8(IGNORE), labels)
+    predicted, real = _boundary(labels), _boundary(mask)
+    counts = np.zeros((4, classes), dtype=np.int64)
+    for table in _tables(classes):
+        # A bit for each class: one pass serves up to 64 of them.
+        predicted_bits, real_bits = np.where(predicted, table[labels], 0), np.where(real, table[mask], 0)
+        hit = predicted_bits & _dilated(real_bits, tolerance) != 0
+        counts[0] += np.bincount(labels[rows][hit[rows]], minlength=classes)
+        hit = real_bits & _dilated(predicted_bits, tolerance) != 0
+        counts[2] += np.bincount(mask[rows][hit[rows]], minlength=classes)
+    counts[1] = np.bincount(labels[rows][predicted[rows]], minlength=IGNORE + 1)[:classes]
+    counts[3] = np.bincount(mask[rows][real[rows]], minlength=IGNORE + 1)[:classes]
+    return counts
 
 
 def _boundary(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from pointillist.training.metrics import known, share
 
@@ -57,25 +56,25 @@ class CalibrationCounter:
     """Adds up confidence and accuracy, and keeps no pixel."""
 
     def __init__(self) -> None:
-        self._pixels, self._right, self._sure = torch.zeros(3, BINS, dtype=torch.float64)
+        self._pixels, self._right, self._sure = np.zeros((3, BINS))
 
-    def update(self, confidence: Tensor, right: Tensor) -> None:
+    def update(self, confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> None:
         """Count pixels.
 
         Args:
             confidence: N probabilities of the predicted class.
             right: N booleans, whether it is the real one.
         """
-        index = (confidence * BINS).ceil_().sub_(1).clamp_(0, BINS - 1).long()
-        self._pixels += torch.bincount(index, minlength=BINS)
-        self._right += torch.bincount(index[right], minlength=BINS)
-        self._sure += torch.bincount(index, confidence.double(), minlength=BINS)
+        index = (np.ceil(confidence * BINS) - 1).clip(0, BINS - 1).astype(np.int64)
+        self._pixels += np.bincount(index, minlength=BINS)
+        self._right += np.bincount(index[right], minlength=BINS)
+        self._sure += np.bincount(index, confidence, minlength=BINS)
 
     def compute(self) -> Calibration:
         """What was counted so far."""
-        pixels = self._pixels.numpy()
+        pixels = self._pixels
         return Calibration(
             tuple(int(count) for count in pixels),
-            tuple(share(self._sure.numpy(), pixels).tolist()),
-            tuple(share(self._right.numpy(), pixels).tolist()),
+            tuple(share(self._sure, pixels).tolist()),
+            tuple(share(self._right, pixels).tolist()),
         )

@@ -10,31 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pointillist.classes import IGNORE
 from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
-from pointillist.data.pixels import Pixels
 from pointillist.errors import DatasetError, RunError
 from pointillist.inference.bootstrap import interval, resampled_miou
 from pointillist.inference.boundary import TOLERANCE, boundary_f_scores
 from pointillist.inference.calibration import Calibration, CalibrationCounter
+from pointillist.inference.prediction import empty_array
 from pointillist.inference.predictor import Predictor
 from pointillist.points.formats.files import write_csv_rows
 from pointillist.training.metrics import (
     Scores,
     by_class,
     class_iou,
-    confusion_metric,
+    confusion_matrix,
     known,
     mean_of_known,
     scores,
     share,
 )
-from pointillist.training.scoring import scored_image
+from pointillist.training.scoring import ScoredImage
+from pointillist.training.tiling import probabilities_of
 
 
 @dataclass(frozen=True)
@@ -226,36 +225,32 @@ def evaluate(
         )
     check_ambiguous(dataset, items)
     started = time.monotonic()
-    metric = confusion_metric(dataset.classes)
+    total = np.zeros((len(dataset.classes),) * 2, np.int64)
     calibration = CalibrationCounter()
     per_image = []
     for item in items:
-        pixels, mask = scored_image(dataset, item, predictor.spec)
-        labels = _labels(predictor, pixels, mask, calibration)
-        confusion = metric(labels, mask).numpy()
-        boundary = boundary_f_scores(labels.byte().numpy(), mask.byte().numpy(), len(dataset.classes))
+        image = ScoredImage(dataset, item, predictor.spec)
+        labels, mask = (empty_array(image.size, np.uint8) for _ in range(2))
+        confusion = np.zeros_like(total)
+        for block, real in image.blocks(predictor.engine.run):
+            probabilities = probabilities_of(block.logits)
+            said = probabilities.argmax(0)
+            labelled = real != IGNORE
+            calibration.update(probabilities.max(0)[labelled], (said == real)[labelled])
+            confusion += confusion_matrix(said, real, len(dataset.classes))
+            labels[block.part], mask[block.part] = said, real
+        total += confusion
+        boundary = boundary_f_scores(labels, mask, len(dataset.classes))
         counts = np.stack([confusion.diagonal(), confusion.sum(1), confusion.sum(0)])
-        per_image.append(ImageScores(item.name, counts, mask.numel() - int(counts[1].sum()), boundary))
+        per_image.append(ImageScores(item.name, counts, mask.size - int(counts[1].sum()), boundary))
         if on_image is not None:
             on_image(item.name)
     return Evaluation(
-        scores=scores(metric.compute(), dataset.classes),
+        scores=scores(total, dataset.classes),
         dataset=dataset.root.resolve().stem if dataset.root.is_file() else dataset.root.resolve().name,
         split=split,
         per_image=tuple(per_image),
         calibration=calibration.compute(),
         seconds=time.monotonic() - started,
-        protocol=predictor.model.protocol,
+        protocol=predictor.engine.protocol,
     )
-
-
-def _labels(predictor: Predictor, pixels: Pixels, mask: Tensor, calibration: CalibrationCounter) -> Tensor:
-    """H×W most likely classes; how sure they are is counted where the mask has a class."""
-    strips = []
-    for top, probabilities in predictor.probability_strips(pixels):
-        confidence, labels = probabilities.max(0)
-        real = mask[top : top + len(labels)]
-        labelled = real != IGNORE
-        calibration.update(confidence[labelled], (labels == real)[labelled])
-        strips.append(labels)
-    return torch.cat(strips)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import mmap
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAPS = ("confidence", "uncertainty", "probabilities")
+from pointillist.files import saving
+
 Map = Literal["confidence", "uncertainty", "probabilities"]
 """What can be asked for beside the labels."""
+
+LARGE = 2**26
+"""Pixels; what is said about larger images is kept in files."""
 
 STRIP = 2**22
 """Pixels that are looked at together by who goes through a prediction in strips."""
@@ -75,3 +83,55 @@ class Prediction:
     def _arrays(self) -> dict[str, NDArray[Any]]:
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: array for name, array in found.items() if array is not None}
+
+
+def empty_prediction(
+    size: tuple[int, int], classes: int, maps: Collection[Map] = (), folder: Path | None = None
+) -> Prediction:
+    """Room for what is said about an image of (height, width).
+
+    Args:
+        size: (height, width).
+        classes: C.
+        maps: What there is beside the labels.
+        folder: See `empty_array`.
+
+    Raises:
+        SaveError: See `empty_array`.
+    """
+    exact = np.float16 if math.prod(size) > LARGE else np.float32
+    kinds: dict[Map, tuple[tuple[int, ...], type[np.generic]]] = {
+        "confidence": (size, exact),
+        "uncertainty": (size, exact),
+        "probabilities": ((classes, *size), np.float16),
+    }
+    return Prediction(
+        empty_array(size, np.uint8, folder),
+        **{name: empty_array(*kind, folder) for name, kind in kinds.items() if name in maps},
+    )
+
+
+def empty_array(shape: tuple[int, ...], dtype: type[np.generic], folder: Path | None = None) -> NDArray[Any]:
+    """An array of any values: in memory, or for a large image in a file that goes with it.
+
+    Args:
+        shape: …×H×W.
+        dtype: Its type.
+        folder: Where the file is; None for the system's own place for temporary files.
+
+    Raises:
+        SaveError: There is no space for the file.
+    """
+    if math.prod(shape[-2:]) <= LARGE:
+        return np.empty(shape, dtype)
+    place = Path(tempfile.gettempdir()) if folder is None else folder
+    hint = "Free some space, or set TMPDIR to a place that has more."
+    # Without a name on POSIX: it is gone with the last array, also after a crash.
+    with saving(place, hint), tempfile.TemporaryFile(dir=place) as file:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        # A hole in a file that a full disk cannot fill would end the process without a word.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+        return np.memmap(file, dtype, "r+", shape=shape)

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.arrays import pixels_of
-from pointillist.data.images import read_pixels
 from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
-from pointillist.data.pixels import Pixels, Plane
-from pointillist.data.regions import Part, Source, file_of
+from pointillist.data.pixels import Plane
+from pointillist.data.regions import Part
+from pointillist.data.views import View, WholeView, open_view
 from pointillist.errors import ConfigError, RunError
-from pointillist.inference.prediction import Prediction
-from pointillist.training.model_folder import Model, load_model
-from pointillist.training.run_directory import RunDirectory
-from pointillist.training.scoring import labels_at
-from pointillist.training.tiling import probability_strips
+from pointillist.inference.engines.base import Engine
+from pointillist.inference.prediction import Map, Prediction, empty_prediction
+from pointillist.training.tiling import Block, logit_blocks, probabilities_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+    from pointillist.data.pixels import Pixels
+    from pointillist.data.regions import Source
+    from pointillist.training.run_directory import RunDirectory
+
+    AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str
 
 
 class Predictor:
@@ -46,19 +51,13 @@ class Predictor:
     """What images are taken for: what the model has learnt, unless somebody knows better, see `take`."""
 
     def __init__(self, run: str | Path | RunDirectory, device: str = "auto") -> None:
-        root = run.root if isinstance(run, RunDirectory) else Path(run)
-        if not root.is_dir():
-            raise RunError("there is no such run.", where=root, hint="Check the path of the run directory.")
-        folder = root if (root / "model.json").is_file() else root / "model"
-        self.model: Model = load_model(folder)
-        self.device = pick_device(device)
-        self.network = self.model.network.to(self.device)
-        self.spec = self.model.spec
+        self.engine: Engine = open_model(Path(run if isinstance(run, str | Path) else run.root), device)
+        self.spec = self.engine.spec
 
     @property
     def classes(self) -> ClassSet:
         """Classes in the order of the labels."""
-        return self.model.classes
+        return self.engine.classes
 
     def take(
         self,
@@ -99,13 +98,25 @@ class Predictor:
         return self.predict(image).labels
 
     @overload
-    def predict(self, image: AnyImage, *, confidence: bool = ..., uncertainty: bool = ...) -> Prediction: ...
+    def predict(
+        self, image: AnyImage, *, confidence: bool = ..., uncertainty: bool = ..., probabilities: bool = ...
+    ) -> Prediction: ...
     @overload
     def predict(
-        self, image: list[Any] | tuple[Any, ...], *, confidence: bool = ..., uncertainty: bool = ...
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        confidence: bool = ...,
+        uncertainty: bool = ...,
+        probabilities: bool = ...,
     ) -> list[Prediction]: ...
     def predict(
-        self, image: AnyImage | list[Any] | tuple[Any, ...], *, confidence: bool = False, uncertainty: bool = False
+        self,
+        image: AnyImage | list[Any] | tuple[Any, ...],
+        *,
+        confidence: bool = False,
+        uncertainty: bool = False,
+        probabilities: bool = False,
     ) -> Prediction | list[Prediction]:
         """Label an image at its own size.
 
@@ -117,76 +128,86 @@ class Predictor:
                 is a grey photograph.
             confidence: Whether to give the confidence map.
             uncertainty: Whether to give the uncertainty map.
+            probabilities: Whether to give the probabilities of all classes.
 
         Raises:
             ImageError: It cannot be read, is no image, or has other bands or another type.
+            SaveError: There is no space for what is said about a large image.
         """
+        asked: dict[Map, bool] = {"confidence": confidence, "uncertainty": uncertainty, "probabilities": probabilities}
+        maps = {name for name, wanted in asked.items() if wanted}
         if isinstance(image, list | tuple):
-            return [self._predict(one, f"image[{n}]", confidence, uncertainty) for n, one in enumerate(image)]
-        return self._predict(image, "image", confidence, uncertainty)
+            return [self._predict(one, f"image[{n}]", maps) for n, one in enumerate(image)]
+        return self._predict(image, "image", maps)
 
-    def _predict(self, image: AnyImage, called: str, confidence: bool, uncertainty: bool) -> Prediction:
-        pixels = self._pixels(image, called)
-        labels = np.empty(pixels.size, dtype=np.uint8)
-        sure = np.empty(pixels.size, dtype=np.float32) if confidence else None
-        unsure = np.empty(pixels.size, dtype=np.float32) if uncertainty else None
-        for top, probabilities in self.probability_strips(pixels):
-            rows = slice(top, top + probabilities.shape[1])
-            best, index = probabilities.max(0)
-            labels[rows] = index.to(torch.uint8).numpy()
-            if sure is not None:
-                sure[rows] = best.numpy()
-            if unsure is not None:
-                entropy = torch.special.entr(probabilities).sum(0) / math.log(probabilities.shape[0])
-                unsure[rows] = entropy.clamp(0, 1).numpy()
-        if pixels.valid is not None:
-            labels[~pixels.valid] = IGNORE
-        return Prediction(labels, sure, unsure)
-
-    def _pixels(self, image: AnyImage, called: str) -> Pixels:
-        """An image as `Bands.read` gives it."""
+    def _predict(self, image: AnyImage, called: str, maps: Collection[Map]) -> Prediction:
         if isinstance(image, str | Path | Part):
-            source = Path(image) if isinstance(image, str) else image
-            return self.spec.bands.scaled(read_pixels(source, plane=self.spec.bands.plane), file_of(source))
-        return self.spec.bands.scaled(pixels_of(image, field=called, also="a file, "), called)
+            with open_view(self.spec, Path(image) if isinstance(image, str) else image) as view:
+                return self.predict_view(view, maps)
+        pixels = self.spec.bands.scaled(pixels_of(image, field=called, also="a file, "), called)
+        return self.predict_view(WholeView(self.spec, pixels), maps)
 
-    @torch.inference_mode()
-    def labels(self, pixels: Pixels) -> Tensor:
-        """H×W int64 most likely class of every pixel of an image as `Bands.read` gives it."""
-        return labels_at(self.network, self.spec.tensor(pixels), pixels.size)
-
-    @torch.inference_mode()
-    def probability_strips(self, pixels: Pixels) -> Iterator[tuple[int, Tensor]]:
-        """Class probabilities at the image's own size, strip by strip from the top, so that memory stays bounded.
+    def predict_view(self, view: View, maps: Collection[Map] = (), folder: Path | None = None) -> Prediction:
+        """Label an image that is opened already.
 
         Args:
-            pixels: As `Bands.read` gives them.
+            view: The image.
+            maps: What to give beside the labels.
+            folder: Where what is said about a large image is kept, while anybody holds it; None for the system's own
+                place for temporary files.
 
-        Yields:
-            First row, and C×rows×W probabilities on the CPU.
+        Raises:
+            ImageError: The file cannot be read.
+            SaveError: There is no space for what is said about a large image.
         """
-        yield from probability_strips(self.network, self.spec.tensor(pixels), pixels.size)
+        return collect(self.blocks(view), view, len(self.classes), maps, folder)
+
+    def blocks(self, view: View) -> Iterator[Block]:
+        """Logits at the image's own size, block by block; see `tiling.logit_blocks`."""
+        return logit_blocks(self.engine.run, view.read, view.size, view.own)
 
 
-AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str
-"""What can be predicted."""
-
-
-def pick_device(name: str) -> torch.device:
-    """A device by name; `auto` takes a GPU where there is one.
+def collect(
+    blocks: Iterator[Block], view: View, classes: int, maps: Collection[Map] = (), folder: Path | None = None
+) -> Prediction:
+    """What blocks of logits say; see `Predictor.predict_view`.
 
     Raises:
-        ConfigError: There is none of this name.
+        ImageError, SaveError: See there.
     """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"{name!r} is not available here.", field="device", hint="Use cpu, or leave the choice to auto."
-        ) from error
-    return device
+    found = empty_prediction(view.own, classes, maps, folder)
+    for block in blocks:
+        labels, valid = block.logits.argmax(0), view.valid(*block.window)
+        if valid is not None:
+            labels[~valid] = IGNORE
+        found.labels[block.part] = labels
+        if maps:
+            _fill(found, block)
+        found.release()
+    return found
+
+
+def _fill(found: Prediction, block: Block) -> None:
+    """The maps that are asked for, of a block."""
+    part, shares = block.part, probabilities_of(block.logits)
+    if found.confidence is not None:
+        found.confidence[part] = shares.max(0)
+    if found.uncertainty is not None:
+        entropy = -(shares * np.log(np.maximum(shares, 1e-30))).sum(0) / math.log(len(shares))
+        found.uncertainty[part] = entropy.clip(0, 1)
+    if found.probabilities is not None:
+        found.probabilities[:, *part] = shares
+
+
+def open_model(path: Path, device: str) -> Engine:
+    """Open whatever is a trained model.
+
+    Raises:
+        RunError: There is none.
+        ConfigError: The device is not available.
+    """
+    if not path.is_dir():
+        raise RunError("there is no such run.", where=path, hint="Check the path of the run directory.")
+    from pointillist.inference.engines import torch
+
+    return torch.open_engine(path if (path / "model.json").is_file() else path / "model", device)

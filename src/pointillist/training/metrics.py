@@ -21,6 +21,13 @@ def confusion_metric(classes: ClassSet) -> MulticlassConfusionMatrix:
     return MulticlassConfusionMatrix(num_classes=len(classes), ignore_index=IGNORE, validate_args=False)
 
 
+def confusion_matrix(labels: NDArray[Any], mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """The same of one image, from H×W class indices: C×C counts."""
+    counted = mask != IGNORE
+    pairs = mask[counted].astype(np.int64) * classes + labels[counted]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 def share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     """`part / whole`, NaN where the whole is 0."""
     found: Floats = np.full(np.shape(whole), np.nan)
@@ -111,7 +118,7 @@ def known(value: float) -> float | None:
     return None if value != value else value
 
 
-def scores(confusion: Tensor, classes: ClassSet) -> Scores:
+def scores(confusion: Tensor | NDArray[np.int64], classes: ClassSet) -> Scores:
     """Scores of a confusion matrix.
 
     Args:

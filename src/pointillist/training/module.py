@@ -17,7 +17,7 @@ from pointillist.training.methods import NetworkOutput, StepInput, get_method
 from pointillist.training.metrics import confusion_metric, scores
 from pointillist.training.networks import build_network
 from pointillist.training.pseudo_label_scores import coverage, precision
-from pointillist.training.scoring import labels_at
+from pointillist.training.scoring import ScoredImage, runner
 
 
 class TrainingModule(L.LightningModule):
@@ -86,11 +86,12 @@ class TrainingModule(L.LightningModule):
             raise RunError(found, hint=hint)
         return output.loss
 
-    def validation_step(self, batch: list[tuple[str, Tensor, Tensor]], batch_index: int) -> None:
+    def validation_step(self, batch: list[ScoredImage], batch_index: int) -> None:
         """Count the pixels of a few images, each at its mask's own size."""
-        for _, image, mask in batch:
-            labels = labels_at(self.network, image, (mask.shape[0], mask.shape[1]))
-            self.confusion.update(labels.to(self.device), mask)
+        for image in batch:
+            for block, mask in image.blocks(runner(self.network)):
+                labels = torch.from_numpy(block.logits.argmax(0))
+                self.confusion.update(labels.to(self.device), torch.from_numpy(mask).long().to(self.device))
 
     def on_validation_epoch_end(self) -> None:
         """Pool the counts over the split and all processes."""

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from pointillist.annotator.engine.layer import ModelOutput
 from pointillist.data.pixels import Pixels
+from pointillist.data.views import WholeView
 from pointillist.errors import RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskSettings
 from pointillist.training.methods.pseudo_masks import PseudoMaskOptions
 from pointillist.training.run_directory import RunDirectory
+from pointillist.training.tiling import probabilities_of
 
 KEPT = 64 * 2**20
 """Bytes of predictions that are kept for the next click on the same image."""
@@ -33,7 +35,7 @@ class LoadedModel:
         self._predictor = Predictor(run)
         method = RunDirectory.open(run).read()[0].method
         self._settings = method.pseudo_mask if isinstance(method, PseudoMaskOptions) else PseudoMaskSettings()
-        prior = self._predictor.model.class_prior
+        prior = self._predictor.engine.class_prior
         strength = self._settings.prior_correction
         self._divisor = None if prior is None else torch.tensor(prior)[:, None, None] ** strength
         self._kept: OrderedDict[tuple[Any, ...], Tensor] = OrderedDict()
@@ -64,8 +66,10 @@ class LoadedModel:
         whole = (*key, *pixels.size)
         found = self._kept.get(whole)
         if found is None:
-            scaled = self._predictor.spec.bands.scaled(pixels)
-            found = torch.cat([strip for _, strip in self._predictor.probability_strips(scaled)], dim=1)
+            spec = self._predictor.spec
+            found = torch.empty(len(self._predictor.classes), *pixels.size)
+            for block in self._predictor.blocks(WholeView(spec, spec.bands.scaled(pixels))):
+                found[:, *block.part] = torch.from_numpy(probabilities_of(block.logits))
             if found.nbytes <= KEPT:
                 self._kept[whole] = found
         # Two threads ask here; each step alone is safe, and a prediction made twice is no harm.

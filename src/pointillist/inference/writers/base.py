@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointillist.classes import ClassSet
+from pointillist.classes import ClassSet, Color
 from pointillist.data.places import Place
 from pointillist.files import replacing
 from pointillist.inference.prediction import Map, Prediction
@@ -86,11 +88,8 @@ class MapWriter(Writer):
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
         (name,) = self.needs
-        grey = np.empty(result.prediction.size, np.uint8)
-        for top, strip in result.prediction.strips():
-            values = getattr(strip, name)
-            grey[top : top + len(values)] = np.rint(values * np.float32(255))
-        save(Image.fromarray(grey), path, "PNG")
+        maps = (getattr(strip, name) for _, strip in result.prediction.strips())
+        save_png(path, result.prediction.size, (np.rint(map_ * np.float32(255)).astype(np.uint8) for map_ in maps))
 
 
 def save(picture: Image.Image, path: Path, kind: str, **options: Any) -> None:
@@ -101,3 +100,38 @@ def save(picture: Image.Image, path: Path, kind: str, **options: Any) -> None:
     """
     with replacing(path) as temporary:
         picture.save(temporary, format=kind, **options)
+
+
+def save_png(
+    path: Path, size: tuple[int, int], strips: Iterable[NDArray[np.uint8]], palette: Sequence[Color] | None = None
+) -> None:
+    """Write a PNG of 8 bits, strip by strip and at once or not at all. Pillow would need all of it in memory.
+
+    Args:
+        path: Where to.
+        size: (height, width).
+        strips: rows×W each, from the top.
+        palette: Colours of the values; None for grey.
+
+    Raises:
+        SaveError: It cannot be written.
+    """
+    kind = 0 if palette is None else 3
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+
+        def chunk(name: bytes, content: bytes) -> None:
+            checksum = zlib.crc32(name + content)
+            stream.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum))
+
+        stream.write(b"\x89PNG\r\n\x1a\n")
+        chunk(b"IHDR", struct.pack(">IIBBBBB", size[1], size[0], 8, kind, 0, 0, 0))
+        if palette is not None:
+            chunk(b"PLTE", bytes(part for color in palette for part in color))
+        packer = zlib.compressobj()
+        for strip in strips:
+            # Each row begins with the number of its filter, which is none.
+            rows = np.zeros((len(strip), size[1] + 1), np.uint8)
+            rows[:, 1:] = strip
+            chunk(b"IDAT", packer.compress(rows.data))
+        chunk(b"IDAT", packer.flush())
+        chunk(b"IEND", b"")

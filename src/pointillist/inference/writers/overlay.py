@@ -11,8 +11,8 @@ from PIL import Image
 from pointillist.classes import ClassSet
 from pointillist.inference.writers.base import Result, Writer, save
 
-LARGEST = 16384
-"""Side of the largest overlay; no viewer likes larger JPEGs, and from 65,536 there are none."""
+LARGEST = 8192
+"""Side of the largest overlay; no viewer likes larger JPEGs, and above 65,535 there are none."""
 
 
 class Overlay(Writer):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
-
-from pointillist.inference.writers.base import Result, Writer, save
+from pointillist.inference.writers.base import Result, Writer, save_png
 
 
 class Png(Writer):
@@ -18,7 +16,7 @@ class Png(Writer):
 
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
-        # Not a copy: Pillow reads the rows of a large image from its file.
-        indexed = Image.frombuffer("P", result.prediction.size[::-1], result.prediction.labels, "raw", "P", 0, 1)
-        indexed.putpalette([part for color in result.classes.colors for part in color])
-        save(indexed, path, "PNG")
+        strips = (strip.labels for _, strip in result.prediction.strips())
+        # All 256, so that pixels without data have a colour, too.
+        palette = [*result.classes.colors, *[(0, 0, 0)] * (256 - len(result.classes))]
+        save_png(path, result.prediction.size, strips, palette)

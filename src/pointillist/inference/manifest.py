@@ -1,0 +1,124 @@
+"""The manifest of a prediction: a line per image, written as images are done, so that a batch can go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pointillist.data.outputs import ABOUT, LOG, MANIFEST, OLD_MANIFEST, manifest_lines
+from pointillist.errors import RunError
+from pointillist.files import replacing, saving
+from pointillist.inference.writers import RENAMED
+
+Entry = dict[str, Any]
+"""What a manifest says of one image."""
+
+
+class Manifest:
+    """The manifest of an output folder, or of one share of it.
+
+    Args:
+        out: The folder.
+        shard: (number, of how many), counted from 1; None for all of it.
+    """
+
+    def __init__(self, out: Path, shard: tuple[int, int] | None = None) -> None:
+        self.out = out
+        name = "" if shard is None else "-{}-of-{}".format(*shard)
+        self.file = out / MANIFEST.replace(".", f"{name}.")
+        self.log = out / LOG.replace(".", f"{name}.")
+        self._before = (self.log, self.file, *([out / OLD_MANIFEST] if shard is None else []))
+
+    def begin(self, about: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+        """Start the log.
+
+        Args:
+            about: What is said of the prediction as a whole: `model_sha256` and `results` at least.
+            resume: Whether what is done already stays.
+
+        Returns:
+            The state of each image, at the time, that an earlier call with the same model and the same results has
+            done, and whose results are there.
+
+        Raises:
+            RunError: With `resume`: what is there is of another model, or has other results.
+            SaveError: It cannot be written.
+        """
+        earlier = next((file for file in self._before if file.is_file()), None) if resume else None
+        done = {}
+        with replacing(self.log) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(json.dumps(about) + "\n")
+            for entry in [] if earlier is None else self._earlier(earlier, about):
+                done[entry["image"]] = entry["state"]
+                stream.write(json.dumps(entry) + "\n")
+        return done
+
+    def _earlier(self, file: Path, about: Mapping[str, Any]) -> Iterator[Entry]:
+        try:
+            lines = manifest_lines(file)
+            first, kinds = next(lines), set(about["results"])
+            fits = first["model_sha256"] == about["model_sha256"]
+            for line in lines:
+                entry = {RENAMED.get(key, key): value for key, value in line.items()}
+                if "error" in entry:
+                    continue
+                if not fits or entry.keys() - ABOUT != kinds:
+                    raise RunError(
+                        "is of another model, or of other results.",
+                        where=file,
+                        hint="Give the same model and options as before, another --out, or leave --resume out.",
+                    )
+                if all((self.out / entry[kind]).is_file() for kind in kinds):
+                    yield entry
+        except (ValueError, KeyError, TypeError, StopIteration) as error:
+            raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error
+
+    def note(self, entry: Entry) -> None:
+        """Add an image to the log.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        hint = "Free some space, then --resume."
+        with saving(self.log, hint), self.log.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(json.dumps(entry) + "\n")
+
+    def finish(self) -> None:
+        """Make the log the manifest: one line for each image, by name.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        places: dict[str, int] = {}
+        with self.log.open("rb") as log, replacing(self.file) as temporary, temporary.open("wb") as manifest:
+            manifest.write(log.readline())
+            start = log.tell()
+            for line in log:
+                places[json.loads(line)["image"]] = start
+                start += len(line)
+            for name in sorted(places):
+                log.seek(places[name])
+                manifest.write(log.readline())
+        self.log.unlink()
+        (self.out / OLD_MANIFEST).unlink(missing_ok=True)
+
+    def join(self, shares: Iterable[Manifest]) -> None:
+        """Make one manifest of those of all shares.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        with replacing(self.file) as temporary, temporary.open("wb") as joined:
+            for number, share in enumerate(shares):
+                with share.file.open("rb") as lines:
+                    first = lines.readline()
+                    joined.writelines([first] if number == 0 else [])
+                    joined.writelines(lines)
+
+    def files(self, kind: str) -> Iterator[str]:
+        """Names below the folder of all files of a kind, by name of their image."""
+        lines = manifest_lines(self.file)
+        next(lines)
+        return (entry[kind] for entry in lines if kind in entry)
