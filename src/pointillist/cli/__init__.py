@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pointillist.cli import annotate, compare, data, demo, evaluate, info, init, points, predict, train
+from pointillist.cli import map as map_command
 from pointillist.errors import ConfigError, PointillistError, PointillistWarning
 from pointillist.registry import use_plugin_files
 
@@ -28,6 +29,7 @@ for command in (
     info.info,
 ):
     app.command()(command)
+app.command("map")(map_command.map_)
 app.add_typer(points.app, name="points")
 app.add_typer(data.app, name="data")
 

@@ -116,7 +116,7 @@ class Checked:
             return
         if self.rejections:
             raise PointsError(
-                f"none of the {self.total:,} points fits, so nothing was written.",
+                f"none of the {self.total:,} points fits, so nothing was written: {self.rejections[0].found}",
                 where=where,
                 hint=self.rejections[0].hint,
             )

@@ -102,7 +102,7 @@ class _PolygonWriter(GisWriter):
         assert isinstance(options, PolygonOptions)
         hidden = _indices(options.without, result.classes)
         names = np.array(result.classes.names, dtype=object)
-        unit, area = _measure(result.place, result.prediction.size)
+        unit, area = measure(result.place, result.prediction.size)
         count = few = pixels = 0
         for regions in find_regions(result.prediction, options.simplify):
             regions = regions[~np.isin(regions.classes, hidden)]
@@ -219,10 +219,10 @@ def _placed(polygons: NDArray[np.object_], place: Place | None) -> NDArray[np.ob
     return moved
 
 
-def _measure(
+def measure(
     place: Place | None, size: tuple[int, int]
 ) -> tuple[str, Callable[[NDArray[np.object_]], NDArray[np.float64]]]:
-    """Name of the property, and what gives the areas of polygons in pixels.
+    """How areas are measured: `area_m2` or, without a place, `area_px`, and what gives the areas of polygons in pixels.
 
     Args:
         place: Where the image lies.

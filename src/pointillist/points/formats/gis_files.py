@@ -154,6 +154,11 @@ _CLASS = "Name the field with the classes: --set class_field=NAME."
 
 
 def find_class_field(fields: Sequence[str], wanted: str | None, path: Path) -> str:
+    """The field that names the class: `wanted`, or without one the first of `CLASS_FIELDS`, whatever its case.
+
+    Raises:
+        PointsError: There is none.
+    """
     if wanted in fields:
         return str(wanted)
     folded = {field.casefold(): field for field in reversed(fields)}
@@ -209,10 +214,12 @@ def checked_start(path: Path, magic: str, what: str) -> Path:
 
 
 def damaged(path: Path, what: str, error: Exception) -> PointsError:
+    """The error of a file that cannot be read."""
     return PointsError(f"is no readable {what} ({error}).", where=path, hint="Export the points again.")
 
 
 def without_crs(path: Path) -> PointsError:
+    """The error of a file that does not name a coordinate system."""
     return PointsError(
         "does not say in which coordinate system its points are.",
         where=path,
