@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,44 +43,28 @@ def read_geopackage(path: Path, class_field: str | None, layer: str | None) -> F
         }
         table = _layer(layers, layer, path)
         geometry, _, srs = layers[table]
-        for kind, page in ask("SELECT type, rootpage FROM sqlite_master WHERE name = ? COLLATE NOCASE", table):
-            if kind == "view" or (kind == "table" and not page):
-                raise PointsError(
-                    f"the layer '{table}' is a {'view' if kind == 'view' else 'virtual table'}; only tables are read.",
-                    where=path,
-                    field="layer",
-                    hint="Export the points into a new GeoPackage.",
-                )
+        for kind, made in ask("SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE", table):
+            if kind == "view" or (kind == "table" and not str(made).upper().startswith("CREATE TABLE")):
+                raise _no_table(f"the layer '{table}' is a {'view' if kind == 'view' else 'virtual table'}", path)
         systems = ask(
             "SELECT organization, organization_coordsys_id, definition FROM gpkg_spatial_ref_sys WHERE srs_id = ?", srs
         )
-        fields = [name for name in ask.columns(table) if name != geometry]
-        rows = ask(f"SELECT {_quoted(geometry)} FROM {_quoted(table)} LIMIT {MAX_POINTS + 1}")
-        name = find_class_field(fields, class_field, path) if rows else ""
-        values = ask(f"SELECT {_quoted(name)} FROM {_quoted(table)} LIMIT {MAX_POINTS + 1}") if rows else []
+        columns = ask(f"PRAGMA table_xinfo({_quoted(table)})")
+        if any(column[-1] for column in columns):
+            raise _no_table(f"the layer '{table}' has computed columns", path)
+        fields = [str(column[1]) for column in columns if column[1] != geometry]
+        wanted = f"{_quoted(str(geometry))}, {_quoted(find_class_field(fields, class_field, path))}"
+        rows = ask(f"SELECT {wanted} FROM {_quoted(table)} LIMIT {MAX_POINTS + 1}")
     organization, code, definition = systems[0] if systems else ("NONE", 0, "undefined")
     if str(definition).lower() == "undefined" and str(organization).upper() != "EPSG":
         raise without_crs(path)
     crs = f"EPSG:{code}" if str(organization).upper() == "EPSG" else str(definition)
-    return found_points(crs, [_wkb(row[0]) for row in rows], [row[0] for row in values], path)
-
-
-class _Database:
-    """Answers questions about a database of a stranger."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __call__(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, values).fetchall()
-
-    def columns(self, table: str) -> list[str]:
-        return [column[0] for column in self._connection.execute(f"SELECT * FROM {_quoted(table)} LIMIT 0").description]
+    return found_points(crs, [_wkb(shape) for shape, _ in rows], [value for _, value in rows], path)
 
 
 @contextmanager
-def _database(path: Path) -> Iterator[_Database]:
-    """Open a GeoPackage for reading; in the block nothing is run but plain reads of tables.
+def _database(path: Path) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Open a GeoPackage and give what gets the rows of a query; in the block nothing is run but reads of tables.
 
     Raises:
         PointsError: It is none, or damaged; also in the block.
@@ -90,10 +74,11 @@ def _database(path: Path) -> Iterator[_Database]:
     if not path.with_name(f"{path.name}-wal").exists():
         address += "&immutable=1"
 
-    def may(action: int, _: str | None, __: str | None, ___: str | None, inside: str | None) -> int:
+    def may(action: int, what: str | None, _: str | None, __: str | None, inside: str | None) -> int:
         # `inside` is the view or trigger that asks.
-        plain = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ) and inside is None
-        return sqlite3.SQLITE_OK if plain else sqlite3.SQLITE_DENY
+        reads = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ) and inside is None
+        asks = action == sqlite3.SQLITE_PRAGMA and what == "table_xinfo"
+        return sqlite3.SQLITE_OK if reads or asks else sqlite3.SQLITE_DENY
 
     try:
         connection = sqlite3.connect(address, uri=True)
@@ -102,7 +87,7 @@ def _database(path: Path) -> Iterator[_Database]:
             connection.execute("PRAGMA cell_size_check = ON")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BYTES)
             connection.set_authorizer(may)
-            yield _Database(connection)
+            yield lambda query, *values: connection.execute(query, values).fetchall()
         finally:
             connection.close()
     except sqlite3.Error as error:
@@ -124,6 +109,11 @@ def _layer(layers: dict[str, tuple[Any, ...]], wanted: str | None, path: Path) -
             hint=f"Say which one has the clicks: --set layer={(points or list(layers))[0]}.",
         )
     return wanted
+
+
+def _no_table(found: str, path: Path) -> PointsError:
+    hint = "Export the points into a new GeoPackage."
+    return PointsError(f"{found}; only plain tables are read.", where=path, field="layer", hint=hint)
 
 
 def _wkb(blob: Any) -> bytes | None:

@@ -125,7 +125,7 @@ class Gis(PointFormat):
 WGS84 = "OGC:CRS84"
 """What GeoJSON has."""
 
-_AUTHORITY = re.compile(r"[A-Za-z]+:\w+")
+_AUTHORITY = re.compile(r"[A-Za-z]\w*:\w+")
 
 
 def _need_libraries(path: Path) -> None:

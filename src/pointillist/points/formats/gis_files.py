@@ -28,7 +28,9 @@ FLATGEOBUF = "fgb\3fgb"
 CLASS_FIELDS = ("class", "label", "name", "category")
 """Fields that may name the class, the first that is there."""
 
-_CRS_NAME = re.compile(r"(?:urn:ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?([A-Za-z]+)[:/](?:[\w.]*[:/])?(\w+)")
+_CRS_NAME = re.compile(
+    r"(?:urn:ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?([A-Za-z]\w*)[:/](?:[\w.]*[:/])?(\w+)"
+)
 
 
 @dataclass(frozen=True)
