@@ -135,7 +135,7 @@ class MapMaker:
         names = classes or sorted(checked.points.counts())
         if len(names) == 1:
             raise PointsError(
-                f"all {len(checked.points):,} clicks are '{names[0]}', and a map needs at least two classes.",
+                f"'{names[0]}' is the only class of its clicks, and a map needs at least two.",
                 where=points,
                 hint=f"Click also on what is not '{names[0]}', as a class of its own, such as 'other'.",
             )

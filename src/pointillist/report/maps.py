@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import maximum_filter, minimum_filter
@@ -28,7 +30,9 @@ def map_picture(result: Result, points: list[Point]) -> Picture:
         points: Clicks in its pixels.
     """
     height, width = result.prediction.size
-    step, times = -(-max(height, width) // LARGEST), max(1, SMALLEST // max(height, width))
+    factor = min(LARGEST / max(height, width), max(1.0, SMALLEST / max(height, width)))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    step = max(1, math.floor(1 / factor))
     seen, labels = [], []
     rows = max(1, STRIP // (width * step)) * step
     for top in range(0, height, rows):
@@ -36,7 +40,8 @@ def map_picture(result: Result, points: list[Point]) -> Picture:
         seen.append(np.asarray(Image.fromarray(result.picture(top, bottom)).reduce(step)))
         labels.append(result.prediction.labels[top:bottom:step, ::step].copy())
         result.prediction.release()
-    image, found = (np.concatenate(parts).repeat(times, 0).repeat(times, 1) for parts in (seen, labels))
+    image = np.asarray(Image.fromarray(np.concatenate(seen)).resize(size, Image.Resampling.BICUBIC))
+    found = np.asarray(Image.fromarray(np.concatenate(labels)).resize(size, Image.Resampling.NEAREST))
     # Both sides of an edge, each in the colour of its class.
     line = 5 if max(found.shape) > SMALLEST else 3
     edges = minimum_filter(found, line) != maximum_filter(found, line)
