@@ -3,8 +3,8 @@
     python benchmarks/inference/large.py                          10,000, 20,000 and 40,000 pixels a side
     python benchmarks/inference/large.py --sides 2000 4000 --scales 0.25
 
-Each size and scale runs in a process of its own, with one thread. Images are drawn in a temporary folder: three bands of
-8 bits, tiles of 256×256, deflated; one of 40,000×40,000 takes a few GB there.
+Each size and scale runs in a process of its own, with one thread. Images are drawn in a temporary folder: three bands
+of 8 bits, tiles of 256×256, deflated; one of 40,000×40,000 takes a few GB there.
 """
 
 from __future__ import annotations

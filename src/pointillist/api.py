@@ -13,6 +13,7 @@ from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import RunError
+from pointillist.files import write_text
 from pointillist.inference import evaluate as evaluation
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
@@ -98,8 +99,12 @@ def train_config(
     resume: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
+    command: str = "",
 ) -> RunDirectory:
-    """Train with a complete configuration, take snapshots, score, and write the report."""
+    """Train with a complete configuration, take snapshots, score, and write `evaluation.json` and `report.html`.
+
+    Every image of the validation split that has a mask is scored once more with the finished model.
+    """
     if config.data.background is not None:
         dataset = dataset.with_policy(config.data.background)
     split = dataset.validation_split
@@ -110,16 +115,12 @@ def train_config(
         check_ambiguous(dataset, dataset.split(dataset.training_split))
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
-    fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers)
+    fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers, command=command)
     predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
-    scored = evaluate(predictor, dataset, split).scores if split is not None and scored_items else None
-    write_report(
-        run,
-        dataset.classes,
-        predictor.engine.protocol,
-        scored=scored,
-        scored_on=f"the split '{split}'",
-    )
+    scored = evaluate(predictor, dataset, split) if split is not None and scored_items else None
+    if scored is not None:
+        write_text(run.evaluation, scored.to_json())
+    write_report(run.report, run, predictor, dataset, split=split, evaluation=scored)
     return run
 
 

@@ -16,10 +16,12 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.synthetic import parameters_hash, write_dataset
 from pointillist.errors import RunError
 from pointillist.files import make_folder, write_text
+from pointillist.inference.compare import Scored, compare
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
-from pointillist.report.page import per_class_table, protocol_rows, render
-from pointillist.report.pictures import data_url, grid, picture_of_image, picture_of_labels
+from pointillist.report.comparison_page import write_comparison
+from pointillist.report.examples import example
+from pointillist.report.page import protocol_rows
 from pointillist.training.config import Config, make_config
 
 METHODS = ("points", "single-stage", "full")
@@ -31,6 +33,10 @@ SETTINGS: dict[str, Any] = {
     "trainer.validations": 2,
 }
 """The budget every method gets; the villages are seen from above, so both flips are right."""
+
+
+COLUMNS = {"clicks": "clicks", "share": "% of full", "seconds": "seconds"}
+PICTURES = 5
 
 
 @dataclass(frozen=True)
@@ -135,42 +141,21 @@ def _show(learnt: list[Learnt], full: float, console: Console) -> None:
 
 def _write_page(report: Path, dataset: Dataset, learnt: list[Learnt], full: float, protocol: dict[str, Any]) -> None:
     best = max((entry for entry in learnt if entry.method != "full"), key=lambda entry: entry.evaluation.miou)
-    comparison = [
-        {**entry.cells(full), "width": round(100 * entry.evaluation.miou, 1), "best": entry is best} for entry in learnt
-    ]
-    scores = {entry.method: entry.evaluation.scores for entry in learnt}
-    content = render(
+    cells = [entry.cells(full) for entry in learnt]
+    predictors = {entry.method: entry.predictor for entry in learnt}
+    write_comparison(
+        report,
+        compare([Scored.of(entry.method, entry.evaluation) for entry in learnt]),
         title="Clicks in, segmentation model out",
         subtitle="The pointillist demonstration: villages drawn from a seed, a click per object, three ways to learn.",
+        classes=dataset.classes,
         figures=[
-            ("of full supervision, from clicks alone", f"{best.evaluation.miou / full:.0%}"),
-            ("clicks", f"{best.clicks:,}"),
-            ("training images", f"{protocol['images']:,}"),
-            ("seconds of training on a CPU", f"{best.seconds:.0f}"),
+            ("from clicks alone", f"{best.evaluation.miou / full:.0%}", "of full supervision"),
+            ("clicks", f"{best.clicks:,}", f"on {protocol['images']:,} images"),
+            ("training", f"{best.seconds:.0f} s", "on a CPU"),
         ],
-        comparison=comparison,
-        legend=dataset.classes.swatches(),
-        pictures=[
-            {
-                "title": "Images no method has seen",
-                "text": "From left to right: the image, what each method makes of it, and the truth.",
-                "url": data_url(_gallery(dataset, learnt)),
-            }
-        ],
-        per_class=per_class_table(scores, dataset.classes, "IoU by class on the validation images"),
+        more={title: [row[key] for row in cells] for key, title in COLUMNS.items()},
+        examples=[(example(predictors, dataset, item), "") for item in dataset.split("val")[:PICTURES]],
+        examples_title="Images no method has seen",
         protocol=protocol_rows(protocol),
     )
-    write_text(report, content)
-
-
-def _gallery(dataset: Dataset, learnt: list[Learnt], images: int = 5, height: int = 150) -> Any:
-    rows = []
-    for item in dataset.split("val")[:images]:
-        image = learnt[0].predictor.spec.bands.picture_of(item.image)
-        size = (image.shape[0], image.shape[1])
-        row = [picture_of_image(image, height)]
-        row += [picture_of_labels(entry.predictor(item.image), dataset.classes, height) for entry in learnt]
-        if item.mask is not None:
-            row.append(picture_of_labels(dataset.masks.read(item.mask, size), dataset.classes, height))
-        rows.append(row)
-    return grid(rows, ["image", *(entry.method for entry in learnt), "truth"])

@@ -1,9 +1,11 @@
-"""The pictures of the annotator in docs/images/, made by walking through its page: `make screenshots`."""
+"""The pictures of pages in docs/images/, made by walking through the annotator and training: `make screenshots`."""
 
 from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -15,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from pointillist.classes import ClassSet, parse_color
 from pointillist.data.dataset_file import write_dataset_file
-from pointillist.data.synthetic import draw_scene
+from pointillist.data.synthetic import draw_scene, write_dataset
 from pointillist.points.formats.native import write_csv
 from pointillist.points.simulate import simulate_image
 from pointillist.points.table import Point, PointTable
@@ -57,6 +59,7 @@ def main() -> None:
                 at_work(person.open())
             with_model(browser, server, "tablet", TABLET, "light")
             with_model(browser, server, "dark", DESKTOP, "dark")
+        run_report(browser, Path(folder))
         browser.close()
 
 
@@ -135,13 +138,24 @@ def with_model(
         save(page, name)
 
 
+def run_report(browser: Browser, folder: Path) -> None:
+    """The top of the page of a run on the embedded data set, made by the command that stands on it."""
+    write_dataset(folder / "village", seed=0)
+    command = ["train", "village", "--device", "cpu", "--set", "trainer.steps=700"]
+    subprocess.run([sys.executable, "-m", "pointillist", *command], cwd=folder, check=True)
+    page = browser.new_page(viewport={"width": 1160, "height": 1500})
+    page.goto((folder / "runs" / "village" / "report.html").as_uri())
+    save(page, "report", "")
+    page.close()
+
+
 def settle(page: Page) -> None:
     """Wait until pictures and layer are there."""
     until(page, LOADED)
     expect(page.locator("#layer-state")).to_have_text(re.compile("full size|largest size"))
 
 
-def save(page: Page, name: str) -> None:
+def save(page: Page, name: str, of: str = "annotator-") -> None:
     """Write a picture with few enough colours to be small."""
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     colors = _palette(picture)
@@ -149,7 +163,7 @@ def save(page: Page, name: str) -> None:
     _, nearest = cKDTree(colors).query(pixels.reshape(-1, 3))
     small = Image.fromarray(nearest.astype(np.uint8).reshape(pixels.shape[:2]))
     small.putpalette(colors.astype(np.uint8).tobytes())
-    file = PICTURES / f"annotator-{name}.png"
+    file = PICTURES / f"{of}{name}.png"
     small.save(file, optimize=True)
     print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
 

@@ -170,3 +170,40 @@ def test_scores_of_other_images(home: Path, tmp_path: Path, change: Callable[[An
     file.write_text(changed(change)((home / "short.json").read_text()))
     with pytest.raises(RunError, match=message):
         compare([Scored.read(home / "long.json"), Scored.read(file)])
+
+
+def test_the_page_says_what_the_comparison_says(cli: Cli, home: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = cli("compare", home / "short", home / "long", home / "data", "--report", page, "--json", tmp_path / "c.json")
+    assert done.code == 0, done.err
+    text = page.read_text(encoding="utf-8")
+    written = json.loads((tmp_path / "c.json").read_text())
+    for model in written["models"]:
+        assert f"<b>{model['miou']:.3f}</b>" in text
+    second = written["models"][1]
+    low, high = second["difference_interval"]
+    verdict = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+    texts = (f"{second['difference']:+.3f}", f"{low:+.3f} to {high:+.3f}")
+    row = re.search("</td><td[^>]*>".join((*map(re.escape, texts), "([a-z ]*)</td>")), text)
+    assert row
+    assert row[1] == verdict
+    for name, iou in second["per_class"].items():
+        assert re.search(rf'<span class="name">{name}</span>.*{iou:.3f}', text)
+
+
+def test_pictures_are_of_the_images_on_which_models_differ_most(cli: Cli, home: Path, tmp_path: Path) -> None:
+    each = [
+        {i["image"]: i["miou"] for i in json.loads((home / f"{n}.json").read_text())["per_image"]}
+        for n in ("long", "short")
+    ]
+    apart = sorted(each[0], key=lambda name: -abs(each[0][name] - each[1][name]))
+    models = ("long.json", "short.json")
+    for number, (paths, pictures) in enumerate(
+        [([home / "long", home / "short", home / "data"], 4), ([home / m for m in models], 0)]
+    ):
+        page = tmp_path / f"{number}.html"
+        assert cli("compare", *paths, "--report", page).code == 0
+        text = page.read_text(encoding="utf-8")
+        assert text.count("<img ") == pictures * len(apart)
+        places = [text.index(name) for name in apart]
+        assert places == sorted(places)

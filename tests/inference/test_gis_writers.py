@@ -24,7 +24,9 @@ from pointillist.inference.polygons import Regions, find_regions
 from pointillist.inference.prediction import Prediction
 from pointillist.inference.writers import get_writer
 from pointillist.inference.writers.base import Result
+from tests.conftest import Cli
 
+OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1"
 GEO = "the extra 'geo' is not installed"
 rasterio = pytest.importorskip("rasterio", reason=GEO)
 shapely = pytest.importorskip("shapely", reason=GEO)
@@ -123,6 +125,7 @@ def test_maps_as_tiff(name: str, tmp_path: Path) -> None:
 def test_regions_are_those_of_the_label_map(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     measure = pytest.importorskip("skimage.measure")
     monkeypatch.setattr(polygons, "BLOCK", block)
+    monkeypatch.setattr(polygons, "MANY", block)
     prediction = result_of(noise(), None).prediction
     found = every(prediction, 0)
     shapes = zip(found.polygons, found.classes.tolist(), strict=True)
@@ -148,7 +151,9 @@ def test_simplified_regions_leave_no_gap(draw: Any, block: int, monkeypatch: pyt
     assert len(exact) == len(simple)
     assert shapely.is_valid(simple.polygons).all()
     assert shapely.coverage_is_valid(simple.polygons)
-    assert shapely.area(simple.polygons).sum() == exact.pixels.sum()
+    # Lines towards pixels without data move, too.
+    moved = shapely.area(simple.polygons).sum() - exact.pixels.sum()
+    assert moved == 0 if draw is smooth else abs(moved) < 10
     assert (simple.pixels == exact.pixels).all()
     assert shapely.total_bounds(simple.polygons).tolist() == shapely.total_bounds(exact.polygons).tolist()
     if draw is smooth:
@@ -185,12 +190,12 @@ def test_polygons_in_files(name: str, place: Place | None, tmp_path: Path) -> No
     _, _, shapes, values = pyogrio.raw.read(path)
     known = dict(zip(info["fields"], values, strict=True))
     unit = "area_px" if place is None or not place.crs else "area_m2"
-    assert list(known) == ["class", "class_index", "pixels", unit, "confidence"]
+    assert list(known) == ["class", "class_index", "pixels", unit, "mean_confidence"]
     assert [CLASSES.names[index] for index in known["class_index"]] == known["class"].tolist()
     assert known["pixels"].sum() == (labels != 255).sum()
     inside = labels != 255
     mean = result.prediction.confidence[inside].mean(dtype=np.float64)  # type: ignore[index]
-    assert np.average(known["confidence"], weights=known["pixels"]) == pytest.approx(mean, abs=1e-4)
+    assert np.average(known["mean_confidence"], weights=known["pixels"]) == pytest.approx(mean, abs=1e-4)
     if place in (None, NAMELESS) or place is UTM:
         pixel = 1 if unit == "area_px" else 0.25
         assert known[unit] == pytest.approx(known["pixels"] * pixel)
@@ -253,6 +258,9 @@ def test_geojson_is_cut_at_the_antimeridian(tmp_path: Path) -> None:
         assert feature["geometry"]["type"] == "MultiPolygon"
         assert (np.abs(points[:, 0]) > 179.9).all()
         assert (np.abs(points[:, 0]) <= 180).all()
+        geod = pyproj.Geod(ellps="WGS84")
+        expected = abs(geod.geometry_area_perimeter(shapely.from_geojson(json.dumps(feature["geometry"])))[0])
+        assert feature["properties"]["area_m2"] == pytest.approx(expected, rel=0.01)
         path.unlink()
 
 
@@ -277,8 +285,10 @@ def test_areas_are_in_square_metres(crs: str, transform: tuple[float, ...], tmp_
         short = shapely.segmentize(shape, abs(transform[0]))
         lonlat = shapely.transform(short, lambda xy: np.degrees(np.stack(onto.transform(*xy.T), 1) * radians))
         expected = abs(geod.geometry_area_perimeter(lonlat)[0])
-        # The plane of a national grid is taken as it is.
-        assert area == pytest.approx(expected, rel=1e-5 if crs in ("EPSG:4326", "EPSG:4807", "EPSG:3857") else 1e-3)
+        # The plane of a national grid is taken as it is; long slanting lines are not the same in all planes.
+        assert area == pytest.approx(
+            expected, rel={"EPSG:4807": 1e-6, "EPSG:3857": 1e-6, "EPSG:4326": 1e-4}.get(crs, 1e-3)
+        )
 
 
 @pytest.mark.parametrize("name", VECTORS)
@@ -297,15 +307,27 @@ def test_what_is_left_out_is_counted(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_an_image_without_data_has_no_region(name: str, tmp_path: Path) -> None:
-    path = write(name, result_of(np.full((5, 6), 255, np.uint8), UTM), tmp_path)
+    path = write(name, result_of(np.full((5, 6), 255, np.uint8), WGS84), tmp_path)
     info = pyogrio.read_info(path, force_feature_count=True)
     assert info["features"] == 0
-    assert name == "geojson" or list(info["fields"]) == ["class", "class_index", "pixels", "area_m2", "confidence"]
+    assert name == "geojson" or list(info["fields"]) == ["class", "class_index", "pixels", "area_m2", "mean_confidence"]
 
 
-def test_wrong_options(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"field 'without': 'grund' is not a class. Did you mean 'ground'?"):
-        write("geojson", result_of(noise(), UTM), tmp_path, without=["grund"])
+@pytest.mark.parametrize("name", TIFFS + VECTORS)
+def test_names_are_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To some of the libraries, what is behind a `!` is a file in an archive."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("x.zip!y?z#", "new\nline") if sys.platform != "win32" else Path("x.zip!y#")
+    folder.mkdir(parents=True)
+    writer = get_writer(name)
+    writer.write(result_of(noise(), UTM), folder / f"a!b{writer.suffix}")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [tmp_path / folder / f"a!b{writer.suffix}"]
+
+
+def test_wrong_options() -> None:
+    with pytest.raises(ConfigError, match=r"field 'geojson.without': 'grund' is not a class. Did you mean 'ground'?"):
+        get_writer("geojson", {"without": ["grund"]}).check(CLASSES)
     with pytest.raises(ConfigError, match=r"geojson\.simplify.*greater than or equal to 0"):
         get_writer("geojson", {"simplify": -1})
 
@@ -346,3 +368,18 @@ def test_a_full_disk_leaves_nothing_half_written(name: str, tmp_path: Path) -> N
             get_writer(name).write(result, path)
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
+
+
+def test_predictions_lie_where_the_image_lies(cli: Cli, tmp_path: Path) -> None:
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    crs, transform = rasterio.CRS.from_wkt(UTM.crs), rasterio.Affine(*UTM.transform)
+    with rasterio.open(images / "a.tif", "w", "GTiff", 20, 10, 3, crs, transform, "uint8", photometric="RGB") as file:
+        file.write(np.random.default_rng(0).integers(0, 255, (3, 10, 20)).astype(np.uint8))
+    done = cli("predict", OLD / "run", images, "--out", out, "--device", "cpu", "--write", "png,geotiff,geopackage")
+    assert done.code == 0, done.err
+    with rasterio.open(out / "a.tif") as file, Image.open(out / "a.png") as png:
+        assert (file.crs, file.transform) == (crs, transform)
+        assert (file.read(1) == np.asarray(png)).all()
+    assert pyogrio.read_info(out / "a.gpkg")["crs"] == "EPSG:32632"
+    assert pyogrio.raw.read(out / "a.gpkg")[3][3].sum() == pytest.approx(20 * 10 * 0.25)

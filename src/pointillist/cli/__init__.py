@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -56,9 +57,10 @@ def main() -> None:
 
     shown = warnings.showwarning
     warnings.showwarning = note  # type: ignore[assignment]
+    command = shlex.join(["pointillist", *sys.argv[1:]])
     try:
         use_plugin_files(_plugins(sys.argv))
-        app()
+        app(obj=command)
     except PointillistError as error:
         place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from pointillist.cli.options import Device, Layout
 
 
 def compare(
+    context: typer.Context,
     models: Annotated[
         list[Path],
         typer.Argument(
@@ -26,6 +27,9 @@ def compare(
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the comparison here.", metavar="FILE")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Also write a page here; with pictures of runs.", metavar="FILE")
     ] = None,
     layout: Layout = None,
     device: Device = None,
@@ -41,6 +45,7 @@ def compare(
     from pointillist.inference.compare import Scored
     from pointillist.inference.compare import compare as compared
     from pointillist.inference.predictor import Predictor
+    from pointillist.report.comparison_page import write_compared
 
     dataset = None
     if any(path.suffix != ".json" for path in models):
@@ -52,12 +57,12 @@ def compare(
     if len(models) < 2:
         hint = "Name at least two run directories and the data set, or two files of 'evaluate --json'."
         raise ConfigError("there are no two models to compare.", field="RUN", hint=hint)
-    scored = []
+    scored, predictors = [], {}
     for path in models:
         if dataset is None or path.suffix == ".json":
             scored.append(Scored.read(path))
             continue
-        predictor = Predictor(path, device or "auto")
+        predictor = predictors[str(path)] = Predictor(path, device or "auto")
         images = sum(1 for item in dataset.split(split) if item.mask is not None)
         with counting(f"scoring {escape(str(path))}", images) as done:
             scored.append(Scored.of(str(path), score(predictor, dataset, split, on_image=done)))
@@ -80,3 +85,6 @@ def compare(
     if json_file is not None:
         write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
         console.print(f"[green]wrote[/] {json_file}", highlight=False)
+    if page is not None:
+        write_compared(page, result, scored, predictors, dataset, split, command=context.obj)
+        console.print(f"[green]wrote[/] {page}", highlight=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from pointillist.cli.options import Data, Device, Layout, Run
 
 
 def evaluate(
+    context: typer.Context,
     run: Run,
     data: Data,
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
@@ -24,6 +24,10 @@ def evaluate(
     ] = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Also write a row for each image here.", metavar="FILE")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--report", help="Also write a page with pictures and curves here.", metavar="FILE"),
     ] = None,
     layout: Layout = None,
     device: Device = None,
@@ -37,7 +41,8 @@ def evaluate(
     from pointillist.files import write_text
     from pointillist.inference.boundary import TOLERANCE
     from pointillist.inference.predictor import Predictor
-    from pointillist.report.page import protocol_rows
+    from pointillist.report.page import protocol_rows, write_report
+    from pointillist.training.run_directory import RunDirectory
 
     console = Console()
     predictor = Predictor(run, device or "auto")
@@ -71,8 +76,12 @@ def evaluate(
         protocol.add_row(f"[dim]{key}", value)
     console.print(protocol)
     if json_file is not None:
-        write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
+        write_text(json_file, result.to_json())
         console.print(f"[green]wrote[/] {json_file}", highlight=False)
     if csv_file is not None:
         result.write_csv(csv_file)
         console.print(f"[green]wrote[/] {csv_file}", highlight=False)
+    if page is not None:
+        home = RunDirectory(run)
+        write_report(page, home, predictor, dataset, split=split, evaluation=result, command=context.obj)
+        console.print(f"[green]wrote[/] {page}", highlight=False)

@@ -13,6 +13,7 @@ from pointillist.cli.options import Device, Layout, Points
 
 
 def train(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere; not needed with --resume.")
     ] = None,
@@ -99,7 +100,9 @@ def train(
     else:
         dataset = load_dataset(data, layout=layout, points=points)
     try:
-        run = train_config(chosen, dataset, out, resume=resume, overwrite=overwrite, console=console)
+        run = train_config(
+            chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj
+        )
     except KeyboardInterrupt:
         console.print(f"[yellow]interrupted[/] continue with: pointillist train --resume --out {out}", highlight=False)
         raise typer.Exit(130) from None

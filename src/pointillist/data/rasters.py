@@ -186,9 +186,10 @@ def _opened(path: Path, kind: type[PointillistError], **options: Any) -> Iterato
             # Before the first use, and not in an Env: one that ends in another thread would undo it.
             os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
             # Files beside it (.ovr, .msk, .aux.xml) may be of any kind, and name further files and addresses.
+            alone = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": False}
             # Heights are of no use, and GDAL mixes up their datums when it writes them again.
-            alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GTIFF_REPORT_COMPD_CS=False)
-            with alone, rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
+            alone |= {"GDAL_GEOREF_SOURCES": "INTERNAL", "GTIFF_REPORT_COMPD_CS": False}
+            with rasterio.Env(**alone), rasterio.DatasetReader(path, driver=DRIVERS, **options) as file:
                 yield file
     except MemoryError as error:
         raise kind(f"is too large to open at once ({error}).", where=path, hint="Cut it into parts.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,38 @@ def counts_of(text: str) -> NDArray[np.int64]:
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
     return values
+
+
+def texts_of(counts: NDArray[np.int64], many: NDArray[np.int64]) -> list[str]:
+    """The compressed form of several lists of run lengths: see `counts_of`.
+
+    Args:
+        counts: The lists, one behind the other.
+        many: How many run lengths each has.
+
+    Source: `rleToString` of pycocotools (`maskApi.c`).
+
+    >>> texts_of(np.array([0, 5, 2, 786432]), np.array([3, 1]))
+    ['052', 'PPPh0']
+    """
+    ends = np.cumsum(many)
+    late = np.flatnonzero(np.arange(len(counts)) - np.repeat(ends - many, many) > 2)
+    values = counts.astype(np.int64)
+    values[late] -= counts[late - 2]
+    digits_of = np.empty(len(values), np.int64)
+    parts = []
+    for begin in range(0, len(values), 2**16):
+        part = slice(begin, begin + 2**16)
+        shifted = values[part, None] >> (_DIGIT * np.arange(_MOST_DIGITS))
+        digits = shifted & 31
+        # A digit is the last one where what is left only repeats its highest bit, the sign.
+        last = (shifted >> _DIGIT) == np.where(digits & 16, -1, 0)
+        digits_of[part] = last.argmax(axis=1) + 1
+        used = np.arange(_MOST_DIGITS) < digits_of[part, None]
+        parts.append((digits + np.where(last, 48, 80))[used].astype(np.uint8).tobytes())
+    text = b"".join(parts)
+    cuts = np.concatenate(([0], np.cumsum(digits_of)))[np.concatenate(([0], ends))].tolist()
+    return [text[begin:end].decode("ascii") for begin, end in pairwise(cuts)]
 
 
 def mask_of_counts(counts: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:

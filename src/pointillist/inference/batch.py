@@ -120,6 +120,8 @@ def predict_files(
     if write is None:
         write = ON_A_MAP if any(map(on_a_map, images.values())) else STANDARD
     chosen = _chosen(write, options or {})
+    for writer in chosen:
+        writer.check(predictor.classes)
     settings: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
     _spare_others(images, out, chosen)
     if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -177,6 +178,10 @@ class Evaluation:
             "protocol": self.protocol,
             "per_image": [image.to_dict() for image in self.per_image],
         }
+
+    def to_json(self) -> str:
+        """The same as the text of a file; `compare` reads it."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
 
     def write_csv(self, path: Path) -> None:
         """Write a row for each image: its scores, and IoU by class; what is not defined is empty.

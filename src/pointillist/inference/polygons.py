@@ -69,29 +69,31 @@ def find_regions(prediction: Prediction, simplify: float = 2.0) -> Iterator[Regi
         for left in range(0, width, BLOCK):
             ids, found = _regions_of_block(prediction, top, left, simplify)
             rows, columns = slice(top, top + len(ids)), slice(left, left + ids.shape[1])
-            seams = [ids[0]] * (top > 0) + [ids[:, 0]] * (left > 0)
-            seams += [ids[-1]] * (rows.stop < height) + [ids[:, -1]] * (columns.stop < width)
-            open_ = np.zeros(len(found), bool)
-            for seam in seams:
-                open_[seam] = True
-            open_ &= found.classes != IGNORE
+            kept = found.classes != IGNORE
+            partial = np.zeros(len(found), bool)
+            seams = [(ids[0], top > 0), (ids[:, 0], left > 0)]
+            seams += [(ids[-1], rows.stop < height), (ids[:, -1], columns.stop < width)]
+            for seam, goes_on in seams:
+                partial[seam] |= goes_on
+            partial &= kept
             numbers = np.full(len(found), -1, np.int64)
-            numbers[open_] = np.arange(known, known + open_.sum())
-            known += int(open_.sum())
+            numbers[partial] = np.arange(known, known + partial.sum())
+            known += int(partial.sum())
             labels = prediction.labels
             if top > 0:
                 links.append(_links(labels[top - 1 : top + 1, columns], row[columns], numbers[ids[0]]))
             if left > 0:
                 links.append(_links(labels[rows, left - 1 : left + 1].T, column, numbers[ids[:, 0]]))
             row[columns], column = numbers[ids[-1]], numbers[ids[:, -1]]
-            parts.append(found[open_])
-            whole.append(found[~open_ & (found.classes != IGNORE)])
+            parts.append(found[partial])
+            whole.append(found[kept & ~partial])
             if sum(map(len, whole)) >= MANY:
                 yield _together(whole)
                 whole.clear()
         prediction.release()
-    yield _together(whole)
-    whole.clear()
+    if whole:
+        yield _together(whole)
+        whole.clear()
     if known:
         yield _joined(parts, links, known)
 
@@ -122,7 +124,7 @@ def _joined(parts: list[Regions], links: list[NDArray[np.int64]], count: int) ->
     # The blocks cut their parts at the same points of the seam, so that the seams drop out exactly.
     polygons = [group[0] if len(group) == 1 else shapely.coverage_union_all(group) for group in groups]
     return Regions(
-        np.array(polygons, dtype=object),
+        _valid(np.array(polygons, dtype=object)),
         every.classes[order][first],
         np.bincount(region, every.pixels).astype(np.int64),
         np.bincount(region, every.confidence).astype(np.float64),
@@ -202,5 +204,13 @@ def _outlines(ids: NDArray[np.int32], corners: NDArray[np.bool_]) -> NDArray[np.
     polygons = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON, dense[kept].astype(np.float64), (offsets, np.array([0, *ends]))
     )
-    by_number: NDArray[np.object_] = polygons[np.argsort(order)]
-    return by_number
+    return _valid(polygons[np.argsort(order)])
+
+
+def _valid(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The same with holes where outlines touch themselves, as GDAL before 3.10 and GEOS before 3.14 have them."""
+    import shapely
+
+    wrong = ~shapely.is_valid(polygons)
+    polygons[wrong] = shapely.make_valid(polygons[wrong])
+    return polygons

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pointillist.classes import ClassSet
+from pointillist.classes import IGNORE, ClassSet
 
 Picture = Image.Image
 
@@ -18,6 +18,8 @@ INK = (38, 43, 51)
 PAPER = (255, 255, 255)
 NOTHING = (232, 234, 238)
 """Where a label map says nothing."""
+WRONG = (196, 30, 30)
+"""Where a prediction is wrong."""
 
 
 def picture_of_image(image: NDArray[np.uint8], height: int) -> Picture:
@@ -32,6 +34,32 @@ def picture_of_labels(labels: NDArray[np.uint8], classes: ClassSet, height: int)
     table[: len(classes)] = classes.colors
     width = max(1, round(labels.shape[1] * height / labels.shape[0]))
     return Image.fromarray(table[labels]).resize((width, height), Image.Resampling.NEAREST)
+
+
+def picture_of_mistakes(
+    image: NDArray[np.uint8], labels: NDArray[np.uint8], mask: NDArray[np.uint8], height: int
+) -> Picture:
+    """The image in pale grey, red where labels and mask differ, pale where the mask says nothing.
+
+    Args:
+        image: h×w×3, of any size.
+        labels: H×W predicted classes.
+        mask: H×W real classes, 255 where ignored.
+        height: Of the picture.
+    """
+    width = max(1, round(labels.shape[1] * height / labels.shape[0]))
+
+    def share(where: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Of each pixel of the picture, so that thin mistakes of large images do not vanish."""
+        whole = Image.fromarray(where.astype(np.uint8) * 255)
+        kind = Image.Resampling.BOX if height < where.shape[0] else Image.Resampling.NEAREST
+        return np.asarray(whole.resize((width, height), kind), dtype=np.float32)[..., None] / np.float32(255)
+
+    grey = picture_of_image(image, height).resize((width, height)).convert("L")
+    shown = 150 + np.asarray(grey, dtype=np.float32)[..., None] * 0.4 * np.ones(3, dtype=np.float32)
+    for part, color in ((share(mask == IGNORE), NOTHING), (share((labels != mask) & (mask != IGNORE)), WRONG)):
+        shown += part * (np.array(color, dtype=np.float32) - shown)
+    return Image.fromarray(np.rint(shown).astype(np.uint8))
 
 
 def draw_points(
@@ -94,5 +122,6 @@ def grid(
 def data_url(picture: Picture, kind: str = "PNG") -> str:
     """A picture as text that a page can hold."""
     stream = io.BytesIO()
-    picture.save(stream, format=kind, **({"quality": 88} if kind == "JPEG" else {"optimize": True}))
+    # Without subsampling, thin lines keep their colour.
+    picture.save(stream, format=kind, **({"quality": 85, "subsampling": 0} if kind == "JPEG" else {"optimize": True}))
     return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from PIL import ImageDraw
 
@@ -19,6 +18,7 @@ from pointillist.files import write_text
 from pointillist.points.check import Checked, Reason, Rejection
 from pointillist.points.suspicious import NEAR, RARE, on_edge, rare_classes, too_near
 from pointillist.points.table import Point, PointTable
+from pointillist.report.html import render
 from pointillist.report.pictures import Picture, data_url, draw_points, picture_of_image
 
 WARNING = (220, 38, 38)
@@ -88,19 +88,17 @@ def write_points_page(
     without = [look.item.name for look in looks if not look.points]
     left_out = len(looks) - len(shown)
     suspicious = sum(bool(look.warnings) for look in looks)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pointillist", "report"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    content = environment.get_template("points_page.html.jinja").render(
+    content = render(
+        "points_page.html.jinja",
         title=f"Points of {dataset.root.resolve().name}",
         source=str(dataset.points_file or "no label file"),
         figures=[
-            ("points", f"{checked.total:,}"),
-            ("fit", f"{len(checked.points):,}"),
-            ("rejected", f"{len(checked.rejections):,}"),
-            ("images", f"{len(items):,}"),
-            ("images without points", f"{len(without):,}"),
-            ("suspicious images", f"{suspicious:,}"),
+            ("points", f"{checked.total:,}", ""),
+            ("fit", f"{len(checked.points):,}", ""),
+            ("rejected", f"{len(checked.rejections):,}", ""),
+            ("images", f"{len(items):,}", ""),
+            ("images without points", f"{len(without):,}", ""),
+            ("suspicious images", f"{suspicious:,}", ""),
         ],
         classes=_classes(dataset, rare),
         rare=RARE,

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pointillist.errors import SaveError
 from pointillist.files import make_folder, read_text, replacing, write_text
+from pointillist.training.module import VAL_IOU
 from pointillist.training.renamed import METRICS_RENAMED
 from pointillist.training.run_directory import RunDirectory
 
@@ -24,7 +25,8 @@ COLUMNS = (
     *("epoch", "step", "seconds", "lr", "loss", "loss_clicks", "loss_pseudo", "coverage", "precision"),
     *("val_miou", "val_accuracy"),
 )
-"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow.
+"""Columns of `metrics.csv`; what a method does not have stays empty. Further parts of a method's loss follow,
+and last `val_iou` and the name of each class.
 
 `coverage` is the share of valid pixels that have a pseudo-label, `precision` the share of those that are right."""
 
@@ -127,8 +129,9 @@ class MetricsTable(L.Callback):
         }
         measured = trainer.callback_metrics
         fresh = set(measured) if _validated(trainer) else {name for name in measured if not name.startswith("val_")}
-        parts = sorted(name for name in fresh if name.startswith("loss_") and name not in COLUMNS)
-        row.update({name: f"{float(measured[name]):.6g}" for name in (*COLUMNS, *parts) if name in fresh})
+        further = sorted(name for name in fresh if name.startswith(("loss_", VAL_IOU)) and name not in COLUMNS)
+        values = {name: float(measured[name]) for name in (*COLUMNS, *further) if name in fresh}
+        row.update({name: f"{value:.6g}" for name, value in values.items() if value == value})
         self._rows.append(row)
         text = io.StringIO(newline="")
         further = sorted({name for row in self._rows for name in row} - set(COLUMNS))

@@ -148,7 +148,7 @@ class TrainerSettings(Strict):
         return -(-steps // per_epoch)
 
 
-RECORD_KEYS = ("format", "pointillist", "dataset")
+RECORD_KEYS = ("format", "pointillist", "begun", "command", "dataset")
 """What a run's `config.yaml` says besides its settings."""
 
 

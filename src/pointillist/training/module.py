@@ -19,6 +19,9 @@ from pointillist.training.networks import build_network
 from pointillist.training.pseudo_label_scores import coverage, precision
 from pointillist.training.scoring import ScoredImage, runner
 
+VAL_IOU = "val_iou "
+"""What stands before the name of a class where its IoU on the validation split is logged."""
+
 
 class TrainingModule(L.LightningModule):
     """One network and one method under Lightning.
@@ -100,3 +103,5 @@ class TrainingModule(L.LightningModule):
         # Every process has the same pooled counts.
         self.log("val_miou", result.miou)
         self.log("val_accuracy", result.pixel_accuracy)
+        for name, value in zip(result.class_names, result.iou, strict=True):
+            self.log(VAL_IOU + name, value)

@@ -46,6 +46,7 @@ def fit(
     overwrite: bool = False,
     console: Console | None = None,
     callbacks: Sequence[L.Callback] = (),
+    command: str = "",
 ) -> RunDirectory:
     """Train a network and leave a run directory.
 
@@ -57,6 +58,7 @@ def fit(
         overwrite: Replace the run there.
         console: Where progress is shown; nowhere when None.
         callbacks: Further observers; they must not change the training.
+        command: The command line that asked for it, for the record.
 
     Raises:
         DatasetError: The method needs masks or images that are not there.
@@ -102,7 +104,7 @@ def fit(
     first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
     if first_process and not resume:
         # With several devices Lightning starts this program once more for each; the first one keeps the books.
-        run.begin(config, record, overwrite=overwrite)
+        run.begin(config, record, command=command, overwrite=overwrite)
     if console is not None and first_process:
         console.print(str(given), highlight=False)
         for line in label_warnings(given.dataset, given.items, method.supervision):

@@ -2,6 +2,7 @@
 
 config.yaml        settings and the data set they were used on
 metrics.csv        one line per epoch
+evaluation.json    scores on the validation split, where it has masks
 checkpoints/       last.ckpt, to resume
 model/             model.safetensors + model.json, loadable without executing code
 snapshots/         pictures taken along the way
@@ -18,6 +19,7 @@ import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,7 @@ class RunDirectory:
         self.checkpoint = self.root / "checkpoints" / "last.ckpt"
         self.model = self.root / "model"
         self.snapshots = self.root / "snapshots"
+        self.evaluation = self.root / "evaluation.json"
         self.report = self.root / "report.html"
         self.data = self.root / "data"
 
@@ -145,8 +148,8 @@ class RunDirectory:
             raise RunError("is no run directory: it has no config.yaml.", where=run.root, hint=hint)
         return run
 
-    def begin(self, config: Config, record: DataRecord, *, overwrite: bool = False) -> None:
-        """Make the directory and write what the run is.
+    def begin(self, config: Config, record: DataRecord, *, command: str = "", overwrite: bool = False) -> None:
+        """Make the directory and write what the run is, when it began, and with which command line.
 
         Raises:
             RunError: Something is there already.
@@ -163,8 +166,27 @@ class RunDirectory:
             for entry in sorted(entries, key=lambda path: path == self.config_file):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         make_folder(self.root)
-        content = {"format": FORMAT, "pointillist": __version__, "dataset": asdict(record)}
+        content = {
+            "format": FORMAT,
+            "pointillist": __version__,
+            "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command,
+            "dataset": asdict(record),
+        }
         write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + config.to_yaml())
+
+    def origin(self) -> dict[str, str]:
+        """`begun`, `command`, version (`pointillist`) and `data` set of the run, "" where its record does not say.
+
+        Raises:
+            RunError: The record is damaged.
+        """
+        content = read_yaml(self.config_file, RunError)
+        record = content.get("dataset")
+        path = str(record.get("path") or "") if isinstance(record, dict) else ""
+        known = {key: str(content.get(key) or "") for key in ("begun", "command", "pointillist")}
+        # The page of a run is passed on: the name of the folder is enough.
+        return {**known, "data": path.replace("\\", "/").rstrip("/").rpartition("/")[2]}
 
     def format(self) -> int:
         """Version of the files of this run.

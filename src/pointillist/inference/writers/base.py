@@ -62,6 +62,13 @@ class Writer(ABC):
     def __init__(self, options: Strict | None = None) -> None:
         self.options = self.Options() if options is None else options
 
+    def check(self, classes: ClassSet) -> None:  # noqa: B027 - most can write all
+        """Called before anything is predicted.
+
+        Raises:
+            ConfigError: Predictions of these classes cannot be written, or not with these settings.
+        """
+
     @abstractmethod
     def write(self, result: Result, path: Path) -> None:
         """Write the file of an image, at once or not at all. May be called in several threads.

@@ -145,7 +145,7 @@ def _check(result: Result, path: Path, values: Callable[[Prediction], NDArray[An
     """
     import rasterio
 
-    with rasterio.open(path) as file:
+    with rasterio.open(path, driver="GTiff") as file:
         for top, strip in result.prediction.strips(BLOCK * file.width):
             window = ((top, top + len(strip.labels)), (0, file.width))
             if not np.array_equal(file.read(1, window=window), values(strip), equal_nan=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from pointillist.errors import ConfigError
@@ -35,6 +37,24 @@ class GisWriter(Writer):
                     field="write",
                     hint="Install it with: pip install 'pointillist[geo]'.",
                 )
+
+
+@contextmanager
+def plain_path(folder: Path) -> Iterator[Path]:
+    """Give another path of a folder, in which pyogrio finds no archive and no address, as it does behind a `!`.
+
+    Raises:
+        OSError: There is none.
+    """
+    if sys.platform == "win32":  # where it takes paths as they are
+        yield folder
+        return
+    with TemporaryDirectory() as place:
+        if set("!?#\n\r\t") & set(place):
+            raise OSError(f"pyogrio cannot use {place}: set TMPDIR to a folder with a simpler name")
+        link = Path(place, "folder")
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield link
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from pydantic import Field
 from pointillist.classes import ClassSet
 from pointillist.data.places import Place
 from pointillist.errors import ConfigError, nearest
+from pointillist.inference.ground import DISTORTION, equal_area, system
 from pointillist.inference.polygons import find_regions
 from pointillist.inference.writers.base import Result
-from pointillist.inference.writers.gis import GisWriter, replacing_by_gdal
+from pointillist.inference.writers.gis import GisWriter, plain_path, replacing_by_gdal
 from pointillist.schema import Strict
 from pointillist.version import __version__
 
@@ -28,11 +29,6 @@ LAYER = "regions"
 
 STRAIGHT = 64
 """Pixels after which a line gets another point before it goes into another coordinate system, where it is bent."""
-
-
-DISTORTION = 0.01
-"""Share by which areas in the plane of a coordinate system may be wrong (Web Mercator: 2 in Paris) and are still taken,
-as people measure in them."""
 
 
 class PolygonOptions(Strict):
@@ -50,7 +46,7 @@ class _PolygonWriter(GisWriter):
     """Writes a layer of one polygon with holes for each connected region of a class.
 
     Properties: `class` (name), `class_index`, `pixels` (of the label map), `area_m2` or, where it is not known on the
-    earth, `area_px` (of the polygon as it is drawn), `confidence` (mean).
+    earth, `area_px` (of the polygon as it is drawn), `mean_confidence`.
 
     Attributes:
         driver: GDAL's name of the format.
@@ -61,13 +57,12 @@ class _PolygonWriter(GisWriter):
     Options = PolygonOptions
     driver: ClassVar[str]
 
-    def write(self, result: Result, path: Path) -> None:
-        """See `Writer.write`; in the coordinate system of the image, without one in pixels.
+    def check(self, classes: ClassSet) -> None:
+        """See `Writer.check`: `without` names classes."""
+        self._hidden(classes)
 
-        Raises:
-            ConfigError: `without` names no class.
-            SaveError: It cannot be written.
-        """
+    def write(self, result: Result, path: Path) -> None:
+        """See `Writer.write`; in the coordinate system of the image, without one in pixels."""
         self._write(result, path, result.place)
 
     def _write(
@@ -75,15 +70,19 @@ class _PolygonWriter(GisWriter):
     ) -> None:
         from pyogrio import raw
 
-        with replacing_by_gdal(path) as temporary, warnings.catch_warnings():
+        with (
+            replacing_by_gdal(path) as temporary,
+            plain_path(temporary.parent) as folder,
+            warnings.catch_warnings(),
+        ):
             warnings.filterwarnings("ignore", "'crs' was not provided")
             # Written block by block, then sorted and indexed by GDAL: few formats can be added to.
-            blocks = temporary.with_suffix(".blocks.gpkg")
+            blocks, final = folder / "blocks.gpkg", folder / f"regions{self.suffix}"
             count, about = self._collect(result, place, longest, blocks)
             with raw.open_arrow(blocks, use_pyarrow=False) as (_, stream):
                 raw.write_arrow(
                     stream,
-                    temporary,
+                    final,
                     layer=LAYER,
                     driver=self.driver,
                     crs=(place.crs or None) if place else None,
@@ -91,7 +90,8 @@ class _PolygonWriter(GisWriter):
                     geometry_name="geom",
                     layer_options={"DESCRIPTION": about, **options},
                 )
-            self._check(temporary, count)
+            self._check(final, count)
+            final.replace(temporary)
 
     def _collect(self, result: Result, place: Place | None, longest: float, path: Path) -> tuple[int, str]:
         """Write all regions to a GeoPackage: how many, and what to say about them."""
@@ -100,7 +100,7 @@ class _PolygonWriter(GisWriter):
 
         options = self.options
         assert isinstance(options, PolygonOptions)
-        hidden = _indices(options.without, result.classes)
+        hidden = self._hidden(result.classes)
         names = np.array(result.classes.names, dtype=object)
         unit, area = measure(result.place, result.prediction.size)
         count = few = pixels = 0
@@ -115,7 +115,7 @@ class _PolygonWriter(GisWriter):
                 path,
                 shapely.to_wkb(shapely.orient_polygons(_placed(shapely.segmentize(regions.polygons, longest), place))),
                 [names[regions.classes], regions.classes, regions.pixels, area(regions.polygons), mean],
-                ["class", "class_index", "pixels", unit, "confidence"],
+                ["class", "class_index", "pixels", unit, "mean_confidence"],
                 layer=LAYER,
                 driver="GPKG",
                 crs=(place.crs or None) if place else None,
@@ -124,6 +124,19 @@ class _PolygonWriter(GisWriter):
                 layer_options={"SPATIAL_INDEX": "NO"},
             )
         return count, _about(result.image, place, options, few, pixels)
+
+    def _hidden(self, classes: ClassSet) -> list[int]:
+        """Classes that are not written.
+
+        Raises:
+            ConfigError: One does not exist.
+        """
+        assert isinstance(self.options, PolygonOptions)
+        for name in self.options.without:
+            if name not in classes:
+                field = f"{self.name}.without"
+                raise ConfigError(f"{name!r} is not a class.", field=field, hint=nearest(name, classes))
+        return [classes.index(name) for name in self.options.without]
 
     def _check(self, path: Path, count: int) -> None:
         """See that the file is whole: a disk that is full when a file is closed is no error to GDAL.
@@ -190,13 +203,6 @@ class FlatGeobuf(_PolygonWriter):
     driver = "FlatGeobuf"
 
 
-def _indices(names: tuple[str, ...], classes: ClassSet) -> list[int]:
-    for name in names:
-        if name not in classes:
-            raise ConfigError(f"{name!r} is not a class.", field="without", hint=nearest(name, classes))
-    return [classes.index(name) for name in names]
-
-
 def _on_earth(place: Place) -> bool:
     """Whether there is a way from its coordinate system to WGS 84: there is none from a building site or the Moon."""
     from pyproj import CRS, Transformer
@@ -229,38 +235,31 @@ def measure(
         size: Its (height, width).
     """
     import shapely
-    from pyproj import CRS, Proj, Transformer
 
-    if place is None or not place.crs:
+    crs = None if place is None else system(place.crs)[0]
+    if place is None or crs is None or not crs.axis_info:
         return "area_px", shapely.area
-    crs = CRS.from_wkt(place.crs)
     a, b, _, d, e, _ = place.transform
     pixel = abs(a * e - b * d) * crs.axis_info[0].unit_conversion_factor ** 2
+    to_plane = equal_area(crs)
 
     def flat(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
         area: NDArray[np.float64] = shapely.area(polygons) * pixel
         return area
 
-    geodetic = crs.geodetic_crs
-    ellipsoid = None if geodetic is None else geodetic.ellipsoid
-    if geodetic is None or ellipsoid is None:  # the plane of a building site
+    if to_plane is None:
         return "area_m2", flat
-    unit = geodetic.axis_info[0].unit_conversion_factor
-    degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
-    # Of equal area on the ellipsoid, and meridians and parallels are straight: so are the edges of pixels.
-    equal = Proj(proj="cea", a=ellipsoid.semi_major_metre, b=ellipsoid.semi_minor_metre, over=True)
 
     def curved(polygons: NDArray[np.object_]) -> NDArray[np.float64]:
-        def moved(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.stack(equal(*np.degrees(np.multiply(degrees.transform(*xy.T), unit))), axis=1)
-
-        area: NDArray[np.float64] = shapely.area(shapely.transform(_placed(polygons, place), moved))
+        short = _placed(shapely.segmentize(polygons, STRAIGHT), place)
+        # One by one: each may lie across the antimeridian.
+        moved = [shapely.transform(one, lambda xy: np.stack(to_plane(*xy.T), axis=1)) for one in short]
+        area: NDArray[np.float64] = shapely.area(moved)
         return area
 
-    if not crs.is_geographic:
-        whole = shapely.segmentize(np.array([shapely.box(0, 0, size[1], size[0])]), STRAIGHT)
-        if abs(flat(whole) / curved(whole) - 1) <= DISTORTION:
-            return "area_m2", flat
+    whole = np.array([shapely.box(0, 0, size[1], size[0])])
+    if not crs.is_geographic and abs(flat(whole) / curved(whole) - 1) <= DISTORTION:
+        return "area_m2", flat
     return "area_m2", curved
 
 

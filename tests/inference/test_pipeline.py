@@ -1,0 +1,142 @@
+"""Reading, the network and writing at the same time: nothing lost, nothing twice, whatever fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointillist.data import views
+from pointillist.data.outputs import LOG, MANIFEST, manifest_lines
+from pointillist.errors import SaveError
+from pointillist.inference import pipeline, prediction
+from pointillist.inference.batch import predict_files
+from pointillist.inference.predictor import Predictor
+from pointillist.inference.writers.base import Result
+from pointillist.inference.writers.png import Png
+from pointillist.training import tiling
+from tests.rasters import draw, write_raster
+
+OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "run"
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return Predictor(OLD, "cpu")
+
+
+def photos(folder: Path, count: int, size: tuple[int, int] = (40, 30)) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        values = np.random.default_rng(number).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+        Image.fromarray(values).save(folder / f"{size[0]}-{number:03}.png")
+    return folder
+
+
+def labels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_images_of_several_sizes_large_and_broken_ones(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photos(tmp_path / "photos", 9)
+    photos(folder, 7, (20, 50))
+    photos(folder, 1, (150, 140))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    write_raster(folder / "tile.tif", draw(90, 120, 3, "uint8"))
+    expected = {path.stem: predictor(path) for path in folder.iterdir() if path.stem != "broken"}
+    monkeypatch.setattr(pipeline, "TOGETHER", 5 * 40 * 30)
+    monkeypatch.setattr(tiling, "LARGEST_PASS", 128 * 128)
+    monkeypatch.setattr(tiling, "TILE", 96)
+    monkeypatch.setattr(tiling, "OVERLAP", 32)
+    monkeypatch.setattr(views, "LARGE", 90 * 120 - 1)
+    monkeypatch.setattr(prediction, "LARGE", 90 * 120 - 1)
+    done: list[str] = []
+    result = predict_files(predictor, [folder], tmp_path / "out", write=["png"], on_image=done.append)
+    assert sorted(done) == sorted(path.name for path in folder.iterdir())
+    assert list(result.failed) == ["broken.jpg"]
+    _, *entries = manifest_lines(result.manifest)
+    assert [entry["image"] for entry in entries] == sorted(done)
+    for name, whole in expected.items():
+        found = labels(tmp_path / "out" / f"{name}.png")
+        assert found.shape == whole.shape
+        # Tiles see another neighbourhood; batches round sums otherwise.
+        assert (found == whole).mean() > (0.8 if name in ("tile", "150-000") else 0.999)
+
+
+def test_a_full_disk_stops_with_what_is_done_and_resume_goes_on(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = photos(tmp_path / "photos", 40), tmp_path / "out"
+    write = Png.write
+
+    def full(self: Png, result: Result, path: Path) -> None:
+        if result.image == "40-025.png":
+            raise SaveError("could not be written (No space left on device).", where=path, hint="Free some space.")
+        write(self, result, path)
+
+    monkeypatch.setattr(Png, "write", full)
+    with pytest.raises(SaveError, match="No space left"):
+        predict_files(predictor, [folder], out, write=["png"])
+    assert not (out / MANIFEST).exists()
+    _, *noted = manifest_lines(out / LOG)
+    assert 10 < len(noted) < 40
+    times = {entry["png"]: (out / entry["png"]).stat().st_mtime_ns for entry in noted}
+    monkeypatch.undo()
+    result = predict_files(predictor, [folder], out, write=["png"], resume=True)
+    assert result.written == len(list(out.glob("*.png"))) == 40
+    assert times == {name: (out / name).stat().st_mtime_ns for name in times}
+
+
+def test_a_killed_process_leaves_nothing_half_written(tmp_path: Path) -> None:
+    folder, out = photos(tmp_path / "photos", 150, (200, 160)), tmp_path / "out"
+    command = [sys.executable, "-m", "pointillist", "predict", OLD, folder, "--out", out, "--device", "cpu", "--quiet"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*map(str, command)], env=environment)
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("*.jpg"))) < 10 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / MANIFEST).exists()
+    for path in (*out.glob("[!.]*.png"), *out.glob("[!.]*.jpg")):
+        Image.open(path).load()
+    done = subprocess.run([*map(str, command), "--resume"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    _, *entries = manifest_lines(out / MANIFEST)
+    assert len(entries) == len({entry["image"] for entry in entries}) == 150
+    assert all((out / entry[kind]).is_file() for entry in entries for kind in ("png", "overlay"))
+
+
+def test_what_waits_is_bounded(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many images there are, and of however many sizes, few are in memory."""
+    folder = tmp_path / "photos"
+    for width in range(20, 100):
+        photos(folder, 1, (width, 16))
+    opened = written = most = 0
+    open_, write = pipeline.Pipeline._open, pipeline.Pipeline._write
+
+    def counted_open(self, job):
+        nonlocal opened, most
+        opened += 1
+        most = max(most, opened - written)
+        return open_(self, job)
+
+    def counted_write(self, job, view, found):
+        nonlocal written
+        entry = write(self, job, view, found)
+        written += 1
+        return entry
+
+    monkeypatch.setattr(pipeline.Pipeline, "_open", counted_open)
+    monkeypatch.setattr(pipeline.Pipeline, "_write", counted_write)
+    assert predict_files(predictor, [folder], tmp_path / "out", write=["png"]).written == 80
+    assert most <= 5 * pipeline.AHEAD
