@@ -21,11 +21,11 @@ from pointillist.data.images import image_size
 from pointillist.data.layouts import load_dataset
 from pointillist.data.places import place_of
 from pointillist.data.views import open_view
-from pointillist.errors import ConfigError, ImageError, PointsError, RunError
+from pointillist.errors import ConfigError, ImageError, PointsError, RunError, nearest
 from pointillist.files import new_folder, refuse_existing
+from pointillist.inference.ground import ground_of
 from pointillist.inference.writers import get_writer
 from pointillist.inference.writers.base import Result, Writer, save
-from pointillist.inference.writers.polygons import STRAIGHT, measure
 from pointillist.points.check import Checked
 from pointillist.points.formats import choose_format
 from pointillist.points.formats.native import write_csv
@@ -48,7 +48,7 @@ class Map:
         run: The model.
         classes: Its classes.
         clicks: Clicks used, by class.
-        unit: `area_m2`, or `area_px` for an image that does not say where it lies.
+        unit: m², or px for an image that does not say where it lies.
         areas: Of the classes, in their order.
     """
 
@@ -93,6 +93,7 @@ class MapMaker:
         *,
         format_options: Mapping[str, Any] | None = None,
         classes: Sequence[str] | None = None,
+        background: str | None = None,
         overwrite: bool = False,
     ) -> MapMaker:
         """Look at the image and its clicks.
@@ -105,10 +106,11 @@ class MapMaker:
             format_options: What the user says about the label file.
             classes: Classes to be learnt, in this order, others are left out; all that were clicked, by name, when not
                 given.
+            background: The one of them that lies around all others, if there is such a one.
             overwrite: Whether to replace a map and a run that are there.
 
         Raises:
-            ConfigError: No map has this ending, or a library is missing.
+            ConfigError: No map has this ending, a library is missing, or the background was not clicked.
             ImageError: There is no such image.
             PointsError: The clicks cannot be read, none fits, or all are of one class.
             SaveError: The map or its picture is there already.
@@ -139,8 +141,15 @@ class MapMaker:
                 where=points,
                 hint=f"Click also on what is not '{names[0]}', as a class of its own, such as 'other'.",
             )
-        # Nobody said which class the background is, and every one has clicks.
-        return cls(image, out, RunDirectory(run), writer, checked, ClassSet.create(names, policy="none"), overwrite)
+        if background is not None:
+            if background not in names:
+                raise ConfigError(
+                    f"{background!r} was not clicked.", field="--background", hint=nearest(background, names)
+                )
+            names = [background, *(name for name in names if name != background)]
+        # No background is made up: each pixel is of a class that was clicked.
+        known = ClassSet.create(names, policy="none" if background is None else "points")
+        return cls(image, out, RunDirectory(run), writer, checked, known, overwrite)
 
     def make(
         self, settings: Mapping[str, Any], overrides: Sequence[str], *, resume: bool = False, console: Console
@@ -228,14 +237,10 @@ def picture_of(out: Path) -> Path:
 
 def areas(result: Result) -> tuple[str, NDArray[np.float64]]:
     """Unit (see `Map`) and areas of the classes."""
-    import shapely
-
-    unit, area = measure(result.place, result.prediction.size)
+    ground = ground_of(result.place, result.prediction.size).areas
     total = np.zeros(len(result.classes))
-    # Few rows at a time: pixels of degrees are smaller towards the poles.
-    for top, strip in result.prediction.strips(2**18):
-        rows, width = strip.labels.shape
-        whole = shapely.segmentize(np.array([shapely.box(0, top, width, top + rows)]), STRAIGHT)
-        counts = np.bincount(strip.labels.ravel(), minlength=256)[: len(total)]
-        total += counts * (area(whole)[0] / strip.labels.size)
-    return unit, total
+    for top, strip in result.prediction.strips():
+        for index in range(len(total)):
+            rows = (strip.labels == index).sum(1)
+            total[index] += rows.sum() if ground is None else rows @ ground[top : top + len(rows)]
+    return "px" if ground is None else "m²", total

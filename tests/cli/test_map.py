@@ -130,12 +130,13 @@ def test_pixels_will_do(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Image.fromarray(image).save("a.png")
     rows = [f"a.png,{x},{y},{CLASSES.names[label]}\n" for x, y, label in clicks]
     Path("clicks.csv").write_text("image,x,y,class\n" + "".join(rows))
-    command = ("map", "a.png", "--points", "clicks.csv", "--out", "a.geojson", "--classes", "ground,square,disc")
+    command = ("map", "a.png", "--points", "clicks.csv", "--out", "a.geojson", "--background", "ground")
     done = cli(*command, "--device", "cpu", *FLAGS)
     assert done.code == 0, done.err
     assert "area in px" in done.out
     assert json.loads(Path("a.geojson").read_text())["coordinates"] == "pixels"
-    assert learnt(Path("runs/a")) == list(CLASSES.names)
+    assert learnt(Path("runs/a")) == ["ground", "disc", "square"]
+    assert load_dataset("runs/a/data").classes.background == 0
 
 
 def test_mistakes(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +153,7 @@ def test_mistakes(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "no such file" in message(tile, "--points", "nothing.geojson", "--out", "a.gpkg")
     wrong = message(tile, "--points", clicks, "--out", "a.gpkg", "--set", "class_field=kind")
     assert "there is no field 'kind'; there are 'class'" in wrong
+    assert "'water' was not clicked" in message(tile, "--points", clicks, "--out", "a.gpkg", "--background", "water")
     one = write_clicks(tmp_path, ("square",))
     one.write_text(one.read_text().replace("disc", "square"))
     told = message(tile, "--points", one, "--out", "a.gpkg")
@@ -181,7 +183,7 @@ def test_areas_of_pixels_of_degrees() -> None:
     two = ClassSet.create(["north", "south"], policy="none")
     unit, found = areas(Result("a", Prediction(labels), two, place, lambda *_: labels))
     # On a sphere of the same area, a zone has this share of it.
-    assert unit == "area_m2"
+    assert unit == "m²"
     for (north, south), area in zip(((60, 59), (58, 57)), found, strict=True):
         zone = np.radians(1) * 6371007.18**2 * (np.sin(np.radians(north)) - np.sin(np.radians(south)))
         assert area == pytest.approx(zone, rel=0.006)

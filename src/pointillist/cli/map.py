@@ -30,6 +30,10 @@ def map_(
     classes: Annotated[
         str | None, typer.Option(help="a,b,c: classes to be learnt, in this order.  [default: all that were clicked]")
     ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(help="The class that lies around all others, such as ground.  [default: none does]"),
+    ] = None,
     device: Device = None,
     set_: Annotated[
         list[str] | None,
@@ -55,7 +59,16 @@ def map_(
     settings = {key: value for key, value in given.items() if "." in key or key == "method"}
     options = {key: value for key, value in given.items() if key not in settings}
     run = run or Path("runs", image.stem)
-    maker = MapMaker.of(image, points, out, run, format_options=options, classes=names(classes), overwrite=overwrite)
+    maker = MapMaker.of(
+        image,
+        points,
+        out,
+        run,
+        format_options=options,
+        classes=names(classes),
+        background=background,
+        overwrite=overwrite,
+    )
     _show_clicks(maker.checked)
     overrides = [f"{key}={value}" for key, value in settings.items()]
     try:
@@ -79,8 +92,8 @@ def _show_clicks(checked: Checked) -> None:
 
 
 def _show_map(made: Map) -> None:
-    hectares = made.unit == "area_m2" and made.areas.max() >= 10_000
-    unit = "ha" if hectares else made.unit.removeprefix("area_").replace("m2", "m²")
+    hectares = made.unit == "m²" and made.areas.max() >= 10_000
+    unit = "ha" if hectares else made.unit
     table = Table("class", *(Column(name, justify="right") for name in ("clicks", f"area in {unit}", "share")))
     for name, area in zip(made.classes.names, made.areas.tolist(), strict=True):
         shown = f"{area / 10_000:,.2f}" if hectares else f"{area:,.0f}"

@@ -102,7 +102,7 @@ class _PolygonWriter(GisWriter):
         assert isinstance(options, PolygonOptions)
         hidden = self._hidden(result.classes)
         names = np.array(result.classes.names, dtype=object)
-        unit, area = measure(result.place, result.prediction.size)
+        unit, area = _measure(result.place, result.prediction.size)
         count = few = pixels = 0
         for regions in find_regions(result.prediction, options.simplify):
             regions = regions[~np.isin(regions.classes, hidden)]
@@ -225,10 +225,10 @@ def _placed(polygons: NDArray[np.object_], place: Place | None) -> NDArray[np.ob
     return moved
 
 
-def measure(
+def _measure(
     place: Place | None, size: tuple[int, int]
 ) -> tuple[str, Callable[[NDArray[np.object_]], NDArray[np.float64]]]:
-    """How areas are measured: `area_m2` or, without a place, `area_px`, and what gives the areas of polygons in pixels.
+    """Name of the property, and what gives the areas of polygons in pixels.
 
     Args:
         place: Where the image lies.
