@@ -141,7 +141,7 @@ def _need_libraries(path: Path) -> None:
 
 def _no_place(who: str, path: Path) -> PointsError:
     return PointsError(
-        f"has positions on the earth, but {who} where on the earth it lies.",
+        f"positions in it are on the earth, but {who} where on the earth it lies.",
         where=path,
         hint="Use GeoTIFFs that have a coordinate system in themselves, or clicks in pixels of the image.",
     )
