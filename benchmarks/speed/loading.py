@@ -36,8 +36,9 @@ from pointillist.data.layouts import load_dataset
 from pointillist.data.pieces import cut_into_pieces
 from pointillist.data.samples import Collate, DrawSampler, TrainingSamples, clicks_by_class, steps_per_epoch
 from pointillist.data.transforms import Geometry
-from pointillist.training.config import DataSettings, NetworkSettings
+from pointillist.training.config import DataSettings
 from pointillist.training.methods.pseudo_masks import GeodesicDistances
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
 
 RESULTS = Path(__file__).parent / "results" / "loading.json"

@@ -13,15 +13,17 @@ from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import RunError
-from pointillist.files import write_text
+from pointillist.files import read_text, write_text
 from pointillist.inference import evaluate as evaluation
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
 from pointillist.report.page import write_report
 from pointillist.report.snapshots import SnapshotWriter
+from pointillist.training.card import CardScores, model_card
 from pointillist.training.config import Config, make_config
 from pointillist.training.methods import get_method
-from pointillist.training.run import fit
+from pointillist.training.model_file import read_model_file
+from pointillist.training.run import fit, is_first_process
 from pointillist.training.run_directory import RunDirectory
 
 __all__ = ["Predictor", "evaluate", "load", "read_image", "train", "train_config"]
@@ -116,12 +118,23 @@ def train_config(
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
     fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers, command=command)
+    if not is_first_process():
+        return run
     predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
     scored = evaluate(predictor, dataset, split) if split is not None and scored_items else None
     if scored is not None:
         write_text(run.evaluation, scored.to_json())
+    write_text(run.model / "README.md", _card(run, dataset, scored))
     write_report(run.report, run, predictor, dataset, split=split, evaluation=scored)
     return run
+
+
+def _card(run: RunDirectory, dataset: Dataset, scored: Evaluation | None) -> str:
+    file = run.model / "model.json"
+    model, content = read_model_file(read_text(file, RunError), file)
+    name = "in memory" if dataset.layout == IN_MEMORY else dataset.root.resolve().name
+    scores = None if scored is None else CardScores(scored.split, scored.images, scored.miou, scored.scores.iou)
+    return model_card(model, content, title=run.root.resolve().name, data=name, scores=scores)
 
 
 def run_folder(data: Path) -> Path:

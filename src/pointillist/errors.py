@@ -101,6 +101,23 @@ class PluginWarning(PointillistWarning):
     """A plug-in cannot be used."""
 
 
+TRAINING = frozenset(
+    {"jinja2", "lightning", "llvmlite", "matplotlib", "numba", "safetensors", "segmentation_models_pytorch"}
+    | {"tensorboard", "timm", "torch", "torchmetrics", "torchvision"}
+)
+"""Modules of the extra `train`; predicting with an ONNX file does without them."""
+
+
+def explained(error: ModuleNotFoundError) -> Exception:
+    """What to say where a module is missing: the same error, where no extra of this package brings it."""
+    module = (error.name or "").partition(".")[0]
+    if module not in TRAINING:
+        return error
+    return ConfigError(
+        f"this needs {module}, which is not installed.", hint="Install it with: pip install 'pointillist[train]'."
+    )
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint for a misspelt name: the nearest valid one, or all of them.
 

@@ -1,9 +1,10 @@
-"""Finding formats, layouts, methods, networks, writers and stages: built in, installed, in a file, or registered.
+"""Finding formats, layouts, methods, networks, writers, …: built in, installed, in a file, or registered.
 
 A built-in one is one new file in its package, and nothing else to edit. From outside come distributions with an entry
-point (group `pointillist.formats`, `.layouts`, `.methods`, `.networks`, `.writers` or `.stages`, naming a class or a
-module), files named by `--plugin FILE` or in POINTILLIST_PLUGINS, and classes given to `register`. Code of others runs
-only because somebody installed it or named its file: never because a model, a run or a data set mentions it.
+point (group `pointillist.formats`, `.layouts`, `.methods`, `.networks`, `.writers`, `.exports` or `.stages`, naming a
+class or a module), files named by `--plugin FILE` or in POINTILLIST_PLUGINS, and classes given to `register`. Code of
+others runs only because somebody installed it or named its file: never because a model, a run or a data set mentions
+it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ BASES = {
     "pointillist.training.methods.base.Method": "methods",
     "pointillist.training.networks.base.NetworkFamily": "networks",
     "pointillist.inference.writers.base.Writer": "writers",
+    "pointillist.inference.exports.base.Target": "exports",
     "pointillist.pseudomask.stages.base.Stage": "stages",
 }
 """What can be plugged in, by its base class; named by text, because importing them takes seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +14,10 @@ import pytest
 from PIL import Image
 
 import pointillist as pt
-from tests.conftest import TINY
+from tests.conftest import TINY, draw_tiny
 
 DOCS = Path(__file__).parents[2] / "docs"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def run(page: str, heading: str, names: dict[str, Any]) -> None:
@@ -71,3 +73,17 @@ def test_everything_is_predicted(names: dict[str, Any], monkeypatch: pytest.Monk
     run("predicting.md", "From Python", found)
     assert [labels.shape for labels in found["several"]] == [(30, 40), (48, 64)]
     assert found["result"].uncertainty.shape == (30, 40)
+
+
+def test_an_onnx_file_runs_in_plain_onnx_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(FIXTURES / "onnx" / "tiny.onnx", "berries.onnx")
+    shutil.copytree(FIXTURES / "version_0_1" / "run" / "model", "berries-huggingface")
+    Image.fromarray(draw_tiny(0)[0]).save("photo.jpg")
+    found: dict[str, Any] = {}
+    run("exporting.md", "In plain ONNX Runtime", found)
+    assert found["classes"] == ["ground", "square", "disc"]
+    plain = found["labels"]
+    run("exporting.md", "Sharing", found)
+    assert plain.shape == (48, 64)
+    assert (plain == found["labels"]).mean() >= 0.9999

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.places import Place
-from pointillist.inference import objects
 from pointillist.inference.prediction import Prediction
+from pointillist.inference.shapes import objects
 from pointillist.inference.writers.base import Result
 
 CLASSES = ClassSet.create(["soil", "berry", "leaf, green"])

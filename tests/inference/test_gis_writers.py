@@ -19,9 +19,9 @@ from PIL import Image
 from pointillist.classes import ClassSet
 from pointillist.data.places import Place, place_of
 from pointillist.errors import ConfigError, SaveError
-from pointillist.inference import polygons
-from pointillist.inference.polygons import Regions, find_regions
 from pointillist.inference.prediction import Prediction
+from pointillist.inference.shapes import polygons
+from pointillist.inference.shapes.polygons import Regions, find_regions
 from pointillist.inference.writers import get_writer
 from pointillist.inference.writers.base import Result
 from tests.conftest import Cli

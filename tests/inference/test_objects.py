@@ -12,9 +12,9 @@ from skimage.measure import label as connected
 from skimage.measure import regionprops_table
 
 from pointillist.classes import IGNORE
-from pointillist.inference.objects import Objects, objects_of
-from pointillist.inference.outlines import rings_of, simplified
 from pointillist.inference.prediction import Prediction
+from pointillist.inference.shapes.objects import Objects, objects_of
+from pointillist.inference.shapes.outlines import rings_of, simplified
 from tests.inference.blobs import blobs, confidence_of, small_strips
 
 

@@ -98,6 +98,21 @@ class Sharpen(Stage):
         return scores ** self.power
 """
 
+TARGET = """
+from pathlib import Path
+from typing import ClassVar
+from pointillist.inference.exports.base import Source, Target
+
+
+class Names(Target):
+    name: ClassVar[str] = "names"
+    title: ClassVar[str] = "the names of the classes"
+    suffix: ClassVar[str] = ".txt"
+
+    def write(self, source: Source, out: Path) -> None:
+        out.write_text(", ".join(source.model.classes))
+"""
+
 
 @pytest.fixture
 def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -127,7 +142,17 @@ def test_a_layout(plug: Path, cli: Cli, tiny_data: Path) -> None:
     assert "boxes" in result.out
 
 
-def test_a_network_also_where_it_predicts(plug: Path, cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
+def test_an_export_target(plug: Path, cli: Cli, tmp_path: Path) -> None:
+    plug.write_text(TARGET)
+    run = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "run"
+    result = cli("export", run, "--to", "names", "--out", tmp_path / "names.txt", "--plugin", plug)
+    assert result.code == 0, result.err
+    assert (tmp_path / "names.txt").read_text() == "ground, square, disc"
+
+
+def test_a_network_also_where_it_predicts_and_is_exported(
+    plug: Path, cli: Cli, tiny_data: Path, tmp_path: Path
+) -> None:
     plug.write_text(NETWORK)
     run, flags = tmp_path / "run", [flag for flag in TINY_FLAGS if "network.options" not in flag]
     flags = [*flags[: flags.index("--set")], "--set", "trainer.snapshots=0", "--set", "network.architecture=line"]
@@ -136,6 +161,8 @@ def test_a_network_also_where_it_predicts(plug: Path, cli: Cli, tiny_data: Path,
     out = tmp_path / "out"
     assert cli("predict", run, tiny_data / "images", "--out", out, "--plugin", plug).code == 0
     assert np.asarray(Image.open(out / "tiny_0.png")).shape == (48, 64)
+    result = cli("export", run, "--to", "torchscript", "--out", tmp_path / "line.pt", "--plugin", plug)
+    assert result.code == 0, result.err
     registry.os.environ[registry.VARIABLE] = ""
     result = cli("predict", run, tiny_data / "images", "--out", tmp_path / "other")
     assert result.code == 2

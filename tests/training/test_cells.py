@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pointillist.training.config import NetworkSettings
 from pointillist.training.methods.cells import (
     cell_clicks,
     cell_features,
@@ -13,6 +12,7 @@ from pointillist.training.methods.cells import (
     feature_stride,
     valid_cells,
 )
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointillist.data.samples import Batch
-from pointillist.training.config import NetworkSettings
 from pointillist.training.methods import Method, StepInput, methods
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
 from tests.training.steps import POINTS, build, make_batch, make_step, noise
 

@@ -14,9 +14,10 @@ from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, PluginWarning
 from pointillist.inference.predictor import Predictor
 from pointillist.training import networks
-from pointillist.training.config import Config, NetworkSettings, make_config
+from pointillist.training.config import Config, make_config
 from pointillist.training.methods import get_method
 from pointillist.training.module import TrainingModule
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import Network, architectures, build_network, families
 from pointillist.training.networks.smp import load_encoder
 from pointillist.training.run import fit

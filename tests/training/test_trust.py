@@ -23,8 +23,9 @@ from pointillist.data.inputs import InputSpec, Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, PointillistError, RunError
 from pointillist.inference.predictor import Predictor
-from pointillist.training.config import NetworkSettings, make_config
+from pointillist.training.config import make_config
 from pointillist.training.model_folder import load_model
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
 from pointillist.training.run import fit
 from tests.conftest import TINY

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli import annotate, compare, data, demo, evaluate, info, init, points, predict, train
+from pointillist.cli import annotate, compare, data, demo, evaluate, export, info, init, points, predict, train
 from pointillist.cli import map as map_command
-from pointillist.errors import ConfigError, PointillistError, PointillistWarning
+from pointillist.errors import ConfigError, PointillistError, PointillistWarning, explained
 from pointillist.registry import use_plugin_files
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo.demo, init.init, annotate.annotate, train.train, evaluate.evaluate, compare.compare, predict.predict),
-    info.info,
+    *(export.export, info.info),
 ):
     app.command()(command)
 app.command("map")(map_command.map_)
@@ -60,7 +60,10 @@ def main() -> None:
     command = shlex.join(["pointillist", *sys.argv[1:]])
     try:
         use_plugin_files(_plugins(sys.argv))
-        app(obj=command)
+        try:
+            app(obj=command)
+        except ModuleNotFoundError as error:
+            raise explained(error) from error
     except PointillistError as error:
         place = f"[bold]{escape(error.place)}[/]\n" if error.place else ""
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -46,27 +47,36 @@ def info(
 def _installation() -> list[tuple[str, str]]:
     import platform
 
-    import torch
-
     from pointillist.data.layouts import layouts
     from pointillist.inference.writers import writers
     from pointillist.points.formats import formats
+
+    return [
+        ("pointillist", __version__),
+        ("python", platform.python_version()),
+        *(_training() if find_spec("torch") else [("torch", "missing: pip install 'pointillist[train]'")]),
+        *((f"layout {name}", kind.title) for name, kind in layouts().items()),
+        *((f"output {name}", kind.title) for name, kind in writers().items()),
+        *((f"points {name}", kind.title) for name, kind in formats().items()),
+    ]
+
+
+def _training() -> list[tuple[str, str]]:
+    import torch
+
+    from pointillist.inference.exports import targets
     from pointillist.pseudomask.stages import STAGES
     from pointillist.training.methods import methods
     from pointillist.training.networks import families
 
     return [
-        ("pointillist", __version__),
-        ("python", platform.python_version()),
         ("torch", torch.__version__),
         ("CPU threads", str(torch.get_num_threads())),
         ("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none"),
         *((f"method {name}", kind.title) for name, kind in methods().items()),
-        *((f"layout {name}", kind.title) for name, kind in layouts().items()),
         *((f"networks {name}", ", ".join(kind.architectures)) for name, kind in families().items()),
         *((f"stage {name}", kind.__doc__.splitlines()[0]) for name, kind in STAGES.all().items() if kind.__doc__),
-        *((f"output {name}", kind.title) for name, kind in writers().items()),
-        *((f"points {name}", kind.title) for name, kind in formats().items()),
+        *((f"export {name}", kind.title) for name, kind in targets().items()),
     ]
 
 

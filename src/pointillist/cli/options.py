@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", int, float)
 
 Data = Annotated[Path, typer.Argument(help="Folder of a data set, or a dataset.yaml anywhere.")]
-Run = Annotated[Path, typer.Argument(help="Run directory made by 'train'.")]
+Run = Annotated[Path, typer.Argument(help="Run directory made by 'train', or a model made by 'export'.")]
 Points = Annotated[Path | None, typer.Option(help="Label file in place of the data set's own clicks.")]
 Layout = Annotated[
     str | None, typer.Option(help="Layout of the data set, see 'pointillist info'; recognised when not given.")

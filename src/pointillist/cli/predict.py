@@ -16,7 +16,7 @@ from pointillist.cli.options import Device, Run, numbers, pairs, planes
 from pointillist.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pointillist.inference.batch import BatchResult
+    from pointillist.inference.batch import BatchResult, Work
 
 
 def predict(
@@ -56,6 +56,12 @@ def predict(
     shard: Annotated[
         str | None, typer.Option(help="Only this share of the images: 3/16 is the third of sixteen.", metavar="N/M")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: on many machines (docs/many-machines.md).", metavar="local|ray")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster, such as auto or head:6379; without it Ray starts here.")
+    ] = None,
     device: Device = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
@@ -69,7 +75,9 @@ def predict(
     from pointillist.inference.batch import collect_images, predict_files
     from pointillist.inference.predictor import Predictor
 
-    predictor = Predictor(run, device or "auto")
+    work = _engine(engine, address, run, device or "auto")
+    # With Ray the workers have the devices.
+    predictor = Predictor(run, "cpu" if engine == "ray" else device or "auto")
     predictor.take(
         bands=None if bands is None else numbers(bands, int, "--bands"),
         range_=None if range_ is None else numbers(range_, float, "--range"),
@@ -90,6 +98,7 @@ def predict(
                 resume=resume,
                 shard=share,
                 on_image=done,
+                work=work,
             )
     except KeyboardInterrupt:
         Console(stderr=True).print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
@@ -110,6 +119,20 @@ def predict(
             where=first.where,
             hint=first.hint,
         )
+
+
+def _engine(name: str, address: str | None, run: Path, device: str) -> Work:
+    """What predicts the images."""
+    from pointillist.inference.on_ray import on_ray
+    from pointillist.inference.pipeline import Pipeline
+
+    if name == "ray":
+        return on_ray(run, device=device, address=address)
+    if name != "local":
+        raise ConfigError(f"{name!r} is no engine.", field="--engine", hint="Give local or ray.")
+    if address is not None:
+        raise ConfigError("is for Ray only.", field="--address", hint="Add --engine ray.")
+    return Pipeline.__call__
 
 
 def _names(write: list[str] | None, *, confidence: bool, uncertainty: bool, overlay: bool) -> list[str] | None:

@@ -65,6 +65,7 @@ def train(
     from pointillist.data.layouts import load_dataset
     from pointillist.errors import ConfigError
     from pointillist.training.config import make_config
+    from pointillist.training.run import is_first_process
     from pointillist.training.run_directory import RunDirectory
 
     console = Console()
@@ -106,6 +107,8 @@ def train(
     except KeyboardInterrupt:
         console.print(f"[yellow]interrupted[/] continue with: pointillist train --resume --out {out}", highlight=False)
         raise typer.Exit(130) from None
+    if not is_first_process():
+        return
     console.print(f"[green]done[/] model: {run.model}   report: {run.report}", highlight=False)
     predict, evaluate = f"predict {run.root} IMAGES --out predictions", f"evaluate {run.root} {dataset.root}"
     console.print(f"Next: pointillist {predict}    pointillist {evaluate}", highlight=False)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from pointillist.classes import ClassSet
 from pointillist.data.images import photograph
 from pointillist.data.pixels import TYPES, Pixels
 from pointillist.errors import ImageError, MaskError, PointsError
 from pointillist.points.table import Point
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TAKEN = "NumPy height × width × bands, torch bands × height × width, height × width of either, a PIL image, or Pixels"
 """What is an image, for messages."""
@@ -48,7 +51,7 @@ def pixels_of(image: object, *, field: str, where: str | None = None, also: str 
         raise refused(f"{described(image)} is no image.", hint=f"Give {also}{TAKEN}; of {', '.join(TYPES)}.")
     if values.ndim == 2:
         values = values[:, :, None]
-    elif isinstance(image, Tensor):
+    elif _is_tensor(image):
         values = values.transpose(1, 2, 0)
     height, width, bands = values.shape
     if min(height, width) <= THIN < bands and not isinstance(image, Pixels):
@@ -115,14 +118,14 @@ def described(value: Any) -> str:
     ('an array of shape (4, 6) and type uint8', 'something of type dict')
     """
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        kind = "a tensor" if isinstance(value, Tensor) else "an array"
+        kind = "a tensor" if _is_tensor(value) else "an array"
         return f"{kind} of shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
     return f"something of type {type(value).__name__}"
 
 
 def _array(value: object) -> NDArray[Any] | None:
     """The same numbers as an array of NumPy; None where it has no such numbers (bfloat16, sparse tensors)."""
-    if isinstance(value, Tensor):
+    if _is_tensor(value):
         try:
             value = value.detach().cpu().numpy()
         except (TypeError, RuntimeError):
@@ -134,4 +137,10 @@ def _plain(value: Any) -> Any:
     """Arrays, tensors, tuples and numbers of NumPy as lists and numbers; anything else as it is."""
     if isinstance(value, tuple):
         return list(value)
-    return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) or _is_tensor(value) else value
+
+
+def _is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whoever has a tensor has imported torch; images are predicted without it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)

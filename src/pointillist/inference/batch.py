@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +16,7 @@ from pointillist.data.listing import no_images
 from pointillist.data.outputs import AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder
-from pointillist.inference.manifest import Entry, Manifest
+from pointillist.inference.manifest import LIST, Entry, Manifest
 from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
@@ -112,7 +113,8 @@ def predict_files(
     Raises:
         ConfigError: No writer has one of these names, or none is given, or there is no such share.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
-            a file from elsewhere, or, with `resume`, what is there is of another model or has other results.
+            a file from elsewhere, or, with `resume`, what is there is of another model or has other results, or, with
+            `shard`, images lie in `out`.
         SaveError: A file could not be written.
     """
     found = collect_images(inputs)
@@ -125,6 +127,9 @@ def predict_files(
     settings: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
     _spare_others(images, out, chosen)
     if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):
+        if shard is not None:
+            found_here = "images lie in here, so that one share could take the results of another for images."
+            raise RunError(found_here, where=out, field="--shard", hint="Choose an --out that has no images.")
         # Whoever looks through this folder must tell results from images, also results that are not made again.
         earlier = predicted(out)
         settings |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
@@ -133,11 +138,12 @@ def predict_files(
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "protocol": predictor.engine.protocol,
         "left_out": found.left_out.to_dict(),
+        LIST: sha256("\n".join(images).encode()).hexdigest(),
     }
     make_folder(out)
     manifest = Manifest(out, shard)
-    done = manifest.begin(settings, resume)
     mine = list(images)[shard[0] - 1 :: shard[1]] if shard else list(images)
+    done = manifest.begin(settings, resume, None if shard is None else set(mine))
     failed: dict[str, ImageError] = {}
 
     def jobs() -> Iterator[Job]:
@@ -185,6 +191,8 @@ def _join(manifest: Manifest, chosen: Sequence[Writer], shard: tuple[int, int] |
         shares = [Manifest(out, (number, shard[1])) for number in range(1, shard[1] + 1)]
         if not all(share.file.is_file() and not share.log.is_file() for share in shares):
             return ()
+        if len({share.what() for share in shares}) > 1:  # some are of an earlier prediction
+            return ()
         manifest = Manifest(out)
         manifest.join(shares)
     together = []
@@ -220,6 +228,8 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
         taken.add(file)
         if place(path) in inputs:
             raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
+        if path.is_file() and not ours:
+            ours = predicted(out) is not None  # another share may have begun just now
         if path.is_dir() or (not ours and path.is_file()):
             raise RunError("is there already, and not from a prediction.", where=path, hint="Choose another --out.")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from pointillist.inference.writers import RENAMED
 
 Entry = dict[str, Any]
 """What a manifest says of one image."""
+
+
+LIST = "images_sha256"
+"""Key of a manifest: which images were asked for, of all shares together; those of another list are not joined."""
 
 
 class Manifest:
@@ -31,12 +37,13 @@ class Manifest:
         self.log = out / LOG.replace(".", f"{name}.")
         self._before = (self.log, self.file, *([out / OLD_MANIFEST] if shard is None else []))
 
-    def begin(self, about: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+    def begin(self, about: Mapping[str, Any], resume: bool, mine: Set[str] | None = None) -> dict[str, Any]:
         """Start the log.
 
         Args:
             about: What is said of the prediction as a whole: `model_sha256` and `results` at least.
             resume: Whether what is done already stays.
+            mine: Only these images stay; with other images, a share has others.
 
         Returns:
             The state of each image, at the time, that an earlier call with the same model and the same results has
@@ -51,6 +58,8 @@ class Manifest:
         with replacing(self.log) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(json.dumps(about) + "\n")
             for entry in [] if earlier is None else self._earlier(earlier, about):
+                if mine is not None and entry["image"] not in mine:
+                    continue
                 done[entry["image"]] = entry["state"]
                 stream.write(json.dumps(entry) + "\n")
         return done
@@ -104,18 +113,22 @@ class Manifest:
         self.log.unlink()
         (self.out / OLD_MANIFEST).unlink(missing_ok=True)
 
-    def join(self, shares: Iterable[Manifest]) -> None:
-        """Make one manifest of those of all shares.
+    def what(self) -> str:
+        """Model, results and images of a share, as text."""
+        about = next(manifest_lines(self.file), {})
+        return json.dumps([about.get(key) for key in ("model_sha256", "results", LIST)])
+
+    def join(self, shares: Sequence[Manifest]) -> None:
+        """Make one manifest of those of all shares: one line for each image, by name.
 
         Raises:
             SaveError: It cannot be written.
         """
-        with replacing(self.file) as temporary, temporary.open("wb") as joined:
-            for number, share in enumerate(shares):
-                with share.file.open("rb") as lines:
-                    first = lines.readline()
-                    joined.writelines([first] if number == 0 else [])
-                    joined.writelines(lines)
+        with replacing(self.file) as temporary, temporary.open("wb") as joined, ExitStack() as stack:
+            parts = [stack.enter_context(share.file.open("rb")) for share in shares]
+            first, *_ = [part.readline() for part in parts]
+            joined.write(first)
+            joined.writelines(merge(*parts, key=lambda line: str(json.loads(bytes(line))["image"])))
 
     def files(self, kind: str) -> Iterator[str]:
         """Names below the folder of all files of a kind, by name of their image."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,8 +17,9 @@ from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
 from pointillist.data.pixels import Plane
 from pointillist.data.regions import Part
 from pointillist.data.views import View, WholeView, open_view
-from pointillist.errors import ConfigError, RunError
+from pointillist.errors import ConfigError
 from pointillist.inference.engines.base import Engine
+from pointillist.inference.hub import find_model, unpacked
 from pointillist.inference.prediction import Map, Prediction, empty_prediction
 from pointillist.training.tiling import Block, logit_blocks, probabilities_of
 
@@ -36,8 +38,9 @@ class Predictor:
     """Predicts images of any size with a trained model.
 
     Args:
-        run: A run directory, or a `model/` directory.
-        device: auto, cpu, cuda, cuda:1, mps.
+        run: A run directory, a `model/` directory, a `.zip` or `.onnx` that `pointillist export` made; see
+            `find_model`.
+        device: auto, cpu, cuda, cuda:1, mps; an ONNX file is run on the CPU.
 
     Raises:
         RunError: There is no trained model.
@@ -53,6 +56,23 @@ class Predictor:
     def __init__(self, run: str | Path | RunDirectory, device: str = "auto") -> None:
         self.engine: Engine = open_model(Path(run if isinstance(run, str | Path) else run.root), device)
         self.spec = self.engine.spec
+
+    @classmethod
+    def from_hub(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        device: str = "auto",
+    ) -> Predictor:
+        """Open a model as the Hugging Face Hub has it: a folder, or `owner/name`; see `find_model`.
+
+        Raises:
+            RunError: There is no model, or the Hub does not give it.
+            ConfigError: It would have to be fetched, and huggingface_hub is missing; or the device is not available.
+        """
+        return cls(find_model(name, revision=revision, cache_dir=cache_dir), device)
 
     @property
     def classes(self) -> ClassSet:
@@ -206,8 +226,15 @@ def open_model(path: Path, device: str) -> Engine:
         RunError: There is none.
         ConfigError: The device is not available.
     """
-    if not path.is_dir():
-        raise RunError("there is no such run.", where=path, hint="Check the path of the run directory.")
-    from pointillist.inference.engines import torch
+    with unpacked(find_model(path)) as place:
+        if place.is_dir() and (place / "model.json").is_file() and find_spec("torch"):
+            from pointillist.inference.engines import torch
 
-    return torch.open_engine(path if (path / "model.json").is_file() else path / "model", device)
+            return torch.open_engine(place, device)
+        file = place / "model.onnx" if place.is_dir() else place
+        if not file.is_file():
+            hint = "Install it with: pip install 'pointillist[train]'; or export the model there with --to onnx."
+            raise ConfigError("this model needs torch, which is not installed.", where=path, hint=hint)
+        from pointillist.inference.engines import onnx
+
+        return onnx.open_engine(file, device)

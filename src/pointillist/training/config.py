@@ -14,8 +14,9 @@ from pointillist.classes import BackgroundPolicy
 from pointillist.data.samples import steps_per_epoch
 from pointillist.errors import ConfigError, RenamedWarning
 from pointillist.files import read_yaml
-from pointillist.schema import PlainOptions, Strict, parse
+from pointillist.schema import Strict, parse
 from pointillist.training.methods import MethodOptions, get_method
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.renamed import put, translate
 
 
@@ -71,25 +72,6 @@ class DataSettings(Strict):
     """Memory for images that were read, shared among the processes of a machine."""
     cache_disk_mb: int = Field(default=8192, ge=0)
     """Room in a temporary folder for those that memory does not hold, shared in the same way."""
-
-
-class NetworkSettings(Strict):
-    """Which network."""
-
-    architecture: str = "fpn"
-    """A decoder of segmentation_models_pytorch (fpn, unet, deeplabv3plus, segformer, …), or an architecture of another
-    family of networks."""
-    encoder: str = "small"
-    """An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a narrow ResNet-18 for training
-    from scratch on little data, 1.2 M parameters with the FPN decoder."""
-    normalization: Literal["group", "batch"] = "group"
-    """`group` survives small batches; `batch` is what pre-trained weights come with."""
-    weights: Path | None = None
-    """File with encoder weights (safetensors or a state dict); None starts from scratch. Never taken from the files of
-    a run or model: they may be a stranger's."""
-    options: PlainOptions = Field(default_factory=dict)
-    """Further arguments of the architecture and of timm's encoders, for example {decoder_dropout: 0.1}: numbers, short
-    words, true, false, null, or short lists of numbers."""
 
 
 class OptimizerSettings(Strict):

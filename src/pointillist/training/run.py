@@ -11,6 +11,8 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch.utils.data import DataLoader
@@ -26,12 +28,12 @@ from pointillist.data.samples import (
     steps_per_epoch,
 )
 from pointillist.data.transforms import Geometry
-from pointillist.errors import RunError
+from pointillist.errors import ConfigError, RunError
 from pointillist.training.callbacks import Checkpoint, MetricsTable, ProgressDisplay
 from pointillist.training.config import Config
 from pointillist.training.inputs import TrainingInput
 from pointillist.training.methods import get_method
-from pointillist.training.model_folder import FORMAT
+from pointillist.training.model_file import FORMAT
 from pointillist.training.module import TrainingModule
 from pointillist.training.run_directory import DataRecord, RunDirectory, describe_protocol
 from pointillist.training.scoring import ScoredImages
@@ -101,11 +103,11 @@ def fit(
     )
 
     run = RunDirectory(out)
-    first_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
-    if first_process and not resume:
-        # With several devices Lightning starts this program once more for each; the first one keeps the books.
+    leads = _leads(config.trainer.devices * config.trainer.nodes)
+    if leads and not resume:
+        # With several devices this program runs once for each; the first one keeps the books.
         run.begin(config, record, command=command, overwrite=overwrite)
-    if console is not None and first_process:
+    if console is not None and leads:
         console.print(str(given), highlight=False)
         for line in label_warnings(given.dataset, given.items, method.supervision):
             console.print(f"[yellow]note[/] {line}", highlight=False)
@@ -141,6 +143,30 @@ def fit(
         run.save_model(module.network, config, given, protocol, module.method.class_prior())
     trainer.strategy.barrier()
     return run
+
+
+def is_first_process() -> bool:
+    """Whether this is the process, of those that have trained together, that writes and prints what follows."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+
+
+def _leads(processes: int) -> bool:
+    """Whether this will be the first process of a training, before the processes know each other.
+
+    Raises:
+        ConfigError: torchrun or SLURM started another number of processes than the settings say.
+    """
+    for name, launcher in (("torchrun", TorchElasticEnvironment), ("SLURM", SLURMEnvironment)):
+        if launcher.detect():
+            started = int(os.environ["WORLD_SIZE" if name == "torchrun" else "SLURM_NTASKS"])
+            if started != processes:
+                raise ConfigError(
+                    f"{name} started {started} processes, --devices × --nodes is {processes}.",
+                    field="trainer.devices",
+                    hint="Start one for each device, and say --devices of each machine and --nodes.",
+                )
+            return int(os.environ["RANK" if name == "torchrun" else "SLURM_PROCID"]) == 0
+    return all(int(os.environ.get(name, 0)) == 0 for name in ("LOCAL_RANK", "NODE_RANK"))
 
 
 def label_warnings(dataset: Dataset, items: Sequence[Item], supervision: str) -> list[str]:

@@ -4,7 +4,7 @@ config.yaml        settings and the data set they were used on
 metrics.csv        one line per epoch
 evaluation.json    scores on the validation split, where it has masks
 checkpoints/       last.ckpt, to resume
-model/             model.safetensors + model.json, loadable without executing code
+model/             model.safetensors + model.json, loadable without executing code, and a model card
 snapshots/         pictures taken along the way
 tensorboard/       the same curves for TensorBoard
 report.html        the page for a colleague
@@ -32,7 +32,7 @@ from pointillist.errors import RunError
 from pointillist.files import make_folder, read_yaml, replacing, write_text
 from pointillist.training.config import RECORD_KEYS, Config, config_from
 from pointillist.training.inputs import TrainingInput
-from pointillist.training.model_folder import FORMAT, check_format, sha256
+from pointillist.training.model_file import FORMAT, check_format, sha256
 from pointillist.training.networks import Network
 from pointillist.version import __version__
 

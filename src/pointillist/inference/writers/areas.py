@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pointillist.inference.ground import ground_of
-from pointillist.inference.objects import objects_of
+from pointillist.inference.shapes.ground import ground_of
+from pointillist.inference.shapes.objects import objects_of
 from pointillist.inference.writers.base import Result
 from pointillist.inference.writers.tables import Cell, Table
 

@@ -15,9 +15,9 @@ from pointillist.classes import IGNORE
 from pointillist.data.rle import texts_of
 from pointillist.errors import SaveError
 from pointillist.files import replacing
-from pointillist.inference.objects import Objects, objects_of
-from pointillist.inference.outlines import rings_of
-from pointillist.inference.runs import Runs
+from pointillist.inference.shapes.objects import Objects, objects_of
+from pointillist.inference.shapes.outlines import rings_of
+from pointillist.inference.shapes.runs import Runs
 from pointillist.inference.writers.base import Result, Writer
 from pointillist.schema import Strict
 from pointillist.version import __version__

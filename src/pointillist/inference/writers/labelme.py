@@ -11,8 +11,8 @@ from pydantic import Field
 
 from pointillist.classes import IGNORE
 from pointillist.files import replacing
-from pointillist.inference.objects import objects_of
-from pointillist.inference.outlines import rings_of, simplified
+from pointillist.inference.shapes.objects import objects_of
+from pointillist.inference.shapes.outlines import rings_of, simplified
 from pointillist.inference.writers.base import Result, Writer
 from pointillist.schema import Strict
 

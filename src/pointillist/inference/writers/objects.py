@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from pointillist.classes import IGNORE
-from pointillist.inference.ground import ground_of
-from pointillist.inference.objects import objects_of
+from pointillist.inference.shapes.ground import ground_of
+from pointillist.inference.shapes.objects import objects_of
 from pointillist.inference.writers.base import Result
 from pointillist.inference.writers.tables import Cell, Table
 from pointillist.schema import Strict

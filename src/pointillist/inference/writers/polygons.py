@@ -17,8 +17,8 @@ from pydantic import Field
 from pointillist.classes import ClassSet
 from pointillist.data.places import Place
 from pointillist.errors import ConfigError, nearest
-from pointillist.inference.ground import DISTORTION, equal_area, system
-from pointillist.inference.polygons import find_regions
+from pointillist.inference.shapes.ground import DISTORTION, equal_area, system
+from pointillist.inference.shapes.polygons import find_regions
 from pointillist.inference.writers.base import Result
 from pointillist.inference.writers.gis import GisWriter, plain_path, replacing_by_gdal
 from pointillist.schema import Strict

@@ -12,7 +12,7 @@ import torch
 
 from pointillist.errors import ConfigError, PluginWarning, nearest
 from pointillist.registry import Registry
-from pointillist.training.config import NetworkSettings
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks.base import Network, NetworkFamily, check_options
 
 __all__ = ["Network", "NetworkFamily", "architectures", "build_network", "check_options", "families"]

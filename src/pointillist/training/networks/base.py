@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from pointillist.errors import ConfigError, nearest
-from pointillist.training.config import NetworkSettings
 from pointillist.training.methods import NetworkOutput
+from pointillist.training.network_settings import NetworkSettings
 
 
 class Network(nn.Module, ABC):

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointillist.errors import ConfigError, nearest
-from pointillist.training.config import NetworkSettings
 from pointillist.training.methods import NetworkOutput
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks.base import Network, NetworkFamily, check_options
 
 SMALL = {

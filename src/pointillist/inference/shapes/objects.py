@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pointillist.classes import IGNORE
-from pointillist.inference.perimeters import STEPS, outline
 from pointillist.inference.prediction import Prediction
-from pointillist.inference.runs import Runs, gathered, stretches, touching
+from pointillist.inference.shapes.perimeters import STEPS, outline
+from pointillist.inference.shapes.runs import Runs, gathered, stretches, touching
 
 PIXELS = 2**20
 """Pixels of a strip, each of which might be an object of its own."""
@@ -70,6 +68,9 @@ def objects_of(
         pixels: Whether to tell the pixels. They are told as run lengths have them, so all of this is then about the
             transposed image, the columns of which are rows here, and perimeters are NaN.
     """
+    from scipy.sparse import coo_array  # takes as long to import as all the rest
+    from scipy.sparse.csgraph import connected_components
+
     height, width = prediction.size[::-1] if pixels else prediction.size
     counted = np.ones(256, bool)
     counted[list(without)] = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointillist.inference.runs import Runs
+from pointillist.inference.shapes.runs import Runs
 
 
 @dataclass(frozen=True)
