@@ -23,7 +23,7 @@ from pointillist.data.places import place_of
 from pointillist.data.views import open_view
 from pointillist.errors import ConfigError, ImageError, PointsError, RunError, nearest
 from pointillist.files import new_folder, refuse_existing
-from pointillist.inference.ground import ground_of
+from pointillist.inference.shapes.ground import ground_of
 from pointillist.inference.writers import get_writer
 from pointillist.inference.writers.base import Result, Writer, save
 from pointillist.points.check import Checked

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from pointillist.classes import ClassSet
 from pointillist.inference.prediction import STRIP
@@ -29,6 +28,8 @@ def map_picture(result: Result, points: list[Point]) -> Picture:
         result: The predicted tile, of any size.
         points: Clicks in its pixels.
     """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
     height, width = result.prediction.size
     factor = min(LARGEST / max(height, width), max(1.0, SMALLEST / max(height, width)))
     size = max(1, round(width * factor)), max(1, round(height * factor))
