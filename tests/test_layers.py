@@ -22,7 +22,7 @@ LAYERS = [
     {"inference"},
     {"report"},
     {"api"},
-    {"demo", "annotator"},
+    {"demo", "maps", "annotator"},
     {"cli"},
     {"__main__"},
 ]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,22 @@ from PIL import Image
 from pointillist.errors import PointsError, SaveError
 from pointillist.points.formats import PointFormat, ReadContext
 from pointillist.points.names import ImageNames
+from pointillist.points.places import Place
 from pointillist.points.table import Point, PointTable
+
+with suppress(ImportError):
+    from pyproj import CRS
 
 Kind = type[PointFormat]
 Check = Callable[[Kind, Path], None]
 
 SIZES = {"a.png": (60, 90), "ä_2.png": (120, 64), "count_3_x.png": (64, 64)}
 NAMES = ImageNames(SIZES)
+GEO = find_spec("rasterio") and find_spec("pyogrio") and find_spec("pyproj") and find_spec("shapely")
+PLACES = {
+    name: Place(CRS(32632).to_wkt() if GEO else "", (30.0, 0.0, 500_000.0 + 9000 * index, 0.0, -30.0, 5_300_000.0))
+    for index, name in enumerate(SIZES)
+}
 CHECKS: list[Check] = []
 
 
@@ -40,7 +51,9 @@ def example_options(kind: Kind) -> dict[str, Any]:
 
 
 def made(kind: Kind, **options: Any) -> PointFormat:
-    """The format with its required options."""
+    """The format with its required options; skips where its libraries are not installed."""
+    if kind.name == "gis" and not GEO:
+        pytest.skip("the extra 'geo' is not installed")
     return kind(kind.Options(**{**example_options(kind), **options}))
 
 
@@ -55,7 +68,10 @@ def context(kind: Kind) -> ReadContext:
     def size_of(name: str) -> tuple[int, int] | None:
         return SIZES.get(NAMES.find(name, kind.images_by) or "")
 
-    return ReadContext(dict(enumerate(labels(kind))), size_of, lambda name: Path("/images", name))
+    def path_of(name: str) -> Path:
+        return Path("/images", name)
+
+    return ReadContext(dict(enumerate(labels(kind))), size_of, path_of, tuple(SIZES), PLACES.get)
 
 
 def target(kind: Kind, folder: Path) -> Path:

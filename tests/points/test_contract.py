@@ -143,7 +143,7 @@ def test_the_docs_list_every_format_and_option() -> None:
         options[name] = [info for info in kind.option_infos() if info.name in kind.own_options()]
     rows = option_rows(options)
     assert re.findall(r"^\| `.*\|$", text.partition("## Options")[2].partition("\n## ")[0], re.MULTILINE) == rows
-    held = {0.0: "exact", 1e-9: "1e-9 px", 0.5: "whole pixels"}
+    held = {0.0: "exact", 1e-9: "1e-9 px", 1e-6: "1e-6 px", 0.5: "whole pixels"}
     for name, kind in formats().items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\|$", text.partition("## Options")[0], re.MULTILINE)
         assert f"both, {held[kind.tolerance]}" in row

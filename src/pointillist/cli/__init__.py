@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pointillist.cli import annotate, compare, data, demo, evaluate, export, info, init, points, predict, train
+from pointillist.cli import map as map_command
 from pointillist.errors import ConfigError, PointillistError, PointillistWarning, explained
 from pointillist.registry import use_plugin_files
 
@@ -29,6 +30,7 @@ for command in (
     *(export.export, info.info),
 ):
     app.command()(command)
+app.command("map")(map_command.map_)
 app.add_typer(points.app, name="points")
 app.add_typer(data.app, name="data")
 

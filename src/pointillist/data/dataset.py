@@ -14,6 +14,7 @@ from pointillist.data.folders import LeftOut
 from pointillist.data.images import image_size
 from pointillist.data.listing import SUFFIX_LIST
 from pointillist.data.masks import MaskReader
+from pointillist.data.places import place_of
 from pointillist.data.regions import Source, file_of
 from pointillist.errors import DatasetError, nearest
 from pointillist.points.check import Checked
@@ -238,6 +239,7 @@ class Dataset:
             kind,
             images=by_name,
             size_of=lambda name: image_size(by_name[name].image),
+            place_of=lambda name: place_of(by_name[name].image),
             classes=self.classes.names,
             file_classes=classes,
             rename=rename,

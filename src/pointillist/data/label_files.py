@@ -11,6 +11,7 @@ from typing import Any
 from pointillist.data.dataset import ALL, Dataset
 from pointillist.data.images import image_size
 from pointillist.data.listing import find_images
+from pointillist.data.places import place_of
 from pointillist.errors import ConfigError
 from pointillist.files import refuse_existing
 from pointillist.points.check import Checked, check_without_dataset
@@ -100,6 +101,7 @@ def export_points(
         dict(enumerate(classes or dataset.classes.names)),
         lambda name: image_size(items[name].image) if name in items else None,
         files.get,
+        place_of=lambda name: place_of(items[name].image) if name in items else None,
     )
     points = [point for name in items for point in dataset.points.of(name)]
     table = PointTable(points, dataset.points.columns, listed=items)
@@ -168,6 +170,7 @@ def convert_points(
         None if images is None else size_of,
         None if images is None else lambda name: files.get(image_name(name)),
         tuple(files),
+        lambda name: place_of(files[name]) if (name := image_name(name)) in files else None,
     )
     context = reader.with_declared_size(context)
     table = reader.read(file, context, allow_non_finite=True)

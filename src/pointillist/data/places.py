@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
 
 from pointillist.data.rasters import georeference
 from pointillist.data.regions import InMemory, Region, Source, file_of
+from pointillist.points.places import Place
+
+__all__ = ["Place", "place_of"]
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
 """Of files that can say in themselves where they lie."""
 
 NOWHERE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """What libraries give as transform of files without one."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Coordinate system and position of an image.
-
-    Args:
-        crs: The coordinate system as WKT; "" for one that the file does not name.
-        transform: (a, b, c, d, e, f): pixel (x, y) lies at (a·x + b·y + c, d·x + e·y + f), corner-based: (0, 0) is the
-            top left corner of the first pixel.
-    """
-
-    crs: str
-    transform: tuple[float, float, float, float, float, float]
 
 
 def place_of(source: Source) -> Place | None:

@@ -14,7 +14,7 @@ from pointillist.errors import PointsError, nearest
 from pointillist.files import write_text
 from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy, class_finder, listed, rivals
-from pointillist.points.table import Point, PointTable
+from pointillist.points.table import OFF_IMAGES, Point, PointTable
 
 
 class Reason(StrEnum):
@@ -116,7 +116,7 @@ class Checked:
             return
         if self.rejections:
             raise PointsError(
-                f"none of the {self.total:,} points fits, so nothing was written.",
+                f"none of the {self.total:,} points fits, so nothing was written: {self.rejections[0].found}",
                 where=where,
                 hint=self.rejections[0].hint,
             )
@@ -200,7 +200,8 @@ def check_points(
             point = given if image is None or image == named else replace(given, image=image)
             label = class_of(point.label)
             if image is None:
-                problem = None if max_size is None else _position_problem(point, max_size, "at most ")
+                off = named == OFF_IMAGES
+                problem = _position_problem(point, max_size, "at most ") if off or max_size is not None else None
                 if problem is None:
                     found, hint = f"there is no image '{named}'.", names.hint(named, images_by)
                     problem = Rejection(point, Reason.UNKNOWN_IMAGE, found, hint)
@@ -265,6 +266,9 @@ def _position_problem(point: Point, size: Size | None, most: str = "") -> Reject
     hint = "Coordinates are pixels from the top-left corner, x to the right, y down."
     if not is_finite(point):
         return Rejection(point, Reason.NOT_FINITE, f"({point.x}, {point.y}) is no position.", hint)
+    if point.image == OFF_IMAGES:
+        found = f"({point.x:.10g}, {point.y:.10g}) lies in none of the images."
+        return Rejection(point, Reason.OUTSIDE, found, "Add the image in which it lies, or leave it out.")
     if size is not None and not (0 <= point.x < size[1] and 0 <= point.y < size[0]):
         extent = f"{most}{size[1]} wide and {size[0]} high"
         found = f"({point.x:g}, {point.y:g}) lies outside '{point.image}', which is {extent}."

@@ -9,6 +9,7 @@ from pathlib import Path
 from pointillist.points.check import Checked, check_points
 from pointillist.points.formats.base import PointFormat, ReadContext, Size
 from pointillist.points.names import ImageNames, class_finder
+from pointillist.points.places import Place
 
 
 def read_matched(
@@ -21,6 +22,7 @@ def read_matched(
     file_classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
     may_add_class: Callable[[str], bool] | None = None,
+    place_of: Callable[[str], Place | None] | None = None,
 ) -> Checked:
     """Read a label file and sort its points into those that fit a data set and those that do not.
 
@@ -35,6 +37,7 @@ def read_matched(
         rename: Class names of the data set by those of the file, or by their indices in the file, where they differ.
         may_add_class: Whether points of a class that the data set does not have are accepted under this new name;
             when not given, they are rejected.
+        place_of: Where on the earth an image of the data set lies, None for one that does not say.
 
     Raises:
         PointsError: The file cannot be read.
@@ -46,7 +49,7 @@ def read_matched(
         image = names.find(name, kind.images_by)
         return None if image is None else size_of(image)
 
-    context = ReadContext(index_table(file_classes or classes, rename), size_by_file, images=images)
+    context = ReadContext(index_table(file_classes or classes, rename), size_by_file, images=images, place_of=place_of)
     table = kind.read(file, context, allow_non_finite=True)
     labels = dict.fromkeys(map(class_finder(classes, rename), table.counts()))
     added = [label for label in labels if label not in classes and may_add_class is not None and may_add_class(label)]

@@ -12,6 +12,10 @@ NO_EXTRA: Mapping[str, str] = {}
 """No further columns; one for all points. A read-only proxy could not be sent to loader processes."""
 
 
+OFF_IMAGES = ""
+"""Image of a point on a map that lies in none of the images; x and y are then those of the map."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One click.

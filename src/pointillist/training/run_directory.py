@@ -8,6 +8,7 @@ model/             model.safetensors + model.json, loadable without executing co
 snapshots/         pictures taken along the way
 tensorboard/       the same curves for TensorBoard
 report.html        the page for a colleague
+data/              the data set that it learnt from, where `map` made one; nothing else here needs it
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ class RunDirectory:
         self.snapshots = self.root / "snapshots"
         self.evaluation = self.root / "evaluation.json"
         self.report = self.root / "report.html"
+        self.data = self.root / "data"
 
     def __str__(self) -> str:
         return str(self.root)
@@ -152,7 +154,8 @@ class RunDirectory:
         Raises:
             RunError: Something is there already.
         """
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        entries = set(self.root.iterdir()) - {self.data} if self.root.is_dir() else set()
+        if self.root.exists() and (not self.root.is_dir() or entries):
             if not self.config_file.is_file():
                 raise RunError("exists and is no run.", where=self.root, hint="Choose another --out.")
             # A run that stopped before its first checkpoint has nothing to lose.
@@ -160,7 +163,7 @@ class RunDirectory:
                 hint = "Continue it with --resume, replace it with --overwrite, or choose another --out."
                 raise RunError("holds a run already.", where=self.root, hint=hint)
             # config.yaml goes last: a directory that still has it is still known as a run.
-            for entry in sorted(self.root.iterdir(), key=lambda path: path == self.config_file):
+            for entry in sorted(entries, key=lambda path: path == self.config_file):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         make_folder(self.root)
         content = {

@@ -21,6 +21,7 @@ from pointillist.annotator.labels.operations import class_name_problem
 from pointillist.annotator.labels.store import Store
 from pointillist.annotator.labels.tables import PointRow, Tables
 from pointillist.annotator.labels.writer import Writer
+from pointillist.data.places import place_of
 from pointillist.errors import PointsError
 from pointillist.points.check import Checked
 from pointillist.points.formats import ReadContext, choose_format, formats, get_format
@@ -112,6 +113,7 @@ class Transfer:
             kind,
             images=catalogue.names,
             size_of=catalogue.size,
+            place_of=lambda name: place_of(self.folder.image(name)),
             classes=[row.name for row in self.store.reading().classes()],
             may_add_class=lambda label: add_classes and class_name_problem(label) is None,
         )
@@ -150,6 +152,7 @@ class Transfer:
             dict(enumerate(classes.values())),
             lambda name: self.catalogue.size(name) if name in names else None,
             lambda name: self.folder.image(name) if name in names else None,
+            place_of=lambda name: place_of(self.folder.image(name)) if name in names else None,
         )
         with self.temporary() as home:
             suffix = kind.suffixes[0] if kind.suffixes else ""

@@ -14,6 +14,7 @@ from pointillist.points.formats.files import has_controls, label_files
 from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
 from pointillist.points.formats.zipped import is_zip, unzipped, zipping
 from pointillist.points.names import NamedBy, listed
+from pointillist.points.places import Place
 from pointillist.points.table import Point, PointTable
 
 Size = tuple[int, int]
@@ -32,12 +33,14 @@ class ReadContext:
         size_of: (height, width) of an image by its name in the label file, None for an image that is not at hand.
         path_of: Where the file of an image is, None for one that is not at hand.
         images: Names of all images at hand.
+        place_of: Where on the earth an image at hand lies, None for one that does not say.
     """
 
     classes: Mapping[int, str] = field(default_factory=dict)
     size_of: Callable[[str], Size | None] | None = None
     path_of: Callable[[str], Path | None] | None = None
     images: Sequence[str] = ()
+    place_of: Callable[[str], Place | None] | None = None
 
     def size(self, image: str) -> Size | None:
         """(height, width) of an image, where it is known."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,9 @@ class QuPath(PointFormat):
     one_per_image = True
 
     def recognise(self, path: Path) -> bool:
-        """GeoJSON features near the beginning."""
+        """GeoJSON features near the beginning, in a single file only such as are in pixels."""
         start = head(path, self.suffixes, in_folder=True)
-        return start.lstrip()[:1] in ("{", "[") and ('"FeatureCollection"' in start or '"Feature"' in start)
+        return is_geojson(start) and (path.is_dir() or is_in_pixels(start))
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
         points: list[Point] = []
@@ -70,6 +72,33 @@ class QuPath(PointFormat):
         for image in table.listed:
             features = [_feature(p.label, p.x - self.offset, p.y - self.offset) for p in table.of(image)]
             write_json(outputs.file(image), {"type": "FeatureCollection", "features": features})
+
+
+def is_geojson(start: str) -> bool:
+    """Whether a text begins like GeoJSON with features."""
+    return start.lstrip()[:1] in ("{", "[") and ('"FeatureCollection"' in start or '"Feature"' in start)
+
+
+def is_in_pixels(start: str) -> bool:
+    """Whether GeoJSON that begins so has pixels, and not positions on the earth: no kind of file says so itself.
+
+    It names no coordinate system, and it has what QuPath writes with features, or numbers that are no longitude and
+    latitude, or no features, or is a bare list.
+    """
+    if re.search(r'"crs"\s*:\s*\{', start):
+        return False
+    first = re.search(r'"coordinates"\s*:[\s\[]*([-+.\deE]+)\s*,\s*([-+.\deE]+)', start)
+    with suppress(ValueError):
+        if first is not None and (abs(float(first[1])) > 180 or abs(float(first[2])) > 90):
+            return True
+    return start.lstrip().startswith("[") or _IN_PIXELS.search(start) is not None
+
+
+_IN_PIXELS = re.compile(
+    r'"objectType"|"isLocked"|"PathAnnotationObject"|"classification"\s*:\s*\{|"features"\s*:\s*\[\s*\]'
+    r'|"coordinates"\s*:\s*"pixels"'
+)
+"""What QuPath writes, a list of no features, and what this program's own output in pixels says."""
 
 
 def _features(content: Node) -> Iterator[Node]:
