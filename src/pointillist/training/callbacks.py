@@ -64,7 +64,7 @@ class Checkpoint(L.Callback):
             with replacing(path) as temporary:
                 trainer.save_checkpoint(temporary)
                 # Lightning has been seen to swallow a failed write.
-                if temporary.stat().st_size == 0:
+                if not temporary.is_file() or temporary.stat().st_size == 0:
                     raise SaveError("came out empty.", where=path, hint="Free space on this disk.")
         else:
             trainer.save_checkpoint(path)  # takes part in gathering, writes nothing
