@@ -52,4 +52,10 @@ def resize_labels(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Resize H×W labels or booleans; each pixel takes the value under its centre, nothing is mixed."""
     if labels.shape == size:
         return labels
-    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
+    rows, columns = (under_centres(*sides) for sides in zip(labels.shape, size, strict=True))
+    return labels[rows[:, None], columns]
+
+
+def under_centres(own: int, size: int) -> NDArray[np.int64]:
+    """Which of `own` rows or columns lies under the centre of each of `size`, when they cover the same length."""
+    return ((2 * np.arange(size) + 1) * own) // (2 * size)

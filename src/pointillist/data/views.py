@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,6 +15,7 @@ from pointillist.data.inputs import InputSpec, shares
 from pointillist.data.pixels import Pixels
 from pointillist.data.rasters import OpenRaster, open_raster
 from pointillist.data.regions import InMemory, Region, Source, file_of
+from pointillist.data.resize import under_centres
 
 LARGE = 2**24
 """Pixels; files with more are read in windows, where their kind allows it."""
@@ -52,26 +53,32 @@ class View(ABC):
 
 
 class WholeView(View):
-    """An image in memory, as `Bands.read` gives it."""
+    """An image in memory, as `Bands.read` gives it; of a large one, what is seen is made window by window."""
 
     def __init__(self, spec: InputSpec, pixels: Pixels) -> None:
         self._bands, self._pixels = spec.bands, pixels
-        self.seen = spec.array(pixels)
         self.own = pixels.size
-        self.size = (self.seen.shape[1], self.seen.shape[2])
+        large = math.prod(self.own) > LARGE and pixels.shrunk_from is None
+        self._seen = None if large else spec.array(pixels)
+        self.size = spec.scale.size_of(self.own) if self._seen is None else (self._seen.shape[1], self._seen.shape[2])
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
         """See `View.read`."""
-        return self.seen[:, top : top + height, left : left + width]
+        if self._seen is None:
+            return seen_window(self._window, self.own, self.size, (top, left, height, width))
+        return self._seen[:, top : top + height, left : left + width]
 
     def valid(self, top: int, left: int, height: int, width: int) -> NDArray[np.bool_] | None:
         """See `View.valid`."""
-        valid = self._pixels.valid
-        return None if valid is None else valid[top : top + height, left : left + width]
+        return self._window(top, left, height, width).valid
 
     def picture(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """See `View.picture`."""
         return self._bands.picture(self._pixels.values[top:bottom])
+
+    def _window(self, top: int, left: int, height: int, width: int) -> Pixels:
+        part, valid = (slice(top, top + height), slice(left, left + width)), self._pixels.valid
+        return Pixels(self._pixels.values[part], None if valid is None else valid[part])
 
 
 class FileView(View):
@@ -85,35 +92,11 @@ class FileView(View):
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
         """See `View.read`."""
-        tall, wide = (own / seen for own, seen in zip(self.own, self.size, strict=True))
-        if height * tall * width * wide > AT_ONCE and height > 1:
-            half = height // 2
-            parts = (self.read(top, left, half, width), self.read(top + half, left, height - half, width))
-            return np.concatenate(parts, axis=1)
-        # The filter reaches as far beyond the window as one pixel of what is seen, and at least one of the file.
-        first = [max(0, math.floor(start * step - max(1.0, step)) - 1) for start, step in ((top, tall), (left, wide))]
-        last = [
-            min(own, math.ceil(end * step + max(1.0, step)) + 1)
-            for own, end, step in zip(self.own, (top + height, left + width), (tall, wide), strict=True)
-        ]
-        pixels = self._scaled(first[0], first[1], last[0] - first[0], last[1] - first[1])
-        box = (
-            top * tall - first[0],
-            left * wide - first[1],
-            (top + height) * tall - first[0],
-            (left + width) * wide - first[1],
-        )
-        valid = None
-        if pixels.valid is not None:
-            # The pixel under the centre, as in the whole image.
-            rows = ((np.arange(top, top + height) + 0.5) * tall).astype(int) - first[0]
-            columns = ((np.arange(left, left + width) + 0.5) * wide).astype(int) - first[1]
-            valid = pixels.valid[np.ix_(rows, columns)]
-        return shares(pixels.values, valid, (height, width), box)
+        return seen_window(self._window, self.own, self.size, (top, left, height, width))
 
     def valid(self, top: int, left: int, height: int, width: int) -> NDArray[np.bool_] | None:
         """See `View.valid`."""
-        return self._scaled(top, left, height, width).valid if self._raster.gaps else None
+        return self._window(top, left, height, width).valid if self._raster.gaps else None
 
     def picture(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """See `View.picture`."""
@@ -121,9 +104,53 @@ class FileView(View):
         # Writers ask in threads of their own, and an open raster is for one thread.
         return self._spec.bands.picture_of(part)
 
-    def _scaled(self, top: int, left: int, height: int, width: int) -> Pixels:
+    def _window(self, top: int, left: int, height: int, width: int) -> Pixels:
         pixels = self._raster.pixels(self._corner[0] + top, self._corner[1] + left, height, width)
         return self._spec.bands.scaled(pixels, file_of(self._source))
+
+
+def seen_window(
+    read: Callable[[int, int, int, int], Pixels],
+    own: tuple[int, int],
+    seen: tuple[int, int],
+    window: tuple[int, int, int, int],
+) -> NDArray[np.float32]:
+    """A window of what is seen, as it is in the whole, of no more of the image than it needs.
+
+    Args:
+        read: A window (top, left, height, width) of the image itself, as `Bands.read` gives it.
+        own: (height, width) of the image.
+        seen: (height, width) at which it is seen.
+        window: Top, left, height, width.
+
+    Returns:
+        K×height×width in [0, 1].
+    """
+    top, left, height, width = window
+    tall, wide = (own_side / seen_side for own_side, seen_side in zip(own, seen, strict=True))
+    if height * tall * width * wide > AT_ONCE and height > 1:
+        half = height // 2
+        halves = ((top, left, half, width), (top + half, left, height - half, width))
+        return np.concatenate([seen_window(read, own, seen, part) for part in halves], axis=1)
+    # The filter reaches as far beyond the window as one pixel of what is seen, and at least one of the image.
+    first = [max(0, math.floor(start * step - max(1.0, step)) - 1) for start, step in ((top, tall), (left, wide))]
+    last = [
+        min(side, math.ceil(end * step + max(1.0, step)) + 1)
+        for side, end, step in zip(own, (top + height, left + width), (tall, wide), strict=True)
+    ]
+    pixels = read(first[0], first[1], last[0] - first[0], last[1] - first[1])
+    box = (
+        top * tall - first[0],
+        left * wide - first[1],
+        (top + height) * tall - first[0],
+        (left + width) * wide - first[1],
+    )
+    valid = None
+    if pixels.valid is not None:
+        rows = under_centres(own[0], seen[0])[top : top + height] - first[0]
+        columns = under_centres(own[1], seen[1])[left : left + width] - first[1]
+        valid = pixels.valid[rows[:, None], columns]
+    return shares(pixels.values, valid, (height, width), box)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ class Pipeline:
                 prediction = collect(blocks, view, len(self.predictor.classes), self._maps, self.out)
                 written.append(writing.submit(self._write, job, view, prediction))
             return
-        found = self.predictor.engine.run(np.stack([view.seen for _, view in group]))
+        found = self.predictor.engine.run(np.stack([view.read(0, 0, height, width) for _, view in group]))
         for (job, view), logits in zip(group, found, strict=True):
             written.append(writing.submit(self._finish, job, view, logits))
 
