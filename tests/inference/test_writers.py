@@ -110,6 +110,26 @@ def test_outputs_are_not_mixed(then: str, cli: Cli, tmp_path: Path) -> None:
     assert "other results" in done.err
 
 
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [
+        ((), ("--set", "coco.segmentation=polygons")),
+        (("--set", "coco.segmentation=polygons"), ()),
+        ((), ("--scale", "0.5")),
+        (("--range", "0,255"), ("--range", "0,200")),
+        (("--bands", "3,2,1"), ()),
+    ],
+)
+def test_settings_are_not_mixed(before: tuple[str, ...], then: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    images, out = photo(tmp_path / "photos"), tmp_path / "out"
+    command = ("predict", OLD / "run", images, "--out", out, "--write", "coco")
+    assert cli(*command, *before).code == 0
+    assert cli(*command, *before, "--resume").code == 0
+    done = cli(*command, *then, "--resume")
+    assert done.code == 2
+    assert "settings" in done.err
+
+
 def test_predictions_of_version_0_1_go_on(cli: Cli, tmp_path: Path) -> None:
     images, out = tmp_path / "images", tmp_path / "out"
     shutil.copytree(OLD / "data" / "images", images)
