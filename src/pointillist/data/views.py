@@ -15,9 +15,13 @@ from pointillist.data.inputs import InputSpec, shares
 from pointillist.data.pixels import Pixels
 from pointillist.data.rasters import OpenRaster, open_raster
 from pointillist.data.regions import InMemory, Region, Source, file_of
+from pointillist.data.resize import resize_labels
 
 LARGE = 2**24
 """Pixels; files with more are read in windows, where their kind allows it."""
+
+ROWS = 1024
+"""At least as many rows of what is seen as a row of tiles takes, with what the filters reach beyond it."""
 
 AT_ONCE = 2**22
 """About how many pixels of a file a window reads at once, however much the network sees it shrunk."""
@@ -82,6 +86,11 @@ class FileView(View):
         self.own = image_size(source)
         self.size = spec.scale.size_of(self.own)
         self._corner = (source.top, source.left) if isinstance(source, Region) else (0, 0)
+        # The rows and columns under the centres, rounded as in the whole image.
+        self._centres = [
+            resize_labels(np.arange(own, dtype=np.int32)[:, None], (seen, 1))[:, 0]
+            for own, seen in zip(self.own, self.size, strict=True)
+        ]
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
         """See `View.read`."""
@@ -105,10 +114,8 @@ class FileView(View):
         )
         valid = None
         if pixels.valid is not None:
-            # The pixel under the centre, as in the whole image.
-            rows = ((np.arange(top, top + height) + 0.5) * tall).astype(int) - first[0]
-            columns = ((np.arange(left, left + width) + 0.5) * wide).astype(int) - first[1]
-            valid = pixels.valid[np.ix_(rows, columns)]
+            rows, columns = self._centres
+            valid = pixels.valid[np.ix_(rows[top : top + height] - first[0], columns[left : left + width] - first[1])]
         return shares(pixels.values, valid, (height, width), box)
 
     def valid(self, top: int, left: int, height: int, width: int) -> NDArray[np.bool_] | None:
@@ -135,7 +142,9 @@ def open_view(spec: InputSpec, source: Source) -> Iterator[View]:
     """
     if stays_on_disk(source) and not spec.bands.plane:
         with open_raster(file_of(source)) as raster:
-            yield FileView(spec, source, raster)
+            view = FileView(spec, source, raster)
+            with raster.keeping(math.ceil(ROWS * view.own[0] / view.size[0])):
+                yield view
     else:
         yield WholeView(spec, spec.bands.read(source))
 

@@ -144,7 +144,8 @@ def predict_files(
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "protocol": predictor.engine.protocol,
         "left_out": found.left_out.to_dict(),
-        LIST: sha256("\n".join(images).encode()).hexdigest(),
+        # A name may be any bytes.
+        LIST: sha256("\n".join(images).encode(errors="surrogatepass")).hexdigest(),
     }
     make_folder(out)
     manifest = Manifest(out, shard)
