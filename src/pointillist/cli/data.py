@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say
+from pointillist.cli.display import counting, say, say_plain
 from pointillist.cli.options import Data, Layout, Points
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def get(
     if fetched.root is None:
         say(f"[yellow]by hand[/] {entry.by_hand}")
     else:
-        say(
-            f"{fetched.images:,} images in {escape(str(fetched.root))}. Next:\n  pointillist info {escape(str(fetched.root))}"
-        )
+        say_plain(f"{fetched.images:,} images in {fetched.root}. Next:\n  pointillist info {fetched.root}")
 
 
 @app.command()

@@ -36,7 +36,8 @@ def init(
     say(f"[green]wrote[/] {escape(str(data / 'dataset.yaml'))}: {len(dataset.classes)} classes")
     if dataset.points_file is None:
         console.print(
-            f"Next: put clicks into {escape(str(data / 'points.csv'))}, one a line after the header [bold]image,x,y,class[/]; then\n"
+            f"Next: put clicks into {escape(str(data / 'points.csv'))}, "
+            "one a line after the header [bold]image,x,y,class[/]; then\n"
             f"  pointillist train {escape(str(data))}",
             highlight=False,
         )

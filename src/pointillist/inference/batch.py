@@ -113,8 +113,8 @@ def predict_files(
     Raises:
         ConfigError: No writer has one of these names, or none is given, or there is no such share.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
-            a file from elsewhere, or, with `resume`, what is there is of another model or has other results or settings, or, with
-            `shard`, images lie in `out`.
+            a file from elsewhere, or, with `resume`, what is there is of another model or has other results or
+            settings, or, with `shard`, images lie in `out`.
         SaveError: A file could not be written.
     """
     found = collect_images(inputs)

@@ -47,7 +47,7 @@ class Manifest:
         """Start the log.
 
         Args:
-            about: What is said of the prediction as a whole: `model_sha256`, `results`, `SETTINGS` and `TAKEN` at least.
+            about: What is said of the prediction as a whole: `model_sha256`, `results`, `SETTINGS`, `TAKEN` at least.
             resume: Whether what is done already stays.
             mine: Only these images stay; with other images, a share has others.
 
