@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from heapq import merge
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ class Manifest:
         return done
 
     def _earlier(self, file: Path, about: Mapping[str, Any]) -> Iterator[Entry]:
-        try:
+        with _readable(file):
             lines = manifest_lines(file)
             first, kinds = next(lines), set(about["results"])
             fits = first["model_sha256"] == about["model_sha256"]
@@ -89,8 +90,6 @@ class Manifest:
                     )
                 if all((self.out / entry[kind]).is_file() for kind in kinds):
                     yield entry
-        except (ValueError, KeyError, TypeError, StopIteration) as error:
-            raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error
 
     def note(self, entry: Entry) -> None:
         """Add an image to the log.
@@ -122,16 +121,25 @@ class Manifest:
         (self.out / OLD_MANIFEST).unlink(missing_ok=True)
 
     def what(self) -> str:
-        """Model, results, settings and images of a share, as text."""
-        about = next(manifest_lines(self.file), {})
+        """Model, results, settings and images of a share, as text.
+
+        Raises:
+            RunError: It does not say.
+        """
+        with _readable(self.file):
+            about = next(manifest_lines(self.file), {})
         return json.dumps([about.get(key) for key in ("model_sha256", "results", SETTINGS, TAKEN, LIST)])
 
     def join(self, shares: Sequence[Manifest]) -> None:
         """Make one manifest of those of all shares: one line for each image, by name.
 
         Raises:
+            RunError: One of them is damaged.
             SaveError: It cannot be written.
         """
+        for share in shares:
+            with _readable(share.file):
+                deque(manifest_lines(share.file), 0)
         with replacing(self.file) as temporary, temporary.open("wb") as joined, ExitStack() as stack:
             parts = [stack.enter_context(share.file.open("rb")) for share in shares]
             first, *_ = [part.readline() for part in parts]
@@ -143,3 +151,16 @@ class Manifest:
         lines = manifest_lines(self.file)
         next(lines)
         return (entry[kind] for entry in lines if kind in entry)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """What is wrong with a manifest is one error.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, StopIteration, OSError) as error:
+        raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error
