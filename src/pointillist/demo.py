@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pointillist.api import evaluate, load, train_config
@@ -86,7 +87,7 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
     make_folder(out)
     data = out / "data"
     doing = "villages are there already:" if data.exists() else "drawing villages into"
-    console.print(f"[bold]1[/] {doing} {data}", highlight=False)
+    console.print(f"[bold]1[/] {doing} {escape(str(data))}", highlight=False)
     if not data.exists():
         write_dataset(data, seed=seed)
     dataset = load(data)
@@ -115,7 +116,7 @@ def run_demo(out: Path, *, seed: int = 0, console: Console, settings: dict[str, 
     write_text(out / "results.json", json.dumps({"results": results, "protocol": protocol}, indent=2) + "\n")
     report = out / "report.html"
     _write_page(report, dataset, learnt, full, protocol)
-    console.print(f"\nReport: [bold]{report}[/]", highlight=False)
+    console.print(f"\nReport: [bold]{escape(str(report))}[/]", highlight=False)
     return report
 
 

@@ -179,6 +179,26 @@ def test_a_strangers_file_is_refused(change: Callable[[onnx.ModelProto], None], 
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("operator", "values"),
+    [("Slice", ([0], [5], [2])), ("Slice", ([0], [0], [0])), ("Mul", (np.float32([np.nan]),))],
+    ids=["size", "count", "values"],
+)
+def test_a_graph_that_does_not_do_what_it_declares(operator: str, values: tuple[object, ...], tmp_path: Path) -> None:
+    """Such results would be whatever was in the memory before."""
+
+    def change(model: onnx.ModelProto) -> None:
+        for node in model.graph.node:
+            node.output[:] = ["before" if name == "probabilities" else name for name in node.output]
+        names = [f"stranger{number}" for number in range(len(values))]
+        model.graph.initializer.extend(map(onnx.numpy_helper.from_array, map(np.array, values), names))
+        model.graph.node.append(onnx.helper.make_node(operator, ["before", *names], ["probabilities"]))
+
+    predictor = Predictor(changed(tmp_path, change))
+    with pytest.raises(RunError, match="gives no probabilities of 1×3×48×64"):
+        predictor(np.zeros((48, 64, 3), np.uint8))
+
+
 def test_damaged_files_are_typed_errors(tmp_path: Path) -> None:
     data, rng, file = FILE.read_bytes(), np.random.default_rng(0), tmp_path / "model.onnx"
     for _ in range(20):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,35 @@ def test_shares_among_images_are_refused(images: Path) -> None:
     with pytest.raises(RunError, match=r"field '--shard': images lie in here.*Choose an --out that has no images"):
         predict_files(Predictor(RUN, "cpu"), [images], images, write=["count"], shard=(1, 2))
     assert not list(images.glob("manifest*"))
+
+
+def elsewhere(entry: dict[str, object]) -> object:
+    return entry | {"count": "../secret.txt"}
+
+
+def absolute(entry: dict[str, object]) -> object:
+    return entry | {"count": str(Path(__file__).absolute())}
+
+
+@pytest.mark.parametrize("shares", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [elsewhere, absolute, lambda entry: entry | {"image": ["a"]}, lambda _: [1], lambda _: "x" * 9, None],
+    ids=["elsewhere", "absolute", "image", "list", "text", "deep"],
+)
+def test_a_strangers_manifest_leads_nowhere(
+    change: Callable[[dict[str, object]], object] | None, shares: bool, images: Path, tmp_path: Path
+) -> None:
+    """It can name files of other folders, which would get into the files of all images."""
+    out = tmp_path / "out"
+    (tmp_path / "secret.txt").write_text("secret")
+    for number in (1, 2):
+        predict(images, out, (number, 2))
+    file = out / ("manifest-2-of-2.jsonl" if shares else MANIFEST)
+    first, second, *lines = file.read_text().splitlines()
+    changed = "[" * 100_000 if change is None else json.dumps(change(json.loads(second)))
+    file.write_text("\n".join([first, changed, *lines, ""]))
+    before = (out / "counts.txt").read_text()
+    with pytest.raises(RunError, match=f"{file.name}: does not say what was predicted"):
+        predict(images, out, (1, 2) if shares else None, resume=not shares)
+    assert (out / "counts.txt").read_text() == before

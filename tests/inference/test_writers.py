@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1"
 
 
 def photo(folder: Path, *names: str) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for name in names or ("a.jpg",):
         Image.effect_noise((20, 10), 60).convert("RGB").save(folder / name)
     return folder
@@ -108,6 +109,49 @@ def test_outputs_are_not_mixed(then: str, cli: Cli, tmp_path: Path) -> None:
     done = cli("predict", OLD / "run", images, "--out", out, "--write", then, "--resume")
     assert done.code == 2
     assert "other results" in done.err
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [
+        ((), ("--set", "coco.segmentation=polygons")),
+        (("--set", "coco.segmentation=polygons"), ()),
+        ((), ("--scale", "0.5")),
+        (("--range", "0,255"), ("--range", "0,200")),
+        (("--bands", "3,2,1"), ()),
+    ],
+)
+def test_settings_are_not_mixed(before: tuple[str, ...], then: tuple[str, ...], cli: Cli, tmp_path: Path) -> None:
+    images, out = photo(tmp_path / "photos"), tmp_path / "out"
+    command = ("predict", OLD / "run", images, "--out", out, "--write", "coco")
+    assert cli(*command, *before).code == 0
+    assert cli(*command, *before, "--resume").code == 0
+    done = cli(*command, *then, "--resume")
+    assert done.code == 2
+    assert "settings" in done.err
+
+
+@pytest.mark.parametrize("folder", ["a[red]b", "a[", "x[/red]"])
+def test_names_are_printed_as_they_are(folder: str, cli: Cli, tmp_path: Path) -> None:
+    images = photo(tmp_path / folder / "photos", "[red].jpg")
+    (images / "[bold].jpg").write_bytes(b"no image")
+    done = cli("predict", OLD / "run", images, "--out", tmp_path / folder / "out", "--write", "coco")
+    assert done.code == 2
+    assert str(tmp_path / folder / "out" / MANIFEST) in done.out
+    assert str(tmp_path / folder / "out" / "coco.json") in done.out
+    assert "left out [bold].jpg:" in done.out
+    assert str(images / "[bold].jpg") in done.err
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+def test_names_that_are_no_text(cli: Cli, tmp_path: Path) -> None:
+    images, out = photo(tmp_path / "photos", "a.jpg", "b.jpg"), tmp_path / "out"
+    (images / "a.jpg").rename(images / os.fsdecode(b"\xff.jpg"))
+    for flags in ((), ("--resume",)):
+        done = cli("predict", OLD / "run", images, "--out", out, "--write", "areas,coco,png", "--json", *flags)
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["written"] == 2
+    assert (out / os.fsdecode(b"\xff.png")).is_file()
 
 
 def test_predictions_of_version_0_1_go_on(cli: Cli, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def compare(
     say("[dim]Intervals say what other images of the same kind would change, not what another seed of training would.")
     if json_file is not None:
         write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
-        console.print(f"[green]wrote[/] {json_file}", highlight=False)
+        console.print(f"[green]wrote[/] {escape(str(json_file))}", highlight=False)
     if page is not None:
         write_compared(page, result, scored, predictors, dataset, split, command=context.obj)
-        console.print(f"[green]wrote[/] {page}", highlight=False)
+        console.print(f"[green]wrote[/] {escape(str(page))}", highlight=False)

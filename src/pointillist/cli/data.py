@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say
+from pointillist.cli.display import counting, say, say_plain
 from pointillist.cli.options import Data, Layout, Points
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def get(
     for file in fetched.files:
         known = "the published checksum agrees" if file["checked_against"] else "no checksum is published"
         say(f"{file['file']}: {known}; sha256 {file['sha256']}")
-    console.print(f"[green]wrote[/] {folder / RECORD}: source, terms and checksums.", highlight=False)
+    console.print(f"[green]wrote[/] {escape(str(folder / RECORD))}: source, terms and checksums.", highlight=False)
     if fetched.root is None:
         say(f"[yellow]by hand[/] {entry.by_hand}")
     else:
-        say(f"{fetched.images:,} images in {fetched.root}. Next:\n  pointillist info {fetched.root}")
+        say_plain(f"{fetched.images:,} images in {fetched.root}. Next:\n  pointillist info {fetched.root}")
 
 
 @app.command()
@@ -92,7 +92,7 @@ def convert(
     with counting("converting", len(dataset.items)) as done:
         converted = write(dataset, out, on_image=done)
     say(
-        f"[green]wrote[/] {converted.root}: {converted.images:,} images, {converted.masks:,} masks, "
+        f"[green]wrote[/] {escape(str(converted.root))}: {converted.images:,} images, {converted.masks:,} masks, "
         f"{converted.points:,} clicks."
     )
     if converted.rejected:
@@ -143,7 +143,7 @@ def check(
     say(describe(report.images, report.left_out))
     if report_file is not None:
         report.write(report_file)
-        say(f"[green]wrote[/] {report_file}")
+        say(f"[green]wrote[/] {escape(str(report_file))}")
     if report.errors:
         raise typer.Exit(1)
 
@@ -183,9 +183,9 @@ def _print_report(dataset: Dataset, report: Report) -> None:
     if report.bands is not None and not report.bands.photograph:
         pairs = zip(report.bands.names, report.bands.ranges, strict=True)
         ranges = ", ".join(f"{name} {low:,g} to {high:,g}" for name, (low, high) in pairs)
-        say(f"bands: {len(report.bands)} of {report.bands.dtype}; from black to white: {ranges}")
+        say(f"bands: {len(report.bands)} of {report.bands.dtype}; from black to white: {escape(ranges)}")
     splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
-    say(f"splits: {splits or 'none'}")
+    say(f"splits: {escape(splits or 'none')}")
 
     numbers = [Column(name, justify="right") for name in ("pixels", "share", "images", "clicks")]
     classes = Table("class", *numbers, title="Classes", title_justify="left")

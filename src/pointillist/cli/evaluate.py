@@ -77,11 +77,11 @@ def evaluate(
     console.print(protocol)
     if json_file is not None:
         write_text(json_file, result.to_json())
-        console.print(f"[green]wrote[/] {json_file}", highlight=False)
+        console.print(f"[green]wrote[/] {escape(str(json_file))}", highlight=False)
     if csv_file is not None:
         result.write_csv(csv_file)
-        console.print(f"[green]wrote[/] {csv_file}", highlight=False)
+        console.print(f"[green]wrote[/] {escape(str(csv_file))}", highlight=False)
     if page is not None:
         home = RunDirectory(run)
         write_report(page, home, predictor, dataset, split=split, evaluation=result, command=context.obj)
-        console.print(f"[green]wrote[/] {page}", highlight=False)
+        console.print(f"[green]wrote[/] {escape(str(page))}", highlight=False)

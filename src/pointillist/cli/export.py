@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pointillist.cli.display import say_plain
 from pointillist.cli.options import Overwrite, Run
@@ -38,7 +39,9 @@ def export(
     from pointillist.inference.exports.parity import DIFFERENCE
 
     done = export_model(run, to, out, images=images or (), authors=author or (), license_=license_, overwrite=overwrite)
-    Console().print(f"[green]done[/] {done.path}, {done.bytes / 1e6:.1f} MB, {done.seconds:.0f} s", highlight=False)
+    Console().print(
+        f"[green]done[/] {escape(str(done.path))}, {done.bytes / 1e6:.1f} MB, {done.seconds:.0f} s", highlight=False
+    )
     if done.parity is not None:
         pixels, count = sum(row.pixels for row in done.parity.rows), len(done.parity.rows)
         say_plain(

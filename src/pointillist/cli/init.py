@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pointillist.cli.display import say
 from pointillist.cli.options import Data
@@ -32,11 +33,12 @@ def init(
         data, [name.strip() for name in classes.split(",")], background=background, masks=masks, overwrite=overwrite
     )
     console = Console()
-    say(f"[green]wrote[/] {data / 'dataset.yaml'}: {len(dataset.classes)} classes")
+    say(f"[green]wrote[/] {escape(str(data / 'dataset.yaml'))}: {len(dataset.classes)} classes")
     if dataset.points_file is None:
         console.print(
-            f"Next: put clicks into {data / 'points.csv'}, one a line after the header [bold]image,x,y,class[/]; then\n"
-            f"  pointillist train {data}",
+            f"Next: put clicks into {escape(str(data / 'points.csv'))}, "
+            "one a line after the header [bold]image,x,y,class[/]; then\n"
+            f"  pointillist train {escape(str(data))}",
             highlight=False,
         )
     say(describe(len(dataset.items), dataset.left_out))

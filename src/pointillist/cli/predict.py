@@ -106,10 +106,10 @@ def predict(
     if as_json:
         typer.echo(json.dumps(_summary(result)))
     elif not quiet:
-        say(f"[green]done[/] {result.written} of {total} images, listed in {result.manifest}")
+        say(f"[green]done[/] {result.written} of {total} images, listed in {escape(str(result.manifest))}")
         say(describe(total, result.left_out))
         for file in result.together:
-            say(f"all images together: {file}")
+            say(f"all images together: {escape(str(file))}")
         for name, error in result.failed.items():
             say(f"[red]left out[/] {escape(name)}: {escape(error.found)}")
     if result.failed:

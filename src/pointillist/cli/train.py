@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pointillist.cli.display import say
 from pointillist.cli.options import Device, Layout, Points
@@ -105,11 +106,14 @@ def train(
             chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj
         )
     except KeyboardInterrupt:
-        console.print(f"[yellow]interrupted[/] continue with: pointillist train --resume --out {out}", highlight=False)
+        console.print(
+            f"[yellow]interrupted[/] continue with: pointillist train --resume --out {escape(str(out))}",
+            highlight=False,
+        )
         raise typer.Exit(130) from None
     if not is_first_process():
         return
-    console.print(f"[green]done[/] model: {run.model}   report: {run.report}", highlight=False)
+    console.print(f"[green]done[/] {escape(f'model: {run.model}   report: {run.report}')}", highlight=False)
     predict, evaluate = f"predict {run.root} IMAGES --out predictions", f"evaluate {run.root} {dataset.root}"
-    console.print(f"Next: pointillist {predict}    pointillist {evaluate}", highlight=False)
+    console.print(f"Next: pointillist {predict}    pointillist {evaluate}", highlight=False, markup=False)
     say(describe(len(dataset.items), dataset.left_out))

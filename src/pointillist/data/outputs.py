@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pointillist.errors import RunError
@@ -65,22 +65,46 @@ def manifest_lines(file: Path) -> Iterator[dict[str, Any]]:
 
     Raises:
         RunError: It cannot be read.
-        ValueError, KeyError, TypeError: It is damaged.
+        ValueError, KeyError, TypeError: It is damaged, or names files that are not below its folder.
     """
     if file.name == OLD_MANIFEST:
-        content = json.loads(read_text(file, RunError))
+        content = _object(read_text(file, RunError))
         yield content
-        yield from content["images"]
+        for entry in content["images"]:
+            yield _entry(entry)
         return
     try:
         with file.open(encoding="utf-8") as stream:
-            for line in stream:
-                # A line that a power cut left torn is the last one, and its image is predicted again.
-                if line.endswith("\n"):
-                    yield json.loads(line)
+            # A line that a power cut left torn is the last one, and its image is predicted again.
+            whole = (line for line in stream if line.endswith("\n"))
+            for first in whole:
+                yield _object(first)
+                break
+            for line in whole:
+                yield _entry(_object(line))
     except OSError as error:
         found = f"could not be read ({error.strerror or error})."
         raise RunError(found, where=file, hint="Check its permissions.") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if not isinstance(content, dict):
+        raise TypeError("no object")
+    return content
+
+
+def _entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """The same; a manifest may be a stranger's, and files elsewhere are not read for it."""
+    names = [entry["image"], *(entry[key] for key in entry.keys() - ABOUT)]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a name is no text")
+    if any((path := PurePath(name)).anchor or ".." in path.parts for name in names[1:]):
+        raise ValueError("a name leads out of the folder")
+    return entry
 
 
 def predicted(folder: Path, names: Set[str] | None = None) -> Predicted | None:

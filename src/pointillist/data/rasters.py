@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ DRIVERS = ["GTiff", "COG", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
 
 BLOCK_CACHE = 128
 """Megabytes of decoded blocks that GDAL keeps; its own choice is a share of the machine's memory."""
+
+MOST_CACHE = 2**30
+"""Bytes of decoded blocks that are kept where a file is stored in strips, see `OpenRaster.keeping`."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,20 @@ class OpenRaster:
     def pixels(self, top: int, left: int, height: int, width: int) -> Pixels:
         """The same window as `read_raster` gives it."""
         return _pixels(self._file, self._bands, ((top, top + height), (left, left + width)))
+
+    @contextmanager
+    def keeping(self, rows: int) -> Iterator[None]:
+        """Let GDAL keep so many rows of a file in strips, up to `MOST_CACHE`, while the block lasts.
+
+        Who goes through a row of tiles needs all of each strip again and again, and no part of one can be decoded.
+        """
+        from rasterio.env import Env, get_gdal_config
+
+        row = self.size[1] * (np.dtype(self._file.dtypes[0]).itemsize * self._file.count + self.gaps)
+        now = int(get_gdal_config("GDAL_CACHEMAX"))
+        wanted = min(row * rows, MOST_CACHE)
+        with Env(GDAL_CACHEMAX=wanted) if self.block[1] >= self.size[1] and wanted > now else nullcontext():
+            yield
 
 
 @contextmanager

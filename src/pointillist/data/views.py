@@ -20,6 +20,9 @@ from pointillist.data.resize import under_centres
 LARGE = 2**24
 """Pixels; files with more are read in windows, where their kind allows it."""
 
+ROWS = 1024
+"""At least as many rows of what is seen as a row of tiles takes, with what the filters reach beyond it."""
+
 AT_ONCE = 2**22
 """About how many pixels of a file a window reads at once, however much the network sees it shrunk."""
 
@@ -162,7 +165,9 @@ def open_view(spec: InputSpec, source: Source) -> Iterator[View]:
     """
     if stays_on_disk(source) and not spec.bands.plane:
         with open_raster(file_of(source)) as raster:
-            yield FileView(spec, source, raster)
+            view = FileView(spec, source, raster)
+            with raster.keeping(math.ceil(ROWS * view.own[0] / view.size[0])):
+                yield view
     else:
         yield WholeView(spec, spec.bands.read(source))
 

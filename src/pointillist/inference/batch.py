@@ -16,7 +16,7 @@ from pointillist.data.listing import no_images
 from pointillist.data.outputs import AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder
-from pointillist.inference.manifest import LIST, Entry, Manifest
+from pointillist.inference.manifest import LIST, SETTINGS, TAKEN, Entry, Manifest
 from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
@@ -104,7 +104,7 @@ def predict_files(
         out: Output folder; made when missing.
         write: Names of what to write, see `writers`; by default `STANDARD`, or `ON_A_MAP` where an image is on one.
         options: Settings of writers, by name.
-        resume: Leave out images that an earlier call with the same model and the same results has predicted into
+        resume: Leave out images that an earlier call with the same model, results and settings has predicted into
             `out`; one whose file has changed since is predicted again.
         shard: (number, of how many), counted from 1: only this share of the images. The last one to be done joins all.
         on_image: Called with the name of each image that is done.
@@ -113,8 +113,8 @@ def predict_files(
     Raises:
         ConfigError: No writer has one of these names, or none is given, or there is no such share.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
-            a file from elsewhere, or, with `resume`, what is there is of another model or has other results, or, with
-            `shard`, images lie in `out`.
+            a file from elsewhere, or, with `resume`, what is there is of another model or has other results or
+            settings, or, with `shard`, images lie in `out`.
         SaveError: A file could not be written.
     """
     found = collect_images(inputs)
@@ -135,10 +135,17 @@ def predict_files(
         settings |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
     settings |= {
         "results": [writer.name for writer in chosen],
+        SETTINGS: {
+            writer.name: unusual
+            for writer in chosen
+            if (unusual := writer.options.model_dump(mode="json", exclude_defaults=True))
+        },
+        TAKEN: predictor.taken(),
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "protocol": predictor.engine.protocol,
         "left_out": found.left_out.to_dict(),
-        LIST: sha256("\n".join(images).encode()).hexdigest(),
+        # A name may be any bytes.
+        LIST: sha256("\n".join(images).encode(errors="surrogatepass")).hexdigest(),
     }
     make_folder(out)
     manifest = Manifest(out, shard)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from heapq import merge
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ Entry = dict[str, Any]
 
 LIST = "images_sha256"
 """Key of a manifest: which images were asked for, of all shares together; those of another list are not joined."""
+
+SETTINGS = "settings"
+"""Key of a manifest: the settings of each output that are not the usual ones."""
+
+TAKEN = "taken"
+"""Key of a manifest: the bands and the scale for which images were taken, where not for those learnt."""
 
 
 class Manifest:
@@ -41,16 +48,16 @@ class Manifest:
         """Start the log.
 
         Args:
-            about: What is said of the prediction as a whole: `model_sha256` and `results` at least.
+            about: What is said of the prediction as a whole: `model_sha256`, `results`, `SETTINGS`, `TAKEN` at least.
             resume: Whether what is done already stays.
             mine: Only these images stay; with other images, a share has others.
 
         Returns:
-            The state of each image, at the time, that an earlier call with the same model and the same results has
-            done, and whose results are there.
+            The state of each image, at the time, that an earlier call with the same model, the same results and the
+            same settings has done, and whose results are there.
 
         Raises:
-            RunError: With `resume`: what is there is of another model, or has other results.
+            RunError: With `resume`: what is there is of another model, or has other results or settings.
             SaveError: It cannot be written.
         """
         earlier = next((file for file in self._before if file.is_file()), None) if resume else None
@@ -65,24 +72,24 @@ class Manifest:
         return done
 
     def _earlier(self, file: Path, about: Mapping[str, Any]) -> Iterator[Entry]:
-        try:
+        with _readable(file):
             lines = manifest_lines(file)
             first, kinds = next(lines), set(about["results"])
             fits = first["model_sha256"] == about["model_sha256"]
+            # Those of earlier versions say nothing of settings.
+            fits = fits and all(first.get(key, {}) == about[key] for key in (SETTINGS, TAKEN))
             for line in lines:
                 entry = {RENAMED.get(key, key): value for key, value in line.items()}
                 if "error" in entry:
                     continue
                 if not fits or entry.keys() - ABOUT != kinds:
                     raise RunError(
-                        "is of another model, or of other results.",
+                        "is of another model, or of other results or settings.",
                         where=file,
                         hint="Give the same model and options as before, another --out, or leave --resume out.",
                     )
                 if all((self.out / entry[kind]).is_file() for kind in kinds):
                     yield entry
-        except (ValueError, KeyError, TypeError, StopIteration) as error:
-            raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error
 
     def note(self, entry: Entry) -> None:
         """Add an image to the log.
@@ -114,16 +121,25 @@ class Manifest:
         (self.out / OLD_MANIFEST).unlink(missing_ok=True)
 
     def what(self) -> str:
-        """Model, results and images of a share, as text."""
-        about = next(manifest_lines(self.file), {})
-        return json.dumps([about.get(key) for key in ("model_sha256", "results", LIST)])
+        """Model, results, settings and images of a share, as text.
+
+        Raises:
+            RunError: It does not say.
+        """
+        with _readable(self.file):
+            about = next(manifest_lines(self.file), {})
+        return json.dumps([about.get(key) for key in ("model_sha256", "results", SETTINGS, TAKEN, LIST)])
 
     def join(self, shares: Sequence[Manifest]) -> None:
         """Make one manifest of those of all shares: one line for each image, by name.
 
         Raises:
+            RunError: One of them is damaged.
             SaveError: It cannot be written.
         """
+        for share in shares:
+            with _readable(share.file):
+                deque(manifest_lines(share.file), 0)
         with replacing(self.file) as temporary, temporary.open("wb") as joined, ExitStack() as stack:
             parts = [stack.enter_context(share.file.open("rb")) for share in shares]
             first, *_ = [part.readline() for part in parts]
@@ -135,3 +151,16 @@ class Manifest:
         lines = manifest_lines(self.file)
         next(lines)
         return (entry[kind] for entry in lines if kind in entry)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """What is wrong with a manifest is one error.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, StopIteration, OSError) as error:
+        raise RunError("does not say what was predicted.", where=file, hint="Predict without --resume.") from error

@@ -38,7 +38,8 @@ def open_engine(file: Path, device: str = "auto", *, threads: int | None = None)
         threads: CPU threads; None leaves the choice to ONNX Runtime.
 
     Raises:
-        RunError: It is missing, damaged, from a newer version, no model of this program, or names other files.
+        RunError: It is missing, damaged, from a newer version, no model of this program, or names other files; also
+            from the engine, when what the graph gives is not what it should be.
         ConfigError: ONNX Runtime is missing, or the device is another.
     """
     if device not in ("auto", "cpu"):
@@ -59,6 +60,11 @@ def open_engine(file: Path, device: str = "auto", *, threads: int | None = None)
         # Its own size: nothing is resized, and windows of large images fit together.
         size = np.array(image.shape[2:], np.int64)
         probabilities = _run(session, file, {"image": image, "size": size, "range": unit})
+        # What it declares need not be what it does, and memory that nothing is written to holds anything.
+        wanted = (len(image), len(classes), *image.shape[2:])
+        if probabilities.shape != wanted or not np.isfinite(probabilities).all():
+            found = f"gives no probabilities of {'×'.join(map(str, wanted))}."
+            raise RunError(found, where=file, hint="Export the model again: pointillist export --to onnx.")
         return np.log(np.maximum(probabilities, LEAST))
 
     return Engine(classes, spec, content["protocol"], sha256(file), saved.prior(), run)
