@@ -127,6 +127,12 @@ def test_shares_of_other_predictions_are_not_joined(images: Path, tmp_path: Path
         result = predict_files(Predictor(RUN, "cpu"), [images], out, write=kinds, shard=(number, 2))
         assert len(result.together) == together
     assert all("confidence" in line or "error" in line for line in list(manifest_lines(out / MANIFEST))[1:])
+    # Other settings.
+    predictor = Predictor(RUN, "cpu")
+    predictor.take(scale=0.5)
+    for number, together in ((1, 0), (2, 1)):
+        result = predict_files(predictor, [images], out, write=kinds, shard=(number, 2))
+        assert len(result.together) == together
 
 
 def test_a_share_that_was_killed_goes_on(images: Path, tmp_path: Path) -> None:

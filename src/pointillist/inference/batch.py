@@ -16,7 +16,7 @@ from pointillist.data.listing import no_images
 from pointillist.data.outputs import AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder
-from pointillist.inference.manifest import LIST, Entry, Manifest
+from pointillist.inference.manifest import LIST, SETTINGS, Entry, Manifest
 from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
@@ -104,7 +104,7 @@ def predict_files(
         out: Output folder; made when missing.
         write: Names of what to write, see `writers`; by default `STANDARD`, or `ON_A_MAP` where an image is on one.
         options: Settings of writers, by name.
-        resume: Leave out images that an earlier call with the same model and the same results has predicted into
+        resume: Leave out images that an earlier call with the same model, results and settings has predicted into
             `out`; one whose file has changed since is predicted again.
         shard: (number, of how many), counted from 1: only this share of the images. The last one to be done joins all.
         on_image: Called with the name of each image that is done.
@@ -113,8 +113,8 @@ def predict_files(
     Raises:
         ConfigError: No writer has one of these names, or none is given, or there is no such share.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
-            a file from elsewhere, or, with `resume`, what is there is of another model or has other results, or, with
-            `shard`, images lie in `out`.
+            a file from elsewhere, or, with `resume`, what is there is of another model, or has other results or
+            settings, or, with `shard`, images lie in `out`.
         SaveError: A file could not be written.
     """
     found = collect_images(inputs)
@@ -124,7 +124,7 @@ def predict_files(
     chosen = _chosen(write, options or {})
     for writer in chosen:
         writer.check(predictor.classes)
-    settings: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
+    about: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
     _spare_others(images, out, chosen)
     if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):
         if shard is not None:
@@ -132,9 +132,15 @@ def predict_files(
             raise RunError(found_here, where=out, field="--shard", hint="Choose an --out that has no images.")
         # Whoever looks through this folder must tell results from images, also results that are not made again.
         earlier = predicted(out)
-        settings |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
-    settings |= {
+        about |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
+    about |= {
         "results": [writer.name for writer in chosen],
+        SETTINGS: {
+            "input": predictor.spec.to_dict(),
+            "outputs": {
+                writer.name: writer.options.model_dump(mode="json") for writer in chosen if writer.Options.model_fields
+            },
+        },
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "protocol": predictor.engine.protocol,
         "left_out": found.left_out.to_dict(),
@@ -143,7 +149,7 @@ def predict_files(
     make_folder(out)
     manifest = Manifest(out, shard)
     mine = list(images)[shard[0] - 1 :: shard[1]] if shard else list(images)
-    done = manifest.begin(settings, resume, None if shard is None else set(mine))
+    done = manifest.begin(about, resume, None if shard is None else set(mine))
     failed: dict[str, ImageError] = {}
 
     def jobs() -> Iterator[Job]:

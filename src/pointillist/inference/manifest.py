@@ -21,6 +21,9 @@ Entry = dict[str, Any]
 LIST = "images_sha256"
 """Key of a manifest: which images were asked for, of all shares together; those of another list are not joined."""
 
+SETTINGS = "settings"
+"""Key of a manifest: what images were taken for, and the settings of the outputs; version 0.1 did not say."""
+
 
 class Manifest:
     """The manifest of an output folder, or of one share of it.
@@ -41,16 +44,16 @@ class Manifest:
         """Start the log.
 
         Args:
-            about: What is said of the prediction as a whole: `model_sha256` and `results` at least.
+            about: What is said of the prediction as a whole: `model_sha256`, `results` and `settings` at least.
             resume: Whether what is done already stays.
             mine: Only these images stay; with other images, a share has others.
 
         Returns:
-            The state of each image, at the time, that an earlier call with the same model and the same results has
+            The state of each image, at the time, that an earlier call with the same model, results and settings has
             done, and whose results are there.
 
         Raises:
-            RunError: With `resume`: what is there is of another model, or has other results.
+            RunError: With `resume`: what is there is of another model, or has other results or settings.
             SaveError: It cannot be written.
         """
         earlier = next((file for file in self._before if file.is_file()), None) if resume else None
@@ -69,13 +72,14 @@ class Manifest:
             lines = manifest_lines(file)
             first, kinds = next(lines), set(about["results"])
             fits = first["model_sha256"] == about["model_sha256"]
+            fits &= first.get(SETTINGS, about[SETTINGS]) == about[SETTINGS]
             for line in lines:
                 entry = {RENAMED.get(key, key): value for key, value in line.items()}
                 if "error" in entry:
                     continue
                 if not fits or entry.keys() - ABOUT != kinds:
                     raise RunError(
-                        "is of another model, or of other results.",
+                        "is of another model, of other results, or was made with other settings.",
                         where=file,
                         hint="Give the same model and options as before, another --out, or leave --resume out.",
                     )
@@ -114,9 +118,9 @@ class Manifest:
         (self.out / OLD_MANIFEST).unlink(missing_ok=True)
 
     def what(self) -> str:
-        """Model, results and images of a share, as text."""
+        """Model, results, settings and images of a share, as text."""
         about = next(manifest_lines(self.file), {})
-        return json.dumps([about.get(key) for key in ("model_sha256", "results", LIST)])
+        return json.dumps([about.get(key) for key in ("model_sha256", "results", SETTINGS, LIST)])
 
     def join(self, shares: Sequence[Manifest]) -> None:
         """Make one manifest of those of all shares: one line for each image, by name.
