@@ -81,7 +81,7 @@ def test_shares_in_any_order_are_the_whole(images: Path, tmp_path: Path) -> None
         assert not (out / MANIFEST).exists()
         results.append(predict(images, out, (number, 3)))
     assert content(out) == content(tmp_path / "one")
-    assert [len(result.together) for result in results] == [0, 0, 1]
+    assert [len(result.together) for result in results] == [0, 0, 2]
     assert sum(result.written for result in results) == 10
     assert [name for result in results for name in result.failed] == ["5broken.png"]
 
@@ -122,7 +122,7 @@ def test_shares_of_other_predictions_are_not_joined(images: Path, tmp_path: Path
     predict(images, tmp_path / "one")
     assert content(out) == content(tmp_path / "one")
     # Other results.
-    for number, together in ((1, 0), (2, 1)):
+    for number, together in ((1, 0), (2, 2)):
         kinds = ["count", "confidence"]
         result = predict_files(Predictor(RUN, "cpu"), [images], out, write=kinds, shard=(number, 2))
         assert len(result.together) == together
@@ -130,7 +130,7 @@ def test_shares_of_other_predictions_are_not_joined(images: Path, tmp_path: Path
     # Other settings.
     predictor = Predictor(RUN, "cpu")
     predictor.take(scale=0.5)
-    for number, together in ((1, 0), (2, 1)):
+    for number, together in ((1, 0), (2, 2)):
         result = predict_files(predictor, [images], out, write=kinds, shard=(number, 2))
         assert len(result.together) == together
 

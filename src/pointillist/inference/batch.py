@@ -36,7 +36,7 @@ class BatchResult:
         written: Images that are predicted.
         failed: Error by image that could not be read.
         left_out: What of the folders was no input.
-        together: Files of all images, such as tables.
+        together: Files of all images, such as tables, and the manifest of all shares when they are joined.
     """
 
     manifest: Path
@@ -201,7 +201,7 @@ def _join(manifest: Manifest, chosen: Sequence[Writer], shard: tuple[int, int] |
             return ()
         manifest = Manifest(out)
         manifest.join(shares)
-    together = []
+    together = [manifest.file] if shard else []
     for writer in chosen:
         if writer.together:
             writer.collect((out / name for name in manifest.files(writer.name)), out)

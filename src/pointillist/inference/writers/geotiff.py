@@ -40,7 +40,7 @@ class Cog(GisWriter):
     """The same with smaller versions inside, arranged for reading parts of it over a network."""
 
     name = "cog"
-    title = "the same as a cloud-optimised GeoTIFF, with overviews"
+    title = "class indices as a cloud-optimised GeoTIFF, with overviews"
     suffix = "_cog.tif"
 
     def write(self, result: Result, path: Path) -> None:

@@ -187,7 +187,7 @@ class GeoPackage(_PolygonWriter):
     """OGC GeoPackage in the coordinate system of the image."""
 
     name = "geopackage"
-    title = "the same in the image's coordinate system, with an index"
+    title = "a polygon for each region of a class, in the image's coordinate system"
     suffix = ".gpkg"
     driver = "GPKG"
 
@@ -196,7 +196,7 @@ class FlatGeobuf(_PolygonWriter):
     """FlatGeobuf in the coordinate system of the image."""
 
     name = "flatgeobuf"
-    title = "the same, for reading parts of it over a network"
+    title = "the polygons of geopackage, for reading parts of them over a network"
     suffix = ".fgb"
     driver = "FlatGeobuf"
 
