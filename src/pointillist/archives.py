@@ -118,7 +118,9 @@ def _reading(source: Iterator[T], archive: Path) -> Generator[T, None, None]:
         yield from source
     except _DAMAGE as error:
         raise DatasetError(
-            f"is no archive that can be unpacked ({error}).", where=archive, hint="Remove it and fetch it again."
+            f"is no archive that can be unpacked ({str(error).partition(chr(10))[0].rstrip(':')}).",
+            where=archive,
+            hint="Remove it and fetch it again.",
         ) from error
 
 

@@ -7,8 +7,11 @@ prints exactly that, without a traceback, and exits with code 2; a library user 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 
 class PointillistError(Exception):
@@ -128,3 +131,34 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Valid: {', '.join(valid)}."
+
+
+NO_NEWS = "Dataset has no geotransform|The given matrix is equal|'crs' was not provided|Image size "
+"""How warnings begin with which rasterio, pyogrio and Pillow speak of images without a place, and of large ones."""
+
+_catching = warnings.catch_warnings()
+_lock, _inside = Lock(), 0
+
+
+@contextmanager
+def ignoring() -> Iterator[None]:
+    """Leave out the warnings in `NO_NEWS`, in a block that may overlap those of other threads.
+
+    `warnings.catch_warnings` puts the filters of the whole process back to what they were at its beginning, in the
+    middle of blocks of other threads. Libraries do so, too: around threads that call them, there must be a block that
+    begins before them all and ends after them.
+    """
+    global _catching, _inside
+    with _lock:
+        if not _inside:
+            _catching = warnings.catch_warnings()
+            _catching.__enter__()
+        _inside += 1
+        warnings.filterwarnings("ignore", NO_NEWS)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                _catching.__exit__(None, None, None)

@@ -230,6 +230,8 @@ def test_no_images_no_export(tmp_path: Path) -> None:
     assert "--images" in caught.value.hint
     with pytest.raises(ConfigError, match="no export target"):
         export_model(RUN, "onxn")
+    with pytest.raises(ConfigError, match=r"a file of onnx ends in \.onnx\. Name it model\.onnx"):
+        export_model(RUN, "onnx", tmp_path / "model.pt")
     assert set(targets()) == {"archive", "bioimageio", "huggingface", "onnx", "torch-export", "torchscript"}
 
 

@@ -450,6 +450,10 @@ class TestFiles:
         predict_files(Predictor(run), [images], out)
         with pytest.raises(RunError, match="other results"):
             predict_files(Predictor(run), [images], out, write=EVERYTHING, resume=True)
+        other = Predictor(run)
+        other.take(scale=0.5)
+        with pytest.raises(RunError, match="other settings"):
+            predict_files(other, [images], out, resume=True)
         (out / MANIFEST).write_text('{"model_sha256": "0"}')
         with pytest.raises(RunError, match="does not say"):
             predict_files(Predictor(run), [images], out, resume=True)

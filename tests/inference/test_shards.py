@@ -83,7 +83,7 @@ def test_shares_in_any_order_are_the_whole(images: Path, tmp_path: Path) -> None
         assert not (out / MANIFEST).exists()
         results.append(predict(images, out, (number, 3)))
     assert content(out) == content(tmp_path / "one")
-    assert [len(result.together) for result in results] == [0, 0, 1]
+    assert [len(result.together) for result in results] == [0, 0, 2]
     assert sum(result.written for result in results) == 10
     assert [name for result in results for name in result.failed] == ["5broken.png"]
 
@@ -124,11 +124,17 @@ def test_shares_of_other_predictions_are_not_joined(images: Path, tmp_path: Path
     predict(images, tmp_path / "one")
     assert content(out) == content(tmp_path / "one")
     # Other results.
-    for number, together in ((1, 0), (2, 1)):
+    for number, together in ((1, 0), (2, 2)):
         kinds = ["count", "confidence"]
         result = predict_files(Predictor(RUN, "cpu"), [images], out, write=kinds, shard=(number, 2))
         assert len(result.together) == together
     assert all("confidence" in line or "error" in line for line in list(manifest_lines(out / MANIFEST))[1:])
+    # Other settings.
+    predictor = Predictor(RUN, "cpu")
+    predictor.take(scale=0.5)
+    for number, together in ((1, 0), (2, 2)):
+        result = predict_files(predictor, [images], out, write=kinds, shard=(number, 2))
+        assert len(result.together) == together
 
 
 def test_a_share_that_was_killed_goes_on(images: Path, tmp_path: Path) -> None:

@@ -24,10 +24,12 @@ def export(
         typer.Option(help="Images or a folder to compare on, if not those of the run's data; may be repeated."),
     ] = None,
     author: Annotated[
-        list[str] | None, typer.Option(help="For targets with a place for it; may be repeated.", metavar="NAME")
+        list[str] | None,
+        typer.Option(help="Author, where the target has a place; may be repeated.", metavar="NAME"),
     ] = None,
     license_: Annotated[
-        str | None, typer.Option("--license", help="The same; an SPDX identifier, such as CC-BY-4.0.")
+        str | None,
+        typer.Option("--license", help="Licence, likewise: an SPDX identifier, such as CC-BY-4.0.", metavar="ID"),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

@@ -27,7 +27,7 @@ def predict(
         list[str] | None,
         typer.Option(
             help="What to write, with commas between or given again: png, overlay, geotiff, … (**info** lists "
-            "them all). Without it png,overlay, and geotiff where images lie on a map."
+            "them all). Without it png,overlay, and geotiff if any image lies on a map."
         ),
     ] = None,
     confidence: Annotated[bool, typer.Option("--confidence", help="Adds confidence to the outputs.")] = False,
@@ -51,7 +51,7 @@ def predict(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of an output: geojson.simplify=2. Repeatable.", metavar="KEY=VALUE"),
+        typer.Option("--set", help="A setting of an output: geojson.simplify=2; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
     shard: Annotated[
         str | None, typer.Option(help="Only this share of the images: 3/16 is the third of sixteen.", metavar="N/M")
@@ -109,7 +109,7 @@ def predict(
         say(f"[green]done[/] {result.written} of {total} images, listed in {escape(str(result.manifest))}")
         say(describe(total, result.left_out))
         for file in result.together:
-            say(f"all images together: {escape(str(file))}")
+            say(f"of all images: {escape(str(file))}")
         for name, error in result.failed.items():
             say(f"[red]left out[/] {escape(name)}: {escape(error.found)}")
     if result.failed:

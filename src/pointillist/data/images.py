@@ -21,7 +21,7 @@ from pointillist.data.rasters import raster_header, read_raster
 from pointillist.data.regions import InMemory, Part, Region, Source, file_of
 from pointillist.data.stacks import read_stack
 from pointillist.data.tiffs import TiffHeader, tiff_header
-from pointillist.errors import ImageError, ImageWarning, PointillistError
+from pointillist.errors import ImageError, ImageWarning, PointillistError, ignoring
 
 HEIF = frozenset({".heic", ".heif"})
 """What phones write; pillow-heif reads it."""
@@ -241,10 +241,8 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
     if path.suffix.lower() in HEIF:
         _prepare_heif(path, kind)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                yield image
+        with ignoring(), Image.open(path) as image:
+            yield image
     except FileNotFoundError as error:
         raise kind("there is no such file.", where=path, hint="Check the path.") from error
     except Image.DecompressionBombError as error:

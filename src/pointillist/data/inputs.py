@@ -63,6 +63,15 @@ class InputSpec:
     bands: Bands = RGB
     scale: Scale = Scale()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        box, least, most = self.scale.box, self.scale.least, self.scale.most
+        return {
+            "size": None if box is None else list(box),
+            "scale": [least, most if math.isfinite(most) else None],
+            "bands": self.bands.to_dict(),
+        }
+
     def array(self, pixels: Pixels) -> NDArray[np.float32]:
         """An image as `Bands.read` gives it, at this scale: K×h×w float32 in [0, 1], grey where there is no data."""
         size = self.scale.size_of(pixels.shrunk_from or pixels.size)

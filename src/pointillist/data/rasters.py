@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from pointillist.data.pixels import TYPES, Pixels, kind_of
 from pointillist.data.regions import Region, Source, file_of
-from pointillist.errors import ImageError, PointillistError
+from pointillist.errors import ImageError, PointillistError, ignoring
 
 DRIVERS = ["GTiff", "COG", "PNG", "JPEG", "JP2OpenJPEG", "BMP"]
 """What GDAL may take a file for. Its other kinds can name further files and addresses, and a name proves nothing."""
@@ -197,9 +196,8 @@ def _opened(path: Path, kind: type[PointillistError], **options: Any) -> Iterato
     if not path.is_file():
         raise kind("there is no such file.", where=path, hint="Check the path.")
     try:
-        with warnings.catch_warnings():
-            # An image without coordinates is as good as one with them.
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        # An image without coordinates is as good as one with them.
+        with ignoring():
             # Before the first use, and not in an Env: one that ends in another thread would undo it.
             os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
             # Files beside it (.ovr, .msk, .aux.xml) may be of any kind, and name further files and addresses.

@@ -16,7 +16,7 @@ from pointillist.data.listing import no_images
 from pointillist.data.outputs import AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
 from pointillist.files import make_folder
-from pointillist.inference.manifest import LIST, SETTINGS, TAKEN, Entry, Manifest
+from pointillist.inference.manifest import LIST, SETTINGS, Entry, Manifest
 from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
@@ -36,7 +36,7 @@ class BatchResult:
         written: Images that are predicted.
         failed: Error by image that could not be read.
         left_out: What of the folders was no input.
-        together: Files of all images, such as tables.
+        together: Files of all images, such as tables, and the manifest of all shares when they are joined.
     """
 
     manifest: Path
@@ -113,7 +113,7 @@ def predict_files(
     Raises:
         ConfigError: No writer has one of these names, or none is given, or there is no such share.
         ImageError, DatasetError, RunError: See `collect_images`; also, a result would take the place of an image or of
-            a file from elsewhere, or, with `resume`, what is there is of another model or has other results or
+            a file from elsewhere, or, with `resume`, what is there is of another model, or has other results or
             settings, or, with `shard`, images lie in `out`.
         SaveError: A file could not be written.
     """
@@ -124,7 +124,7 @@ def predict_files(
     chosen = _chosen(write, options or {})
     for writer in chosen:
         writer.check(predictor.classes)
-    settings: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
+    about: dict[str, Any] = {"pointillist": __version__, "model_sha256": predictor.engine.sha256}
     _spare_others(images, out, chosen)
     if any(folder.resolve().is_relative_to(out.resolve()) for folder in {path.parent for path in images.values()}):
         if shard is not None:
@@ -132,15 +132,15 @@ def predict_files(
             raise RunError(found_here, where=out, field="--shard", hint="Choose an --out that has no images.")
         # Whoever looks through this folder must tell results from images, also results that are not made again.
         earlier = predicted(out)
-        settings |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
-    settings |= {
+        about |= {AMONG_IMAGES: True, EARLIER: sorted(earlier.results()) if earlier else []}
+    about |= {
         "results": [writer.name for writer in chosen],
         SETTINGS: {
-            writer.name: unusual
-            for writer in chosen
-            if (unusual := writer.options.model_dump(mode="json", exclude_defaults=True))
+            "input": predictor.spec.to_dict(),
+            "outputs": {
+                writer.name: writer.options.model_dump(mode="json") for writer in chosen if writer.Options.model_fields
+            },
         },
-        TAKEN: predictor.taken(),
         "classes": [{"index": index, **swatch} for index, swatch in enumerate(predictor.classes.swatches())],
         "protocol": predictor.engine.protocol,
         "left_out": found.left_out.to_dict(),
@@ -150,7 +150,7 @@ def predict_files(
     make_folder(out)
     manifest = Manifest(out, shard)
     mine = list(images)[shard[0] - 1 :: shard[1]] if shard else list(images)
-    done = manifest.begin(settings, resume, None if shard is None else set(mine))
+    done = manifest.begin(about, resume, None if shard is None else set(mine))
     failed: dict[str, ImageError] = {}
 
     def jobs() -> Iterator[Job]:
@@ -202,7 +202,7 @@ def _join(manifest: Manifest, chosen: Sequence[Writer], shard: tuple[int, int] |
             return ()
         manifest = Manifest(out)
         manifest.join(shares)
-    together = []
+    together = [manifest.file] if shard else []
     for writer in chosen:
         if writer.together:
             writer.collect((out / name for name in manifest.files(writer.name)), out)

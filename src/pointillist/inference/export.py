@@ -54,14 +54,15 @@ def export_model(
     Args:
         run: A run directory, a `model/` directory or an archive of one; see `find_model`.
         to: Name of a target, see `exports.targets`.
-        out: File or folder to make; in the run directory when not given.
+        out: File, with the ending of the target, or folder to make; in the run directory when not given.
         images: Images and folders to compare on; when not given, those that the run is validated on or learns from.
         authors: Names of people, for the targets that have a place for them.
         license_: SPDX identifier, such as CC-BY-4.0.
         overwrite: Replace what is there.
 
     Raises:
-        ConfigError: There is no such target, an optional library is missing, or there are no images.
+        ConfigError: There is no such target, the file has another ending, an optional library is missing, or there are
+            no images.
         RunError: There is no model, its network cannot be exported, or the export gives other results than the model.
         SaveError: It could not be written, or something is there.
     """
@@ -69,6 +70,10 @@ def export_model(
     root = place.parent if place.is_file() or place.name == "model" else place
     name = (place.stem if place.is_file() else root.resolve().name) or "model"
     path = root / f"{name}{target.suffix}" if out is None else Path(out)
+    ending = "" if target.folder else f".{target.suffix.rpartition('.')[2]}"
+    if not path.name.lower().endswith(ending):
+        hint = f"Name it {path.stem}{ending}: programs go by the ending."
+        raise ConfigError(f"a file of {to} ends in {ending}.", where=path, field="--out", hint=hint)
     refuse_existing(path, overwrite and not target.folder)
     begun = time.perf_counter()
     with unpacked(place) as folder:

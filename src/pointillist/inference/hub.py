@@ -19,6 +19,8 @@ FILES = ("model.json", "model.safetensors", "model.onnx", "README.md")
 LARGEST = 2**34
 """Bytes that an archive may unpack to."""
 
+HINT = "Give a run directory, or a .zip or .onnx of 'pointillist export'."
+
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 REVISION = re.compile(r"[\w][\w./-]{0,199}")
 
@@ -72,10 +74,9 @@ def unpacked(place: Path) -> Iterator[Path]:
             extract(place, folder, max_bytes=LARGEST, wanted=lambda name: name in FILES)
             found = _in_folder(folder, None)
         except DatasetError as error:
-            raise RunError(error.found, where=place, hint="Give a file made by 'pointillist export'.") from error
+            raise RunError(error.found, where=place, hint=HINT) from error
         except RunError as error:
-            hint = "Give a file made by 'pointillist export'."
-            raise RunError("is an archive without a model.", where=place, hint=hint) from error
+            raise RunError("is an archive without a model.", where=place, hint=HINT) from error
         yield found
 
 

@@ -23,10 +23,7 @@ LIST = "images_sha256"
 """Key of a manifest: which images were asked for, of all shares together; those of another list are not joined."""
 
 SETTINGS = "settings"
-"""Key of a manifest: the settings of each output that are not the usual ones."""
-
-TAKEN = "taken"
-"""Key of a manifest: the bands and the scale for which images were taken, where not for those learnt."""
+"""Key of a manifest: what images were taken for, and the settings of the outputs; version 0.1 did not say."""
 
 
 class Manifest:
@@ -48,13 +45,13 @@ class Manifest:
         """Start the log.
 
         Args:
-            about: What is said of the prediction as a whole: `model_sha256`, `results`, `SETTINGS`, `TAKEN` at least.
+            about: What is said of the prediction as a whole: `model_sha256`, `results` and `settings` at least.
             resume: Whether what is done already stays.
             mine: Only these images stay; with other images, a share has others.
 
         Returns:
-            The state of each image, at the time, that an earlier call with the same model, the same results and the
-            same settings has done, and whose results are there.
+            The state of each image, at the time, that an earlier call with the same model, results and settings has
+            done, and whose results are there.
 
         Raises:
             RunError: With `resume`: what is there is of another model, or has other results or settings.
@@ -76,15 +73,14 @@ class Manifest:
             lines = manifest_lines(file)
             first, kinds = next(lines), set(about["results"])
             fits = first["model_sha256"] == about["model_sha256"]
-            # Those of earlier versions say nothing of settings.
-            fits = fits and all(first.get(key, {}) == about[key] for key in (SETTINGS, TAKEN))
+            fits &= first.get(SETTINGS, about[SETTINGS]) == about[SETTINGS]
             for line in lines:
                 entry = {RENAMED.get(key, key): value for key, value in line.items()}
                 if "error" in entry:
                     continue
                 if not fits or entry.keys() - ABOUT != kinds:
                     raise RunError(
-                        "is of another model, or of other results or settings.",
+                        "is of another model, of other results, or was made with other settings.",
                         where=file,
                         hint="Give the same model and options as before, another --out, or leave --resume out.",
                     )
@@ -128,7 +124,7 @@ class Manifest:
         """
         with _readable(self.file):
             about = next(manifest_lines(self.file), {})
-        return json.dumps([about.get(key) for key in ("model_sha256", "results", SETTINGS, TAKEN, LIST)])
+        return json.dumps([about.get(key) for key in ("model_sha256", "results", SETTINGS, LIST)])
 
     def join(self, shares: Sequence[Manifest]) -> None:
         """Make one manifest of those of all shares: one line for each image, by name.

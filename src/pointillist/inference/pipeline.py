@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pointillist.data.places import place_of
 from pointillist.data.views import View, WholeView, open_view, stays_on_disk
-from pointillist.errors import ImageError
+from pointillist.errors import ImageError, ignoring
 from pointillist.files import make_folder
 from pointillist.inference.manifest import Entry
 from pointillist.inference.prediction import Map, Prediction
@@ -78,6 +78,10 @@ class Pipeline:
         Raises:
             SaveError: A file could not be written.
         """
+        with ignoring():
+            yield from self._predicted(jobs)
+
+    def _predicted(self, jobs: Iterable[Job]) -> Iterator[Entry]:
         waiting, opened, written = iter(jobs), deque[Future[_Opened]](), deque[Future[Entry]]()
         groups: dict[tuple[int, int], list[tuple[Job, WholeView]]] = {}
         reading, writing = ThreadPoolExecutor(READERS, "read"), ThreadPoolExecutor(WRITERS, "write")

@@ -107,12 +107,6 @@ class Predictor:
             self.spec.bands.taking(bands, ranges, plane), self.spec.scale if scale is None else Scale.of(scale)
         )
 
-    def taken(self) -> dict[str, Any]:
-        """For what else than what was learnt images are taken, see `take`: plain values for JSON."""
-        learnt = self.engine.spec
-        bands = {} if self.spec.bands == learnt.bands else {"bands": self.spec.bands.to_dict()}
-        return bands if self.spec.scale == learnt.scale else bands | {"scale": self.spec.scale.most}
-
     @overload
     def __call__(self, image: AnyImage) -> NDArray[np.uint8]: ...
     @overload

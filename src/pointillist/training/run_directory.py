@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -223,7 +222,7 @@ class RunDirectory:
         class_prior: Tensor | None,
     ) -> None:
         """Write `model/`: weights as safetensors and everything needed to use them as JSON."""
-        classes, scale = given.dataset.classes, given.spec.scale
+        classes = given.dataset.classes
         make_folder(self.model)
         weights = self.model / "model.safetensors"
         with replacing(weights) as temporary:
@@ -235,9 +234,7 @@ class RunDirectory:
             "background_policy": classes.policy,
             "background": classes.background,
             "network": config.network.model_copy(update={"weights": None}).model_dump(mode="json"),
-            "size": scale.box,
-            "scale": [scale.least, scale.most if math.isfinite(scale.most) else None],
-            "bands": given.spec.bands.to_dict(),
+            **given.spec.to_dict(),
             "protocol": protocol,
             "class_prior": None if class_prior is None else class_prior.tolist(),
             # safetensors notices a truncated file, but not a flipped bit.

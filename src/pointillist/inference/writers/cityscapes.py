@@ -81,7 +81,7 @@ class Cityscapes(Writer):
                 f"Cityscapes has no {', '.join(repr(name) for name in missing)}.",
                 where="--set",
                 field="cityscapes.ids",
-                hint=f"Say which label ids these classes get: --set 'cityscapes.ids={{{example}}}'.",
+                hint=f"Say which label ids these classes get, 0 for none: --set 'cityscapes.ids={{{example}}}'.",
             )
         table = np.full(256, UNLABELED, np.uint8)
         table[: len(classes)] = [known[name] for name in classes]

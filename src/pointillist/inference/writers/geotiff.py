@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from pointillist.classes import IGNORE
 from pointillist.data.rasters import BLOCK_CACHE
+from pointillist.errors import ignoring
 from pointillist.inference.prediction import Prediction
 from pointillist.inference.writers.base import Result
 from pointillist.inference.writers.gis import GisWriter, replacing_by_gdal
@@ -40,7 +40,7 @@ class Cog(GisWriter):
     """The same with smaller versions inside, arranged for reading parts of it over a network."""
 
     name = "cog"
-    title = "the same as a cloud-optimised GeoTIFF, with overviews"
+    title = "class indices as a cloud-optimised GeoTIFF, with overviews"
     suffix = "_cog.tif"
 
     def write(self, result: Result, path: Path) -> None:
@@ -113,9 +113,8 @@ def _gdal() -> Iterator[None]:
 
     # As when reading, see `pointillist.data.rasters`.
     os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
-    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED=False):
-        # An image without a place is a plain TIFF.
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+    # An image without a place is a plain TIFF.
+    with ignoring(), rasterio.Env(GDAL_PAM_ENABLED=False):
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from pointillist.classes import ClassSet
 from pointillist.data.places import Place
-from pointillist.errors import ConfigError, nearest
+from pointillist.errors import ConfigError, ignoring, nearest
 from pointillist.inference.shapes.ground import DISTORTION, equal_area, system
 from pointillist.inference.shapes.polygons import find_regions
 from pointillist.inference.writers.base import Result
@@ -73,9 +72,8 @@ class _PolygonWriter(GisWriter):
         with (
             replacing_by_gdal(path) as temporary,
             plain_path(temporary.parent) as folder,
-            warnings.catch_warnings(),
+            ignoring(),
         ):
-            warnings.filterwarnings("ignore", "'crs' was not provided")
             # Written block by block, then sorted and indexed by GDAL: few formats can be added to.
             blocks, final = folder / "blocks.gpkg", folder / f"regions{self.suffix}"
             count, about = self._collect(result, place, longest, blocks)
@@ -189,7 +187,7 @@ class GeoPackage(_PolygonWriter):
     """OGC GeoPackage in the coordinate system of the image."""
 
     name = "geopackage"
-    title = "the same in the image's coordinate system, with an index"
+    title = "a polygon for each region of a class, in the image's coordinate system"
     suffix = ".gpkg"
     driver = "GPKG"
 
@@ -198,7 +196,7 @@ class FlatGeobuf(_PolygonWriter):
     """FlatGeobuf in the coordinate system of the image."""
 
     name = "flatgeobuf"
-    title = "the same, for reading parts of it over a network"
+    title = "the polygons of geopackage, for reading parts of them over a network"
     suffix = ".fgb"
     driver = "FlatGeobuf"
 

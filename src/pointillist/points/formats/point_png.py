@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from pointillist.errors import PointsError
+from pointillist.errors import PointsError, ignoring
 from pointillist.files import replacing
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import Outputs, label_files
@@ -87,20 +86,18 @@ def read_labels(file: Path) -> Labels:
         PointsError: It is no readable image, too large, or has colours.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=("PNG",)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise PointsError(
-                        f"has {image.width}×{image.height} pixels.", where=file, hint="Is this the right file?"
-                    )
-                if image.mode not in ("L", "P", "1", "I;16", "I;16B", "I;16L", "I"):
-                    raise PointsError(
-                        f"has pixels of kind '{image.mode}'.",
-                        where=file,
-                        hint="Point PNGs hold indices: grey or palette.",
-                    )
-                return np.array(image).astype(np.int64 if image.mode == "I" else np.uint16)
+        with ignoring(), Image.open(file, formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PointsError(
+                    f"has {image.width}×{image.height} pixels.", where=file, hint="Is this the right file?"
+                )
+            if image.mode not in ("L", "P", "1", "I;16", "I;16B", "I;16L", "I"):
+                raise PointsError(
+                    f"has pixels of kind '{image.mode}'.",
+                    where=file,
+                    hint="Point PNGs hold indices: grey or palette.",
+                )
+            return np.array(image).astype(np.int64 if image.mode == "I" else np.uint16)
     except Image.DecompressionBombError as error:
         raise PointsError(f"is too large ({error}).", where=file, hint="Is this the right file?") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
