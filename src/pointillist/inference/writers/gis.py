@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 from pointillist.files import replacing
 from pointillist.inference.writers.base import Writer
@@ -15,7 +16,7 @@ from pointillist.inference.writers.base import Writer
 class GisWriter(Writer):
     """Writes with libraries of the extra `geo`."""
 
-    libraries = ("rasterio",)
+    libraries: ClassVar[tuple[str, ...]] = ("rasterio",)
     extra = "geo"
 
 
