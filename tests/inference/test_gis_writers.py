@@ -333,9 +333,9 @@ def test_wrong_options() -> None:
 
 
 def test_a_missing_library_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pointillist.inference.writers import gis
+    from pointillist.inference.writers import base
 
-    monkeypatch.setattr(gis, "find_spec", lambda name: None if name == "shapely" else name)
+    monkeypatch.setattr(base, "find_spec", lambda name: None if name == "shapely" else name)
     get_writer("geotiff")
     with pytest.raises(ConfigError, match=r"'geojson' needs shapely.*pip install 'pointillist\[geo\]'"):
         get_writer("geojson")

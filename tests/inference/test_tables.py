@@ -212,7 +212,7 @@ def test_many_files_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_is_missing_is_said_first(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     there = importlib.util.find_spec
     monkeypatch.setattr(
-        "pointillist.inference.writers.tables.find_spec", lambda name: None if name == module else there(name)
+        "pointillist.inference.writers.base.find_spec", lambda name: None if name == module else there(name)
     )
     with pytest.raises(ConfigError, match=rf"'areas' needs {module}.*pointillist\[tables\]"):
         get_writer("areas")

@@ -7,6 +7,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from pointillist.classes import ClassSet, Color
 from pointillist.data.places import Place
+from pointillist.errors import ConfigError
 from pointillist.files import replacing
 from pointillist.inference.prediction import Map, Prediction
 from pointillist.schema import Strict
@@ -50,6 +52,11 @@ class Writer(ABC):
         needs: Maps that the prediction must have; each takes time and memory.
         together: Names of the files that `collect` writes.
         Options: Its settings; on the command line `--set NAME.SETTING=VALUE`.
+        libraries: Modules that it imports and that may be missing.
+        extra: The extra of this package that brings them.
+
+    Raises:
+        ConfigError: A library is missing. Said when an output is chosen, not after hours of prediction.
     """
 
     name: ClassVar[str]
@@ -58,9 +65,18 @@ class Writer(ABC):
     needs: ClassVar[frozenset[Map]] = frozenset()
     together: ClassVar[tuple[str, ...]] = ()
     Options: ClassVar[type[Strict]] = Strict
+    libraries: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
 
     def __init__(self, options: Strict | None = None) -> None:
         self.options = self.Options() if options is None else options
+        for library in self.libraries:
+            if find_spec(library) is None:
+                raise ConfigError(
+                    f"the output '{self.name}' needs {library}, which is not installed.",
+                    field="write",
+                    hint=f"Install it with: pip install 'pointillist[{self.extra}]'.",
+                )
 
     def check(self, classes: ClassSet) -> None:  # noqa: B027 - most can write all
         """Called before anything is predicted.

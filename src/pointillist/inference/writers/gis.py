@@ -5,38 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from pointillist.errors import ConfigError
 from pointillist.files import replacing
 from pointillist.inference.writers.base import Writer
-from pointillist.schema import Strict
 
 
 class GisWriter(Writer):
-    """Writes with libraries of the extra `geo`.
-
-    Attributes:
-        libraries: Their names.
-
-    Raises:
-        ConfigError: One is not installed; said before anything is predicted.
-    """
+    """Writes with libraries of the extra `geo`."""
 
     libraries: ClassVar[tuple[str, ...]] = ("rasterio",)
-
-    def __init__(self, options: Strict | None = None) -> None:
-        super().__init__(options)
-        for name in self.libraries:
-            if find_spec(name) is None:
-                raise ConfigError(
-                    f"{self.name!r} needs {name}, which is not installed.",
-                    field="write",
-                    hint="Install it with: pip install 'pointillist[geo]'.",
-                )
+    extra = "geo"
 
 
 @contextmanager

@@ -8,14 +8,12 @@ import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from pointillist.errors import ConfigError, SaveError
+from pointillist.errors import SaveError
 from pointillist.files import replacing
 from pointillist.inference.writers.base import Result, Writer
-from pointillist.schema import Strict
 
 BLOCK = 2**24
 """Bytes of text that become one row group of a Parquet file."""
@@ -28,23 +26,12 @@ class Table(Writer):
 
     Attributes:
         columns: Type of each column: str, int, float.
-
-    Raises:
-        ConfigError: pyarrow or pyproj is not installed. Said when an output is chosen, not after hours of prediction.
     """
 
     columns: ClassVar[dict[str, type]]
     needs = frozenset({"confidence"})
-
-    def __init__(self, options: Strict | None = None) -> None:
-        super().__init__(options)
-        for module in ("pyarrow", "pyproj"):
-            if find_spec(module) is None:
-                raise ConfigError(
-                    f"the output '{self.name}' needs {module}, which is not installed.",
-                    field="write",
-                    hint="Install it with: pip install 'pointillist[tables]'.",
-                )
+    libraries = ("pyarrow", "pyproj")
+    extra = "tables"
 
     @abstractmethod
     def rows(self, result: Result) -> Iterator[list[Cell]]:
