@@ -159,8 +159,11 @@ class Pipeline:
         result = Result(job.name, prediction, self.predictor.classes, place_of(job.path), view.picture)
         files = {writer.name: file_of(job.name, writer) for writer in self.writers}
         make_folder((self.out / job.name).parent)
-        for writer in self.writers:
-            writer.write(result, self.out / files[writer.name])
+        try:
+            for writer in self.writers:
+                writer.write(result, self.out / files[writer.name])
+        except ImageError as error:  # the picture of a large image is read again
+            return failed(job, error)
         height, width = prediction.size
         return {"image": job.name, "state": job.state, "height": height, "width": width, **files}
 
