@@ -15,7 +15,7 @@ from PIL import Image
 
 from pointillist.data import views
 from pointillist.data.outputs import LOG, MANIFEST, manifest_lines
-from pointillist.errors import SaveError
+from pointillist.errors import RunError, SaveError
 from pointillist.inference import pipeline, prediction
 from pointillist.inference.batch import predict_files
 from pointillist.inference.predictor import Predictor
@@ -95,8 +95,9 @@ def test_a_large_image_that_goes_before_its_picture_is_written_stops_no_other(
 def test_a_name_that_becomes_too_long_is_said_at_once(predictor: Predictor, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 1)
     (folder / "40-000.png").rename(folder / f"{'x' * 250}.png")
-    with pytest.raises(SaveError, match=r"x_overlay\.jpg: could not be written \(File name too long\)"):
+    with pytest.raises(RunError, match=r"x_overlay\.jpg: has a name that is too long"):
         predict_files(predictor, [folder], tmp_path / "out", write=["png", "overlay"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_stops_with_what_is_done_and_resume_goes_on(

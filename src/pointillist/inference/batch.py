@@ -15,7 +15,7 @@ from pointillist.data.images import on_a_map
 from pointillist.data.listing import no_images
 from pointillist.data.outputs import AMONG_IMAGES, EARLIER, LOG, MANIFEST, predicted
 from pointillist.errors import ConfigError, ImageError, RunError
-from pointillist.files import make_folder, saving
+from pointillist.files import make_folder
 from pointillist.inference.manifest import LIST, SETTINGS, TAKEN, Entry, Manifest
 from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
@@ -25,6 +25,9 @@ from pointillist.version import __version__
 
 ON_A_MAP = (*STANDARD, "geotiff")
 """What is written when nothing is chosen and images say where on the earth they lie."""
+
+LONGEST_NAME = 255
+"""Bytes; the usual file systems take no longer names."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
     """Refuse an output folder in which a result would take the place of an image, another result or anybody's file.
 
     Raises:
-        RunError, SaveError: With the file.
+        RunError: With the file.
     """
     ours = predicted(out) is not None
     # Links of folders count; a million images lie in few of them.
@@ -235,11 +238,11 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
         taken.add(file)
         if place(path) in inputs:
             raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
-        with saving(path, "Shorten the name, or choose another --out."):  # a name can be too long for the system
-            is_file, is_folder = path.is_file(), path.is_dir()
-        if is_file and not ours:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise RunError("has a name that is too long for a file.", where=path, hint="Give the image a shorter one.")
+        if path.is_file() and not ours:
             ours = predicted(out) is not None  # another share may have begun just now
-        if is_folder or (not ours and is_file):
+        if path.is_dir() or (not ours and path.is_file()):
             raise RunError("is there already, and not from a prediction.", where=path, hint="Choose another --out.")
 
 
