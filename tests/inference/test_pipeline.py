@@ -15,7 +15,7 @@ from PIL import Image
 
 from pointillist.data import views
 from pointillist.data.outputs import LOG, MANIFEST, manifest_lines
-from pointillist.errors import SaveError
+from pointillist.errors import RunError, SaveError
 from pointillist.inference import pipeline, prediction
 from pointillist.inference.batch import predict_files
 from pointillist.inference.predictor import Predictor
@@ -70,6 +70,34 @@ def test_images_of_several_sizes_large_and_broken_ones(
         assert found.shape == whole.shape
         # Tiles see another neighbourhood; batches round sums otherwise.
         assert (found == whole).mean() > (0.8 if name in ("tile", "150-000") else 0.999)
+
+
+def test_a_large_image_that_goes_before_its_picture_is_written_stops_no_other(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = photos(tmp_path / "photos", 3), tmp_path / "out"
+    tile = write_raster(folder / "tile.tif", draw(90, 120, 3, "uint8"))
+    monkeypatch.setattr(views, "LARGE", 90 * 120 - 1)
+    predict_view = Predictor.predict_view
+
+    def then_it_goes(self: Predictor, *arguments: object) -> prediction.Prediction:
+        found = predict_view(self, *arguments)
+        tile.unlink()
+        return found
+
+    monkeypatch.setattr(Predictor, "predict_view", then_it_goes)
+    result = predict_files(predictor, [folder], out, write=["overlay"])
+    assert result.written == len(list(out.glob("*.jpg"))) == 3
+    assert "no such file" in str(result.failed["tile.tif"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names cannot be made there")
+def test_a_name_that_becomes_too_long_is_said_at_once(predictor: Predictor, tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", 1)
+    (folder / "40-000.png").rename(folder / f"{'x' * 250}.png")
+    with pytest.raises(RunError, match=r"x_overlay\.jpg: has a name that is too long"):
+        predict_files(predictor, [folder], tmp_path / "out", write=["png", "overlay"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_stops_with_what_is_done_and_resume_goes_on(

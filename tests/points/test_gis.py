@@ -244,6 +244,12 @@ def sql(*commands: str) -> Callable[[Path], None]:
     return write
 
 
+def torn(path: Path) -> None:
+    """A letter of a command is no text; what SQLite says of it quotes it."""
+    sql()(path)
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE gpkg_contents", b"CREA\xa6E TABLE gpkg_contents"))
+
+
 VIEW = ("ALTER TABLE clicks RENAME TO hidden", "CREATE VIEW clicks AS SELECT * FROM hidden")
 CONTENTS = ("ALTER TABLE gpkg_contents RENAME TO hidden", "CREATE VIEW gpkg_contents AS SELECT * FROM hidden")
 VIRTUAL = ("DROP TABLE clicks", "CREATE VIRTUAL TABLE clicks USING rtree(geom, class, fid)")
@@ -259,6 +265,7 @@ GRID = 'COORDINATEOPERATION["a",METHOD["NTv2"],PARAMETERFILE["Latitude and longi
         ("a.fgb", vrt, "is no FlatGeobuf, whatever its name says"),
         ("a.gpkg", behind(b"SQLite format 3\0"), "is no readable GeoPackage"),
         ("a.fgb", behind(b"fgb\3fgb\0"), "is no readable FlatGeobuf"),
+        ("a.gpkg", torn, "is no readable GeoPackage"),
         ("a.gpkg", sql(*VIEW), "is a view; only plain tables"),
         ("a.gpkg", sql(*CONTENTS), "is no readable GeoPackage"),
         ("a.gpkg", sql(*VIRTUAL), "is a virtual table; only plain tables"),

@@ -26,6 +26,9 @@ from pointillist.version import __version__
 ON_A_MAP = (*STANDARD, "geotiff")
 """What is written when nothing is chosen and images say where on the earth they lie."""
 
+LONGEST_NAME = 255
+"""Bytes; the usual file systems take no longer names."""
+
 
 @dataclass(frozen=True)
 class BatchResult:
@@ -235,6 +238,8 @@ def _spare_others(images: dict[str, Path], out: Path, chosen: Sequence[Writer]) 
         taken.add(file)
         if place(path) in inputs:
             raise RunError("this image would be overwritten.", where=path, hint="Choose another --out.")
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise RunError("has a name that is too long for a file.", where=path, hint="Give the image a shorter one.")
         if path.is_file() and not ours:
             ours = predicted(out) is not None  # another share may have begun just now
         if path.is_dir() or (not ours and path.is_file()):

@@ -160,11 +160,14 @@ class Pipeline:
         return self._write(job, view, collect(blocks, view, len(logits), self._maps, self.out))
 
     def _write(self, job: Job, view: View, prediction: Prediction) -> Entry:
-        result = Result(job.name, prediction, self.predictor.classes, place_of(job.path), view.picture)
         files = {writer.name: file_of(job.name, writer) for writer in self.writers}
         make_folder((self.out / job.name).parent)
-        for writer in self.writers:
-            writer.write(result, self.out / files[writer.name])
+        try:
+            result = Result(job.name, prediction, self.predictor.classes, place_of(job.path), view.picture)
+            for writer in self.writers:
+                writer.write(result, self.out / files[writer.name])
+        except ImageError as error:  # a large image is read again for its picture, and may have gone
+            return failed(job, error)
         height, width = prediction.size
         return {"image": job.name, "state": job.state, "height": height, "width": width, **files}
 

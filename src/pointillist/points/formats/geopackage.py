@@ -90,7 +90,7 @@ def _database(path: Path) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
             yield lambda query, *values: connection.execute(query, values).fetchall()
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says of damage quotes the file
         raise damaged(path, "GeoPackage", error) from error
 
 
