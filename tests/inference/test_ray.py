@@ -115,8 +115,8 @@ def content(folder: Path) -> dict[str, bytes]:
 WRITE = ["png", "confidence", "deadly"]
 
 
-def deadly(folder: Path, here: int = 0) -> dict[str, dict[str, object]]:
-    return {"deadly": {"marks": str(folder / "marks"), "here": here}}
+def deadly(folder: Path) -> dict[str, dict[str, object]]:
+    return {"deadly": {"marks": str(folder / "marks"), "here": os.getpid()}}
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
     images = photos(tmp_path / "photos", "inner/05once.png", "warned.png")
     (images / "11broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     one, many = tmp_path / "one", tmp_path / "many"
-    predict_files(predictor(), [images], one, write=WRITE, options=deadly(tmp_path, os.getpid()))
+    predict_files(predictor(), [images], one, write=WRITE, options=deadly(tmp_path))
     done: list[str] = []
     monkeypatch.chdir(tmp_path)  # workers run elsewhere
     with pytest.warns(ImageWarning, match="of a test"):
