@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -164,21 +165,23 @@ def predict_files(
             elif on_image is not None:
                 on_image(name)
 
-    for entry in work(Pipeline(predictor, chosen, out), jobs()):
-        name = entry["image"]
-        if "error" in entry:
-            failed[name] = ImageError(
-                entry["error"], where=images[name], field=entry.get("field"), hint=entry.get("hint", "")
-            )
-        manifest.note(entry)
-        if on_image is not None:
-            on_image(name)
+    # Threads and machines end here, also when a note cannot be written.
+    with closing(work(Pipeline(predictor, chosen, out), jobs())) as entries:
+        for entry in entries:
+            name = entry["image"]
+            if "error" in entry:
+                failed[name] = ImageError(
+                    entry["error"], where=images[name], field=entry.get("field"), hint=entry.get("hint", "")
+                )
+            manifest.note(entry)
+            if on_image is not None:
+                on_image(name)
     manifest.finish()
     together = _join(manifest, chosen, shard)
     return BatchResult(manifest.file, len(mine) - len(failed), failed, found.left_out, together)
 
 
-Work = Callable[[Pipeline, Iterable[Job]], Iterator[Entry]]
+Work = Callable[[Pipeline, Iterable[Job]], Generator[Entry, None, None]]
 """What predicts and writes images, here or on other machines; gives what the manifest says of each."""
 
 

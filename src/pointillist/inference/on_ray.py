@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -82,7 +83,7 @@ def on_ray(run: Path, *, device: str = "auto", address: str | None = None) -> Wo
         hint = "Install it with: pip install 'pointillist[ray]'."
         raise ConfigError(found, field="--engine", hint=hint) from error
 
-    def work(pipeline: Pipeline, jobs: Iterable[Job]) -> Iterator[Entry]:
+    def work(pipeline: Pipeline, jobs: Iterable[Job]) -> Generator[Entry, None, None]:
         todo = list(jobs)
         if todo:
             with connected(address, sum(file.stat().st_size for file in _files(run))), ExitStack() as stack:
@@ -118,17 +119,14 @@ def _predicted(run: Path, device: str, pipeline: Pipeline, jobs: list[Job], seen
         seen=seen,
     )
     chunks = [{"jobs": json.dumps(chunk)} for chunk in _chunks(jobs, -(-len(jobs) // (4 * workers)))]
-    images = (
-        ray.data.from_items(chunks, override_num_blocks=len(chunks))
-        .flat_map(
-            _Worker,
-            fn_constructor_args=(ray.put(task), ray.remote(num_cpus=0)(_Tries).remote()),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
-            num_cpus=cores,
-            num_gpus=gpus or None,
-        )
-        .iter_rows()
+    data = ray.data.from_items(chunks, override_num_blocks=len(chunks)).flat_map(
+        _Worker,
+        fn_constructor_args=(ray.put(task), ray.remote(num_cpus=0)(_Tries).remote()),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
+        num_cpus=cores,
+        num_gpus=gpus or None,
     )
+    images = iter(data.iter_rows())
     waiting = {job.name for job in jobs}
     try:
         for row in images:
@@ -144,9 +142,22 @@ def _predicted(run: Path, device: str, pipeline: Pipeline, jobs: list[Job], seen
     except RayError as error:
         found = f"Ray gave up: {str(error).strip().splitlines()[-1]}"
         raise RunError(found, field="--engine", hint="See Ray's logs; then go on with --resume.") from error
+    finally:
+        _stop(images)
     if waiting:
         found = f"Ray lost {len(waiting)} of {len(jobs)} images, such as {min(waiting)}."
         raise RunError(found, field="--engine", hint="Predict them with --resume.")
+
+
+def _stop(images: Iterator[Any]) -> None:
+    """End the stream of results, also one that nobody reads to its end.
+
+    Ray ends it in a thread of its own, and the process would die of a thread that asks a Ray which is gone.
+    """
+    images.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor"):
+            thread.join(60)
 
 
 class _Tries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -69,7 +69,7 @@ class Pipeline:
     writers: tuple[Writer, ...]
     out: Path
 
-    def __call__(self, jobs: Iterable[Job]) -> Iterator[Entry]:
+    def __call__(self, jobs: Iterable[Job]) -> Generator[Entry, None, None]:
         """Predict and write images; those of the same size go through the network together.
 
         Yields:
