@@ -11,12 +11,15 @@ writing need the same cores as the network, the whole can't be as fast as the ne
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before torch comes
 
 import numpy as np
 from common import save, trained

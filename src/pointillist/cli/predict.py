@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,8 @@ def predict(
 
     Example: **pointillist predict runs/berries photos --out predictions --write png,objects**
     """
+    # Before torch comes: its threads would spin while they wait, on cores that read and write meanwhile.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from pointillist.data.folders import describe
     from pointillist.errors import ImageError
     from pointillist.inference.batch import collect_images, predict_files
