@@ -15,8 +15,11 @@ from PIL import Image
 from pointillist.data.outputs import MANIFEST, manifest_lines
 from pointillist.errors import ConfigError, RunError
 from pointillist.inference.batch import predict_files
+from pointillist.inference.prediction import Prediction
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
+from pointillist.inference.writers.coco import CocoOptions
+from pointillist.inference.writers.objects import Objects
 from pointillist.registry import VARIABLE
 from tests.conftest import Cli
 
@@ -203,3 +206,13 @@ def test_a_new_writer_is_one_file(way: str, cli: Cli, tmp_path: Path, monkeypatc
     manifest, entry = manifest_lines(out / MANIFEST)
     assert manifest["results"] == ["png", "sure"]
     assert entry["sure"] == "a_sure.npy"
+
+
+def test_settings_of_another_output_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"are no settings of 'objects'\. Give ObjectsOptions\."):
+        Objects(CocoOptions())
+
+
+def test_a_map_that_was_not_asked_for_is_named() -> None:
+    with pytest.raises(ValueError, match="'confidence' was not asked for"):
+        Prediction(np.zeros((2, 3), np.uint8)).map("confidence")

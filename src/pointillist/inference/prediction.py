@@ -51,6 +51,13 @@ class Prediction:
         """(height, width)."""
         return self.labels.shape[0], self.labels.shape[1]
 
+    def map(self, name: Map) -> NDArray[np.floating[Any]]:
+        """A map that was asked for; else a ValueError."""
+        found: NDArray[np.floating[Any]] | None = getattr(self, name)
+        if found is None:
+            raise ValueError(f"the map '{name}' was not asked for")
+        return found
+
     def strips(self, pixels: int = STRIP) -> Iterator[tuple[int, Prediction]]:
         """The same from top to bottom, a few rows at a time, so that a large image does not fill the memory.
 

@@ -47,6 +47,13 @@ class Objects:
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def pixel_runs(self) -> Runs:
+        """Their pixels, when they were asked for; else a ValueError."""
+        if self.runs is None:
+            raise ValueError("the pixels of these objects were not asked for")
+        return self.runs
+
 
 def objects_of(
     prediction: Prediction,

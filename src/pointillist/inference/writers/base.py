@@ -56,7 +56,8 @@ class Writer(ABC):
         extra: The extra of this package that brings them.
 
     Raises:
-        ConfigError: A library is missing. Said when an output is chosen, not after hours of prediction.
+        ConfigError: A library is missing: said when an output is chosen, not after hours of prediction. Or the settings
+            are those of another output.
     """
 
     name: ClassVar[str]
@@ -68,8 +69,17 @@ class Writer(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
 
+    options: Any
+    """What was chosen of `Options`; a writer that has some names their type."""
+
     def __init__(self, options: Strict | None = None) -> None:
         self.options = self.Options() if options is None else options
+        if not isinstance(self.options, self.Options):
+            raise ConfigError(
+                f"{self.options!r} are no settings of '{self.name}'.",
+                field="options",
+                hint=f"Give {self.Options.__name__}.",
+            )
         for library in self.libraries:
             if find_spec(library) is None:
                 raise ConfigError(
@@ -111,7 +121,7 @@ class MapWriter(Writer):
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
         (name,) = self.needs
-        maps = (getattr(strip, name) for _, strip in result.prediction.strips())
+        maps = (strip.map(name) for _, strip in result.prediction.strips())
         save_png(path, result.prediction.size, (np.rint(map_ * np.float32(255)).astype(np.uint8) for map_ in maps))
 
 

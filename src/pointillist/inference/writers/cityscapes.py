@@ -51,6 +51,7 @@ class Cityscapes(Writer):
     title = "label ids of Cityscapes"
     suffix = "_labelIds.png"
     Options = CityscapesOptions
+    options: CityscapesOptions
 
     def check(self, classes: ClassSet) -> None:
         """A class has no id, or an id is for no class; see `Writer.check`."""
@@ -63,7 +64,6 @@ class Cityscapes(Writer):
 
     def _table(self, classes: ClassSet) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """Label id by class index."""
-        assert isinstance(self.options, CityscapesOptions)
         given = self.options.ids
         extra = [name for name in given if name not in classes]
         if extra:

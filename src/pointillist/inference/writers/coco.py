@@ -47,6 +47,7 @@ class Coco(Writer):
     together = ("coco.json",)
     needs = frozenset({"confidence"})
     Options = CocoOptions
+    options: CocoOptions
 
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
@@ -68,14 +69,12 @@ class Coco(Writer):
 
     def _annotations(self, objects: Objects, size: tuple[int, int]) -> Iterator[dict[str, Any]]:
         """Annotations without their ids; rows of `objects` are columns of the image."""
-        assert isinstance(self.options, CocoOptions)
-        assert objects.runs is not None
         shapes: list[Any]
         if self.options.segmentation == "rle":
-            shapes = [{"size": size, "counts": text} for text in _texts(objects.runs, size, len(objects))]
+            shapes = [{"size": size, "counts": text} for text in _texts(objects.pixel_runs, size, len(objects))]
         else:
             shapes = [[] for _ in range(len(objects))]
-            for ring in rings_of(objects.runs):
+            for ring in rings_of(objects.pixel_runs):
                 if not ring.hole:
                     shapes[ring.owner].append(ring.points.reshape(-1).tolist())
         rows = zip(objects.label, objects.area, objects.box.tolist(), objects.confidence, shapes, strict=True)

@@ -42,10 +42,10 @@ class Labelme(Writer):
     title = "polygons to correct in labelme"
     suffix = ".json"
     Options = LabelmeOptions
+    options: LabelmeOptions
 
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
-        assert isinstance(self.options, LabelmeOptions)
         height, width = result.prediction.size
         names = dict(enumerate(result.classes)) | {IGNORE: NO_DATA}
         only_inside = {IGNORE, result.classes.background}
@@ -61,11 +61,10 @@ class Labelme(Writer):
         shapes: list[tuple[int, int, int]] = []
         with replacing(path) as temporary, TemporaryFile() as store, temporary.open("wb") as stream:
             for objects in objects_of(result.prediction, without=(), diagonal=False, pixels=True):
-                assert objects.runs is not None
                 left, top, right, bottom = objects.box.T
                 inside = ((left > 0) & (top > 0) & (right < width) & (bottom < height)).tolist()
                 labels = objects.label.tolist()
-                for ring in rings_of(objects.runs):
+                for ring in rings_of(objects.pixel_runs):
                     label = labels[ring.owner]
                     if ring.hole or (label in only_inside and not inside[ring.owner]):
                         continue

@@ -37,6 +37,7 @@ class ObjectTable(Table):
     suffix = "_objects.csv"
     together = ("objects.csv", "objects.parquet")
     Options = ObjectsOptions
+    options: ObjectsOptions
     columns = {  # noqa: RUF012
         "image": str,
         "object": int,
@@ -63,7 +64,6 @@ class ObjectTable(Table):
     def rows(self, result: Result) -> Iterator[list[Cell]]:
         """See `Table.rows`."""
         options, names = self.options, result.classes.names
-        assert isinstance(options, ObjectsOptions)
         ground = ground_of(result.place, result.prediction.size)
         background = result.classes.background
         without = [IGNORE] if options.background or background is None else [IGNORE, background]

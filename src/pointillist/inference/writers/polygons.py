@@ -54,6 +54,7 @@ class _PolygonWriter(GisWriter):
     libraries = ("rasterio", "shapely", "pyogrio", "pyproj")
     needs = frozenset({"confidence"})
     Options = PolygonOptions
+    options: PolygonOptions
     driver: ClassVar[str]
 
     def check(self, classes: ClassSet) -> None:
@@ -97,7 +98,6 @@ class _PolygonWriter(GisWriter):
         from pyogrio import raw
 
         options = self.options
-        assert isinstance(options, PolygonOptions)
         hidden = self._hidden(result.classes)
         names = np.array(result.classes.names, dtype=object)
         unit, area = _measure(result.place, result.prediction.size)
@@ -129,7 +129,6 @@ class _PolygonWriter(GisWriter):
         Raises:
             ConfigError: One does not exist.
         """
-        assert isinstance(self.options, PolygonOptions)
         for name in self.options.without:
             if name not in classes:
                 field = f"{self.name}.without"

@@ -22,8 +22,7 @@ class Probabilities(Writer):
     def write(self, result: Result, path: Path) -> None:
         """See `Writer.write`."""
         prediction = result.prediction
-        values = prediction.probabilities
-        assert values is not None
+        values = prediction.map("probabilities")
         rows = max(1, STRIP // prediction.size[1])
         with replacing(path) as temporary, temporary.open("wb") as stream:
             header = {"descr": npy.dtype_to_descr(values.dtype), "fortran_order": False, "shape": values.shape}
