@@ -19,7 +19,7 @@ from pointillist.inference.prediction import Prediction
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
 from pointillist.inference.writers.coco import CocoOptions
-from pointillist.inference.writers.objects import 
+from pointillist.inference.writers.objects import ObjectTable
 from pointillist.registry import VARIABLE
 from tests.conftest import Cli
 
@@ -210,7 +210,7 @@ def test_a_new_writer_is_one_file(way: str, cli: Cli, tmp_path: Path, monkeypatc
 
 def test_settings_of_another_output_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"are no settings of 'objects'\. Give ObjectsOptions\."):
-        (CocoOptions())
+        ObjectTable(CocoOptions())
 
 
 def test_a_map_that_was_not_asked_for_is_named() -> None:
