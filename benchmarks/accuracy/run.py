@@ -45,7 +45,11 @@ def source_hash() -> str:
 def variants(benchmark: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What is compared: methods by name, or, in a study, a name for each choice of method, settings and clicks."""
     methods = benchmark["methods"]
-    return methods if isinstance(methods, dict) else {name: {"method": name} for name in methods}
+    if not isinstance(methods, dict):
+        methods = {name: {"method": name} for name in methods}
+    if shared := benchmark.get("points"):  # the clicks of all variants; a variant's own options go first
+        methods = {name: {**one, "points": {**shared, **one.get("points", {})}} for name, one in methods.items()}
+    return methods
 
 
 def asked_hash(benchmark: dict[str, Any], dataset: str, variant: str) -> str:
@@ -168,7 +172,8 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
 
 def points_hash() -> str:
     """Hash over the code that draws clicks."""
-    files = (HERE / "draws.py", SOURCE / "points" / "simulate.py", SOURCE / "data" / "simulated.py")
+    points = (SOURCE / "points" / name for name in ("protocols.py", "simulate.py"))
+    files = (HERE / "draws.py", SOURCE / "data" / "simulated.py", *points)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
