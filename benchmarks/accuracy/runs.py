@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 Run = dict[str, Any]
 
 OURS = "single-stage"
-METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "full")
+METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "dmpls", "full")
 TOGETHER = ("cpu-small", "ablation", "longer", "clicks", "noisy-clicks", "ceilings", "held-out", "step-time")
 """Studies whose runs stand in one table with those of the first."""
 
