@@ -339,3 +339,20 @@ def test_colour_jitter_takes_as_many_draws_whether_on_or_off(bands: int) -> None
     jitter_colors(torch.rand(bands, 4, 4), 0.4, on)
     jitter_colors(torch.rand(bands, 4, 4), 0.0, off)
     assert on.random() == off.random()
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
+def test_evidence_moves_with_the_image_and_keeps_its_values(zoom: float) -> None:
+    """Unlike a distance, a share does not grow with a zoom; planes of half the size say the same."""
+    stored = make(2, 40, 60)
+    ramp = np.linspace(0, 1, 60, dtype=np.float16)[None, None].repeat(40, 1)
+    coarse = ramp.reshape(1, 20, 2, 30, 2).mean((2, 4)).astype(np.float16)
+    for planes in (ramp, coarse):
+        given = replace(stored, evidence=planes, evidence_classes=np.array([1]))
+        cut = given.cut(Window(8, 12, 24, 32), (int(24 * zoom), int(32 * zoom)))
+        assert cut.evidence is not None
+        columns = 12 + (np.arange(int(32 * zoom)) + 0.5) / zoom - 0.5
+        np.testing.assert_allclose(cut.evidence[0, 5].numpy(), columns / 59, atol=2e-3)
+        flipped = flip_sample(cut, horizontal=True).evidence
+        assert flipped is not None
+        assert torch.equal(flipped, cut.evidence.flip(-1))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from pointillist.data.samples import Batch
 from pointillist.training.methods import Method, StepInput, methods
+from pointillist.training.methods.pseudo_masks import PseudoMaskMethod
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
 from tests.training.steps import POINTS, build, make_batch, make_step, noise
@@ -25,6 +26,8 @@ def batch_for(method: Method, **changes: object) -> Batch:
     """A batch as the training gives it: with a mask only for methods that learn from masks, with distances if asked."""
     batch = make_batch(mask=MASK if method.supervision == "masks" else None)
     batch = replace(batch, **changes)  # type: ignore[arg-type]
+    if isinstance(method, PseudoMaskMethod) and method.options.pseudo_mask.evidence is not None:
+        batch = replace(batch, evidence=noise(len(batch), 3, *batch.image.shape[2:], seed=7).softmax(1))
     make = method.distances_of()
     if make is None:
         return batch
@@ -206,6 +209,7 @@ def part(batch: Batch, index: int) -> Batch:
         batch.scales[one],
         None if batch.mask is None else batch.mask[one],
         None if batch.distances is None else batch.distances[one],
+        None if batch.evidence is None else batch.evidence[one],
     )
 
 

@@ -75,7 +75,7 @@ class PseudoMaskGenerator:
             distances: B×C×H×W distances in pixels made elsewhere, for instance geodesic ones of the whole image that
                 were cropped and flipped with it; computed from `image` and `points` when `None`.
             evidence: B×C×H×W, not negative: how much another classifier believes each class, for instance of its
-                pixels' colours and texture. What the stage `evidence` takes in; without it that stage does nothing.
+                pixels' colours and texture. What the stage `evidence` takes in, which is left out without it.
             scale: √(H·W) of the whole images in pixels, one number or B of them, which all lengths of the recipe
                 follow. `None` takes the images given for whole ones.
             valid: B×H×W booleans, false on padding.
@@ -117,6 +117,8 @@ class PseudoMaskGenerator:
         scores = {"presence": self._present(probabilities, classes, class_prior)}
         last = scores["presence"]
         for stage in settings.pipeline:
+            if stage is settings.evidence and evidence is None:
+                continue
             last = stage(last, given)
             if trace:
                 scores[stage.name if stage.name not in scores else f"{stage.name} {len(scores)}"] = last

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
+from pointillist.errors import TensorError
 from pointillist.pseudomask.stages.base import Stage, StageInput
 
 LEAST = 1e-4
@@ -14,7 +15,7 @@ LEAST = 1e-4
 
 
 class Evidence(Stage):
-    """Multiply the scores by the evidence to a power; without evidence they stay as they are."""
+    """Multiply the scores by the evidence to a power."""
 
     name: ClassVar[str] = "evidence"
     kind: Literal["evidence"] = "evidence"
@@ -23,6 +24,6 @@ class Evidence(Stage):
 
     def __call__(self, scores: Tensor, given: StageInput) -> Tensor:
         """See the class."""
-        if given.evidence is None or self.weight == 0:
-            return scores
+        if given.evidence is None:
+            raise TensorError("Got None.", field="evidence", hint="Pass the B×C×H×W evidence that the stage takes in.")
         return scores * given.evidence.clamp(min=LEAST) ** self.weight

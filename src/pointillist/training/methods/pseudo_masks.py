@@ -144,7 +144,7 @@ class GeodesicDistances:
     gamma: float
 
     def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """See `DistancesOf`; with about one pixel per unit length, because the recipe knows nothing finer."""
+        """See `PlanesOf`; with about one pixel per unit length, because the recipe knows nothing finer."""
         height, width = image.shape[-2:]
         size, factor = coarser((height, width))
         if factor > 1:
