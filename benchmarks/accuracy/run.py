@@ -3,8 +3,8 @@
     python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/own-scale.yaml
 
 Real data are found through POINTILLIST_REAL_DATA. Each run has a process of its own, so that its peak memory is its own
-and a crash loses one run. A seed fixes the draw of the clicks, the initial weights and the order of the batches. Seeds come
-one after the other, and in each the methods of `FIRST` first, so that a benchmark that was stopped can be read.
+and a crash loses one run. A seed fixes the draw of the clicks, the initial weights and the order of the batches. Seeds
+come one after the other, and in each the methods of `FIRST` first, so that a benchmark that was stopped can be read.
 """
 
 from __future__ import annotations
@@ -269,11 +269,8 @@ def run_missing(
 
 def as_text(result: dict[str, Any]) -> str:
     """JSON with a line for each key: counts by image would fill thousands of lines otherwise."""
-    return (
-        "{\n"
-        + ",\n".join(f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in result.items())
-        + "\n}\n"
-    )
+    text = json.JSONEncoder(separators=(",", ":")).encode
+    return "{\n" + ",\n".join(f"{text(key)}:{text(value)}" for key, value in result.items()) + "\n}\n"
 
 
 def peak_memory_mb() -> int | None:
