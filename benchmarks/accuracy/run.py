@@ -44,16 +44,38 @@ def source_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def variants(benchmark: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What is compared: methods by name, or, in a study, a name for each choice of method, settings and clicks.
+def read_benchmark(path: Path) -> dict[str, Any]:
+    """A benchmark file; settings, clicks and data sets of another one that it names as `base` stand below its own."""
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "base" not in content:
+        return content
+    base = read_benchmark(path.parent / content["base"])
+    for key in ("settings", "points"):
+        content[key] = {**base.get(key, {}), **content.get(key, {})}
+    content["datasets"] = {name: {**base["datasets"][name], **own} for name, own in content["datasets"].items()}
+    return content
 
-    `points` of the whole file are those of every variant that does not say otherwise.
-    """
+
+def variants(benchmark: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is compared: methods by name, or, in a study, a name for each choice of method, settings and clicks."""
     methods = benchmark["methods"]
-    found = methods if isinstance(methods, dict) else {name: {"method": name} for name in methods}
-    if "points" not in benchmark:
-        return found
-    return {name: {**asked, "points": benchmark["points"] | asked.get("points", {})} for name, asked in found.items()}
+    if not isinstance(methods, dict):
+        methods = {name: {"method": name} for name in methods}
+    if shared := benchmark.get("points"):  # the clicks of all variants; a variant's own options go first
+        methods = {name: {**one, "points": {**shared, **one.get("points", {})}} for name, one in methods.items()}
+    return methods
+
+
+def jobs(benchmark: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """All (data set, variant, seed) that a benchmark file asks for, in the order in which they run."""
+    return [
+        (dataset, variant, seed)
+        for seed in benchmark["seeds"]
+        for first in (True, False)
+        for dataset, entry in benchmark["datasets"].items()
+        for variant in entry.get("methods", variants(benchmark))
+        if (variant in FIRST) == first
+    ]
 
 
 def asked_hash(benchmark: dict[str, Any], dataset: str, variant: str) -> str:
@@ -105,7 +127,8 @@ def run_one(benchmark: dict[str, Any], dataset: str, variant: str, seed: int, fo
         "training_seconds": round(seconds, 1),
         "step_milliseconds": steps.milliseconds,
         "step_cpu_milliseconds": steps.cpu_milliseconds,
-        "cpu_seconds_per_step": round(cpu_seconds / protocol["steps"], 4),
+        "cpu_seconds": round(cpu_seconds, 1),
+        "cpu_seconds_per_step": round(cpu_seconds / protocol["steps"], 4) if protocol["steps"] else None,
         "protocol": {
             "name": benchmark["name"],
             "points_source": points_source,
@@ -208,7 +231,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--one", nargs=3, metavar=("DATASET", "VARIANT", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    benchmark = yaml.safe_load(arguments.benchmark.read_text(encoding="utf-8"))
+    benchmark = read_benchmark(arguments.benchmark)
     if arguments.one:
         dataset, variant, seed = arguments.one
         with tempfile.TemporaryDirectory() as folder:
@@ -216,31 +239,20 @@ def main() -> None:
         result["peak_memory_mb"] = peak_memory_mb()
         print("RESULT " + json.dumps(result))
         return
-    jobs = [
-        (dataset, variant, seed)
-        for seed in benchmark["seeds"]
-        for first in (True, False)
-        for dataset, entry in benchmark["datasets"].items()
-        for variant in entry.get("methods", variants(benchmark))
-        if (variant in FIRST) == first
-        and all(
-            not only or name in only
-            for name, only in zip((dataset, variant), chosen(arguments, benchmark), strict=True)
-        )
-    ]
+    datasets, methods = chosen(arguments, benchmark)
+    wanted = [job for job in jobs(benchmark) if job[0] in datasets and job[1] in methods]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for failure in pool.map(lambda job: run_missing(arguments, benchmark, *job), jobs):
+        for failure in pool.map(lambda job: run_missing(arguments, benchmark, *job), wanted):
             if failure:
                 sys.exit(failure)
 
 
 def chosen(arguments: argparse.Namespace, benchmark: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """Data sets and variants named on the command line; an empty set stands for all of them."""
-    only = set(arguments.only)
-    datasets, methods = only & set(benchmark["datasets"]), only & set(variants(benchmark))
-    if unknown := only - datasets - methods:
+    """Data sets and variants named on the command line; all of those of which none is named."""
+    only, all_datasets, all_methods = set(arguments.only), set(benchmark["datasets"]), set(variants(benchmark))
+    if unknown := only - all_datasets - all_methods:
         sys.exit(f"neither data set nor method of {benchmark['name']}: {', '.join(sorted(unknown))}")
-    return datasets, methods
+    return only & all_datasets or all_datasets, only & all_methods or all_methods
 
 
 def run_missing(
