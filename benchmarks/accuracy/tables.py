@@ -61,7 +61,7 @@ def page(studies: dict[str, Study], found: list[Claim]) -> list[str]:
     lines += [BEST, ""]
     if main.runs:
         lines += [f"## `{OURS}` minus each other", "", *differences_table(main.runs, main.datasets), "", INTERVALS, ""]
-        lines += ["## What a step costs", "", *step_times(main.runs, "step_cpu_milliseconds"), "", STEP, ""]
+    lines += section("What a step costs", main, lambda runs: [*step_times(runs, "step_cpu_milliseconds"), "", STEP])
     lines += section(
         "Beside the comparison",
         studies["own-scale-beside"],
