@@ -1,8 +1,9 @@
-"""Clicks for the studies: one per object, fewer, more, noisy ones, or uniform points."""
+"""Clicks for the studies: a click protocol with options of its own, noisy ones, or uniform points."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Unpack
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.simulated import simulate_dataset
+from pointillist.points.protocols import ClickOptions, draw_options
 from pointillist.points.simulate import rng_for
 from pointillist.points.table import Point, PointTable
 
@@ -18,49 +20,41 @@ def draw_points(
     dataset: Dataset,
     seed: int,
     *,
-    per_object: int = 1,
-    per_class: int = 0,
-    jitter: float = 0.0,
+    protocol: str = "components",
     wrong: float = 0.0,
     missed: float = 0.0,
     uniform: bool = False,
+    **options: Unpack[ClickOptions],
 ) -> tuple[PointTable, str]:
     """Simulate clicks on the training images, and what to say about them.
 
     Args:
         dataset: A data set with masks.
         seed: Seed of the draw.
-        per_object: Clicks on each connected component of at least 50 px.
-        per_class: Of those, keep at most this many of each class in each image; 0 keeps all.
-        jitter: Standard deviation of the position, in pixels of the image.
+        protocol: Click protocol, see `pointillist.points.protocols`.
         wrong: Share of clicks that get another class, each as likely.
-        missed: Share of objects that are overlooked.
+        missed: Share of clicks that are left out.
         uniform: No clicks on objects, but as many points on each image, uniform over its pixels with a label. Nobody
             clicks like that: it says what is lost because objects are clicked and not areas.
+        options: Of the draw, in place of the protocol's: `per_object`, `per_class`, `jitter`, ….
     """
-    table = simulate_dataset(dataset, split="train", seed=seed, per_object=per_object, jitter=jitter)
+    chosen, said = draw_options(protocol, options)
+    source = f"simulated, protocol {said}, seed {seed}"
+    table = simulate_dataset(dataset, split="train", seed=seed, **chosen)
     if uniform:
-        return uniform_points(dataset, table, seed), f"simulated, uniform over all labelled pixels, seed {seed}"
+        return uniform_points(dataset, table, seed), f"simulated, uniform, as many as by protocol {said}, seed {seed}"
     names = dataset.classes.names
     points: list[Point] = []
     for item in dataset.split("train"):
         rng = rng_for(seed, f"study {item.name}")
-        drawn = list(table.of(item.name))
-        kept = [point for point in drawn if rng.random() >= missed]
-        if per_class:
-            shuffled = [kept[index] for index in rng.permutation(len(kept))]
-            kept = [point for name in names for point in [p for p in shuffled if p.label == name][:per_class]]
-        for point in kept:
+        for point in [point for point in table.of(item.name) if rng.random() >= missed]:
             if rng.random() < wrong:
                 others = [name for name in names if name != point.label]
                 point = dataclasses.replace(point, label=others[int(rng.integers(len(others)))])
             points.append(point)
-    source = f"simulated, {per_object} per component of at least 50 px, seed {seed}"
-    if per_class:
-        source = f"simulated, at most {per_class} per class and image, seed {seed}"
-    errors = {"px of jitter": jitter, "wrong class": wrong, "missed": missed}
-    said = "; ".join(f"{value:g} {name}" for name, value in errors.items() if value)
-    return PointTable(points), f"{source}; {said}" if said else source
+    errors = {"wrong class": wrong, "missed": missed}
+    noise = "".join(f"; {value:g} {name}" for name, value in errors.items() if value)
+    return PointTable(points), source + noise
 
 
 def uniform_points(dataset: Dataset, table: PointTable, seed: int) -> PointTable:

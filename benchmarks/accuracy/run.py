@@ -206,7 +206,8 @@ def split(data: Dataset, entry: dict[str, Any]) -> Dataset:
 
 def points_hash() -> str:
     """Hash over the code that draws clicks."""
-    files = (HERE / "draws.py", SOURCE / "points" / "simulate.py", SOURCE / "data" / "simulated.py")
+    points = (SOURCE / "points" / name for name in ("protocols.py", "simulate.py"))
+    files = (HERE / "draws.py", SOURCE / "data" / "simulated.py", *points)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

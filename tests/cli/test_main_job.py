@@ -13,6 +13,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from pointillist.data.layouts import load_dataset
+from pointillist.data.simulated import simulate_dataset
+from pointillist.points.protocols import PROTOCOLS, draw_options
+from pointillist.points.table import PointTable
 from tests.conftest import TINY_FLAGS, Cli, write_tiny
 
 
@@ -76,6 +80,30 @@ def test_simulated_points_lie_on_their_classes(cli: Cli, tiny_data: Path, tmp_pa
     again = tmp_path / "again.csv"
     cli("points", "simulate", tiny_data, "--out", again, "--seed", "3", "--split", "train")
     assert again.read_bytes() == out.read_bytes()
+
+
+def test_click_protocols_of_points_simulate(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
+    def drawn(*flags: str) -> tuple[str, PointTable]:
+        done = cli("points", "simulate", tiny_data, "--out", tmp_path / "out.csv", "--overwrite", "--seed", "3", *flags)
+        assert done.code == 0, done.err
+        return done.out, load_dataset(tiny_data, points=tmp_path / "out.csv").points
+
+    data = load_dataset(tiny_data)
+    for name in PROTOCOLS:
+        out, table = drawn("--protocol", name)
+        assert f"protocol {name}, seed 3" in out
+        assert table == simulate_dataset(data, seed=3, **draw_options(name)[0])
+    assert drawn("--protocol", "components")[1] == simulate_dataset(data, seed=3)
+    assert drawn()[1] == drawn("--protocol", "seen")[1]
+    out, table = drawn("--protocol", "craid", "--no-equal-background", "--min-area", "50")
+    assert "protocol craid with min_area 50, equal_background False" in out
+    assert table == simulate_dataset(data, seed=3)
+    wrong = cli("points", "simulate", tiny_data, "--out", tmp_path / "no.csv", "--protocol", "uniform")
+    assert wrong.code == 2
+    assert "placement" in wrong.err
+    assert not (tmp_path / "no.csv").exists()
+    helped = cli("points", "simulate", "--help").out
+    assert all(f"{name}: " in helped for name in PROTOCOLS)
 
 
 @pytest.mark.parametrize("method", ["full", "points"])

@@ -222,7 +222,7 @@ def test_flags_of_version_0_1_are_read_and_called_by_their_new_names(cli: Cli, t
     assert cli("points", "export", tiny_data, tmp_path / "png", *flags).code == 0
     assert cli("points", "check", tiny_data, "--points", tmp_path / "png", *flags).code == 0
     drawn = ("points", "simulate", tiny_data, "--out")
-    result = cli(*drawn, tmp_path / "old.csv", "--k", "2", "--protocol", "uniform")
+    result = cli(*drawn, tmp_path / "old.csv", "--k", "2", "--placement", "uniform")
     assert "--k is called --per-object 2 today" in result.err
     assert cli(*drawn, tmp_path / "new.csv", "--per-object", "2", "--placement", "uniform").code == 0
     assert (tmp_path / "old.csv").read_text() == (tmp_path / "new.csv").read_text()

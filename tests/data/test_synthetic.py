@@ -240,7 +240,7 @@ def test_folder_holds_what_a_data_set_needs(written: Path) -> None:
     about = json.loads((written / "synthetic.json").read_text())
     assert about == {
         **{"name": "village", "version": 1, "parameters_hash": parameters_hash(SMALL)},
-        **{"seed": 3, "train": 6, "val": 3},
+        **{"seed": 3, "click_protocol": "components", "train": 6, "val": 3},
     }
 
 

@@ -249,6 +249,10 @@ def test_rng_for_separates_seeds_and_names() -> None:
         ({"per_object": 0}, "per_object"),
         ({"placement": "centroid", "per_object": 2}, "per_object"),
         ({"min_area": 0}, "min_area"),
+        ({"per_class": -1}, "per_class"),
+        ({"min_share": -0.1}, "min_share"),
+        ({"min_share": 1.1}, "min_share"),
+        ({"min_share": float("nan")}, "min_share"),
         ({"num_classes": 0}, "num_classes"),
         ({"jitter": -1.0}, "jitter"),
         ({"jitter": float("nan")}, "jitter"),
@@ -261,7 +265,7 @@ def test_impossible_settings(changed: dict[str, object], field: str) -> None:
     assert caught.value.field == field
 
 
-def test_misspelt_protocol_is_corrected() -> None:
+def test_misspelt_placement_is_corrected() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'component'"):
         draw(np.zeros((5, 5), np.uint8), placement="componet")
 

@@ -45,7 +45,6 @@ _RENAMED = {
     "--size": "--set size=",
     "--rank": "--set rank=",
     "--unlabelled": "--set unlabelled=",
-    "--protocol": "--placement ",
     "--k": "--per-object ",
 }
 """What flags of version 0.1 are called today."""

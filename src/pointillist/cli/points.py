@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -26,6 +26,7 @@ from pointillist.cli.options import (
     pairs,
     show_checked,
 )
+from pointillist.points.protocols import PROTOCOLS, ClickOptions, draw_options
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -149,16 +150,38 @@ def simulate(
     out: Annotated[Path, typer.Option(help="The points.csv to be written.")],
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one with a mask.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    protocol: Annotated[
+        str,
+        typer.Option(help=f"{'; '.join(f'{one.name}: {one.description}' for one in PROTOCOLS.values())}."),
+    ] = "seen",
     placement: Annotated[
-        str, typer.Option(help="component: in the inner part of each object; uniform: anywhere on it; centroid.")
-    ] = "component",
-    per_object: Annotated[int, typer.Option(help="Clicks per object.")] = 1,
-    min_area: Annotated[int, typer.Option(help="Objects of fewer pixels get no click.")] = 50,
-    jitter: Annotated[float, typer.Option(help="Spread of the hand in pixels; with it a click can miss.")] = 0.0,
+        str | None,
+        typer.Option(help="component (default): in the inner part of each object; uniform: anywhere on it; centroid."),
+    ] = None,
+    per_object: Annotated[int | None, typer.Option(help="Clicks per object, in place of 1.")] = None,
+    per_class: Annotated[
+        int | None, typer.Option(help="Clicks kept of each class in an image, by chance; 0 for all.")
+    ] = None,
+    min_area: Annotated[int | None, typer.Option(help="Objects of fewer pixels get no click.")] = None,
+    min_share: Annotated[
+        float | None, typer.Option(help="Objects of a smaller share of the image's pixels get no click.")
+    ] = None,
+    equal_background: Annotated[
+        bool | None,
+        typer.Option(
+            help="As many background clicks as object clicks in each image, or background like any class. "
+            "It counts where the background policy is 'points'."
+        ),
+    ] = None,
+    jitter: Annotated[
+        float | None, typer.Option(help="Spread of the hand in pixels; with it a click can miss.")
+    ] = None,
     layout: Layout = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Draw seeded clicks from masks: one per connected component and class.
+    """Draw seeded clicks from masks, by a click protocol; options of your own go first.
+
+    An object is a connected component of one class, or an instance where the data set has instance maps.
 
     Example: **pointillist points simulate camvid --split train --seed 0 --out camvid_seed0.csv**
     """
@@ -167,6 +190,17 @@ def simulate(
     from pointillist.files import refuse_existing
     from pointillist.points.formats.native import write_csv
 
+    given = {
+        "placement": placement,
+        "per_object": per_object,
+        "per_class": per_class,
+        "min_area": min_area,
+        "min_share": min_share,
+        "equal_background": equal_background,
+        "jitter": jitter,
+    }
+    own = cast(ClickOptions, {name: value for name, value in given.items() if value is not None})
+    options, said = draw_options(protocol, own)
     refuse_existing(out, overwrite)
     dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
@@ -175,11 +209,8 @@ def simulate(
             dataset,
             split=split,
             seed=seed,
-            placement=placement,  # type: ignore[arg-type]
-            per_object=per_object,
-            min_area=min_area,
-            jitter=jitter,
             on_image=done,
+            **options,
         )
     write_csv(table, out)
     counts = table.counts()
@@ -188,7 +219,7 @@ def simulate(
     for name in dataset.classes.names:
         summary.add_row(escape(name), f"{counts[name]:,}")
     Console().print(summary)
-    say_plain(f"wrote {out}", "green")
+    say_plain(f"wrote {out}: protocol {said}, seed {seed}", "green")
 
 
 @app.command(cls=OlderFlags)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from pointillist.classes import BackgroundPolicy
 from pointillist.data.dataset import Dataset
 from pointillist.data.simulated import simulate_dataset
 from pointillist.errors import ConfigError, nearest
+from pointillist.points.protocols import ClickOptions
 from pointillist.points.simulate import rng_for
 from pointillist.points.table import Point, PointTable
 
@@ -34,7 +35,6 @@ class Preset:
         reading: What the source leaves open, and how it is done here.
         rank: For `file`: only clicks of this rank, of a file that ranks them; 1 is the first of a class in an image.
         simulation: For `masks`: arguments of `simulate_dataset`.
-        per_class: Whether an image keeps one click per class.
         equal_background: Whether an image keeps as many background clicks as clicks of other classes.
     """
 
@@ -45,8 +45,7 @@ class Preset:
     source: str
     reading: str
     rank: int | None = None
-    simulation: Mapping[str, Any] = field(default_factory=dict)
-    per_class: bool = False
+    simulation: ClickOptions = field(default_factory=ClickOptions)
     equal_background: bool = False
 
 
@@ -78,9 +77,8 @@ _PRESETS = (
         "masks",
         "none",
         "One click per class and image, as in the label file passed on with TEL (Liang et al., CVPR 2022).",
-        "Drawn evenly from the pixels of the class; TEL's own file can be named as label file instead.",
-        simulation={"placement": "uniform", "min_area": 1},
-        per_class=True,
+        "Drawn evenly from the pixels of any object of the class; TEL's own file can be named as label file instead.",
+        simulation={"placement": "uniform", "min_area": 1, "per_class": 1},
     ),
     Preset(
         "cityscapes-point-per-instance",
@@ -180,30 +178,9 @@ def apply(
                 f"'{preset.name}' needs clicks with a rank.", field="--points", hint="Name What's the Point's own file."
             )
         table = PointTable([p for p in table if p.extra.get("rank") == str(preset.rank)], table.columns)
-    if preset.per_class:
-        table = one_per_class(table, seed)
     if preset.equal_background and dataset.classes.background is not None:
         table = equal_background(table, dataset.classes.names[dataset.classes.background], seed)
     return dataclasses.replace(dataset, points=table)
-
-
-def one_per_class(table: PointTable, seed: int) -> PointTable:
-    """One click per image and class, by a seeded draw; their order stays.
-
-    >>> both = PointTable([Point("a.png", 1.0, 1.0, "leaf"), Point("a.png", 2.0, 2.0, "leaf")])
-    >>> len(one_per_class(both, 0))
-    1
-    """
-    kept: list[Point] = []
-    for image in table.images:
-        points = table.of(image)
-        rng = rng_for(seed, image)
-        chosen = set()
-        for label in dict.fromkeys(point.label for point in points):
-            places = [place for place, point in enumerate(points) if point.label == label]
-            chosen.add(places[int(rng.integers(len(places)))])
-        kept += [point for place, point in enumerate(points) if place in chosen]
-    return PointTable(kept, table.columns)
 
 
 def equal_background(table: PointTable, background: str, seed: int) -> PointTable:

@@ -127,6 +127,15 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         """A piece at the scale of training, not transformed."""
         return self.stored(index).whole()
 
+    def clicked(self) -> Iterator[Sample]:
+        """Each piece with a click in it once, not transformed, without its mask; each click in one piece, see `clicks`."""
+        points: dict[int, list[tuple[float, float, int]]] = {}
+        for label, found in self.clicks.items():
+            for index, x, y in found:
+                points.setdefault(index, []).append((x, y, label))
+        for index in sorted(points):
+            yield replace(self.untransformed(index), points=torch.tensor(points[index]), mask=None)
+
     def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, Tensor]:
         index, sample_index = key
         rng = np.random.default_rng([self.seed, sample_index])

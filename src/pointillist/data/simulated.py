@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import Unpack
 
 from pointillist.classes import IGNORE
 from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.masks import read_instances
-from pointillist.points.simulate import MIN_AREA, Placement, simulate_image
+from pointillist.points.protocols import ClickOptions
+from pointillist.points.simulate import simulate_image
 from pointillist.points.table import PointTable
 
 
@@ -20,15 +22,20 @@ def simulate_dataset(
     *,
     split: str = "all",
     seed: int = 0,
-    placement: Placement = "component",
-    per_object: int = 1,
-    min_area: int = MIN_AREA,
-    jitter: float = 0.0,
     on_image: Callable[[str], None] | None = None,
+    **options: Unpack[ClickOptions],
 ) -> PointTable:
-    """Draw clicks for every image of a split that has a mask; see `pointillist.points.simulate.simulate`.
+    """Draw clicks for every image of a split that has a mask.
 
     Where the data set has instance maps, an object is an instance, and touching ones each get their own clicks.
+
+    Args:
+        dataset: A data set with masks.
+        split: Which images; `all` for every one.
+        seed: Seed of the draw, ≥ 0.
+        on_image: Called with the name of each image that is done.
+        options: As in `pointillist.points.simulate.simulate`; those of a click protocol by
+            `**draw_options("seen")[0]` (`pointillist.points.protocols`). Without any, the protocol is `components`.
 
     Raises:
         DatasetError: No image of the split has a mask, or the ignored value may be a class.
@@ -40,10 +47,7 @@ def simulate_dataset(
         # The mask reader gives 255 for "ignore", whatever the files have.
         classes=dataclasses.replace(dataset.classes, ignore_index=IGNORE),
         seed=seed,
-        placement=placement,
-        per_object=per_object,
-        min_area=min_area,
-        jitter=jitter,
+        **options,
     )
     points = []
     masked = dataset.masked(split, "draw clicks from", "Add masks, or click by hand.")

@@ -9,13 +9,15 @@ one object), or one id of an instance map where there is one. Three placements s
 - `uniform`: pixels drawn uniformly from the whole object.
 - `centroid`: the pixel of the object nearest its centre of mass; on the object also where the centre of mass is not.
 
+What is clicked and how often has names, too: `pointillist.points.protocols`.
+
 Points lie on pixel centres, `(column + 0.5, row + 0.5)`, with the origin at the top-left corner of the image.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,7 @@ from scipy import ndimage
 
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, MaskError, nearest
+from pointillist.points.protocols import ClickOptions
 from pointillist.points.table import Point
 
 Placement = Literal["component", "uniform", "centroid"]
@@ -44,7 +47,11 @@ def simulate(
     num_classes: int,
     placement: Placement = "component",
     per_object: int = 1,
+    per_class: int = 0,
     min_area: int = MIN_AREA,
+    min_share: float = 0.0,
+    background: int | None = None,
+    equal_background: bool = False,
     ignore_index: int = 255,
     jitter: float = 0.0,
     instances: Integers | None = None,
@@ -53,8 +60,9 @@ def simulate(
     """Draw clicks from a label mask.
 
     The same mask and generator state give the same points in the same order: by class, then by the first pixel of the
-    object in reading order. An object smaller than `min_area` gets none; a class with only such objects is therefore
-    not clicked in this image at all, as somebody would have overlooked it, and there is no fallback.
+    object in reading order; equal background comes last. An object smaller than `min_area` or `min_share` gets none; a
+    class with only such objects is not clicked in this image at all, as somebody would have overlooked it, and there is
+    no fallback.
 
     Args:
         mask: H×W, integer; class indices 0..`num_classes` − 1, or `ignore_index`.
@@ -62,7 +70,12 @@ def simulate(
         placement: Where on the object the clicks fall; see the module.
         per_object: Clicks per object, on distinct pixels; an object of fewer pixels gets one per pixel. `component`
             goes beyond the inner part, deepest pixels first, where that is too small. `centroid` has only one.
+        per_class: Clicks kept of each class, by chance; 0 keeps all. Equal background is drawn after that.
         min_area: Smallest object that is clicked, in pixels.
+        min_share: Smallest object that is clicked, as share of the H·W pixels, 0 to 1.
+        background: Index of the background class, for `equal_background`; without it that changes nothing.
+        equal_background: Background is clicked as often as all other classes together, and at least once where there is
+            any: pixels drawn uniformly from all of it, each at most once, in place of some of each background object.
         ignore_index: Value of pixels that belong to no class; never clicked on purpose, and no part of any object.
         jitter: Standard deviation, in pixels per axis, of a human-like error. A jittered click may miss its object and
             keeps the class that was meant; it is held inside the image, at most on the centre of a border pixel.
@@ -77,7 +90,7 @@ def simulate(
         MaskError: The mask or the instance map is not H×W integer, or holds a value that names no class.
         ConfigError: An argument that cannot be.
     """
-    _check_settings(num_classes, placement, per_object, min_area, jitter)
+    _check_settings(num_classes, placement, per_object, per_class, min_area, min_share, jitter)
     codes = _codes(mask, num_classes, ignore_index)
     objects, classes = _objects(codes, _checked_instances(instances, codes.shape))
     height, width = codes.shape
@@ -87,10 +100,12 @@ def simulate(
     flat = objects.ravel()
     by_object = np.argsort(flat, kind="stable")
     ends = np.cumsum(np.bincount(flat, minlength=len(classes)))
-    points = []
+    apart = background if equal_background else None
+    drawn = [np.zeros(0, dtype=np.intp)]
     for index in range(1, len(classes)):
         pixels = by_object[ends[index - 1] : ends[index]]
-        if len(pixels) < min_area:
+        # Shares are divided, not multiplied: 10 of 10,000 pixels are exactly the share 0.001.
+        if len(pixels) < min_area or len(pixels) / codes.size < min_share or classes[index] == apart:
             continue
         if placement == "centroid":
             chosen = _central(pixels, width)
@@ -98,12 +113,17 @@ def simulate(
             chosen = _draw(pixels, per_object, rng)
         else:
             chosen = _draw(_inner(pixels, depth[pixels], per_object), per_object, rng)
-        rows, columns = np.divmod(chosen, width)
-        points.append(np.stack([columns + 0.5, rows + 0.5, np.full(len(chosen), float(classes[index]))], axis=1))
-    if not points:
-        return np.zeros((0, 3))
-    result = np.concatenate(points)
-    if jitter:
+        drawn.append(chosen)
+    clicked = np.concatenate(drawn)
+    if per_class and len(clicked):
+        label = codes.ravel()[clicked]
+        kept = [_draw(np.flatnonzero(label == each), per_class, rng) for each in np.unique(label)]
+        clicked = clicked[np.sort(np.concatenate(kept))]
+    if apart is not None and len(pixels := np.flatnonzero(codes == apart + 1)):
+        clicked = np.concatenate([clicked, _draw(pixels, max(1, len(clicked)), rng)])
+    rows, columns = np.divmod(clicked, max(width, 1))
+    result = np.stack([columns + 0.5, rows + 0.5, codes.ravel()[clicked] - 1], axis=1)
+    if jitter and len(result):
         missed = result[:, :2] + jitter * rng.standard_normal((len(result), 2))
         result[:, :2] = np.clip(missed, 0.5, (width - 0.5, height - 0.5))
     return result
@@ -115,11 +135,8 @@ def simulate_image(
     classes: ClassSet,
     *,
     seed: int,
-    placement: Placement = "component",
-    per_object: int = 1,
-    min_area: int = MIN_AREA,
-    jitter: float = 0.0,
     instances: Integers | None = None,
+    **options: Unpack[ClickOptions],
 ) -> list[Point]:
     """The clicks of one image of a data set, by class name; independent of all other images.
 
@@ -128,7 +145,8 @@ def simulate_image(
         mask: H×W, integer; indices into `classes`, or its ignore index.
         classes: Classes of the data set.
         seed: Seed of the data set's clicks, ≥ 0.
-        placement: As in `simulate`, like all that follow.
+        instances: As in `simulate`.
+        options: As in `simulate`; `equal_background` counts under the background policy `points`.
 
     Raises:
         MaskError: As in `simulate`, with the name of the image.
@@ -138,13 +156,11 @@ def simulate_image(
         drawn = simulate(
             mask,
             num_classes=len(classes),
-            placement=placement,
-            per_object=per_object,
-            min_area=min_area,
+            background=classes.background if classes.policy == "points" else None,
             ignore_index=classes.ignore_index,
-            jitter=jitter,
             instances=instances,
             rng=rng_for(seed, image),
+            **options,
         )
     except MaskError as error:
         raise MaskError(error.found, where=image, field=error.field, hint=error.hint) from None
@@ -168,22 +184,25 @@ def rng_for(seed: int, image_name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
 
-def _check_settings(num_classes: int, placement: str, per_object: int, min_area: int, jitter: float) -> None:
+def _check_settings(
+    num_classes: int, placement: str, per_object: int, per_class: int, min_area: int, min_share: float, jitter: float
+) -> None:
     if placement not in PLACEMENTS:
         raise ConfigError(f"{placement!r} is no placement.", field="placement", hint=nearest(placement, PLACEMENTS))
-    for name, value in (("num_classes", num_classes), ("per_object", per_object), ("min_area", min_area)):
-        if value < 1:
-            raise ConfigError(f"{name} is {value}.", field=name, hint="Use a whole number of at least 1.")
+    whole = {"num_classes": num_classes, "per_object": per_object, "per_class": per_class, "min_area": min_area}
+    for name, value in whole.items():
+        least = int(name != "per_class")
+        if value < least:
+            raise ConfigError(f"{name} is {value}.", field=name, hint=f"Use a whole number of at least {least}.")
+    if not 0 <= min_share <= 1:
+        hint = "Give a share of the image's pixels, 0 to 1: 0.001 for 0.1 %."
+        raise ConfigError(f"min_share is {min_share}.", field="min_share", hint=hint)
     if placement == "centroid" and per_object != 1:
-        raise ConfigError(
-            f"{per_object} clicks per object are asked for, but an object has one centroid.",
-            field="per_object",
-            hint="Use 1, or the placement 'component'.",
-        )
+        found = f"{per_object} clicks per object are asked for, but an object has one centroid."
+        raise ConfigError(found, field="per_object", hint="Use 1, or the placement 'component'.")
     if not 0 <= jitter < np.inf:
-        raise ConfigError(
-            f"jitter is {jitter}.", field="jitter", hint="Give a standard deviation in pixels, 0 or more."
-        )
+        hint = "Give a standard deviation in pixels, 0 or more."
+        raise ConfigError(f"jitter is {jitter}.", field="jitter", hint=hint)
 
 
 def _codes(mask: Integers, num_classes: int, ignore_index: int) -> npt.NDArray[np.int32]:

@@ -121,11 +121,12 @@ class MetricsTable(L.Callback):
         """Add a line."""
         if not trainer.is_global_zero:
             return
+        groups = trainer.optimizers[0].param_groups  # none for a method without steps
         row = {
             "epoch": str(trainer.current_epoch + 1),
             "step": str(trainer.global_step),
             "seconds": f"{time.monotonic() - self._started:.2f}",
-            "lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.4g}",
+            "lr": f"{groups[0]['lr']:.4g}" if groups else "",
         }
         measured = trainer.callback_metrics
         fresh = set(measured) if _validated(trainer) else {name for name in measured if not name.startswith("val_")}

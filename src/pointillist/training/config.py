@@ -146,6 +146,8 @@ class Config(Strict):
     @model_validator(mode="after")
     def _share_batches_evenly(self) -> Config:
         processes = self.trainer.devices * self.trainer.nodes
+        if processes > 1 and not get_method(self.method.name).in_steps:
+            raise ValueError(f"'{self.method.name}' learns at once, which several devices cannot share")
         if self.trainer.batch_size % processes:
             raise ValueError(
                 f"batch_size {self.trainer.batch_size} cannot be shared evenly by {processes} devices; "
@@ -154,9 +156,11 @@ class Config(Strict):
         return self
 
     def sized_to(self, images: int) -> Config:
-        """The same with the number of epochs that so many training images get."""
-        epochs = self.trainer.epochs_for(images)
-        return self.model_copy(update={"trainer": self.trainer.model_copy(update={"epochs": epochs})})
+        """The same with the number of epochs that so many training images get: one for a method without steps."""
+        length: dict[str, int | None] = {"epochs": self.trainer.epochs_for(images)}
+        if not get_method(self.method.name).in_steps:
+            length = {"epochs": 1, "steps": None}
+        return self.model_copy(update={"trainer": self.trainer.model_copy(update=length)})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `config.yaml` holds them."""
@@ -225,7 +229,14 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
     name = chosen.get("name", "single-stage")
     options = get_method(str(name)).Options
     method = parse(options, {**chosen, "name": name}, ConfigError, where, prefix="method.")
-    return parse(Config, {**values, "method": method}, ConfigError, where)
+    config = parse(Config, {**values, "method": method}, ConfigError, where)
+    brought = method.network()
+    if brought is None or config.network == brought:
+        return config
+    if config.network != NetworkSettings():
+        found = f"the method '{name}' brings its own network, and no other can be chosen."
+        raise ConfigError(found, where=where, field="network", hint="Leave its settings out, or choose another method.")
+    return config.model_copy(update={"network": brought})
 
 
 class Setting(NamedTuple):

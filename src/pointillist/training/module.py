@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pointillist.classes import ClassSet
 from pointillist.data.samples import Batch
-from pointillist.errors import RunError
+from pointillist.errors import ConfigError, RunError
 from pointillist.training.config import Config
 from pointillist.training.methods import NetworkOutput, StepInput, get_method
 from pointillist.training.metrics import confusion_metric, scores
@@ -29,7 +29,7 @@ class TrainingModule(L.LightningModule):
     Args:
         config: Settings of the run.
         classes: Classes of the data set, under the run's background policy.
-        total_steps: Optimiser steps of the whole training.
+        total_steps: Optimiser steps of the whole training; 0 for a method without steps.
         bands: K of the images.
     """
 
@@ -40,15 +40,26 @@ class TrainingModule(L.LightningModule):
         self.total_steps = total_steps
         self.network = build_network(config.network, len(classes), bands)
         self.method = get_method(config.method.name)(config.method, classes, self.network.feature_channels)
+        if self.method.in_steps and not any(weight.requires_grad for weight in self.network.parameters()):
+            found = f"{config.network.architecture!r} has nothing that '{config.method.name}' could train."
+            raise ConfigError(found, field="network.architecture", hint="Choose another network.")
+        self.automatic_optimization = self.method.in_steps
         self.confusion = confusion_metric(classes)
 
     @property
     def progress(self) -> float:
         """Share of the training that is done, in [0, 1]."""
-        return min(1.0, self.global_step / self.total_steps)
+        return min(1.0, self.global_step / self.total_steps) if self.total_steps else 1.0
+
+    def on_train_start(self) -> None:
+        """Let the method learn what it learns at once; the time it takes counts as training."""
+        loader: Any = self.trainer.train_dataloader
+        self.method.prepare(loader.dataset.clicked(), self.network)
 
     def configure_optimizers(self) -> Any:
-        """AdamW without decay on biases and normalisation; linear warm-up, then a cosine to zero."""
+        """AdamW without decay on biases and normalisation; linear warm-up, then a cosine to zero. None without steps."""
+        if not self.method.in_steps:
+            return None
         settings = self.config.optimizer
         weights = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
@@ -72,8 +83,10 @@ class TrainingModule(L.LightningModule):
         seen = batch.without_masks() if self.method.supervision == "points" else batch
         return StepInput(output, seen, self.progress)
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The loss of one batch, and what is worth logging about it."""
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor | None:
+        """The loss of one batch, and what is worth logging about it; None for a method without steps."""
+        if not self.method.in_steps:
+            return None
         step = self.step_input(batch)
         output = self.method.loss(step)
         self.method.update_class_frequencies(step, output)

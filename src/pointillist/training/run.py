@@ -83,7 +83,7 @@ def fit(
     epochs = config.trainer.epochs_for(length)
     begun = _resumable(RunDirectory.open(out), config, record) if resume else config
     # Whatever can be wrong with the settings shows here, before anything is written.
-    steps = epochs * steps_per_epoch(length, config.trainer.batch_size)
+    steps = epochs * steps_per_epoch(length, config.trainer.batch_size) if method.in_steps else 0
     module = TrainingModule(begun, given.dataset.classes, steps, len(given.spec.bands))
     samples = TrainingSamples(
         given.dataset,
@@ -224,6 +224,7 @@ def _trainer(
     config: Config, epochs: int, run: RunDirectory, callbacks: list[L.Callback], *, validate: bool
 ) -> L.Trainer:
     settings = config.trainer
+    in_steps = get_method(config.method.name).in_steps
     several = settings.devices * settings.nodes > 1
     return L.Trainer(
         accelerator=settings.device,
@@ -233,9 +234,10 @@ def _trainer(
         precision=settings.precision,  # type: ignore[arg-type]
         max_epochs=epochs,
         check_val_every_n_epoch=max(1, epochs // settings.validations) if settings.validations else None,
+        limit_train_batches=None if in_steps else 1,
         limit_val_batches=None if validate and settings.validations else 0,
         num_sanity_val_steps=0,
-        gradient_clip_val=config.optimizer.gradient_clip,
+        gradient_clip_val=config.optimizer.gradient_clip if in_steps else None,
         logger=TensorBoardLogger(run.root, name="", version="tensorboard"),
         callbacks=callbacks,
         log_every_n_steps=1,

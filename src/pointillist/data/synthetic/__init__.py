@@ -84,9 +84,9 @@ def write_dataset(
 ) -> Path:
     """Write a data set: `images/`, `masks/`, `points.csv`, `splits/`, `dataset.yaml`, and `synthetic.json`.
 
-    Every image has one simulated click per connected component of at least 50 pixels (`simulate`'s default), the
-    same that `pointillist points simulate` makes with this seed. `synthetic.json` says what was drawn. The folder
-    appears under its name only when it is complete.
+    Every image has one simulated click per connected component of at least 50 pixels, the same that
+    `pointillist points simulate --protocol components` makes with this seed. `synthetic.json` says what was drawn. The
+    folder appears under its name only when it is complete.
 
     Args:
         folder: Where to; must not exist, or be empty.
@@ -142,6 +142,7 @@ def _write(folder: Path, splits: dict[str, range], seed: int, parameters: SceneP
         "version": VERSION,
         "parameters_hash": parameters_hash(parameters),
         "seed": seed,
+        "click_protocol": "components",
         **{split: len(indices) for split, indices in splits.items()},
     }
     (folder / "synthetic.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8", newline="\n")

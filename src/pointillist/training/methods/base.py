@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from pointillist.classes import ClassSet
 from pointillist.data.pieces import DistancesOf
 from pointillist.data.samples import Batch
+from pointillist.data.transforms import Sample
 from pointillist.pseudomask import rasterise_points
 from pointillist.schema import Strict
 from pointillist.training.losses import ClassFrequencies, sparse_cross_entropy
+from pointillist.training.network_settings import NetworkSettings
 
 
 class MethodOptions(Strict):
@@ -25,6 +27,10 @@ class MethodOptions(Strict):
     name: str
     class_balance: float = Field(default=0.5, ge=0, le=1)
     """Class-balance exponent of every cross-entropy: 0 counts every label the same, 1 every class."""
+
+    def network(self) -> NetworkSettings | None:
+        """The network that the method brings; None where it trains whatever the settings say."""
+        return None
 
 
 class NetworkOutput(NamedTuple):
@@ -86,6 +92,7 @@ class Method(nn.Module, ABC):
         name: What the user types.
         title: One line for listings.
         supervision: What it learns from. A method that learns from `points` never receives a mask.
+        in_steps: Whether it learns in steps of an optimiser. Without them, all is done by `prepare`.
         Options: Its settings.
 
     Args:
@@ -97,6 +104,7 @@ class Method(nn.Module, ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     supervision: ClassVar[Literal["points", "masks"]] = "points"
+    in_steps: ClassVar[bool] = True
     Options: ClassVar[type[MethodOptions]]
 
     def __init__(self, options: MethodOptions, classes: ClassSet, feature_channels: int) -> None:
@@ -109,6 +117,18 @@ class Method(nn.Module, ABC):
     def distances_of(self) -> DistancesOf | None:
         """Makes the distances that the method needs, once for each piece; None when it needs none."""
         return None
+
+    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:  # noqa: B027 - most have nothing to do
+        """Learn at once from all clicks, before the first step and again when a run goes on.
+
+        What comes of it must follow from the clicks and the seed (`torch.initial_seed()`) alone: every process of a
+        training calls it by itself.
+
+        Args:
+            samples: Every image, or piece of a large one, that has a click: once, not transformed, with the clicks that
+                lie in it and without its mask. Each is read when it is asked for.
+            network: The network, which gives a `NetworkOutput`; on the device of the training.
+        """
 
     def pseudo_labels(self, step: StepInput) -> Tensor | None:
         """B×H×W int64 labels that this step would teach, 255 = ignore; None for a method that makes none.

@@ -1,0 +1,155 @@
+"""A forest of decision trees on multiscale features, as a network: arithmetic on tensors, saved like one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from pointillist.errors import ConfigError
+from pointillist.schema import Strict, parse
+from pointillist.training.filter_bank import PER_BAND, SIGMAS, filter_bank
+from pointillist.training.methods import NetworkOutput
+from pointillist.training.network_settings import NetworkSettings
+from pointillist.training.networks.base import Network, NetworkFamily, check_options
+
+CHUNK = 4096
+"""Pixels that go through all trees together: what they need stays in the cache of a CPU."""
+
+LEAST = 1e-4
+"""Least share of a class before the logarithm: a class that no tree names is improbable, not impossible."""
+
+
+class ForestOptions(Strict):
+    """Sizes of a forest; all its trees have room for as many nodes, so that the settings say how large a model is."""
+
+    trees: int = Field(default=100, ge=1, le=1000)
+    """Number of trees."""
+    max_depth: int = Field(default=16, ge=1, le=32)
+    """Most decisions on the way to a leaf."""
+    max_leaves: int = Field(default=1024, ge=2, le=4096)
+    """Most leaves of a tree."""
+    sigmas: tuple[Annotated[float, Field(ge=0.1, le=64)], ...] = Field(default=SIGMAS, min_length=1, max_length=16)
+    """Standard deviations of the Gaussians of the features, pixels at the learnt scale."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A decision tree of n nodes, the first of them its root.
+
+    Args:
+        feature: n, which feature a node looks at.
+        threshold: n, up to which value the way leads to the first child; +inf at a leaf.
+        child: n×2, where the way leads; a leaf leads to itself.
+        shares: n×C, what a leaf says.
+    """
+
+    feature: Tensor
+    threshold: Tensor
+    child: Tensor
+    shares: Tensor
+
+
+class ForestNetwork(Network):
+    """Features, then trees: logits are logarithms of the mean of what the trees' leaves say.
+
+    Nothing in it learns from gradients; `plant` fills it. Before that, all classes are equally probable.
+
+    Args:
+        options: Sizes.
+        num_classes: C.
+        bands: K.
+    """
+
+    feature: Tensor
+    threshold: Tensor
+    child: Tensor
+    shares: Tensor
+
+    def __init__(self, options: ForestOptions, num_classes: int, bands: int) -> None:
+        super().__init__()
+        self.options = options
+        self.feature_channels = PER_BAND * len(options.sigmas) * bands
+        size = (options.trees, 2 * options.max_leaves - 1)
+        self.register_buffer("feature", torch.zeros(size, dtype=torch.int32))
+        self.register_buffer("threshold", torch.zeros(size))
+        self.register_buffer("child", torch.zeros(*size, 2, dtype=torch.int32))
+        self.register_buffer("shares", torch.zeros(*size, num_classes))
+        self.register_load_state_dict_post_hook(_check)
+
+    @torch.no_grad()
+    def plant(self, trees: Sequence[Tree]) -> None:
+        """Put trees in the place of those that are there; a ValueError if they do not fit in number or size."""
+        count, room = self.feature.shape
+        if len(trees) != count or any(len(tree.feature) > room for tree in trees):
+            raise ValueError(f"a forest of {count} trees of up to {room} nodes holds no others")
+        for name in ("feature", "threshold", "child", "shares"):
+            buffer: Tensor = getattr(self, name)
+            buffer.zero_()
+            for place, tree in zip(buffer, trees, strict=True):
+                values: Tensor = getattr(tree, name)
+                place[: len(values)] = values
+
+    def forward(self, images: Tensor) -> NetworkOutput:
+        """See `Network.forward`."""
+        features = filter_bank(images, self.options.sigmas)
+        # Channels first: a pixel's value of a feature lies at feature · pixels + pixel.
+        flat = features.transpose(0, 1).flatten(1)
+        pixels = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
+        # A graph that is made for images of any size knows no number of chunks.
+        whole = torch.compiler.is_exporting() or torch.jit.is_tracing()
+        chunks = [pixels] if whole else pixels.split(CHUNK)
+        shares = torch.cat([self.classify(flat, chunk) for chunk in chunks])
+        logits = shares.clamp(min=LEAST).log()
+        count, _, height, width = images.shape
+        return NetworkOutput(logits.view(count, height, width, -1).permute(0, 3, 1, 2).contiguous(), features)
+
+    def classify(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """What the forest says about some pixels.
+
+        Args:
+            features: F×P of all pixels.
+            pixels: n indices of pixels.
+
+        Returns:
+            n×C, mean of the trees' shares.
+        """
+        count, room = self.feature.shape
+        roots = torch.arange(0, count * room, room, dtype=torch.int32, device=pixels.device)
+        feature = self.feature.flatten() * features.shape[1]
+        child = (self.child + roots[:, None, None]).flatten()
+        threshold, values = self.threshold.flatten(), features.flatten()
+        node = roots[:, None].expand(-1, len(pixels)).flatten()
+        pixel = pixels.expand(count, -1).flatten()
+        for _ in range(self.options.max_depth):
+            value = values.index_select(0, feature.index_select(0, node) + pixel)
+            node = child.index_select(0, 2 * node + (value > threshold.index_select(0, node)))
+        return self.shares.flatten(0, 1).index_select(0, node).view(count, -1, self.shares.shape[2]).mean(0)
+
+
+def _check(network: nn.Module, _: object) -> None:
+    """Weights may be a stranger's: no way may lead out of a tree."""
+    assert isinstance(network, ForestNetwork)
+    room = network.feature.shape[1]
+    for name, end in (("feature", network.feature_channels), ("child", room)):
+        values: Tensor = getattr(network, name)
+        if not bool(((values >= 0) & (values < end)).all()):
+            raise RuntimeError(f"'{name}' of this forest holds a number that is not from 0 to {end - 1}")
+
+
+class Forests(NetworkFamily):
+    """Forests of decision trees."""
+
+    name = "forest"
+    architectures = ("forest",)
+
+    @classmethod
+    def build(cls, settings: NetworkSettings, num_classes: int, bands: int) -> ForestNetwork:
+        """See `NetworkFamily.build`."""
+        check_options(settings, ForestOptions.model_fields)
+        options = parse(ForestOptions, settings.options, ConfigError, "network.options")
+        return ForestNetwork(options, num_classes, bands)
