@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from comparison import class_mean, shares_of_full, step_ratios
-from paired import Difference, bracketed, difference
+from paired import Difference, bracketed, difference, student
 from runs import METHODS, OURS, Study, chosen
 from studies import NOISY, cheapest, losses
 
@@ -74,8 +74,9 @@ def share_of_full(main: Study) -> Claim:
     if not means:
         return claim
     mean = statistics.mean(means.values())
+    over_seeds = student([share for each in shares.values() for share in each])
     held = None if main.missing((OURS, "full")) else mean >= 0.9 and min(means.values()) >= 0.82
-    return replace(claim, reached=f"{mean:.2f}", by_set=listed(means), held=held)
+    return replace(claim, reached=f"{mean:.3f} {bracketed(over_seeds, '.3f')}", by_set=listed(means), held=held)
 
 
 def with_lead(claim: Claim, main: Study, other: str) -> tuple[Claim, Difference | None, dict[str, float]]:
@@ -115,7 +116,7 @@ def behind_none(main: Study) -> Claim:
     worst: dict[str, str] = {}
     for each, dataset, method in sorted(found, key=lambda one: one[0].mean):
         worst.setdefault(dataset, f"{dataset} {each.mean:+.1f} {bracketed(each.narrower)} (`{method}`)")
-    below = sum(each.narrower is not None and each.narrower[1] < -1 for each, _, _ in found)
+    below = sum((each.narrower or (each.mean,))[-1] < -1 for each, _, _ in found)
     return replace(
         claim,
         reached=f"{below} of {len(found)} below",
@@ -144,7 +145,7 @@ def pseudo_labels(main: Study, key: str, wanted: float) -> Claim:
         return claim
     mean = statistics.mean(values.values())
     held = None if main.missing((OURS,)) else mean >= wanted
-    return replace(claim, reached=f"{mean:.2f}", by_set=listed(values), held=held)
+    return replace(claim, reached=f"{mean:.3f}", by_set=listed(values), held=held)
 
 
 def least_coverage(main: Study) -> Claim:
@@ -234,7 +235,7 @@ def claims_table(found: Iterable[Claim]) -> list[str]:
 
 def not_reached(found: list[Claim]) -> str:
     """What does not hold, in a sentence."""
-    missed = [f"{claim.figure} is {claim.reached}, not {claim.wanted}" for claim in found if claim.held is False]
+    missed = [f"{claim.figure}: {claim.reached} (to reach: {claim.wanted})" for claim in found if claim.held is False]
     still = sum(claim.held is None for claim in found)
     text = f"**Not reached:** {'; '.join(missed)}." if missed else "Nothing that has all its runs was missed."
     return f"{text} Open, because runs are missing: {still} of {len(found)} figures." if still else text

@@ -6,10 +6,12 @@ the bootstrap over images (Efron 1979), how far with other images of the same se
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +48,9 @@ class Difference:
         return min(known, key=lambda each: each[1] - each[0], default=None)
 
 
-def bracketed(interval: Interval | None) -> str:
+def bracketed(interval: Interval | None, form: str = "+.1f") -> str:
     """`[+0.4, +3.8]`, or a dash."""
-    return "–" if interval is None else f"[{interval[0]:+.1f}, {interval[1]:+.1f}]"
+    return "–" if interval is None else f"[{interval[0]:{form}}, {interval[1]:{form}}]"
 
 
 def pairs(runs: list[Run], other: str, datasets: Iterable[str]) -> list[tuple[Run, Run]]:
@@ -91,24 +93,24 @@ def over_images(paired: list[tuple[Run, Run]]) -> Interval | None:
     for ours, theirs in paired:
         if not ours.get("per_image") or not theirs.get("per_image"):
             return None
-        first, second = np.array(ours["per_image"]), np.array(theirs["per_image"])
-        if not np.array_equal(first[:, 1], second[:, 1]):
+        if [real for _, real, _ in ours["per_image"]] != [real for _, real, _ in theirs["per_image"]]:
             raise SystemExit(f"{ours['dataset']}: {OURS} and {theirs['variant']} were scored on other masks.")
-        drawn.append(100 * (resampled(first, ours["dataset"]) - resampled(second, ours["dataset"])))
+        drawn.append(100 * (resampled(ours) - resampled(theirs)))
     low, high = np.nanquantile(np.mean(drawn, axis=0), (0.025, 0.975)).tolist()
     return low, high
 
 
-def resampled(counts: NDArray[np.int64], dataset: str) -> NDArray[np.float64]:
-    """mIoU of `RESAMPLES` sets of N images drawn with replacement from N; the draws depend on N and the name alone.
+def resampled(run: Run) -> NDArray[np.float64]:
+    """mIoU of `RESAMPLES` sets of N images drawn with replacement from the N of a run's data set."""
+    return _resampled(run["dataset"], json.dumps(run["per_image"]))
 
-    Args:
-        counts: N×3×C pixels by image and class: right, in the mask, predicted.
-        dataset: Name of the data set.
-    """
+
+@cache
+def _resampled(dataset: str, per_image: str) -> NDArray[np.float64]:
+    """The same of N×3×C pixels by image and class: right, real, predicted; drawn alike for all runs of a data set."""
+    counts = np.array(json.loads(per_image), dtype=np.float64)  # below 2^53, sums of whole numbers stay exact
     images = len(counts)
     times = np.random.default_rng(list(dataset.encode())).multinomial(images, np.full(images, 1 / images), RESAMPLES)
-    # Pixels are whole numbers below 2^53: as floats, for speed, their sums stay exact.
-    pooled = times.astype(np.float64) @ counts.reshape(images, -1).astype(np.float64)
-    correct, real, predicted = pooled.reshape(RESAMPLES, 3, -1).transpose(1, 0, 2)
+    pooled = (times @ counts.reshape(images, -1)).reshape(RESAMPLES, 3, -1)
+    correct, real, predicted = pooled.transpose(1, 0, 2)
     return mean_of_known(class_iou(correct, real, predicted))

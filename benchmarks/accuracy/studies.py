@@ -100,7 +100,7 @@ def click_rows(runs: list[Run], main_runs: list[Run], dataset: str) -> list[Clic
             seconds = looked + FURTHER_SECONDS * (clicks - present)
         said = "those of the comparison" if variant == method else variant.removeprefix(f"{method}-")
         rows.append(ClickRow(said, method, clicks, seconds, statistics.mean(run["miou"] for run in group)))
-    return sorted(rows, key=lambda row: (row.per_image, row.method))
+    return sorted(rows, key=lambda row: (row.per_image, row.clicks, row.method))
 
 
 def full_of(runs: list[Run], main_runs: list[Run], dataset: str) -> float | None:

@@ -24,7 +24,7 @@ COLUMNS = (
     "mIoU: mean ± sd over seeds. *% of full*: mIoU divided by that of `full` with the same seed. *precision*: share of "
     "pseudo-labels that are right; *coverage*: share of a class's real pixels that have any pseudo-label; both at the "
     "last step, on whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its "
-    "steps, set-up and the judging of pseudo-labels included."
+    "steps, set-up and the judging of pseudo-labels included; *in all* for a method without steps."
 )
 INTERVALS = (
     "Points (hundredths) of mIoU, paired by data set and seed, with 95 % intervals. *over sets × seeds*: Student's t "
@@ -65,7 +65,7 @@ def page(studies: dict[str, Study], found: list[Claim]) -> list[str]:
     lines += section(
         "Beside the comparison",
         studies["own-scale-beside"],
-        lambda runs: [*main_table(runs), *other_classes(runs), "", *counting(runs)],
+        lambda runs: [*main_table(runs), *other_classes(runs), *counting(runs)],
     )
     if "own-scale-steps" in studies:
         lines += section("Twice the steps", studies["own-scale-steps"], lambda runs: [*steps_study(runs), "", STEPS])
@@ -86,7 +86,7 @@ def page(studies: dict[str, Study], found: list[Claim]) -> list[str]:
 def counting(runs: list[Run]) -> list[str]:
     """Error of counts, where a set is about counting."""
     found = counts(runs)
-    return ["Counting: 8-connected components of at least 50 px.", "", *found] if found else []
+    return ["", "Counting: 8-connected components of at least 50 px.", "", *found] if found else []
 
 
 def readme(main: Study, found: list[Claim], small: list[Run]) -> list[str]:
