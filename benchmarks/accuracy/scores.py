@@ -1,4 +1,4 @@
-"""What is kept of an evaluation: scores of merged classes, and by image the counts that resampling needs."""
+"""How a run is scored: also with merged classes, and with the counts by image that resampling needs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointillist.api import evaluate
 from pointillist.data.dataset import Dataset
-from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
-from pointillist.training.metrics import Scores, confusion_matrix
+from pointillist.training.metrics import Scores, confusion_matrix, scores
 from pointillist.training.run_directory import RunDirectory
 from pointillist.training.scoring import ScoredImage
 from pointillist.training.tiling import probabilities_of
@@ -41,7 +39,10 @@ def merge(confusion: Counts, group: Counts) -> Counts:
 
 
 def confusions(predictor: Predictor, dataset: Dataset) -> Counts:
-    """N×C×C of the images of `val`, each at its mask's own size, as `evaluate` counts them."""
+    """N×C×C of the images of `val`, each at its mask's own size, as `pointillist.inference.evaluate` counts them.
+
+    That keeps of an image what is right, real and predicted by class, which is not enough to merge classes.
+    """
     found = []
     for item in dataset.split("val"):
         if item.mask is not None:
@@ -60,26 +61,26 @@ def scored(run: RunDirectory, dataset: Dataset, groups: dict[str, list[str]]) ->
     `miou_classes` and `confusion_classes`.
     """
     predictor = Predictor(run)
-    result: Evaluation = evaluate(predictor, dataset)
-    scores, counts, beside = result.scores, result.counts, {}
+    protocol = predictor.engine.protocol
+    by_image = confusions(predictor, dataset)
+    beside = {}
     if groups:
-        names, group = merged(scores.class_names, groups)
-        by_image = confusions(predictor, dataset)
-        if not np.array_equal(by_image.sum(0), scores.confusion):
-            raise RuntimeError("images counted one by one are not what evaluate counted")
-        by_image = merge(by_image, group)
-        counts = np.stack([by_image.diagonal(axis1=1, axis2=2), by_image.sum(2), by_image.sum(1)], axis=1)
-        beside = {"miou_classes": scores.miou, "confusion_classes": scores.confusion}
-        scores = Scores(names, tuple(map(tuple, by_image.sum(0).tolist())))
-    said = result.to_dict()
+        of_classes = scores(by_image.sum(0), dataset.classes)
+        beside = {"miou_classes": of_classes.miou, "confusion_classes": of_classes.confusion}
+    names, group = merged(dataset.classes.names, groups)
+    by_image = merge(by_image, group)
+    found = Scores(names, tuple(map(tuple, by_image.sum(0).tolist())))
+    counts = np.stack([by_image.diagonal(axis1=1, axis2=2), by_image.sum(2), by_image.sum(1)], axis=1)
     return {
-        "miou": scores.miou,
+        "split": "val",
+        "method": protocol["method"]["name"],
+        "seed": protocol["seed"],
+        "miou": found.miou,
         **beside,
-        "pixel_accuracy": scores.pixel_accuracy,
-        "per_class": scores.per_class,
-        "confusion": scores.confusion,
-        "expected_calibration_error": said["calibration"]["expected_calibration_error"],
-        "boundary_f": said["boundary_f"]["mean"],
-        **{key: said[key] for key in ("split", "method", "seed", "images", "seconds", "protocol")},
+        "pixel_accuracy": found.pixel_accuracy,
+        "per_class": found.per_class,
+        "confusion": found.confusion,
+        "images": len(counts),
+        "protocol": protocol,
         "per_image": counts.tolist(),
     }

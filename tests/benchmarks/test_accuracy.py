@@ -113,6 +113,8 @@ def test_scores_of_groups_stand_beside_those_of_classes(tiny_data: Path, tmp_pat
     whole, first, second = evaluate(run, data), *data.classes.names[1:3]
     plain, kept = scored(run, data, {}), scored(run, data, {"objects": [first, second]})
     assert plain["miou"] == kept["miou_classes"] == whole.miou
+    assert plain["per_class"] == whole.scores.per_class
+    assert kept["confusion_classes"] == whole.scores.confusion
     np.testing.assert_array_equal(plain["per_image"], whole.counts)
     assert list(kept["per_class"]) == [data.classes.names[0], "objects"]
     found, real = np.array(kept["per_image"]), whole.counts[:, 1]
