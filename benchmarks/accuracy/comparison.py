@@ -104,6 +104,20 @@ def differences_table(runs: list[Run], datasets: list[str]) -> list[str]:
     return lines
 
 
+def external_table(runs: list[Run], external: list[Run]) -> list[str]:
+    """Other people's programs beside `single-stage` with the same clicks."""
+    lines = [
+        f"| data set | program | seed | steps | CPU-minutes | mIoU | `{OURS}` | difference |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for run in sorted(external, key=lambda run: (run["dataset"], run["variant"], run["seed"])):
+        ours = chosen(runs, run["dataset"], OURS).get(run["seed"])
+        own, gap = (f"{ours['miou']:.3f}", f"{100 * (ours['miou'] - run['miou']):+.1f}") if ours else ("–", "–")
+        figures = (run["seed"], run["protocol"]["steps"], f"{run['cpu_minutes']:.1f}", f"{run['miou']:.3f}", own, gap)
+        lines.append(f"| {run['dataset']} | `{run['variant']}` | " + " | ".join(map(str, figures)) + " |")
+    return lines
+
+
 def step_ratios(runs: list[Run], method: str, key: str) -> dict[str, float]:
     """Time of a method's step against that of `points`, by data set: mean over seeds."""
     found = {}

@@ -13,6 +13,8 @@ from typing import Any
 from run import RESULTS, asked_hash, jobs, read_benchmark
 
 PROTOCOLS = Path(__file__).parent / "protocols"
+EXTERNAL = Path(__file__).parent.parent / "external" / "results"
+"""Runs of other people's programs, in files like ours."""
 
 Run = dict[str, Any]
 

@@ -10,8 +10,17 @@ from pathlib import Path
 
 import thumbnails
 from claims import Claim, claims, claims_table, not_reached
-from comparison import counts, differences_table, main_table, other_classes, per_class, protocol_line, step_times
-from runs import OURS, Run, Study, read_results, read_studies, same_seeds
+from comparison import (
+    counts,
+    differences_table,
+    external_table,
+    main_table,
+    other_classes,
+    per_class,
+    protocol_line,
+    step_times,
+)
+from runs import EXTERNAL, OURS, Run, Study, read_results, read_studies, same_seeds
 from studies import IMAGES, clicks_study, noisy_clicks_study, steps_study, variants_table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,7 +61,7 @@ def section(title: str, study: Study, body: Callable[[list[Run]], list[str]]) ->
     return [*lines, *body(study.runs), "", protocol_line(study.runs), ""] if study.runs else lines
 
 
-def page(studies: dict[str, Study], found: list[Claim]) -> list[str]:
+def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> list[str]:
     """docs/results.md, line by line."""
     main = studies["own-scale"]
     lines = [HEAD, ""]
@@ -61,6 +70,9 @@ def page(studies: dict[str, Study], found: list[Claim]) -> list[str]:
     lines += [BEST, ""]
     if main.runs:
         lines += [f"## `{OURS}` minus each other", "", *differences_table(main.runs, main.datasets), "", INTERVALS, ""]
+    if external:
+        lines += ["## Other people's programs", "", *external_table(main.runs, external), ""]
+        lines += ["On the same clicks: [benchmarks/external](../benchmarks/external/README.md).", ""]
     lines += section("What a step costs", main, lambda runs: [*step_times(runs, "step_cpu_milliseconds"), "", STEP])
     lines += section(
         "Beside the comparison",
@@ -112,8 +124,9 @@ def main() -> None:
     """Write all of them."""
     results = read_results()
     studies = read_studies(results)
-    found = claims(studies["own-scale"], studies["own-scale-noisy"], studies["own-scale-clicks"])
-    (ROOT / "docs" / "results.md").write_text("\n".join(page(studies, found)), encoding="utf-8")
+    external = read_results(EXTERNAL).get("own-scale", [])
+    found = claims(studies["own-scale"], studies["own-scale-noisy"], studies["own-scale-clicks"], external)
+    (ROOT / "docs" / "results.md").write_text("\n".join(page(studies, found, external)), encoding="utf-8")
     (ROOT / "docs" / "results-thumbnails.md").write_text("\n".join(thumbnails.page(results)), encoding="utf-8")
     file = ROOT / "README.md"
     before, rest = file.read_text(encoding="utf-8").split(BEGIN)

@@ -269,7 +269,7 @@ def test_without_results_every_figure_is_named_and_open(write: Any) -> None:
     found = list(found_claims(studies).values())
     assert len(found) == 10
     assert all(claim.held is None and claim.reached == "–" for claim in found)
-    text = "\n".join(page(studies, found))
+    text = "\n".join(page(studies, found, []))
     assert "0 of 16 runs of `own-scale` are there." in text
     assert text.count("runs are missing") == 10
     small = [result("camvid", "single-stage", 0, 0.3)]
@@ -305,6 +305,26 @@ def test_what_is_missed_is_named(write: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert found["`single-stage` − each baseline, on each set"].held is True  # half a point behind
     monkeypatch.setitem(MIOU, "single-stage", 0.58)
     assert found_claims(write())["`single-stage` − each baseline, on each set"].held is False
+
+
+def test_a_program_of_others_counts_as_a_baseline(write: Any) -> None:
+    from claims import claims
+    from comparison import external_table
+
+    studies = write()
+    other = {
+        "dataset": "peanut",
+        "variant": "nnunet",
+        "seed": 1,
+        "miou": 0.7,
+        "cpu_minutes": 5,
+        "protocol": {"steps": 9},
+    }
+    found = claims(*(studies[name] for name in ("own-scale", "own-scale-noisy", "own-scale-clicks")), [other])
+    claim = next(claim for claim in found if "each baseline" in claim.figure)
+    assert claim.held is False
+    assert "peanut -3.0 – (`nnunet`)" in claim.by_set
+    assert external_table(studies["own-scale"].runs, [other])[-1].endswith("| 0.700 | 0.670 | -3.0 |")
 
 
 def test_missing_runs_are_counted_and_leave_a_claim_open(write: Any) -> None:
