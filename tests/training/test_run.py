@@ -89,10 +89,18 @@ def test_no_mask_leaks(method: str, tiny_data: Path, tmp_path: Path) -> None:
     assert not same(weights(with_masks), weights(other_seed))
 
 
-@pytest.mark.parametrize("settings", [{}, {"data__workers": 2, "trainer__validations": 0}])
-@pytest.mark.parametrize("at", [3, 4])
-def test_resumed_equals_uninterrupted(settings: dict[str, Any], at: int, tiny_data: Path, tmp_path: Path) -> None:
-    config = tiny_config(trainer__epochs=4, **settings)
+@pytest.mark.parametrize(
+    ("method", "settings", "at"),
+    [
+        *(("single-stage", {}, at) for at in (3, 4)),
+        *(("single-stage", {"data__workers": 2, "trainer__validations": 0}, at) for at in (3, 4)),
+        ("dmpls", {}, 3),  # draws numbers of its own
+    ],
+)
+def test_resumed_equals_uninterrupted(
+    method: str, settings: dict[str, Any], at: int, tiny_data: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(method, trainer__epochs=4, **settings)
     data = load_dataset(tiny_data)
     straight = fit(config, data, tmp_path / "straight")
     with pytest.raises(RuntimeError, match="on purpose"):

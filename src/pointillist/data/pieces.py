@@ -20,9 +20,9 @@ from pointillist.data.resize import resize_labels
 from pointillist.data.transforms import StoredSample, image_tensor
 from pointillist.points.border import with_border_points
 
-DistancesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Makes distances to clicks: (image K×H×W, points N×3) → (distances P×h×w, their classes P). With fewer pixels than the
-image has, distances are in these."""
+PlanesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Makes planes of classes: (image K×H×W, points N×3) → (planes P×h×w, their classes P). They may have fewer pixels than
+the image; distances are then in these."""
 
 LARGEST = 1024
 """An image with a longer side, at the scale at which it is learnt, is cut into pieces."""
@@ -120,7 +120,12 @@ def clicks_of(dataset: Dataset, piece: Piece) -> NDArray[np.float64]:
 
 
 def read_piece(
-    dataset: Dataset, piece: Piece, *, with_mask: bool, distances_of: DistancesOf | None = None
+    dataset: Dataset,
+    piece: Piece,
+    *,
+    with_mask: bool,
+    distances_of: PlanesOf | None = None,
+    evidence_of: PlanesOf | None = None,
 ) -> StoredSample:
     """Read a piece with its clicks, and its mask if asked.
 
@@ -129,6 +134,7 @@ def read_piece(
         piece: Which part of which image.
         with_mask: Whether to open the mask, where there is one.
         distances_of: Makes the distances that the method needs.
+        evidence_of: Makes the evidence that it needs, in [0, 1].
 
     Raises:
         ImageError: The image cannot be read.
@@ -150,15 +156,15 @@ def read_piece(
         valid=pixels.valid,
         mask=mask,
     )
-    if distances_of is None:
-        return stored
-    distances, classes = distances_of(image_tensor(stored.image), torch.from_numpy(stored.points))
-    largest = float(np.finfo(np.float16).max)
-    return replace(
-        stored,
-        distances=distances.clamp(max=largest).numpy().astype(np.float16),
-        distance_classes=classes.numpy(),
-    )
+    image, points = image_tensor(stored.image), torch.from_numpy(stored.points)
+    if distances_of is not None:
+        distances, classes = distances_of(image, points)
+        compact = distances.clamp(max=float(np.finfo(np.float16).max)).numpy().astype(np.float16)
+        stored = replace(stored, distances=compact, distance_classes=classes.numpy())
+    if evidence_of is not None:
+        evidence, classes = evidence_of(image, points)
+        stored = replace(stored, evidence=evidence.numpy().astype(np.float16), evidence_classes=classes.numpy())
+    return stored
 
 
 def _source(piece: Piece, source: Source) -> Part:

@@ -16,7 +16,7 @@ from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.data.inputs import Scale
-from pointillist.data.pieces import DistancesOf, Piece, clicks_on_image, read_piece
+from pointillist.data.pieces import Piece, PlanesOf, clicks_on_image, read_piece
 from pointillist.data.store import SampleStore
 from pointillist.data.transforms import Geometry, Sample, StoredSample, jitter_colors
 
@@ -34,6 +34,7 @@ class Batch:
         mask: B×H×W class indices, 255 = ignore; None in a batch for a method that learns from points.
         scales: B times √(H·W) of the whole image in pixels, see `Sample`.
         distances: B×C×H×W in pixels, +inf for classes without a click; None when not asked for.
+        evidence: B×C×H×W in [0, 1], 0 for classes that cannot be there; None when not asked for.
     """
 
     names: tuple[str, ...]
@@ -44,13 +45,14 @@ class Batch:
     scales: Tensor
     mask: Tensor | None = None
     distances: Tensor | None = None
+    evidence: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
-        names = ("augmented", "image", "valid", "mask", "distances")
+        names = ("augmented", "image", "valid", "mask", "distances", "evidence")
         planes = {name: plane for name in names if (plane := getattr(self, name)) is not None}
         moved: dict[str, Any] = {name: plane.to(device, non_blocking=True) for name, plane in planes.items()}
         return replace(self, points=tuple(points.to(device, non_blocking=True) for points in self.points), **moved)
@@ -92,6 +94,7 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         seed: Seed of all transformations.
         with_masks: Whether masks are opened.
         distances_of: Makes distances once for each piece; they then move with it.
+        evidence_of: Makes evidence in the same way.
         cache_bytes: Samples are kept in so many bytes of memory, and of a temporary folder.
     """
 
@@ -104,7 +107,8 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
     color_jitter: float = 0.0
     seed: int = 0
     with_masks: bool = False
-    distances_of: DistancesOf | None = None
+    distances_of: PlanesOf | None = None
+    evidence_of: PlanesOf | None = None
     cache_bytes: InitVar[tuple[int, int]] = (0, 0)
 
     def __post_init__(self, cache_bytes: tuple[int, int]) -> None:
@@ -118,7 +122,11 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         found = self._store.get(index)
         if found is None:
             found = read_piece(
-                self.dataset, self.pieces[index], with_mask=self.with_masks, distances_of=self.distances_of
+                self.dataset,
+                self.pieces[index],
+                with_mask=self.with_masks,
+                distances_of=self.distances_of,
+                evidence_of=self.evidence_of,
             )
             self._store.put(index, found)
         return found
@@ -128,13 +136,15 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         return self.stored(index).whole()
 
     def clicked(self) -> Iterator[Sample]:
-        """Each piece with a click in it once, not transformed, without its mask; each click in one piece, see `clicks`."""
+        """Each piece with a click in it once, without mask and planes, in a seeded order; each click in one piece."""
         points: dict[int, list[tuple[float, float, int]]] = {}
         for label, found in self.clicks.items():
             for index, x, y in found:
                 points.setdefault(index, []).append((x, y, label))
-        for index in sorted(points):
-            yield replace(self.untransformed(index), points=torch.tensor(points[index]), mask=None)
+        order = np.random.default_rng([self.seed, 2]).permutation(sorted(points))
+        for index in order.tolist():
+            sample = read_piece(self.dataset, self.pieces[index], with_mask=False).whole()
+            yield replace(sample, points=torch.tensor(points[index]))
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, Tensor]:
         index, sample_index = key
@@ -184,12 +194,6 @@ class Collate:
     def __call__(self, drawn: Sequence[tuple[Sample, Tensor]]) -> Batch:
         """Stack."""
         samples = [sample for sample, _ in drawn]
-        distances = None
-        if samples[0].distances is not None:
-            distances = torch.full((len(samples), self.num_classes, *samples[0].size), torch.inf)
-            for plane, sample in zip(distances, samples, strict=True):
-                if sample.distances is not None and sample.distance_classes is not None:
-                    plane[sample.distance_classes] = sample.distances
         mask = None
         if any(sample.mask is not None for sample in samples):
             masks = [torch.full(sample.size, IGNORE) if sample.mask is None else sample.mask for sample in samples]
@@ -202,8 +206,20 @@ class Collate:
             valid=torch.stack([sample.valid for sample in samples]),
             scales=torch.tensor([sample.scale for sample in samples]),
             mask=mask,
-            distances=distances,
+            distances=self._planes([(s.distances, s.distance_classes) for s in samples], torch.inf),
+            evidence=self._planes([(s.evidence, s.evidence_classes) for s in samples], 0.0),
         )
+
+    def _planes(self, given: Sequence[tuple[Tensor | None, Tensor | None]], fill: float) -> Tensor | None:
+        """B×C×H×W of the planes of each sample's own classes."""
+        sizes = [planes.shape[1:] for planes, _ in given if planes is not None]
+        if not sizes:
+            return None
+        joined = torch.full((len(given), self.num_classes, *sizes[0]), fill)
+        for image, (planes, classes) in zip(joined, given, strict=True):
+            if planes is not None and classes is not None:
+                image[classes] = planes
+        return joined
 
 
 @dataclass(eq=False, repr=False)

@@ -18,7 +18,7 @@ from torch.utils.data import get_worker_info
 from pointillist.data.transforms import StoredSample
 from pointillist.errors import PointillistWarning
 
-ARRAYS = ("image", "points", "valid", "mask", "distances", "distance_classes")
+ARRAYS = ("image", "points", "valid", "mask", "distances", "distance_classes", "evidence", "evidence_classes")
 
 
 class SampleStore:

@@ -37,6 +37,9 @@ class Sample:
         mask: H×W int64 class indices, 255 = ignore; None where there is no mask.
         distances: P×H×W float32 pixels to the nearest click of the classes in `distance_classes`; None when not asked.
         distance_classes: P class indices.
+        evidence: Q×H×W float32, how much a classifier of pixels believes the classes in `evidence_classes`; None when
+            not asked.
+        evidence_classes: Q class indices.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Sample:
     mask: Tensor | None = None
     distances: Tensor | None = None
     distance_classes: Tensor | None = None
+    evidence: Tensor | None = None
+    evidence_classes: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,6 +73,8 @@ class StoredSample:
         distances: P×h×w float16 in their own pixels: they may have fewer of these than the image. Rounding changes a
             distance by less than 0.05 %.
         distance_classes: P class indices.
+        evidence: Q×h×w float16 in [0, 1], see `Sample`; it may have fewer pixels than the image, too.
+        evidence_classes: Q class indices.
     """
 
     name: str
@@ -78,6 +85,8 @@ class StoredSample:
     mask: NDArray[np.uint8] | None = None
     distances: NDArray[np.float16] | None = None
     distance_classes: NDArray[np.int64] | None = None
+    evidence: NDArray[np.float16] | None = None
+    evidence_classes: NDArray[np.int64] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -113,7 +122,14 @@ class StoredSample:
         mask = (
             None if self.mask is None else F.pad(_nearest(self.mask[rows, columns], inside), pad, value=IGNORE).long()
         )
-        distances = None if self.distances is None else self._distances(window, size, (zoom_y * zoom_x) ** 0.5)
+        distances = evidence = None
+        if self.distances is not None:
+            distances = self._planes(self.distances, window, size)
+            # Each is in its own pixels, and becomes one in pixels of the window.
+            own = self.distances.shape[1] * self.distances.shape[2]
+            distances *= (zoom_y * zoom_x * height * width / own) ** 0.5
+        if self.evidence is not None:
+            evidence = self._planes(self.evidence, window, size)
         points = torch.from_numpy(self.points) - torch.tensor([window.left, window.top, 0.0])
         return Sample(
             name=self.name,
@@ -124,21 +140,23 @@ class StoredSample:
             mask=mask,
             distances=distances,
             distance_classes=None if self.distance_classes is None else torch.from_numpy(self.distance_classes),
+            evidence=evidence,
+            evidence_classes=None if self.evidence_classes is None else torch.from_numpy(self.evidence_classes),
         )
 
-    def _distances(self, window: Window, size: tuple[int, int], zoom: float) -> Tensor:
-        planes = torch.from_numpy(self.distances).float()
+    def _planes(self, values: NDArray[np.float16], window: Window, size: tuple[int, int]) -> Tensor:
+        """What P×h×w planes, of fewer pixels perhaps, say of each pixel of a window."""
+        planes = torch.from_numpy(values).float()
         if not len(planes):
             return planes.new_zeros((0, *size))
-        (height, width), (own_height, own_width) = self.size, planes.shape[1:]
-        if window == (0, 0, height, width) and size == self.size == (own_height, own_width):
+        height, width = self.size
+        if window == (0, 0, height, width) and size == self.size == planes.shape[1:]:
             return planes
         # Where the centre of each pixel of the window lies in the image, whose sides go from −1 to 1.
         ys = (window.top + (torch.arange(size[0]) + 0.5) * (window.height / size[0])) * (2 / height) - 1
         xs = (window.left + (torch.arange(size[1]) + 0.5) * (window.width / size[1])) * (2 / width) - 1
         grid = torch.stack([xs.expand(size), ys[:, None].expand(size)], dim=-1)
         found: Tensor = F.grid_sample(planes[None], grid[None], "bilinear", "border", align_corners=False)[0]
-        found *= zoom * (height * width / (own_height * own_width)) ** 0.5
         return found
 
 
@@ -183,6 +201,7 @@ def flip_sample(sample: Sample, *, horizontal: bool = False, vertical: bool = Fa
         valid=sample.valid.flip(axes),
         mask=None if sample.mask is None else sample.mask.flip(axes),
         distances=None if sample.distances is None else sample.distances.flip(axes),
+        evidence=None if sample.evidence is None else sample.evidence.flip(axes),
     )
 
 

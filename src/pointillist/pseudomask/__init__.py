@@ -11,7 +11,8 @@ from pointillist.pseudomask.rasterise import rasterise_points
 from pointillist.pseudomask.refine import refine
 from pointillist.pseudomask.selection import ClassThresholds, ConfidenceThreshold, Rule
 from pointillist.pseudomask.settings import PseudoMaskSettings
-from pointillist.pseudomask.stages.base import Stage, StageInput, unit_length
+from pointillist.pseudomask.stages.base import Stage, StageInput, coarser, unit_length
+from pointillist.pseudomask.stages.evidence import Evidence
 from pointillist.pseudomask.stages.refinement import Refinement
 from pointillist.pseudomask.stages.spatial_prior import (
     Gaussian,
@@ -25,6 +26,7 @@ from pointillist.pseudomask.trace import PseudoMask, Trace
 __all__ = [
     "ClassThresholds",
     "ConfidenceThreshold",
+    "Evidence",
     "Gaussian",
     "InverseDistance",
     "Metric",
@@ -37,6 +39,7 @@ __all__ = [
     "Stage",
     "StageInput",
     "Trace",
+    "coarser",
     "distance_fields",
     "expanding_gaussian",
     "inverse_distance_weighting",

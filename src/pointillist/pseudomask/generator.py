@@ -56,6 +56,7 @@ class PseudoMaskGenerator:
         progress: float | None = None,
         class_prior: Tensor | None = None,
         distances: Tensor | None = None,
+        evidence: Tensor | None = None,
         scale: Tensor | float | None = None,
         valid: Tensor | None = None,
         trace: bool = False,
@@ -73,6 +74,8 @@ class PseudoMaskGenerator:
                 shift, Saerens 2002).
             distances: B×C×H×W distances in pixels made elsewhere, for instance geodesic ones of the whole image that
                 were cropped and flipped with it; computed from `image` and `points` when `None`.
+            evidence: B×C×H×W, not negative: how much another classifier believes each class, for instance of its
+                pixels' colours and texture. What the stage `evidence` takes in; without it that stage does nothing.
             scale: √(H·W) of the whole images in pixels, one number or B of them, which all lengths of the recipe
                 follow. `None` takes the images given for whole ones.
             valid: B×H×W booleans, false on padding.
@@ -91,6 +94,8 @@ class PseudoMaskGenerator:
         num_classes = probabilities.shape[1]
         if distances is not None:
             check_maps(distances, "distances", channels=num_classes, like=image)
+        if evidence is not None:
+            check_maps(evidence, "evidence", channels=num_classes, like=image)
         check_setting(num_classes <= IGNORE, "probabilities", num_classes, f"Use at most {IGNORE} classes.")
         check_background(self.background, num_classes)
         if progress is not None:
@@ -103,6 +108,8 @@ class PseudoMaskGenerator:
         present = present_classes(clicks, num_classes, background=self.background)
         classes = channel_classes(present if settings.presence else torch.ones_like(present))
         given = StageInput(image, clicks, classes, units_of(scale, image), self.background, progress)
+        if evidence is not None:
+            given = replace(given, evidence=gather_channels(evidence, classes).float())
         if prior is not None:
             whole = None if distances is None else gather_channels(distances, classes, fill=math.inf).float()
             given = replace(given, distances=prior.distances(given) if whole is None else whole)

@@ -11,6 +11,7 @@ from pointillist.errors import nearest
 from pointillist.pseudomask.selection import ClassThresholds, ConfidenceThreshold
 from pointillist.pseudomask.stages import STAGES, Stage
 from pointillist.pseudomask.stages.base import Settings
+from pointillist.pseudomask.stages.evidence import Evidence
 from pointillist.pseudomask.stages.refinement import Refinement
 from pointillist.pseudomask.stages.spatial_prior import Gaussian, InverseDistance
 
@@ -57,6 +58,9 @@ class PseudoMaskSettings(Settings):
         BeforeValidator(_choice("inverse-distance")),
     ] = InverseDistance()
     """What distance from the clicks says: `inverse-distance`, `gaussian` or `none`."""
+    evidence: Annotated[Evidence | None, BeforeValidator(_choice("evidence"))] = Evidence()
+    """What a classifier of pixels by colour, edges and texture says, learnt from all clicks before the first step;
+    `none` does without."""
     stages: Annotated[tuple[SerializeAsAny[Stage], ...], BeforeValidator(_read_stages)] = ()
     """Further stages, run before the selection."""
     selection: Annotated[
@@ -69,5 +73,5 @@ class PseudoMaskSettings(Settings):
     @property
     def pipeline(self) -> tuple[Stage, ...]:
         """The stages between presence and selection, in order."""
-        chosen = (self.refinement, self.spatial_prior, *self.stages)
+        chosen = (self.refinement, self.spatial_prior, self.evidence, *self.stages)
         return tuple(stage for stage in chosen if stage is not None)

@@ -7,11 +7,15 @@ and convpaint classify pixels by.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from pointillist.classes import IGNORE
+from pointillist.data.transforms import Sample
+from pointillist.pseudomask import rasterise_points
 
 SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Standard deviations of the Gaussians, pixels."""
@@ -47,6 +51,27 @@ def filter_bank(images: Tensor, sigmas: Sequence[float] = SIGMAS) -> Tensor:
 def reach(sigmas: Sequence[float] = SIGMAS) -> int:
     """How many pixels away an image can change a feature."""
     return max(map(_radius, sigmas)) + 2
+
+
+def clicked_features(
+    samples: Iterable[Sample], sigmas: Sequence[float] = SIGMAS, most: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Features and classes of clicked pixels: n×F float32 and n int64.
+
+    Args:
+        samples: Images with their clicks.
+        sigmas: See `filter_bank`.
+        most: When so many clicks are reached, the other images are not read.
+    """
+    features, labels = [], []
+    for sample in samples:
+        clicked = rasterise_points([sample.points], sample.size, sample.image.device)[0]
+        rows, columns = (clicked != IGNORE).nonzero(as_tuple=True)
+        features.append(filter_bank(sample.image[None], sigmas)[0][:, rows, columns].T)
+        labels.append(clicked[rows, columns])
+        if most is not None and sum(map(len, labels)) >= most:
+            break
+    return torch.cat(features), torch.cat(labels)
 
 
 def _radius(sigma: float) -> int:

@@ -51,13 +51,8 @@ class TrainingModule(L.LightningModule):
         """Share of the training that is done, in [0, 1]."""
         return min(1.0, self.global_step / self.total_steps) if self.total_steps else 1.0
 
-    def on_train_start(self) -> None:
-        """Let the method learn what it learns at once; the time it takes counts as training."""
-        loader: Any = self.trainer.train_dataloader
-        self.method.prepare(loader.dataset.clicked(), self.network)
-
     def configure_optimizers(self) -> Any:
-        """AdamW without decay on biases and normalisation; linear warm-up, then a cosine to zero. None without steps."""
+        """AdamW, no decay on biases and normalisation; linear warm-up, then a cosine to zero. None without steps."""
         if not self.method.in_steps:
             return None
         settings = self.config.optimizer

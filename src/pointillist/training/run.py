@@ -112,6 +112,9 @@ def fit(
         for line in label_warnings(given.dataset, given.items, method.supervision):
             console.print(f"[yellow]note[/] {line}", highlight=False)
 
+    if clicks:
+        module.method.prepare(samples.clicked(), module.network)
+        samples.evidence_of = module.method.evidence_of()
     validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
     scored = [item for item in validated if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]

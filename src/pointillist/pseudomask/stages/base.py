@@ -29,6 +29,18 @@ def unit_length(size: tuple[int, int]) -> float:
     return math.sqrt(size[0] * size[1]) / UNIT_SIZE
 
 
+def coarser(size: tuple[int, int]) -> tuple[tuple[int, int], int]:
+    """The size at which an image of (height, width) has about one pixel per unit length, and how many times smaller.
+
+    The recipe knows nothing finer, so what is made once of a whole image needs no more pixels.
+
+    >>> coarser((360, 480)), coarser((100, 100))
+    (((120, 160), 3), ((100, 100), 1))
+    """
+    factor = max(1, round(unit_length(size)))
+    return (-(-size[0] // factor), -(-size[1] // factor)), factor
+
+
 class Settings(BaseModel):
     """Base of the settings of this package: frozen, and an unknown name is an error."""
 
@@ -47,6 +59,7 @@ class StageInput:
         background: Index of the background class; None where there is none.
         progress: Share of the training that is done, in [0, 1]; None outside a training.
         distances: B×K×H×W pixels to the nearest click of each class, +inf without one; None without a spatial prior.
+        evidence: B×K×H×W how much another classifier believes each class, not negative; None where there is none.
     """
 
     image: Tensor
@@ -56,6 +69,7 @@ class StageInput:
     background: int | None
     progress: float | None
     distances: Tensor | None = None
+    evidence: Tensor | None = None
 
     def in_units(self, pixels: Tensor) -> Tensor:
         """B×… lengths in pixels as unit lengths."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
-from pointillist.data.pieces import DistancesOf
+from pointillist.data.pieces import PlanesOf
 from pointillist.data.samples import Batch
 from pointillist.data.transforms import Sample
 from pointillist.pseudomask import rasterise_points
@@ -114,11 +114,15 @@ class Method(nn.Module, ABC):
         self.frequencies = ClassFrequencies(len(classes), options.class_balance)
         """Of the clicks, or of the masks' pixels for a method that learns from masks."""
 
-    def distances_of(self) -> DistancesOf | None:
+    def distances_of(self) -> PlanesOf | None:
         """Makes the distances that the method needs, once for each piece; None when it needs none."""
         return None
 
-    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:  # noqa: B027 - most have nothing to do
+    def evidence_of(self) -> PlanesOf | None:
+        """Makes the evidence that it needs, in the same way; asked after `prepare`."""
+        return None
+
+    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
         """Learn at once from all clicks, before the first step and again when a run goes on.
 
         What comes of it must follow from the clicks and the seed (`torch.initial_seed()`) alone: every process of a

@@ -13,10 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pointillist.classes import IGNORE
 from pointillist.data.transforms import Sample
-from pointillist.pseudomask import rasterise_points
-from pointillist.training.filter_bank import filter_bank
+from pointillist.training.filter_bank import clicked_features
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.pseudo_masks import as_prior
 from pointillist.training.network_settings import NetworkSettings
@@ -53,7 +51,7 @@ class Forest(Method):
         """See `Method.prepare`."""
         if not isinstance(network, ForestNetwork):
             raise TypeError("the method 'forest' trains a ForestNetwork")
-        features, labels = clicked_features(samples, self.options.sigmas, network.feature.device)
+        features, labels = clicked_features(samples, self.options.sigmas)
         self.frequencies.update(labels)
         trees = grow(features, labels, self.frequencies.weights, self.options, seed=torch.initial_seed() % 2**32)
         prior = as_prior(self.frequencies.weighted) ** self.options.prior_correction
@@ -62,29 +60,6 @@ class Forest(Method):
     def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`; nothing is minimised."""
         return LossOutput(self.click_loss(step))
-
-
-def clicked_features(
-    samples: Iterable[Sample], sigmas: tuple[float, ...], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Features and classes of all clicked pixels.
-
-    Args:
-        samples: Images with their clicks.
-        sigmas: See `filter_bank`.
-        device: Where features are computed.
-
-    Returns:
-        n×F float32 and n int64, on the CPU.
-    """
-    features, labels = [], []
-    for sample in samples:
-        clicked = rasterise_points([sample.points], sample.size, torch.device("cpu"))[0]
-        rows, columns = (clicked != IGNORE).nonzero(as_tuple=True)
-        found = filter_bank(sample.image[None].to(device), sigmas)[0]
-        features.append(found[:, rows.to(device), columns.to(device)].T.cpu())
-        labels.append(clicked[rows, columns])
-    return torch.cat(features), torch.cat(labels)
 
 
 def grow(features: Tensor, labels: Tensor, weights: Tensor, options: ForestMethodOptions, seed: int) -> list[Tree]:

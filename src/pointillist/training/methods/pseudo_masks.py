@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pointillist.classes import ClassSet
-from pointillist.data.pieces import DistancesOf
-from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings, distance_fields, unit_length
+from pointillist.data.pieces import PlanesOf
+from pointillist.data.transforms import Sample
+from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings, coarser, distance_fields, unit_length
 from pointillist.training.losses import LEAST_FREQUENCY, ClassFrequencies, cross_entropy
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
+from pointillist.training.pixel_classifier import PixelEvidence, fit_pixel_classifier
 
 
 class PseudoMaskOptions(MethodOptions):
@@ -36,8 +39,27 @@ class PseudoMaskMethod(Method):
         super().__init__(options, classes, feature_channels)
         self.generator = PseudoMaskGenerator(classes.background, options.pseudo_mask)
         self.pseudo_label_frequencies = ClassFrequencies(len(classes), options.class_balance)
+        self._evidence: PixelEvidence | None = None
 
-    def distances_of(self) -> DistancesOf | None:
+    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
+        """Learn the classifier of pixels that gives evidence."""
+        settings = self.options.pseudo_mask
+        if settings.evidence is None or settings.evidence.weight == 0:
+            return
+        classifier = fit_pixel_classifier(
+            samples,
+            len(self.classes),
+            balance=self.options.class_balance,
+            prior_correction=settings.prior_correction,
+            seed=torch.initial_seed() % 2**32,
+        )
+        self._evidence = PixelEvidence(classifier, self.classes.background)
+
+    def evidence_of(self) -> PlanesOf | None:
+        """What that classifier says, see `prepare`."""
+        return self._evidence
+
+    def distances_of(self) -> PlanesOf | None:
         """Geodesic distances are made on the whole image, so that a crop does not lose an object's click."""
         prior = self.options.pseudo_mask.spatial_prior
         if prior is None or prior.distance != "geodesic":
@@ -70,6 +92,7 @@ class PseudoMaskMethod(Method):
             progress=max(0.0, step.progress - warmup) / max(1 - warmup, 1e-9),
             class_prior=self.teacher_prior(),
             distances=step.batch.distances,
+            evidence=step.batch.evidence,
             scale=step.batch.scales,
             valid=step.batch.valid,
         ).labels
@@ -123,8 +146,7 @@ class GeodesicDistances:
     def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """See `DistancesOf`; with about one pixel per unit length, because the recipe knows nothing finer."""
         height, width = image.shape[-2:]
-        factor = max(1, int(unit_length((height, width))))
-        size = (-(-height // factor), -(-width // factor))
+        size, factor = coarser((height, width))
         if factor > 1:
             image = F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(
                 0, 1

@@ -24,7 +24,7 @@ class RefineOnlyOptions(PseudoMaskOptions):
     weight: float = Field(default=0.5, ge=0)
     """Weight of the pseudo-mask loss after the warm-up."""
     pseudo_mask: PseudoMaskSettings = PseudoMaskSettings(
-        prior_correction=0.0, spatial_prior=None, selection=ClassThresholds()
+        prior_correction=0.0, spatial_prior=None, evidence=None, selection=ClassThresholds()
     )
     """How pseudo-masks are made."""
 

@@ -1,0 +1,133 @@
+"""A classifier of pixels by their colour, edges and texture, learnt from all clicks in a second or two.
+
+It knows no shapes and no places, so it errs in other ways than a network; where both agree, they are right more often.
+What ilastik and others make their maps with (see the method `forest`) serves here as evidence for pseudo-masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pointillist.data.transforms import Sample
+from pointillist.pseudomask import coarser
+from pointillist.training.filter_bank import clicked_features, filter_bank
+from pointillist.training.losses import ClassFrequencies
+
+MOST = 4096
+"""Clicks that are learnt from; of a larger set, those of as many images, in a seeded order."""
+
+MEMBERS, HIDDEN, STEPS, BATCH, RATE, DECAY = 3, 64, 500, 256, 1e-2, 1e-2
+"""Perceptrons whose mean is taken, the width of their two layers, and how they learn: AdamW, the rate falls to 0."""
+
+NOISE, DROPOUT, RANGE = 0.1, 0.3, 4.0
+"""Against learning a few clicks by heart: noise on the features, in their standard deviations; the share of hidden
+units left out; and how many deviations a feature may be away from its mean."""
+
+
+@dataclass(frozen=True)
+class PixelClassifier:
+    """The mean of a few perceptrons on standardised features; use `fit_pixel_classifier`.
+
+    Args:
+        mean: F, of the features.
+        deviation: F.
+        weights: Per layer, M×in×out of the M members.
+        biases: Per layer, M×1×out.
+        prior: C, what the probabilities are divided by.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+    prior: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Probabilities n×C of n×F features, without the class prior."""
+        members = self.standardised(features).expand(len(self.weights[0]), -1, -1)
+        found: Tensor = forward(members, self.weights, self.biases).softmax(-1).mean(0) / self.prior
+        return found / found.sum(1, keepdim=True)
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """n×F features, each with mean 0 and deviation 1 over the clicks."""
+        return ((features - self.mean) / self.deviation).clamp(-RANGE, RANGE)
+
+
+def forward(maps: Tensor, weights: Iterable[Tensor], biases: Iterable[Tensor], dropout: float = 0.0) -> Tensor:
+    """M×n×C logits of M×n×F features."""
+    layers = list(zip(weights, biases, strict=True))
+    for weight, bias in layers[:-1]:
+        maps = F.dropout(torch.baddbmm(bias, maps, weight).relu(), dropout, training=dropout > 0)
+    return torch.baddbmm(layers[-1][1], maps, layers[-1][0])
+
+
+def fit_pixel_classifier(
+    samples: Iterable[Sample], num_classes: int, *, balance: float, prior_correction: float, seed: int
+) -> PixelClassifier:
+    """Learn from the clicks on some images.
+
+    Args:
+        samples: Images with their clicks, at the scale of training.
+        num_classes: C.
+        balance: Class-balance exponent, see `ClassFrequencies`.
+        prior_correction: Power of the class prior that the probabilities are divided by.
+        seed: Of weights, batches and noise; torch's own random state is left as it is.
+    """
+    features, labels = clicked_features(samples, most=MOST)
+    frequencies = ClassFrequencies(num_classes, balance)
+    frequencies.update(labels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sizes = [features.shape[1], HIDDEN, HIDDEN, num_classes]
+        weights = [torch.randn(MEMBERS, a, b) * (2 / a) ** 0.5 for a, b in pairwise(sizes)]
+        biases = [torch.zeros(MEMBERS, 1, b) for b in sizes[1:]]
+        prior = (frequencies.weighted / frequencies.weighted.sum()) ** prior_correction
+        learnt = PixelClassifier(
+            features.mean(0), features.std(0, correction=0) + 1e-6, tuple(weights), tuple(biases), prior
+        )
+        known = learnt.standardised(features)
+        parameters = [tensor.requires_grad_() for tensor in (*weights, *biases)]
+        optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+        for _ in range(STEPS):
+            chosen = torch.randint(len(labels), (MEMBERS, BATCH))
+            noisy = known[chosen] + NOISE * torch.randn(MEMBERS, BATCH, features.shape[1])
+            logits = forward(noisy, weights, biases, DROPOUT)
+            loss = F.cross_entropy(logits.flatten(0, 1), labels[chosen].flatten(), frequencies.weights)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    for tensor in parameters:
+        tensor.requires_grad_(False)
+    return learnt
+
+
+@dataclass(frozen=True)
+class PixelEvidence:
+    """Makes evidence of a whole image; loader workers receive it.
+
+    Args:
+        classifier: What it comes from.
+        background: Index of the class that is present in every image; None where there is none.
+    """
+
+    classifier: PixelClassifier
+    background: int | None
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """See `PlanesOf`: of the classes clicked here and the background, with about one pixel per unit length."""
+        size, factor = coarser((image.shape[1], image.shape[2]))
+        features = F.avg_pool2d(filter_bank(image[None]), factor, ceil_mode=True, count_include_pad=False)[0]
+        background = points.new_tensor([] if self.background is None else [self.background])
+        classes = torch.unique(torch.cat([points[:, 2], background])).long()
+        found = self.classifier(features.flatten(1).T)[:, classes]
+        found /= found.sum(1, keepdim=True).clamp(min=1e-12)
+        return found.T.reshape(len(classes), *size), classes
