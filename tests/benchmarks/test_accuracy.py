@@ -307,6 +307,26 @@ def test_what_is_missed_is_named(write: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert found_claims(write())["`single-stage` − each baseline, on each set"].held is False
 
 
+def test_noise_and_label_cost_are_against_the_comparison_with_the_same_seed() -> None:
+    from studies import MASK_SECONDS, cheapest, losses
+
+    main = [result("peanut", variant, seed, MIOU[variant] + seed) for variant in MIOU for seed in (0, 1)]
+    noisy = [result("peanut", f"{method}-wrong-5", 0, 0.57) for method in ("single-stage", "points")]
+    assert losses(main, noisy)["wrong-5", "peanut"] == pytest.approx({"single-stage": 9, "points": 1})
+
+    few = result("peanut", "single-stage-1-per-class", 0, 0.64)
+    few["protocol"] |= {"clicks_per_image": 1.5, "method": {"name": "single-stage"}}
+    # One class and a half of two is there: half of one is seen to be absent (1 s), 1.5 are clicked (2.4 s each).
+    assert cheapest(main, [few]) == {"peanut": pytest.approx((0.5 + 1.5 * 2.4) / MASK_SECONDS)}
+    few["miou"] = (
+        0.62  # below 0.9 of 0.7, so that the three clicks of the comparison are needed (0.9 s each further one)
+    )
+    assert cheapest(main, [few]) == {"peanut": pytest.approx((0.5 + 1.5 * 2.4 + 1.5 * 0.9) / MASK_SECONDS)}
+    assert cheapest([run | {"miou": 0.5} if run["variant"] != "full" else run for run in main], [few]) == {
+        "peanut": None
+    }
+
+
 def test_a_program_of_others_counts_as_a_baseline(write: Any) -> None:
     from claims import claims
     from comparison import external_table
