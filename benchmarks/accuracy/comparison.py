@@ -1,13 +1,11 @@
-"""The comparison of methods: its table, the claims, IoU by class, counts."""
+"""The comparison of methods: its table, differences, what a step costs, IoU by class, counts, the protocol."""
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterable
 
-from runs import HEADLINE, METHODS, OURS, Run, chosen, mean_sd, names, percent
-from scipy import stats
+from paired import bracketed, difference
+from runs import DATASETS, METHODS, OURS, Run, chosen, mean_sd, names, percent
 
 VOC = "voc587"
 """The part of VOC 2012 that is scored; "voc2012" would promise more."""
@@ -24,17 +22,22 @@ def class_mean(run: Run, key: str) -> float | None:
     return statistics.mean(known)
 
 
+def shares_of_full(runs: list[Run], dataset: str, method: str) -> list[float]:
+    """mIoU divided by that of `full` with the same seed."""
+    full = chosen(runs, dataset, "full")
+    return [run["miou"] / full[seed]["miou"] for seed, run in chosen(runs, dataset, method).items() if seed in full]
+
+
 def main_table(runs: list[Run]) -> list[str]:
     """One row per data set and method."""
     lines = [
         "| data set | method | clicks per image | mIoU | % of full | precision | coverage | CPU-s per step |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for dataset in names(runs, "dataset", HEADLINE):
-        full = chosen(runs, dataset, "full")
+    for dataset in names(runs, "dataset", DATASETS):
         for method in names([run for run in runs if run["dataset"] == dataset], "variant", METHODS):
             group = chosen(runs, dataset, method)
-            share = [100 * run["miou"] / full[seed]["miou"] for seed, run in group.items() if seed in full]
+            share = [100 * ratio for ratio in shares_of_full(runs, dataset, method)]
             clicks = statistics.mean(run["protocol"]["clicks_per_image"] for run in group.values())
             cells = [
                 dataset,
@@ -44,150 +47,131 @@ def main_table(runs: list[Run]) -> list[str]:
                 mean_sd(share, 1) if share and method != "full" else "–",
                 percent(class_mean(run, "precision") for run in group.values()),
                 percent(class_mean(run, "coverage") for run in group.values()),
-                f"{statistics.mean(run['cpu_seconds_per_step'] for run in group.values()):.3f}",
+                step_seconds(list(group.values())),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def differences(runs: list[Run], other: str, datasets: Iterable[str]) -> list[float]:
-    """`single-stage` minus another method in points of mIoU, by data set and seed."""
-    found = []
-    for dataset in datasets:
-        ours, theirs = chosen(runs, dataset, OURS), chosen(runs, dataset, other)
-        found += [100 * (ours[seed]["miou"] - theirs[seed]["miou"]) for seed in ours if seed in theirs]
+def step_seconds(runs: list[Run]) -> str:
+    """Mean processor time of a step; of the whole training for a method without steps."""
+    if any(run["cpu_seconds_per_step"] is None for run in runs):
+        return f"{statistics.mean(run['cpu_seconds'] for run in runs):.0f} in all"
+    return f"{statistics.mean(run['cpu_seconds_per_step'] for run in runs):.3f}"
+
+
+def other_classes(runs: list[Run]) -> list[str]:
+    """mIoU over other classes than those of the table: all that are learnt, and those that VOC-587 can judge."""
+    found = [
+        (f"{dataset} over all {len(here[0]['confusion_classes'])} classes", dataset, lambda run: run["miou_classes"])
+        for dataset in names(runs, "dataset", DATASETS)
+        if (here := [run for run in runs if run["dataset"] == dataset]) and "miou_classes" in here[0]
+    ]
+    found.append(
+        (
+            f"{VOC} over the {len(VOC_HEADLINE)} classes with at least five images in both splits "
+            f"({', '.join(VOC_HEADLINE)})",
+            VOC,
+            lambda run: statistics.mean(run["per_class"][name] or 0.0 for name in VOC_HEADLINE),
+        )
+    )
+    lines = []
+    for title, dataset, value in found:
+        here = [run for run in runs if run["dataset"] == dataset]
+        parts = [
+            f"`{method}` {mean_sd([value(run) for run in chosen(here, dataset, method).values()])}"
+            for method in names(here, "variant", METHODS)
+        ]
+        lines += ["", f"{title}: {', '.join(parts)}."] if parts else []
+    return lines
+
+
+def differences_table(runs: list[Run], datasets: list[str]) -> list[str]:
+    """`single-stage` minus each other method: over all data sets with both intervals, and on each over images."""
+    lines = [
+        "| against | all sets | over sets × seeds | over images | pairs | " + " | ".join(datasets) + " |",
+        "|---|---:|---:|---:|---:|" + "---:|" * len(datasets),
+    ]
+    for other in names(runs, "variant", METHODS):
+        whole = difference(runs, other, datasets)
+        if other == OURS or whole is None:
+            continue
+        cells = [f"{whole.mean:+.1f}", bracketed(whole.over_seeds), bracketed(whole.over_images), str(whole.pairs)]
+        for dataset in datasets:
+            one = difference(runs, other, [dataset])
+            cells.append(f"{one.mean:+.1f} {bracketed(one.over_images)}".removesuffix(" –") if one else "–")
+        lines.append(f"| `{other}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def external_table(runs: list[Run], external: list[Run]) -> list[str]:
+    """Other people's programs beside `single-stage` with the same clicks."""
+    lines = [
+        f"| data set | program | seed | steps | CPU-minutes | mIoU | `{OURS}` | difference |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for run in sorted(external, key=lambda run: (run["dataset"], run["variant"], run["seed"])):
+        ours = chosen(runs, run["dataset"], OURS).get(run["seed"])
+        own, gap = (f"{ours['miou']:.3f}", f"{100 * (ours['miou'] - run['miou']):+.1f}") if ours else ("–", "–")
+        figures = (run["seed"], run["protocol"]["steps"], f"{run['cpu_minutes']:.1f}", f"{run['miou']:.3f}", own, gap)
+        lines.append(f"| {run['dataset']} | `{run['variant']}` | " + " | ".join(map(str, figures)) + " |")
+    return lines
+
+
+def step_ratios(runs: list[Run], method: str, key: str) -> dict[str, float]:
+    """Time of a method's step against that of `points`, by data set: mean over seeds."""
+    found = {}
+    for dataset in names(runs, "dataset", DATASETS):
+        ours, points = chosen(runs, dataset, method), chosen(runs, dataset, "points")
+        ratios = [ours[seed][key] / points[seed][key] for seed in ours if seed in points and ours[seed][key]]
+        if ratios:
+            found[dataset] = statistics.mean(ratios)
     return found
 
 
-def interval(values: list[float]) -> str:
-    """`+2.1 [0.4, 3.8] (9 pairs)`: mean and 95 % interval of Student's t."""
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return f"{mean:+.1f} (1 pair)"
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}] ({len(values)} pairs)"
-
-
-def step_ratios(timed: list[Run], method: str) -> dict[str, float]:
-    """Wall time of a method's step against that of `points`, by data set."""
-    milliseconds = {(run["dataset"], run["variant"]): run["step_milliseconds"] for run in timed}
-    return {
-        dataset: milliseconds[dataset, method] / milliseconds[dataset, "points"]
-        for dataset in names(timed, "dataset", HEADLINE)
-        if (dataset, method) in milliseconds and (dataset, "points") in milliseconds
-    }
-
-
-def step_times(timed: list[Run]) -> list[str]:
+def step_times(runs: list[Run], key: str) -> list[str]:
     """Milliseconds of a step by method and data set."""
-    datasets = names(timed, "dataset", HEADLINE)
+    datasets = names(runs, "dataset", DATASETS)
     lines = ["| | " + " | ".join(datasets) + " | against `points` |", "|---|" + "---:|" * (len(datasets) + 1)]
-    for method in names(timed, "variant", METHODS):
-        cells = [f"{chosen(timed, dataset, method)[0]['step_milliseconds']:.0f} ms" for dataset in datasets]
-        ratio = statistics.mean(step_ratios(timed, method).values())
-        lines.append(f"| {method} | " + " | ".join(cells) + f" | {ratio:.2f} × |")
+    for method in names([run for run in runs if run[key]], "variant", METHODS):
+        cells = []
+        for dataset in datasets:
+            known = [run[key] for run in chosen(runs, dataset, method).values() if run[key]]
+            cells.append(f"{statistics.mean(known):.0f} ms" if known else "–")
+        ratios = step_ratios(runs, method, key)
+        cells.append(f"{statistics.mean(ratios.values()):.2f} ×" if ratios else "–")
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return lines
-
-
-def claims(runs: list[Run], timed: list[Run]) -> list[str]:
-    """What was to be reached, and what was.
-
-    Args:
-        runs: Of the comparison.
-        timed: Of the same methods on a quiet machine, for the time of a step.
-    """
-    datasets = [name for name in HEADLINE if chosen(runs, name, OURS) and chosen(runs, name, "full")]
-    baselines = [name for name in names(runs, "variant", METHODS) if name not in (OURS, "full")]
-    ratios = {}
-    for dataset in datasets:
-        full = chosen(runs, dataset, "full")
-        ratios[dataset] = statistics.mean(
-            run["miou"] / full[seed]["miou"] for seed, run in chosen(runs, dataset, OURS).items() if seed in full
-        )
-    lines = ["| figure | to reach | reached |", "|---|---|---|"]
-    by_set = ", ".join(f"{dataset} {ratio:.2f}" for dataset, ratio in ratios.items())
-    lines.append(f"| `{OURS}` / `full` | ≥ 0.90 | **{statistics.mean(ratios.values()):.2f}** ({by_set}) |")
-    for baseline in baselines:
-        wanted = "≥ +5 on each" if baseline == "points" else "≥ +2.0, interval above 0"
-        each = ", ".join(f"{name} {statistics.mean(differences(runs, baseline, [name])):+.1f}" for name in datasets)
-        lines.append(
-            f"| `{OURS}` − `{baseline}`, points of mIoU, paired over set × seed | {wanted} | "
-            f"**{interval(differences(runs, baseline, datasets))}**; {each} |"
-        )
-    if leads := differences(runs, "points", [VOC]):
-        whole = statistics.mean(run["miou"] for run in chosen(runs, VOC, "full").values())
-        lines.append(
-            f"| `{OURS}` − `points` on {VOC}, as a share of `full` | ≥ 10 % | "
-            f"**{statistics.mean(leads) / whole:.0f} %** ({interval(leads)}) |"
-        )
-    ours = [run for dataset in datasets for run in chosen(runs, dataset, OURS).values()]
-    for key, wanted in (("precision", "≥ 0.85"), ("coverage", "≥ 0.6, each class ≥ 0.3")):
-        values = {
-            dataset: statistics.mean(class_mean(run, key) or 0 for run in ours if run["dataset"] == dataset)
-            for dataset in datasets
-        }
-        text = ", ".join(f"{dataset} {value:.2f}" for dataset, value in values.items())
-        if key == "coverage":
-            least = min(
-                (value, f"{run['dataset']} {name}")
-                for run in ours
-                for name, value in run["pseudo_mask"]["coverage_by_class"].items()
-                if value is not None
-            )
-            text += f"; least {least[0]:.2f} ({least[1]})"
-        lines.append(f"| pseudo-labels at the end, mean {key} over classes | {wanted} | {text} |")
-    if ratios_of_steps := step_ratios(timed, OURS):
-        each = ", ".join(f"{dataset} {ratio:.2f}" for dataset, ratio in ratios_of_steps.items())
-        mean = statistics.mean(ratios_of_steps.values())
-        lines.append(f"| wall time of a step against `points` | ≤ 1.5 × | **{mean:.2f} ×** ({each}) |")
-    return lines
-
-
-def in_short(runs: list[Run]) -> str:
-    """The claims in a sentence, for readers in a hurry."""
-    parts, minutes = [], []
-    for dataset in HEADLINE:
-        full, ours = chosen(runs, dataset, "full"), chosen(runs, dataset, OURS)
-        percents = [100 * run["miou"] / full[seed]["miou"] for seed, run in ours.items() if seed in full]
-        leads = differences(runs, "points", [dataset])
-        if not percents or not leads:
-            continue
-        parts.append(
-            f"{statistics.mean(percents):.0f} % of `full` and {statistics.mean(leads):+.1f} points against `points` on "
-            f"{dataset}"
-        )
-        minutes += [run["training_seconds"] / 60 for run in ours.values()]
-    return (
-        f"So `{OURS}` reaches {', '.join(parts)}: from scratch, in {min(minutes):.1f} to {max(minutes):.1f} minutes of "
-        "one core. [What was to be reached, and what was](docs/results.md#what-was-to-be-reached); [why, and what was "
-        "tried](docs/experiments.md)."
-    )
 
 
 def protocol_line(runs: list[Run]) -> str:
     """What must stand beside the numbers."""
     first = runs[0]
     protocol, machine = first["protocol"], first["machine"]
-    sizes = sorted({run["protocol"]["size"] or "native" for run in runs})
-    steps = sorted({run["protocol"]["steps"] for run in runs})
+
+    def distinct(key: str) -> str:
+        return ", ".join(sorted({str(run["protocol"][key] or "native") for run in runs}))
+
+    steps = sorted({run["protocol"]["steps"] for run in runs} - {0})
     sources = sorted({run["protocol"]["points_source"].split(", seed")[0] for run in runs})
-    seeds = sorted({run["seed"] for run in runs})
-    rates = ", ".join(f"{rate:g}" for rate in sorted({run["protocol"]["lr"] for run in runs}))
+    rates = ", ".join(f"{rate:g}" for rate in sorted({run["protocol"]["lr"] for run in runs} - {0}))
+    # A method that is no network says nothing of the one that the others share.
+    network = next((run["protocol"] for run in runs if run["protocol"]["steps"]), protocol)
     return (
-        f"Protocol `{protocol['name']}`: clicks {'; '.join(sources)}; background policy "
-        f"{', '.join(sorted({run['protocol']['background'] for run in runs}))}; {protocol['network']} with "
-        f"{protocol['normalization']} normalisation, {protocol['initialisation']} initialisation; images fitted into "
-        f"{', '.join(sizes)}; {'–'.join(map(str, dict.fromkeys((steps[0], steps[-1]))))} steps of "
-        f"{protocol['batch_size']}, AdamW at {rates}; seeds {', '.join(map(str, seeds))}; last checkpoint, "
-        f"no test-time extras; {protocol['metric']}. Source {first['source']}, {machine['device']}, "
-        f"{machine['threads']} thread(s), torch {machine['torch']}."
+        f"Protocol `{protocol['name']}`: clicks {'; '.join(sources)}; background policy {distinct('background')}; "
+        f"{network['network']} with {network['normalization']} normalisation, {network['initialisation']} "
+        f"initialisation; images fitted into {distinct('size')}, windows of {distinct('window')}; "
+        f"{'–'.join(map(str, dict.fromkeys((steps[0], steps[-1]))))} steps of {protocol['batch_size']}, AdamW at "
+        f"{rates}; seeds {', '.join(map(str, sorted({run['seed'] for run in runs})))}; last checkpoint, no test-time "
+        f"extras; {protocol['metric']}. Source {', '.join(sorted({run['source'] for run in runs}))}, "
+        f"{machine['device']}, {machine['threads']} thread(s), torch {machine['torch']}."
     )
 
 
 def per_class(runs: list[Run]) -> list[str]:
     """IoU by class, mean over seeds."""
     lines = []
-    for dataset in names(runs, "dataset", HEADLINE):
+    for dataset in names(runs, "dataset", DATASETS):
         here = [run for run in runs if run["dataset"] == dataset]
         methods = names(here, "variant", METHODS)
         lines += ["", f"| {dataset} | " + " | ".join(f"`{m}`" for m in methods) + " |"]
@@ -200,24 +184,6 @@ def per_class(runs: list[Run]) -> list[str]:
                 cells.append(f"{statistics.mean(known):.3f}" if known else "–")
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
-
-
-def voc_line(runs: list[Run]) -> list[str]:
-    """mIoU over the classes that VOC-587 can judge."""
-    parts = []
-    for method in names([run for run in runs if run["dataset"] == VOC], "variant", METHODS):
-        values = [
-            statistics.mean(run["per_class"][name] or 0.0 for name in VOC_HEADLINE)
-            for run in chosen(runs, VOC, method).values()
-        ]
-        parts.append(f"`{method}` {mean_sd(values)}")
-    if not parts:
-        return []
-    return [
-        "",
-        f"VOC-587 over the {len(VOC_HEADLINE)} classes with at least five images in both splits "
-        f"({', '.join(VOC_HEADLINE)}): {', '.join(parts)}.",
-    ]
 
 
 def counts(runs: list[Run]) -> list[str]:

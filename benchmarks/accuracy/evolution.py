@@ -67,7 +67,7 @@ class Evolution(L.Callback):
 
 def main() -> None:
     """Train, draw."""
-    benchmark = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
+    benchmark = yaml.safe_load((HERE / "protocols" / "thumbnails" / "cpu-small.yaml").read_text(encoding="utf-8"))
     entry = benchmark["datasets"]["village"]
     with tempfile.TemporaryDirectory() as folder:
         data, _ = open_data(entry, {}, 0, Path(folder))

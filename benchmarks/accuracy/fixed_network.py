@@ -120,7 +120,7 @@ def main() -> None:
     arguments = parser.parse_args()
     listed = yaml.safe_load(arguments.settings.read_text(encoding="utf-8"))
     compared = {name: PseudoMaskSettings.model_validate(values) for name, values in listed.items()}
-    benchmark = yaml.safe_load((HERE / "protocols" / "cpu-small.yaml").read_text(encoding="utf-8"))
+    benchmark = yaml.safe_load((HERE / "protocols" / "thumbnails" / "cpu-small.yaml").read_text(encoding="utf-8"))
     trained = {**benchmark["settings"], "trainer.steps": arguments.steps}
     result: dict[str, Any] = {"source": source_hash(), "steps": arguments.steps, "images": arguments.images}
     result |= {"settings": listed, "sets": {}, "far": {}, "edges": EDGES}

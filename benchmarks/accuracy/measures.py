@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.samples import Collate, TrainingSamples
@@ -36,11 +37,15 @@ class PseudoLabelQuality(L.Callback):
     the pixels labelled with it that are right), and the same over all pixels; None for methods without pseudo-labels.
 
     Args:
-        names: Classes.
+        names: G groups of classes that are judged as one.
+        group: The group of each of C classes.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], group: NDArray[np.int64]) -> None:
         self.names = names
+        self.groups = torch.full((IGNORE + 1,), IGNORE)
+        self.groups[: len(group)] = torch.from_numpy(group)
+        self.num_classes = len(group)
         self.result: dict[str, Any] | None = None
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -53,10 +58,10 @@ class PseudoLabelQuality(L.Callback):
         module.eval()
         for index in range(0, len(samples), max(1, len(samples) // JUDGED)):
             sample = samples.untransformed(index)
-            labels, _ = labels_of(module, sample, len(self.names))
+            labels, _ = labels_of(module, sample, self.num_classes)
             if labels is None or sample.mask is None:
                 break
-            counts += class_counts(labels, sample.mask, len(self.names))
+            counts += class_counts(self.groups[labels.long()], self.groups[sample.mask.long()], len(self.names))
         module.train()
         if not counts.any():
             return
@@ -78,24 +83,31 @@ def labels_of(module: TrainingModule, sample: Sample, num_classes: int) -> tuple
 
 
 class StepTime(L.Callback):
-    """Wall time from the end of one step to the end of the next, reading and augmenting the images included.
+    """Time from the end of one step to the end of the next, reading and augmenting the images included.
 
     The first pass over the images is left out: there they are decoded, and distances are made, once and for all.
     """
 
     def __init__(self) -> None:
         self.ends: list[float] = []
+        self.cpu_ends: list[float] = []
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Look at the clock."""
+        """Look at the clocks."""
         if trainer.current_epoch > 0:
             self.ends.append(time.perf_counter())
+            self.cpu_ends.append(time.process_time())
 
     @property
     def milliseconds(self) -> float | None:
-        """Median; None when there was only one pass."""
-        steps = [after - before for before, after in zip(self.ends, self.ends[1:], strict=False)]
-        return round(1000 * statistics.median(steps), 2) if steps else None
+        """Median of the wall time; None when there was only one pass."""
+        return round(1000 * statistics.median(np.diff(self.ends)), 2) if len(self.ends) > 1 else None
+
+    @property
+    def cpu_milliseconds(self) -> float | None:
+        """Mean of the processor time, which other programs on the machine hardly change; None as above."""
+        ends = self.cpu_ends
+        return round(1000 * (ends[-1] - ends[0]) / (len(ends) - 1), 2) if len(ends) > 1 else None
 
 
 def ratio(part: Tensor, whole: Tensor) -> float | None:

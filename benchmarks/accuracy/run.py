@@ -1,9 +1,10 @@
 """Run a benchmark file: every data set × method × seed, one JSON per run, continuing where it stopped.
 
-    python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/cpu-small.yaml
+    python benchmarks/accuracy/run.py benchmarks/accuracy/protocols/own-scale.yaml
 
 Real data are found through POINTILLIST_REAL_DATA. Each run has a process of its own, so that its peak memory is its own
-and a crash loses one run. A seed fixes the draw of the clicks, the initial weights and the order of the batches.
+and a crash loses one run. A seed fixes the draw of the clicks, the initial weights and the order of the batches. Seeds
+come one after the other, and in each the methods of `FIRST` first, so that a benchmark that was stopped can be read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SOURCE = HERE.parent.parent / "src" / "pointillist"
 RESULTS = HERE / "results"
+FIRST = ("single-stage", "points", "full")
 
 
 def source_hash() -> str:
@@ -42,6 +44,18 @@ def source_hash() -> str:
     return digest.hexdigest()[:12]
 
 
+def read_benchmark(path: Path) -> dict[str, Any]:
+    """A benchmark file; settings, clicks and data sets of another one that it names as `base` stand below its own."""
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "base" not in content:
+        return content
+    base = read_benchmark(path.parent / content["base"])
+    for key in ("settings", "points"):
+        content[key] = {**base.get(key, {}), **content.get(key, {})}
+    content["datasets"] = {name: {**base["datasets"][name], **own} for name, own in content["datasets"].items()}
+    return content
+
+
 def variants(benchmark: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What is compared: methods by name, or, in a study, a name for each choice of method, settings and clicks."""
     methods = benchmark["methods"]
@@ -50,6 +64,18 @@ def variants(benchmark: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if shared := benchmark.get("points"):  # the clicks of all variants; a variant's own options go first
         methods = {name: {**one, "points": {**shared, **one.get("points", {})}} for name, one in methods.items()}
     return methods
+
+
+def jobs(benchmark: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """All (data set, variant, seed) that a benchmark file asks for, in the order in which they run."""
+    return [
+        (dataset, variant, seed)
+        for seed in benchmark["seeds"]
+        for first in (True, False)
+        for dataset, entry in benchmark["datasets"].items()
+        for variant in entry.get("methods", variants(benchmark))
+        if (variant in FIRST) == first
+    ]
 
 
 def asked_hash(benchmark: dict[str, Any], dataset: str, variant: str) -> str:
@@ -63,8 +89,8 @@ def run_one(benchmark: dict[str, Any], dataset: str, variant: str, seed: int, fo
     """Train and score once; gives the content of the run's JSON."""
     import torch
     from measures import PseudoLabelQuality, StepTime, count_error
+    from scores import merged, scored
 
-    from pointillist.api import evaluate
     from pointillist.data.synthetic import parameters_hash
     from pointillist.training.config import make_config
     from pointillist.training.run import fit
@@ -84,27 +110,30 @@ def run_one(benchmark: dict[str, Any], dataset: str, variant: str, seed: int, fo
         "trainer.validations": 0,
     }
     config = make_config(None, settings)
-    quality, steps = PseudoLabelQuality(data.classes.names), StepTime()
+    groups = entry.get("groups", {})
+    quality, steps = PseudoLabelQuality(*merged(data.classes.names, groups)), StepTime()
     started, cpu = time.monotonic(), time.process_time()
     run = fit(config, data, folder / "run", callbacks=[quality, steps])
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-    result = evaluate(run, data)
+    result = scored(run, data, groups)
+    protocol = result["protocol"]
     return {
-        **result.to_dict(),
         "dataset": dataset,
         "variant": variant,
-        "seed": seed,
-        "clicks": 0 if chosen["method"] == "full" else result.protocol["clicks"],
+        **result,
+        "clicks": 0 if chosen["method"] == "full" else protocol["clicks"],
         "pseudo_mask": quality.result,
         **({"count_mae": count_error(run, data, entry["count"])} if "count" in entry else {}),
         "training_seconds": round(seconds, 1),
         "step_milliseconds": steps.milliseconds,
-        "cpu_seconds_per_step": round(cpu_seconds / result.protocol["steps"], 4),
+        "step_cpu_milliseconds": steps.cpu_milliseconds,
+        "cpu_seconds": round(cpu_seconds, 1),
+        "cpu_seconds_per_step": round(cpu_seconds / protocol["steps"], 4) if protocol["steps"] else None,
         "protocol": {
             "name": benchmark["name"],
             "points_source": points_source,
             **({"scene_parameters": parameters_hash()} if "draw" in entry else {}),
-            **result.protocol,
+            **protocol,
         },
         "source": source_hash(),
         "asked": asked_hash(benchmark, dataset, variant),
@@ -125,7 +154,8 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
         entry: `draw` (seed of the embedded data set), `path` (below the real data), or `folder` (beside this file, a
             data set whose dataset.yaml names the real data as $DATA); `points`: a label file below the real data;
             `held_out: [18, 27]`: training images 18 to 26, for instance a whole sequence or tile, are scored in place
-            of `val`, which stays unseen; `held_out: 4` takes every fourth.
+            of `val`, which stays unseen; `held_out: 4` takes every fourth; `every: 4`: only every fourth training
+            image is learnt from.
         points: Options of `draw_points`.
         seed: Seed of simulated clicks.
         folder: For what has to be written.
@@ -148,26 +178,30 @@ def open_data(entry: dict[str, Any], points: dict[str, Any], seed: int, folder: 
         root = real_data() / entry["path"]
     if "points" in entry:
         file = real_data() / entry["points"]
-        return load(root, points=file), f"human clicks of {file.name}"
+        return split(load(root, points=file), entry), f"human clicks of {file.name}"
     # Drawing takes as long as a quarter of a short training, so a draw is kept for the other methods.
     key = json.dumps([entry, points, seed, parameters_hash(), points_hash()], sort_keys=True)
     drawn = Path(tempfile.gettempdir()) / "pointillist-draws" / hashlib.sha256(key.encode()).hexdigest()[:16]
     if not (drawn / "source.txt").is_file():
         drawn.mkdir(parents=True, exist_ok=True)
-        table, source = draw_points(load(root), seed, **points)
+        table, source = draw_points(split(load(root), entry), seed, **points)
         write_csv(table, drawn / f"points.{os.getpid()}.csv")
         (drawn / f"points.{os.getpid()}.csv").replace(drawn / "points.csv")
         (drawn / f"source.{os.getpid()}.txt").write_text(source, encoding="utf-8")
         (drawn / f"source.{os.getpid()}.txt").replace(drawn / "source.txt")
     source = (drawn / "source.txt").read_text(encoding="utf-8")
-    data = load(root, points=drawn / "points.csv")
+    return split(load(root, points=drawn / "points.csv"), entry), source
+
+
+def split(data: Dataset, entry: dict[str, Any]) -> Dataset:
+    """The data set with the splits that an entry asks for by `every` and `held_out`."""
+    train = [item.name for item in data.split("train")][:: entry.get("every", 1)]
+    splits = {**data.splits, "train": tuple(train)}
     if "held_out" in entry:
-        names = [item.name for item in data.split("train")]
         which = entry["held_out"]
-        held = names[slice(*which)] if isinstance(which, list) else names[1::which]
-        splits = {"train": tuple(name for name in names if name not in held), "val": tuple(held)}
-        data = dataclasses.replace(data, splits=splits)
-    return data, source
+        held = train[slice(*which)] if isinstance(which, list) else train[1::which]
+        splits = {"train": tuple(name for name in train if name not in held), "val": tuple(held)}
+    return dataclasses.replace(data, splits=splits)
 
 
 def points_hash() -> str:
@@ -198,7 +232,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--one", nargs=3, metavar=("DATASET", "VARIANT", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    benchmark = yaml.safe_load(arguments.benchmark.read_text(encoding="utf-8"))
+    benchmark = read_benchmark(arguments.benchmark)
     if arguments.one:
         dataset, variant, seed = arguments.one
         with tempfile.TemporaryDirectory() as folder:
@@ -206,29 +240,20 @@ def main() -> None:
         result["peak_memory_mb"] = peak_memory_mb()
         print("RESULT " + json.dumps(result))
         return
-    jobs = [
-        (dataset, variant, seed)
-        for seed in benchmark["seeds"]
-        for dataset, entry in benchmark["datasets"].items()
-        for variant in entry.get("methods", variants(benchmark))
-        if all(
-            not only or name in only
-            for name, only in zip((dataset, variant), chosen(arguments, benchmark), strict=True)
-        )
-    ]
+    datasets, methods = chosen(arguments, benchmark)
+    wanted = [job for job in jobs(benchmark) if job[0] in datasets and job[1] in methods]
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for failure in pool.map(lambda job: run_missing(arguments, benchmark, *job), jobs):
+        for failure in pool.map(lambda job: run_missing(arguments, benchmark, *job), wanted):
             if failure:
                 sys.exit(failure)
 
 
 def chosen(arguments: argparse.Namespace, benchmark: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """Data sets and variants named on the command line; an empty set stands for all of them."""
-    only = set(arguments.only)
-    datasets, methods = only & set(benchmark["datasets"]), only & set(variants(benchmark))
-    if unknown := only - datasets - methods:
+    """Data sets and variants named on the command line; all of those of which none is named."""
+    only, all_datasets, all_methods = set(arguments.only), set(benchmark["datasets"]), set(variants(benchmark))
+    if unknown := only - all_datasets - all_methods:
         sys.exit(f"neither data set nor method of {benchmark['name']}: {', '.join(sorted(unknown))}")
-    return datasets, methods
+    return only & all_datasets or all_datasets, only & all_methods or all_methods
 
 
 def run_missing(
@@ -249,10 +274,16 @@ def run_missing(
     result = json.loads(lines[-1].removeprefix("RESULT "))
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".new")
-    temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    temporary.write_text(as_text(result), encoding="utf-8")
     temporary.replace(file)
     print(f"{file.name}: mIoU {result['miou']:.4f}, {result['training_seconds']:.0f} s", flush=True)
     return None
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """JSON with a line for each key: counts by image would fill thousands of lines otherwise."""
+    text = json.JSONEncoder(separators=(",", ":")).encode
+    return "{\n" + ",\n".join(f"{text(key)}:{text(value)}" for key, value in result.items()) + "\n}\n"
 
 
 def peak_memory_mb() -> int | None:

@@ -4,22 +4,60 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from run import RESULTS, asked_hash, jobs, read_benchmark
+
+PROTOCOLS = Path(__file__).parent / "protocols"
+EXTERNAL = Path(__file__).parent.parent / "external" / "results"
+"""Runs of other people's programs, in files like ours."""
 
 Run = dict[str, Any]
 
 OURS = "single-stage"
-METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "dmpls", "full")
-TOGETHER = ("cpu-small", "ablation", "longer", "clicks", "noisy-clicks", "ceilings", "held-out", "step-time")
-"""Studies whose runs stand in one table with those of the first."""
+METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "forest", "dmpls", "full")
+DATASETS = ("idd_lite", "cityscapes_256", "camvid", "camvid_held_out", "dubai_aerial", "terraces", "peanut", "soybean")
+TOGETHER = ("own-scale", "own-scale-ablation", "own-scale-clicks", "own-scale-noisy")
+"""Studies whose runs stand in one table with those of the first, and so must come from one source."""
 
-HEADLINE = ("camvid", "dubai_aerial", "soybean")
-"""The data sets of the claims."""
+
+@dataclass(frozen=True)
+class Study:
+    """A benchmark file, and those of its runs that are there.
+
+    Args:
+        benchmark: Content of the file.
+        runs: The runs, all of one source and of the settings that the file asks for.
+        left_out: Results that are not.
+    """
+
+    benchmark: dict[str, Any]
+    runs: list[Run]
+    left_out: int = 0
+
+    @property
+    def datasets(self) -> list[str]:
+        """Those that the file asks for."""
+        return list(self.benchmark["datasets"])
+
+    def missing(self, variants: Iterable[str] | None = None) -> int:
+        """How many runs, of some variants, are not there."""
+        there = {(run["dataset"], run["variant"], run["seed"]) for run in self.runs}
+        wanted = None if variants is None else set(variants)
+        return sum(job not in there for job in jobs(self.benchmark) if wanted is None or job[1] in wanted)
+
+    @property
+    def status(self) -> str:
+        """How complete it is."""
+        asked = len(jobs(self.benchmark))
+        text = f"{asked - self.missing()} of {asked} runs of `{self.benchmark['name']}` are there"
+        if self.left_out:
+            text += f"; {self.left_out} results of other settings or of another source are left out"
+        return f"{text}."
 
 
 def with_new_keys(value: Any) -> Any:
@@ -29,26 +67,41 @@ def with_new_keys(value: Any) -> Any:
     return {key.replace("agreement", "precision"): with_new_keys(inner) for key, inner in value.items()}
 
 
-def read_results() -> dict[str, list[Run]]:
-    """Runs by the name of their study; runs that share a table must come from one source.
-
-    Raises:
-        SystemExit: They do not.
-    """
+def read_results(results: Path = RESULTS) -> dict[str, list[Run]]:
+    """All runs by the name of their study."""
     found: dict[str, list[Run]] = defaultdict(list)
-    for path in sorted(RESULTS.glob("*/*.json")):
+    for path in sorted(results.glob("*/*.json")):
         run = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
         # Folder and file say which study and variant this is; inside, files of version 0.1 have the names of then.
         run["protocol"]["name"] = path.parent.name
         run["variant"] = path.stem.removeprefix(f"{run['dataset']}-").rpartition("-")[0]
         found[path.parent.name].append(run)
-    groups = {name: runs for name, runs in found.items() if name not in TOGETHER}
-    groups[" and ".join(TOGETHER)] = [run for name in TOGETHER for run in found.get(name, [])]
-    for name, runs in groups.items():
-        sources = {run["source"] for run in runs}
-        if len(sources) > 1:
-            raise SystemExit(f"{name} mixes results of the sources {', '.join(sorted(sources))}: run it again.")
     return dict(found)
+
+
+def read_studies(results: dict[str, list[Run]], protocols: Path = PROTOCOLS) -> dict[str, Study]:
+    """The studies at own scale by name, each with the runs that its file asks for.
+
+    Runs of several sources are not mixed: what has most runs is used, over all studies that stand together.
+    """
+    found: dict[str, Study] = {}
+    asked: dict[str, list[Run]] = {}
+    for path in sorted(protocols.glob("own-scale*.yaml")):
+        benchmark = read_benchmark(path)
+        wanted = {job: asked_hash(benchmark, *job[:2]) for job in jobs(benchmark)}
+        asked[benchmark["name"]] = [
+            run
+            for run in results.get(benchmark["name"], [])
+            if wanted.get((run["dataset"], run["variant"], run["seed"])) == run["asked"]
+        ]
+        found[benchmark["name"]] = Study(benchmark, [])
+    for name, study in found.items():
+        together = TOGETHER if name in TOGETHER else (name,)
+        sources = Counter(run["source"] for other in together for run in asked.get(other, []))
+        source = sources.most_common(1)[0][0] if sources else None
+        runs = [run for run in asked[name] if run["source"] == source]
+        found[name] = Study(study.benchmark, runs, len(results.get(name, [])) - len(runs))
+    return found
 
 
 def mean_sd(values: list[float], digits: int = 3) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from runs import HEADLINE, METHODS, OURS, RESULTS, Run, chosen, mean_sd, names, with_new_keys
+from run import RESULTS
+from runs import DATASETS, OURS, Run, chosen, mean_sd, names, same_seeds, with_new_keys
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 
@@ -24,7 +26,7 @@ for each further click, and for a full mask of a VOC image (Bearman et al., What
 
 def variants_table(runs: list[Run], against: str | None = None) -> list[str]:
     """One row per variant of a study, one column per data set; with the difference to one variant."""
-    datasets = names(runs, "dataset", HEADLINE)
+    datasets = names(runs, "dataset", DATASETS)
     lines = ["| | " + " | ".join(datasets) + " |", "|---|" + "---:|" * len(datasets)]
     for variant in names(runs, "variant"):
         cells = []
@@ -62,35 +64,90 @@ def plot(path: Path, title: str, x_label: str, lines: dict[str, list[tuple[float
         FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
 
 
+@dataclass(frozen=True)
+class ClickRow:
+    """What one way to click gave with one method on one data set, means over seeds.
+
+    Args:
+        clicks: What was clicked.
+        method: How it was learnt.
+        per_image: Clicks per image.
+        seconds: Of labelling per image; None where the study does not say how many classes an image has.
+        miou: Mean IoU.
+    """
+
+    clicks: str
+    method: str
+    per_image: float
+    seconds: float | None
+    miou: float
+
+
+def click_rows(runs: list[Run], main_runs: list[Run], dataset: str) -> list[ClickRow]:
+    """All ways to click of a data set, by their number, those of the comparison with the same seeds included."""
+    here = [run for run in runs if run["dataset"] == dataset]
+    here += same_seeds(main_runs, here, (OURS, "points"))
+    once = [run["protocol"]["clicks_per_image"] for run in here if run["variant"].endswith("-1-per-class")]
+    rows = []
+    for variant in names(here, "variant"):
+        group = list(chosen(here, dataset, variant).values())
+        method, classes = group[0]["protocol"]["method"]["name"], len(group[0]["per_class"])
+        clicks = statistics.mean(run["protocol"]["clicks_per_image"] for run in group)
+        seconds = None
+        if once:
+            present = statistics.mean(once)
+            looked = ABSENT_SECONDS * (classes - present) + FIRST_SECONDS * present
+            seconds = looked + FURTHER_SECONDS * (clicks - present)
+        said = "those of the comparison" if variant == method else variant.removeprefix(f"{method}-")
+        rows.append(ClickRow(said, method, clicks, seconds, statistics.mean(run["miou"] for run in group)))
+    return sorted(rows, key=lambda row: (row.per_image, row.clicks, row.method))
+
+
+def full_of(runs: list[Run], main_runs: list[Run], dataset: str) -> float | None:
+    """mIoU of `full` with the seeds of a study; None where it is not there."""
+    found = same_seeds(main_runs, [run for run in runs if run["dataset"] == dataset], ("full",))
+    return statistics.mean(run["miou"] for run in found) if found else None
+
+
+def cheapest(main_runs: list[Run], runs: list[Run]) -> dict[str, float | None]:
+    """By data set, the least seconds of labelling with which `single-stage` has 0.9 of `full`, divided by a mask's.
+
+    None where no number of clicks was enough; data sets without `full` or without a price are not there.
+    """
+    found = {}
+    for dataset in names(runs, "dataset", DATASETS):
+        full = full_of(runs, main_runs, dataset)
+        priced = [row for row in click_rows(runs, main_runs, dataset) if row.seconds is not None and row.method == OURS]
+        if full is not None and priced:
+            enough = [row.seconds / MASK_SECONDS for row in priced if row.seconds and row.miou >= 0.9 * full]
+            found[dataset] = min(enough, default=None)
+    return found
+
+
 def clicks_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     """mIoU against clicks and against seconds of a person's time."""
-    dataset = names(runs, "dataset")[0]
-    seeds = {run["seed"] for run in runs}
-    once = [run for run in main_runs if run["dataset"] == dataset and run["seed"] in seeds]
-    rows = [run for run in [*runs, *once] if run["protocol"]["method"]["name"] in (OURS, "points")]
-    by_method: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    cost: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    present = statistics.mean(r["protocol"]["clicks_per_image"] for r in runs if r["variant"].endswith("1-per-class"))
-    lines = ["| clicks | per image | seconds per image | method | mIoU |", "|---|---:|---:|---|---:|"]
-    for run in sorted(rows, key=lambda run: (run["protocol"]["clicks_per_image"], run["variant"])):
-        method, clicks = run["protocol"]["method"]["name"], run["protocol"]["clicks_per_image"]
-        absent = len(run["per_class"]) - present
-        seconds = ABSENT_SECONDS * absent + FIRST_SECONDS * present + FURTHER_SECONDS * (clicks - present)
-        by_method[method].append((clicks, run["miou"]))
-        cost[method].append((seconds, run["miou"]))
-        label = "1-per-object" if run["variant"] in METHODS else run["variant"].removeprefix(f"{method}-")
-        lines.append(f"| {label} | {clicks:.1f} | {seconds:.0f} | `{method}` | {run['miou']:.3f} |")
-    full = [run["miou"] for run in once if run["variant"] == "full"]
-    if full:
-        lines.append(f"| masks | – | {MASK_SECONDS:.0f} or more | `full` | {statistics.mean(full):.3f} |")
-        cost["full, masks"] = [(MASK_SECONDS, statistics.mean(full))]
-    plot(IMAGES / "results-clicks.svg", f"{dataset}: how many clicks", "clicks per image", by_method)
-    plot(IMAGES / "results-cost.svg", f"{dataset}: what labels cost", "seconds of labelling per image", cost, log=True)
+    lines = ["| data set | clicks | per image | seconds per image | method | mIoU |", "|---|---|---:|---:|---|---:|"]
+    pictures = []
+    for dataset in names(runs, "dataset", DATASETS):
+        cost: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for row in click_rows(runs, main_runs, dataset):
+            seconds = "–" if row.seconds is None else f"{row.seconds:.0f}"
+            cells = (dataset, row.clicks, f"{row.per_image:.1f}", seconds, f"`{row.method}`", f"{row.miou:.3f}")
+            lines.append("| " + " | ".join(cells) + " |")
+            if row.seconds is not None:
+                cost[row.method].append((row.seconds, row.miou))
+        full = full_of(runs, main_runs, dataset)
+        if full is not None:
+            lines.append(f"| {dataset} | masks | – | {MASK_SECONDS:.0f} or more | `full` | {full:.3f} |")
+        if cost:
+            cost |= {} if full is None else {"full, masks": [(MASK_SECONDS, full)]}
+            file = f"results-cost-{dataset}.svg"
+            plot(IMAGES / file, f"{dataset}: what labels cost", "seconds of labelling per image", cost, log=True)
+            pictures.append(f"![{dataset}: mIoU against label cost](images/{file})")
     return [
         *lines,
         "",
-        "![mIoU against clicks](images/results-clicks.svg) ![mIoU against label cost](images/results-cost.svg)",
-        "",
+        *([" ".join(pictures), ""] if pictures else []),
         "Priced as in What's the Point (Bearman et al., ECCV 2016): "
         f"{ABSENT_SECONDS:g} s to see that a class is absent, {FIRST_SECONDS:g} s for its first click, "
         f"{FURTHER_SECONDS:g} s for each further one, {MASK_SECONDS:g} s for the mask of a VOC image; "
@@ -98,22 +155,55 @@ def clicks_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
     ]
 
 
+NOISY = {
+    "jitter-5": "off by 5 px",
+    "wrong-5": "5 % of another class",
+    "wrong-20": "20 % of another class",
+    "missed-20": "20 % left out",
+}
+"""Kinds of errors as variants call them, and in words."""
+
+
+def losses(main_runs: list[Run], runs: list[Run]) -> dict[tuple[str, str], dict[str, float]]:
+    """By kind of error and data set, the points of mIoU that a method loses: mean over the seeds with clean clicks."""
+    found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for dataset in names(runs, "dataset", DATASETS):
+        for kind in NOISY:
+            for method in (OURS, "points"):
+                clean, noisy = chosen(main_runs, dataset, method), chosen(runs, dataset, f"{method}-{kind}")
+                lost = [100 * (clean[seed]["miou"] - noisy[seed]["miou"]) for seed in noisy if seed in clean]
+                if lost:
+                    found[kind, dataset][method] = statistics.mean(lost)
+    return dict(found)
+
+
 def noisy_clicks_study(runs: list[Run], main_runs: list[Run]) -> list[str]:
-    """mIoU with clean clicks and with each kind of error."""
-    seeds, datasets = {run["seed"] for run in runs}, names(runs, "dataset")
-    clean = [
-        {**run, "variant": f"{run['variant']}-clean"}
-        for run in main_runs
-        if run["dataset"] in datasets and run["seed"] in seeds and run["variant"] in (OURS, "points")
-    ]
-    lines = ["| clicks | " + " | ".join(f"`{m}`" for m in (OURS, "points")) + " |", "|---|---:|---:|"]
-    kinds = dict.fromkeys(run["variant"].removeprefix(f"{OURS}-").removeprefix("points-") for run in [*clean, *runs])
-    for kind in kinds:
-        cells = []
-        for method in (OURS, "points"):
-            values = [run["miou"] for run in [*clean, *runs] if run["variant"] == f"{method}-{kind}"]
-            cells.append(mean_sd(values) if values else "–")
-        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    """mIoU with clean clicks, and what each kind of error costs."""
+    lines = [f"| data set | clicks | `{OURS}` | `points` |", "|---|---|---:|---:|"]
+    lost = losses(main_runs, runs)
+    for dataset in names(runs, "dataset", DATASETS):
+        clean = [
+            same_seeds(main_runs, [run for run in runs if run["dataset"] == dataset], [m]) for m in (OURS, "points")
+        ]
+        cells = [mean_sd([run["miou"] for run in group]) if group else "–" for group in clean]
+        lines.append(f"| {dataset} | clean | " + " | ".join(cells) + " |")
+        for kind, words in NOISY.items():
+            each = lost.get((kind, dataset), {})
+            cells = [f"{-each[m]:+.1f}" if m in each else "–" for m in (OURS, "points")]
+            lines.append(f"| {dataset} | {words} | " + " | ".join(cells) + " |")
+    return [*lines, "", "Clean: mIoU. Below it, points of mIoU gained or lost against it."]
+
+
+def steps_study(runs: list[Run]) -> list[str]:
+    """What doubling the steps gains."""
+    lines = ["| data set | method | steps | mIoU | twice the steps | gain |", "|---|---|---:|---:|---:|---:|"]
+    asked = {(run["dataset"], run["method"], int(run["variant"].rpartition("-")[2])): run for run in runs}
+    for (dataset, method, steps), run in sorted(asked.items(), key=lambda item: DATASETS.index(item[0][0])):
+        if twice := asked.get((dataset, method, 2 * steps)):
+            gain = 100 * (twice["miou"] - run["miou"])
+            lines.append(
+                f"| {dataset} | `{method}` | {steps:,} | {run['miou']:.3f} | {twice['miou']:.3f} | {gain:+.1f} |"
+            )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Build docs/results.md with its plots, and the README's results, from the JSON files of the runs.
+"""Build docs/results.md with its plots, docs/results-thumbnails.md and the README's results, from the runs' JSON files.
 
 python benchmarks/accuracy/tables.py
 """
@@ -8,142 +8,130 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from comparison import claims, counts, in_short, main_table, per_class, protocol_line, step_times, voc_line
-from runs import OURS, Run, read_results, same_seeds
-from studies import IMAGES, clicks_study, fixed_network_study, noisy_clicks_study, variants_table
+import thumbnails
+from claims import Claim, claims, claims_table, not_reached
+from comparison import (
+    counts,
+    differences_table,
+    external_table,
+    main_table,
+    other_classes,
+    per_class,
+    protocol_line,
+    step_times,
+)
+from runs import EXTERNAL, OURS, Run, Study, read_results, read_studies, same_seeds
+from studies import IMAGES, clicks_study, noisy_clicks_study, steps_study, variants_table
 
 ROOT = Path(__file__).parent.parent.parent
+HEAD = """# Results
+
+Made by `make docs` from the JSON files in `benchmarks/accuracy/results/`; the data, and how to make them again:
+[the benchmark](../benchmarks/accuracy/README.md). What was tried: [experiments](experiments.md). The benchmark of
+version 0.1 is retired: [its results, and why](results-thumbnails.md)."""
 COLUMNS = (
-    "*% of full*: mIoU divided by that of `full` with the same seed. *precision*: share of pseudo-labels that are "
-    "right; *coverage*: share of a class's real pixels that have any pseudo-label; both at the last step, on "
-    "whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its steps."
+    "mIoU: mean ± sd over seeds. *% of full*: mIoU divided by that of `full` with the same seed. *precision*: share of "
+    "pseudo-labels that are right; *coverage*: share of a class's real pixels that have any pseudo-label; both at the "
+    "last step, on whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its "
+    "steps, set-up and the judging of pseudo-labels included; *in all* for a method without steps."
 )
-ABLATION = (
-    "`no-…`: without that part. `euclidean`: in place of the geodesic distance. `gaussian`: an expanding Gaussian in "
-    "place of inverse-distance weighting."
+INTERVALS = (
+    "Points (hundredths) of mIoU, paired by data set and seed, with 95 % intervals. *over sets × seeds*: Student's t "
+    "over the pairs. *over images*, and behind each set: bootstrap, 2,000 times the images of each set drawn anew, the "
+    "same for both methods and all seeds."
 )
-CEILINGS = (
-    "`uniform-points`: `points`, with as many points, uniform over all labelled pixels. The oracles are "
-    "`single-stage`: `oracle-prior-and-distances` has the true class prior, and how far each class reaches from its "
-    "clicks; `oracle-corrected` gives each wrong pseudo-label its true class."
+BEST = (
+    "The best baseline: of the methods that learn from the same clicks, the one with the highest mean over the sets. "
+    "Intervals are those of 95 % over sets × seeds, where nothing else is said."
 )
-EARLIER = (
-    "Made with an earlier recipe: no click head, prior correction 1, weight 3, confidence threshold 0.5, rate 0.003; a "
-    "name says what was changed. `threshold-0.7` has a prior correction of 0.5 on CamVid, 0.6 on the other sets."
+STEP = (
+    "Processor time of a step, mean over a run and over seeds, reading and augmenting the images included, the first "
+    "pass over the images left out."
 )
-SCALE = "A name ends with the side of the box that images are fitted into; windows of 128×128 at every scale."
+STEPS = (
+    "On training images held out, `val` unopened. The lengths of the comparison are those from which on doubling gains "
+    "`full` less than 2 points."
+)
 BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
 
-def section(title: str, results: dict[str, list[Run]], name: str, body: Callable[[list[Run]], list[str]]) -> list[str]:
-    """A part of the page, or nothing when its runs are not there."""
-    if name not in results:
-        return []
-    return [f"## {title}", "", *body(results[name]), "", protocol_line(results[name]), ""]
+def section(title: str, study: Study, body: Callable[[list[Run]], list[str]]) -> list[str]:
+    """A part of the page: how many runs are there, and what they say."""
+    lines = [f"## {title}", "", study.status, ""]
+    return [*lines, *body(study.runs), "", protocol_line(study.runs), ""] if study.runs else lines
+
+
+def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> list[str]:
+    """docs/results.md, line by line."""
+    main = studies["own-scale"]
+    lines = [HEAD, ""]
+    lines += section("The comparison", main, lambda runs: [*main_table(runs), *other_classes(runs), "", COLUMNS])
+    lines += ["## What must hold", "", *claims_table(found), ""]
+    lines += [BEST, ""]
+    if main.runs:
+        lines += [f"## `{OURS}` minus each other", "", *differences_table(main.runs, main.datasets), "", INTERVALS, ""]
+    if external:
+        lines += ["## Other people's programs", "", *external_table(main.runs, external), ""]
+        lines += ["On the same clicks: [benchmarks/external](../benchmarks/external/README.md).", ""]
+    lines += section("What a step costs", main, lambda runs: [*step_times(runs, "step_cpu_milliseconds"), "", STEP])
+    lines += section(
+        "Beside the comparison",
+        studies["own-scale-beside"],
+        lambda runs: [*main_table(runs), *other_classes(runs), *counting(runs)],
+    )
+    if "own-scale-steps" in studies:
+        lines += section("Twice the steps", studies["own-scale-steps"], lambda runs: [*steps_study(runs), "", STEPS])
+    lines += section(
+        f"Ablation: parts of `{OURS}` left out",
+        studies["own-scale-ablation"],
+        lambda runs: variants_table([*same_seeds(main.runs, runs, (OURS,)), *runs], OURS),
+    )
+    lines += section("How many clicks", studies["own-scale-clicks"], lambda runs: clicks_study(runs, main.runs))
+    lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
+    if (IMAGES / "evolution.png").is_file():
+        lines += ["## How pseudo-masks evolve", ""]
+        lines += ["![Pseudo-masks and predictions over one training](images/evolution.png)", ""]
+        lines += ["The embedded data set; pale pixels are not kept. `benchmarks/accuracy/evolution.py`.", ""]
+    return [*lines, "## IoU by class", *per_class(main.runs), ""] if main.runs else lines
+
+
+def counting(runs: list[Run]) -> list[str]:
+    """Error of counts, where a set is about counting."""
+    found = counts(runs)
+    return ["", "Counting: 8-connected components of at least 50 px.", "", *found] if found else []
+
+
+def readme(main: Study, found: list[Claim], small: list[Run]) -> list[str]:
+    """What the README says: the comparison, or, until it has a first row on each set, the one before it."""
+    there = {(run["dataset"], run["variant"]) for run in main.runs}
+    if all((dataset, method) in there for dataset in main.datasets for method in (OURS, "points", "full")):
+        status = [] if not main.missing() else [main.status, ""]
+        return [*status, *main_table(main.runs), "", COLUMNS, "", not_reached(found), "", protocol_line(main.runs), ""]
+    return [
+        "**Figures of a benchmark that is retired** ([why](docs/results-thumbnails.md)): images of 160 pixels, on "
+        f"which methods cannot be told apart. Of the one that takes its place: {main.status}",
+        "",
+        *main_table(small),
+        "",
+        COLUMNS,
+        "",
+        protocol_line(small),
+        "",
+    ]
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all of them."""
     results = read_results()
-    small = results.get("cpu-small", [])
-    page = [
-        "# Results",
-        "",
-        "Made by `make docs` from the JSON files in `benchmarks/accuracy/results/`; the data, and how to make them",
-        "again: [the benchmark](../benchmarks/accuracy/README.md). What was tried, and what the figures mean:",
-        "[experiments](experiments.md). Values are mean ± sd over seeds; differences are points of mIoU (hundredths).",
-        f'{COLUMNS} Set-up and the judging of pseudo-labels are part of it; "What a step costs" gives a step alone.',
-        "",
-    ]
-    page += section(
-        "The comparison",
-        results,
-        "cpu-small",
-        lambda runs: [
-            *main_table(runs),
-            *voc_line(runs),
-            "",
-            "### What was to be reached",
-            "",
-            *claims(runs, results.get("step-time", [])),
-        ],
-    )
-    page += section("What a step costs", results, "step-time", step_times)
-    page += section(
-        "Ablation: parts of `single-stage` left out or replaced",
-        results,
-        "ablation",
-        lambda runs: [*variants_table([*same_seeds(small, runs, (OURS,)), *runs], OURS), "", ABLATION],
-    )
-    page += section(
-        "Twice the steps",
-        results,
-        "longer",
-        lambda runs: variants_table(
-            [
-                *({**run, "variant": f"{run['variant']}, 2 ×"} for run in runs),
-                *same_seeds(small, runs, {run["variant"] for run in runs}),
-            ]
-        ),
-    )
-    page += section(
-        "The comparison on images held out of the training split",
-        results,
-        "held-out",
-        lambda runs: [*variants_table(runs, OURS), "", ABLATION],
-    )
-    page += section(
-        "What clicks do not say, given by an oracle",
-        results,
-        "ceilings",
-        lambda runs: [*variants_table([*same_seeds(small, runs, (OURS, "full")), *runs], OURS), "", CEILINGS],
-    )
-    page += section("The learning rate, on images held out of the training split", results, "rates", variants_table)
-    page += fixed_network_study()
-    page += section("How many clicks", results, "clicks", lambda runs: clicks_study(runs, small))
-    page += section("Noisy clicks", results, "noisy-clicks", lambda runs: noisy_clicks_study(runs, small))
-    for name, title, words in (
-        ("scale", "The scale at which images are learnt", SCALE),
-        ("scale-longer", "The same with four times the steps", SCALE),
-        (
-            "balanced-windows",
-            "Windows drawn by class and click",
-            "A name ends with the share of such windows, in percent.",
-        ),
-        ("screening", "Four trials of every loss weight", "A name ends with the weight."),
-        ("settings-camvid", "Settings tried on CamVid", EARLIER),
-        ("settings-others", "Settings tried on the other sets", EARLIER),
-    ):
-        page += section(
-            f"{title}, on images held out of the training split",
-            results,
-            name,
-            lambda runs, words=words: [*variants_table(runs), "", words],  # type: ignore[misc]
-        )
-    if (IMAGES / "evolution.png").is_file():
-        page += [
-            "## How pseudo-masks evolve",
-            "",
-            "![Pseudo-masks and predictions over one training](images/evolution.png)",
-        ]
-        page += [
-            "",
-            "The embedded data set; pale pixels are not kept. `benchmarks/accuracy/evolution.py`.",
-            "",
-        ]
-    if counted := counts(small):
-        page += ["## Counting", "", "8-connected components of at least 50 px, as users of CRAID count berries.", ""]
-        page += [*counted, ""]
-    if small:
-        page += ["## IoU by class", *per_class(small), ""]
-    (ROOT / "docs" / "results.md").write_text("\n".join(page), encoding="utf-8")
-
-    short = [*main_table(small), "", COLUMNS, "", in_short(small), "", protocol_line(small), ""] if small else []
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(before + BEGIN + "\n" + "\n".join(short) + END + after, encoding="utf-8")
+    studies = read_studies(results)
+    external = read_results(EXTERNAL).get("own-scale", [])
+    found = claims(studies["own-scale"], studies["own-scale-noisy"], studies["own-scale-clicks"], external)
+    (ROOT / "docs" / "results.md").write_text("\n".join(page(studies, found, external)), encoding="utf-8")
+    (ROOT / "docs" / "results-thumbnails.md").write_text("\n".join(thumbnails.page(results)), encoding="utf-8")
+    file = ROOT / "README.md"
+    before, rest = file.read_text(encoding="utf-8").split(BEGIN)
+    short = readme(studies["own-scale"], found, results["cpu-small"])
+    file.write_text(before + BEGIN + "\n" + "\n".join(short) + END + rest.split(END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """nnU-Net (2D) on a data set of a benchmark file, from the same clicks as our methods: one run, one JSON.
 
-    python benchmarks/external/nnunet.py benchmarks/accuracy/protocols/scale.yaml peanut --seed 0 --steps 500
+    python benchmarks/external/nnunet.py benchmarks/accuracy/protocols/own-scale.yaml peanut --seed 0 --steps 500
 
 See README.md for the environment and for what is compared.
 """
@@ -23,14 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "accuracy"))
 
-from run import open_data, peak_memory_mb  # noqa: E402
+from run import open_data, peak_memory_mb, read_benchmark  # noqa: E402
 
 from pointillist.classes import IGNORE, ClassSet  # noqa: E402
 from pointillist.data.images import image_size  # noqa: E402
@@ -194,10 +193,13 @@ def train(arguments: argparse.Namespace, labels: Labels, folder: Path) -> tuple[
 
 def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train and score once; gives the content of the run's JSON."""
-    benchmark = yaml.safe_load(arguments.benchmark.read_text(encoding="utf-8"))
+    benchmark = read_benchmark(arguments.benchmark)
     if arguments.dataset not in benchmark["datasets"]:
         sys.exit(f"{benchmark['name']} has no data set {arguments.dataset}: {', '.join(benchmark['datasets'])}")
-    data, source = open_data(benchmark["datasets"][arguments.dataset], {}, arguments.seed, folder)
+    entry = benchmark["datasets"][arguments.dataset]
+    if "groups" in entry:
+        sys.exit(f"{arguments.dataset} is scored by groups of classes, which is not done here")
+    data, source = open_data(entry, benchmark.get("points", {}), arguments.seed, folder)
     window = f"{arguments.patch}x{arguments.patch}"
     config = make_config(None, {"data.size": arguments.size, "data.window": window})
     seen = TrainingInput.of(data, config.data, "points")

@@ -1,0 +1,116 @@
+"""`single-stage` against another method, paired by data set and seed, with two kinds of 95 % intervals.
+
+Student's t over data sets × seeds says how far the difference would move with other sets and seeds of the same kind;
+the bootstrap over images (Efron 1979), how far with other images of the same sets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from runs import OURS, Run, chosen
+from scipy import stats
+
+from pointillist.training.metrics import class_iou, mean_of_known
+
+RESAMPLES = 2000
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`single-stage` minus another method, in points (hundredths) of mIoU.
+
+    Args:
+        mean: Over all pairs.
+        pairs: How many.
+        over_seeds: Student's t over the pairs; None for one.
+        over_images: Bootstrap; None where runs kept no counts by image.
+    """
+
+    mean: float
+    pairs: int
+    over_seeds: Interval | None
+    over_images: Interval | None
+
+    @property
+    def narrower(self) -> Interval | None:
+        """The narrower of the two intervals, which excuses less."""
+        known = [each for each in (self.over_seeds, self.over_images) if each is not None]
+        return min(known, key=lambda each: each[1] - each[0], default=None)
+
+
+def bracketed(interval: Interval | None, form: str = "+.1f") -> str:
+    """`[+0.4, +3.8]`, or a dash."""
+    return "–" if interval is None else f"[{interval[0]:{form}}, {interval[1]:{form}}]"
+
+
+def pairs(runs: list[Run], other: str, datasets: Iterable[str]) -> list[tuple[Run, Run]]:
+    """Runs of `single-stage` with those of another method that share data set and seed."""
+    found = []
+    for dataset in datasets:
+        ours, theirs = chosen(runs, dataset, OURS), chosen(runs, dataset, other)
+        found += [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
+    return found
+
+
+def difference(runs: list[Run], other: str, datasets: Iterable[str]) -> Difference | None:
+    """The paired difference over some data sets; None where there is no pair.
+
+    Raises:
+        SystemExit: Two runs were scored on other masks.
+    """
+    paired = pairs(runs, other, datasets)
+    if not paired:
+        return None
+    values = [100 * (ours["miou"] - theirs["miou"]) for ours, theirs in paired]
+    return Difference(statistics.mean(values), len(values), student(values), over_images(paired))
+
+
+def student(values: list[float]) -> Interval | None:
+    """95 % interval of the mean by Student's t."""
+    if len(values) < 2:
+        return None
+    mean = statistics.mean(values)
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def over_images(paired: list[tuple[Run, Run]]) -> Interval | None:
+    """95 % interval of the mean difference when the images of each data set are drawn anew.
+
+    Both runs of a pair, and all seeds of a data set, see the same draws.
+    """
+    drawn = []
+    for ours, theirs in paired:
+        if not ours.get("per_image") or not theirs.get("per_image"):
+            return None
+        if [real for _, real, _ in ours["per_image"]] != [real for _, real, _ in theirs["per_image"]]:
+            raise SystemExit(f"{ours['dataset']}: {OURS} and {theirs['variant']} were scored on other masks.")
+        drawn.append(100 * (resampled(ours) - resampled(theirs)))
+    low, high = np.nanquantile(np.mean(drawn, axis=0), (0.025, 0.975)).tolist()
+    return low, high
+
+
+def resampled(run: Run) -> NDArray[np.float64]:
+    """mIoU of `RESAMPLES` sets of N images drawn with replacement from the N of a run's data set."""
+    return _resampled(run["dataset"], json.dumps(run["per_image"]))
+
+
+@cache
+def _resampled(dataset: str, per_image: str) -> NDArray[np.float64]:
+    """The same of N×3×C pixels by image and class: right, real, predicted; drawn alike for all runs of a data set."""
+    counts = np.array(json.loads(per_image), dtype=np.float64)  # below 2^53, sums of whole numbers stay exact
+    images = len(counts)
+    times = np.random.default_rng(list(dataset.encode())).multinomial(images, np.full(images, 1 / images), RESAMPLES)
+    pooled = (times @ counts.reshape(images, -1)).reshape(RESAMPLES, 3, -1)
+    correct, real, predicted = pooled.transpose(1, 0, 2)
+    return mean_of_known(class_iou(correct, real, predicted))
