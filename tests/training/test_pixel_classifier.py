@@ -59,7 +59,7 @@ def test_the_seed_alone_decides_and_torchs_own_random_state_stays() -> None:
     assert torch.equal(first(features), fitted(1)(features))
     assert not torch.equal(first(features), fitted(2)(features))
     # Loader workers of every system receive it.
-    assert torch.equal(first(features), pickle.loads(pickle.dumps(first))(features))  # noqa: S301 - our own
+    assert torch.equal(first(features), pickle.loads(pickle.dumps(first))(features))
 
 
 def test_of_very_many_clicks_some_images_are_enough() -> None:
