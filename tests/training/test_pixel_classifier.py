@@ -8,8 +8,13 @@ from collections.abc import Iterator
 import torch
 
 from pointillist.data.transforms import Sample
-from pointillist.training.filter_bank import filter_bank
-from pointillist.training.pixel_classifier import MOST, PixelClassifier, PixelEvidence, fit_pixel_classifier
+from pointillist.training.pixel_classifier import (
+    MOST,
+    PixelClassifier,
+    PixelEvidence,
+    fit_pixel_classifier,
+    pixel_features,
+)
 
 
 def textures(seed: int, clicks: int = 6) -> tuple[Sample, torch.Tensor]:
@@ -55,7 +60,7 @@ def test_the_seed_alone_decides_and_torchs_own_random_state_stays() -> None:
     first = fitted(1)
     assert torch.equal(before, torch.random.get_rng_state())
     torch.manual_seed(6)
-    features = filter_bank(textures(9)[0].image[None])[0].flatten(1).T
+    features = pixel_features(textures(9)[0].image[None])[0].flatten(1).T
     assert torch.equal(first(features), fitted(1)(features))
     assert not torch.equal(first(features), fitted(2)(features))
     # Loader workers of every system receive it.

@@ -48,7 +48,7 @@ class PseudoMaskSettings(Settings):
 
     presence: bool = True
     """Keep only classes clicked in the image, and the background."""
-    prior_correction: float = Field(default=0.6, ge=0, le=1)
+    prior_correction: float = Field(default=0.3, ge=0, le=1)
     """How far the class prior is taken out of the probabilities (where one is given): 0 not at all, 1 wholly."""
     refinement: Annotated[Refinement | None, BeforeValidator(_choice("refinement"))] = Refinement()
     """Let probabilities flow along pixels of the same colour; `none` leaves them as they are."""
@@ -59,8 +59,8 @@ class PseudoMaskSettings(Settings):
     ] = InverseDistance()
     """What distance from the clicks says: `inverse-distance`, `gaussian` or `none`."""
     evidence: Annotated[Evidence | None, BeforeValidator(_choice("evidence"))] = Evidence()
-    """What a classifier of pixels by colour, edges and texture says, learnt from all clicks before the first step;
-    `none` does without."""
+    """What a classifier of pixels by colour, edges, texture and place says, learnt from all clicks before the first
+    step; `none` does without."""
     stages: Annotated[tuple[SerializeAsAny[Stage], ...], BeforeValidator(_read_stages)] = ()
     """Further stages, run before the selection."""
     selection: Annotated[

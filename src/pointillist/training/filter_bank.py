@@ -7,7 +7,7 @@ and convpaint classify pixels by.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -54,20 +54,20 @@ def reach(sigmas: Sequence[float] = SIGMAS) -> int:
 
 
 def clicked_features(
-    samples: Iterable[Sample], sigmas: Sequence[float] = SIGMAS, most: int | None = None
+    samples: Iterable[Sample], features_of: Callable[[Tensor], Tensor], most: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Features and classes of clicked pixels: n×F float32 and n int64.
 
     Args:
         samples: Images with their clicks.
-        sigmas: See `filter_bank`.
+        features_of: B×K×H×W images to B×F×H×W features, for instance `filter_bank`.
         most: When so many clicks are reached, the other images are not read.
     """
     features, labels = [], []
     for sample in samples:
         clicked = rasterise_points([sample.points], sample.size, sample.image.device)[0]
         rows, columns = (clicked != IGNORE).nonzero(as_tuple=True)
-        features.append(filter_bank(sample.image[None], sigmas)[0][:, rows, columns].T)
+        features.append(features_of(sample.image[None])[0][:, rows, columns].T)
         labels.append(clicked[rows, columns])
         if most is not None and sum(map(len, labels)) >= most:
             break

@@ -1,6 +1,6 @@
-"""A classifier of pixels by their colour, edges and texture, learnt from all clicks in a second or two.
+"""A classifier of pixels by their colour, edges, texture and place, learnt from all clicks in a second or two.
 
-It knows no shapes and no places, so it errs in other ways than a network; where both agree, they are right more often.
+It knows no shapes, so it errs in other ways than a network; where both agree, they are right more often.
 What ilastik and others make their maps with (see the method `forest`) serves here as evidence for pseudo-masks.
 """
 
@@ -59,6 +59,14 @@ class PixelClassifier:
         return ((features - self.mean) / self.deviation).clamp(-RANGE, RANGE)
 
 
+def pixel_features(images: Tensor) -> Tensor:
+    """B×F×H×W of B×K×H×W images: `filter_bank`, and how far down and how far right a pixel is, in [0, 1]."""
+    batch, _, height, width = images.shape
+    down = ((torch.arange(height) + 0.5) / height).view(1, 1, -1, 1).expand(batch, 1, height, width)
+    right = ((torch.arange(width) + 0.5) / width).view(1, 1, 1, -1).expand(batch, 1, height, width)
+    return torch.cat([filter_bank(images), down.to(images), right.to(images)], 1)
+
+
 def forward(maps: Tensor, weights: Iterable[Tensor], biases: Iterable[Tensor], dropout: float = 0.0) -> Tensor:
     """M×n×C logits of M×n×F features."""
     layers = list(zip(weights, biases, strict=True))
@@ -79,7 +87,7 @@ def fit_pixel_classifier(
         prior_correction: Power of the class prior that the probabilities are divided by.
         seed: Of weights, batches and noise; torch's own random state is left as it is.
     """
-    features, labels = clicked_features(samples, most=MOST)
+    features, labels = clicked_features(samples, pixel_features, MOST)
     frequencies = ClassFrequencies(num_classes, balance)
     frequencies.update(labels)
     with torch.random.fork_rng(devices=[]):
@@ -125,7 +133,7 @@ class PixelEvidence:
     def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """See `PlanesOf`: of the classes clicked here and the background, with about one pixel per unit length."""
         size, factor = coarser((image.shape[1], image.shape[2]))
-        features = F.avg_pool2d(filter_bank(image[None]), factor, ceil_mode=True, count_include_pad=False)[0]
+        features = F.avg_pool2d(pixel_features(image[None]), factor, ceil_mode=True, count_include_pad=False)[0]
         background = points.new_tensor([] if self.background is None else [self.background])
         classes = torch.unique(torch.cat([points[:, 2], background])).long()
         found = self.classifier(features.flatten(1).T)[:, classes]

@@ -6,6 +6,7 @@ No network learns here: extremely randomised trees (Geurts et al. 2006) classify
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pointillist.data.transforms import Sample
-from pointillist.training.filter_bank import clicked_features
+from pointillist.training.filter_bank import clicked_features, filter_bank
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.pseudo_masks import as_prior
 from pointillist.training.network_settings import NetworkSettings
@@ -51,7 +52,7 @@ class Forest(Method):
         """See `Method.prepare`."""
         if not isinstance(network, ForestNetwork):
             raise TypeError("the method 'forest' trains a ForestNetwork")
-        features, labels = clicked_features(samples, self.options.sigmas)
+        features, labels = clicked_features(samples, partial(filter_bank, sigmas=self.options.sigmas))
         self.frequencies.update(labels)
         trees = grow(features, labels, self.frequencies.weights, self.options, seed=torch.initial_seed() % 2**32)
         prior = as_prior(self.frequencies.weighted) ** self.options.prior_correction
