@@ -128,7 +128,7 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         return self.stored(index).whole()
 
     def clicked(self) -> Iterator[Sample]:
-        """Each piece with a click in it once, not transformed, without its mask; each click in one piece, see `clicks`."""
+        """Each piece that has a click once, not transformed and without its mask; each click is in one of them."""
         points: dict[int, list[tuple[float, float, int]]] = {}
         for label, found in self.clicks.items():
             for index, x, y in found:

@@ -57,7 +57,7 @@ class TrainingModule(L.LightningModule):
         self.method.prepare(loader.dataset.clicked(), self.network)
 
     def configure_optimizers(self) -> Any:
-        """AdamW without decay on biases and normalisation; linear warm-up, then a cosine to zero. None without steps."""
+        """AdamW, no decay on biases and normalisation; linear warm-up, then a cosine to zero; None without steps."""
         if not self.method.in_steps:
             return None
         settings = self.config.optimizer

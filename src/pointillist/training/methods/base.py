@@ -118,7 +118,7 @@ class Method(nn.Module, ABC):
         """Makes the distances that the method needs, once for each piece; None when it needs none."""
         return None
 
-    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:  # noqa: B027 - most have nothing to do
+    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
         """Learn at once from all clicks, before the first step and again when a run goes on.
 
         What comes of it must follow from the clicks and the seed (`torch.initial_seed()`) alone: every process of a
