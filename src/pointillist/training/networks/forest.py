@@ -68,6 +68,9 @@ class ForestNetwork(Network):
         bands: K.
     """
 
+    # Resizing elsewhere changes the last digits of a pixel, which then may lie on the other side of a threshold.
+    has_graph = False
+
     feature: Tensor
     threshold: Tensor
     child: Tensor
@@ -100,10 +103,6 @@ class ForestNetwork(Network):
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """See `Network.forward`; its features are the means of the trees' shares."""
-        if torch.jit.is_tracing() or torch.compiler.is_exporting():
-            # Resized by another program, a pixel differs in the last digits: enough to lie on the other side of a
-            # threshold, and for a difference that no export may have.
-            raise NotImplementedError("a forest of trees has no such form")
         height, margin = images.shape[2], reach(self.options.sigmas)
         rows = max(1, MOST // (self.filters * images[:, 0, 0].numel()))
         found = []
