@@ -61,10 +61,10 @@ def _smooth(maps: Tensor, sigma: float, dim: int) -> Tensor:
     weights = [math.exp(-0.5 * (x / sigma) ** 2) for x in range(radius + 1)]
     total = weights[0] + 2 * sum(weights[1:])
     found = maps * (weights[0] / total)
-    padded = _padded(maps, radius, dim)
+    padded, both = _padded(maps, radius, dim), torch.empty_like(maps)
     for offset in range(1, radius + 1):
-        before, after = _beside(padded, maps.shape[dim], radius, offset, dim)
-        found.add_(before + after, alpha=weights[offset] / total)
+        torch.add(*_beside(padded, maps.shape[dim], radius, offset, dim), out=both)
+        found.add_(both, alpha=weights[offset] / total)
     return found
 
 
