@@ -14,13 +14,14 @@ from sklearn.ensemble import ExtraTreesClassifier
 from pointillist.api import evaluate, train
 from pointillist.data.dataset import Dataset
 from pointillist.data.layouts import load_dataset
+from pointillist.data.transforms import Sample
 from pointillist.errors import ConfigError, RunError
 from pointillist.inference.export import export_model
 from pointillist.inference.predictor import Predictor
 from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import make_config
 from pointillist.training.filter_bank import SIGMAS, filter_bank, reach
-from pointillist.training.methods.forest import ForestMethodOptions, grow
+from pointillist.training.methods.forest import ForestMethodOptions, clicked_features, grow
 from pointillist.training.model_file import sha256
 from pointillist.training.networks import build_network, forest
 from pointillist.training.run import fit
@@ -97,6 +98,15 @@ def test_a_window_and_a_strip_say_what_the_whole_image_says(monkeypatch: pytest.
     torch.testing.assert_close(window[inside], whole[:, :, 7:52, 11:70][inside])
     monkeypatch.setattr(forest, "MOST", 7 * network.filters * 80)
     torch.testing.assert_close(network(image).logits, whole)
+
+
+def test_each_click_with_data_is_learnt_from_once() -> None:
+    image, valid = torch.rand(3, 20, 30), torch.ones(20, 30, dtype=torch.bool)
+    valid[:, :5] = False
+    clicks = torch.tensor([[2.5, 3.5, 0], [7.9, 3.1, 1], [29.5, 19.5, 2], [31.0, 4.0, 2]])
+    features, labels = clicked_features([Sample("a", image, clicks, valid, 24.0)], (1.0,), torch.device("cpu"))
+    assert labels.tolist() == [1, 2]
+    torch.testing.assert_close(features, filter_bank(image[None], (1.0,))[0, :, [3, 19], [7, 29]].T)
 
 
 def test_textures_are_learnt_and_the_run_is_complete(tmp_path: Path) -> None:

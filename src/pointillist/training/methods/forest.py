@@ -66,7 +66,7 @@ class Forest(Method):
 def clicked_features(
     samples: Iterable[Sample], sigmas: tuple[float, ...], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Features and classes of all clicked pixels.
+    """Features and classes of all clicked pixels that have data.
 
     Args:
         samples: Images with their clicks.
@@ -79,7 +79,7 @@ def clicked_features(
     features, labels = [], []
     for sample in samples:
         clicked = rasterise_points([sample.points], sample.size, torch.device("cpu"))[0]
-        rows, columns = (clicked != IGNORE).nonzero(as_tuple=True)
+        rows, columns = ((clicked != IGNORE) & sample.valid).nonzero(as_tuple=True)
         found = filter_bank(sample.image[None].to(device), sigmas)[0]
         features.append(found[:, rows.to(device), columns.to(device)].T.cpu())
         labels.append(clicked[rows, columns])
