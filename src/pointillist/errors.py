@@ -106,7 +106,7 @@ class PluginWarning(PointillistWarning):
 
 TRAINING = frozenset(
     {"jinja2", "lightning", "llvmlite", "matplotlib", "numba", "safetensors", "segmentation_models_pytorch"}
-    | {"tensorboard", "timm", "torch", "torchmetrics", "torchvision"}
+    | {"sklearn", "tensorboard", "timm", "torch", "torchmetrics", "torchvision"}
 )
 """Modules of the extra `train`; predicting with an ONNX file does without them."""
 

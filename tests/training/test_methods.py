@@ -29,7 +29,7 @@ def test_the_page_lists_every_option_of_the_peers() -> None:
     page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
     sections = dict(part.split("\n", 1) for part in page.split("\n## "))
     assert set(re.findall(r"^\| `([\w-]+)` \|", page.split("\n## ")[0], re.MULTILINE)) == set(methods())
-    for name in ("refine-only", "gated-crf", "tree-energy", "agmm", "dmpls"):
+    for name in ("refine-only", "gated-crf", "tree-energy", "agmm", "dmpls", "forest"):
         options = {setting.name: setting.default for setting in describe_settings(name)}
         listed = re.findall(r"^\| `([\w.]+)` \| `(.*?)` \|", sections[name], re.MULTILINE)
         assert {f"method.{option}": default for option, default in listed} == {

@@ -216,7 +216,7 @@ def add_family(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, archite
 
 def test_a_new_network_is_one_file(tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_family(tmp_path, monkeypatch, "a_family_of_lines", "line")
-    assert set(families()) == {"lines", "smp"}
+    assert set(families()) == {"forest", "lines", "smp"}
     assert {"line", "fpn"} <= set(architectures())
     one_step(NetworkSettings(architecture="line"))
     with pytest.raises(ConfigError, match="no option 'x'"):

@@ -23,7 +23,7 @@ from pointillist.training import callbacks
 from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
 from pointillist.training.inputs import training_items
-from pointillist.training.methods import methods
+from pointillist.training.methods import get_method, methods
 from pointillist.training.model_folder import load_model
 from pointillist.training.run import fit, label_warnings
 from pointillist.training.run_directory import RunDirectory
@@ -33,7 +33,9 @@ POINT_METHODS = tuple(name for name, method in methods().items() if method.super
 
 
 def tiny_config(method: str = "single-stage", **changes: Any) -> Config:
-    return make_config(None, {**TINY, "method": method, **{k.replace("__", "."): v for k, v in changes.items()}})
+    own = get_method(method).Options().network() is not None
+    tiny = {name: value for name, value in TINY.items() if not (own and name.startswith("network."))}
+    return make_config(None, {**tiny, "method": method, **{k.replace("__", "."): v for k, v in changes.items()}})
 
 
 def weights(run: RunDirectory) -> dict[str, torch.Tensor]:

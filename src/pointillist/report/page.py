@@ -132,7 +132,8 @@ def _figures(
         if last[name]:
             figures.append((name, percent(last[name][0], 0), "of pseudo-labels, at the end"))
     if last["seconds"]:
-        figures.append(("training time", duration(last["seconds"][0]), f"{protocol['steps']:,} steps"))
+        steps = f"{protocol['steps']:,} steps" if protocol["steps"] else "without steps"
+        figures.append(("training time", duration(last["seconds"][0]), steps))
     return figures
 
 

@@ -97,7 +97,7 @@ class TrainerSettings(Strict):
 
     epochs: int | None = Field(default=None, ge=1)
     """Passes over the training images; None sizes the run to the data set: 100 passes, but at least 1,000 steps and
-    at most 20,000."""
+    at most 20,000. A method that learns at once has one, whatever is asked for."""
     steps: int | None = Field(default=None, ge=1)
     """Number of steps in place of `epochs`, rounded up to whole epochs."""
     batch_size: int = Field(default=4, ge=1)

@@ -18,7 +18,7 @@ class NetworkSettings(Strict):
     family of networks."""
     encoder: str = "small"
     """An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a narrow ResNet-18 for training
-    from scratch on little data, 1.2 M parameters with the FPN decoder."""
+    from scratch on little data, 1.2 M parameters with the FPN decoder. Empty for a network without one."""
     normalization: Literal["group", "batch"] = "group"
     """`group` survives small batches; `batch` is what pre-trained weights come with."""
     weights: Path | None = None

@@ -109,7 +109,7 @@ def fit_pixel_classifier(
             logits = forward(noisy, weights, biases, DROPOUT)
             loss = F.cross_entropy(logits.flatten(0, 1), labels[chosen].flatten(), frequencies.weights)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     for tensor in parameters:

@@ -87,7 +87,8 @@ def fingerprint(dataset: Dataset, items: Iterable[Item]) -> str:
 
 def describe_protocol(config: Config, record: DataRecord, given: TrainingInput, steps: int) -> dict[str, Any]:
     """How a number came about, as plain values: what must stand beside it so that somebody else can repeat it."""
-    size = config.data.size
+    size, weights = config.data.size, config.network.weights
+    plain = not config.network.encoder  # a network that has neither layers to normalise nor weights to begin with
     return {
         "method": config.method.model_dump(mode="json"),
         "points": None if record.points is None else record.points.replace("\\", "/").rsplit("/", 1)[-1],
@@ -97,8 +98,8 @@ def describe_protocol(config: Config, record: DataRecord, given: TrainingInput, 
         "data_fingerprint": record.fingerprint,
         "background": given.dataset.classes.policy,
         "network": "/".join(filter(None, (config.network.architecture, config.network.encoder))),
-        "normalization": config.network.normalization if config.network.encoder else "none",
-        "initialisation": "random" if config.network.weights is None else str(config.network.weights.name),
+        "normalization": "none" if plain else config.network.normalization,
+        "initialisation": "none" if plain else "random" if weights is None else str(weights.name),
         "size": f"{size[0]}x{size[1]}" if isinstance(size, tuple) else size,
         "learnt": record.learnt,
         "window": "x".join(map(str, given.window)),

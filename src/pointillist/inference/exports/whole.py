@@ -22,6 +22,9 @@ class Core(nn.Module):
     Args:
         model: The model.
 
+    Raises:
+        RunError: Its network has no graph for other programs.
+
     Attributes:
         stride: Sides of images are multiples of it.
         least: Smallest (height, width).
@@ -29,6 +32,9 @@ class Core(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
+        if not model.network.has_graph:
+            found = f"a {type(model.network).__name__} has no graph that gives the same in other programs."
+            raise RunError(found, field="network", hint="Share the model itself: --to archive.")
         self.network = model.network
         self.bands = len(model.spec.bands)
         # Networks of plug-ins take images of any size.

@@ -5,12 +5,13 @@ No network learns here: extremely randomised trees (Geurts et al. 2006) classify
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -22,12 +23,10 @@ from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks.forest import ForestNetwork, ForestOptions, Tree
 
 
-class ForestMethodOptions(MethodOptions, ForestOptions):
+class ForestMethodOptions(ForestOptions, MethodOptions):
     """Settings of the trees and of what they look at."""
 
     name: Literal["forest"] = "forest"
-    min_leaf: int = Field(default=1, ge=1)
-    """Least number of clicks in a leaf."""
     prior_correction: float = Field(default=0.6, ge=0, le=1)
     """How far the class prior of the clicks is taken out of the probabilities: 0 not at all, 1 wholly."""
 
@@ -48,7 +47,7 @@ class Forest(Method):
 
     options: ForestMethodOptions
 
-    def prepare(self, samples: Iterable[Sample], network: nn.Module) -> None:
+    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
         """See `Method.prepare`."""
         if not isinstance(network, ForestNetwork):
             raise TypeError("the method 'forest' trains a ForestNetwork")
@@ -79,14 +78,15 @@ def grow(features: Tensor, labels: Tensor, weights: Tensor, options: ForestMetho
         options.trees,
         max_depth=options.max_depth,
         max_leaf_nodes=options.max_leaves,
-        min_samples_leaf=options.min_leaf,
+        max_features=None,  # all are tried: 0.02 of mIoU better than the usual √F
+        n_jobs=torch.get_num_threads(),
         random_state=seed,
     )
     forest.fit(features.numpy(), labels.numpy(), sample_weight=weights[labels].numpy())
     return [_converted(one.tree_, forest.classes_, len(weights)) for one in forest.estimators_]
 
 
-def _converted(tree: object, classes: np.ndarray, num_classes: int) -> Tree:
+def _converted(tree: Any, classes: NDArray[np.int64], num_classes: int) -> Tree:
     """A tree of scikit-learn, which knows the classes alone that have a click."""
     left, right = tree.children_left, tree.children_right
     leaf = left < 0

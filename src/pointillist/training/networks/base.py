@@ -19,6 +19,9 @@ class Network(nn.Module, ABC):
     Normalisation and padding happen inside, so that a saved model needs no instructions.
     """
 
+    has_graph: ClassVar[bool] = True
+    """Whether its graph can be exported: other programs then give the same to rounding."""
+
     feature_channels: int
     """F of `NetworkOutput.features`."""
 

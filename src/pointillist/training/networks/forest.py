@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from pointillist.errors import ConfigError
 from pointillist.schema import Strict, parse
-from pointillist.training.filter_bank import PER_BAND, SIGMAS, filter_bank
+from pointillist.training.filter_bank import PER_BAND, SIGMAS, filter_bank, reach
 from pointillist.training.methods import NetworkOutput
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks.base import Network, NetworkFamily, check_options
 
 CHUNK = 4096
 """Pixels that go through all trees together: what they need stays in the cache of a CPU."""
+
+MOST = 2**27
+"""Values of features that are held at once; of larger images, strips are looked at one after the other."""
 
 LEAST = 1e-4
 """Least share of a class before the logarithm: a class that no tree names is improbable, not impossible."""
@@ -65,6 +68,9 @@ class ForestNetwork(Network):
         bands: K.
     """
 
+    # Resizing elsewhere changes the last digits of a pixel, which then may lie on the other side of a threshold.
+    has_graph = False
+
     feature: Tensor
     threshold: Tensor
     child: Tensor
@@ -73,13 +79,14 @@ class ForestNetwork(Network):
     def __init__(self, options: ForestOptions, num_classes: int, bands: int) -> None:
         super().__init__()
         self.options = options
-        self.feature_channels = PER_BAND * len(options.sigmas) * bands
+        self.feature_channels = num_classes
+        self.filters = PER_BAND * len(options.sigmas) * bands
         size = (options.trees, 2 * options.max_leaves - 1)
         self.register_buffer("feature", torch.zeros(size, dtype=torch.int32))
         self.register_buffer("threshold", torch.zeros(size))
         self.register_buffer("child", torch.zeros(*size, 2, dtype=torch.int32))
         self.register_buffer("shares", torch.zeros(*size, num_classes))
-        self.register_load_state_dict_post_hook(_check)
+        self.register_load_state_dict_post_hook(_check)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def plant(self, trees: Sequence[Tree]) -> None:
@@ -95,47 +102,45 @@ class ForestNetwork(Network):
                 place[: len(values)] = values
 
     def forward(self, images: Tensor) -> NetworkOutput:
-        """See `Network.forward`."""
-        features = filter_bank(images, self.options.sigmas)
-        # Channels first: a pixel's value of a feature lies at feature · pixels + pixel.
-        flat = features.transpose(0, 1).flatten(1)
-        pixels = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
-        # A graph that is made for images of any size knows no number of chunks.
-        whole = torch.compiler.is_exporting() or torch.jit.is_tracing()
-        chunks = [pixels] if whole else pixels.split(CHUNK)
-        shares = torch.cat([self.classify(flat, chunk) for chunk in chunks])
-        logits = shares.clamp(min=LEAST).log()
-        count, _, height, width = images.shape
-        return NetworkOutput(logits.view(count, height, width, -1).permute(0, 3, 1, 2).contiguous(), features)
+        """See `Network.forward`; its features are the means of the trees' shares."""
+        height, margin = images.shape[2], reach(self.options.sigmas)
+        rows = max(1, MOST // (self.filters * images[:, 0, 0].numel()))
+        found = []
+        for top in range(0, height, rows):
+            start, bottom = max(0, top - margin), min(height, top + rows)
+            filters = filter_bank(images[:, :, start : bottom + margin], self.options.sigmas)
+            found.append(self.classify(filters[:, :, top - start : bottom - start]))
+        shares = torch.cat(found, 2)
+        return NetworkOutput(shares.clamp(min=LEAST).log(), shares)
 
-    def classify(self, features: Tensor, pixels: Tensor) -> Tensor:
-        """What the forest says about some pixels.
-
-        Args:
-            features: F×P of all pixels.
-            pixels: n indices of pixels.
-
-        Returns:
-            n×C, mean of the trees' shares.
-        """
+    def classify(self, filters: Tensor) -> Tensor:
+        """Mean of the trees' shares: B×F×H×W features → B×C×H×W."""
         count, room = self.feature.shape
-        roots = torch.arange(0, count * room, room, dtype=torch.int32, device=pixels.device)
-        feature = self.feature.flatten() * features.shape[1]
+        # A pixel's value of a feature lies at feature · pixels + pixel.
+        flat = filters.transpose(0, 1).flatten(1)
+        values, pixels = flat.flatten(), torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
+        roots = torch.arange(0, count * room, room, dtype=torch.int32, device=flat.device)
+        feature, threshold = self.feature.flatten() * flat.shape[1], self.threshold.flatten()
         child = (self.child + roots[:, None, None]).flatten()
-        threshold, values = self.threshold.flatten(), features.flatten()
-        node = roots[:, None].expand(-1, len(pixels)).flatten()
-        pixel = pixels.expand(count, -1).flatten()
-        for _ in range(self.options.max_depth):
-            value = values.index_select(0, feature.index_select(0, node) + pixel)
-            node = child.index_select(0, 2 * node + (value > threshold.index_select(0, node)))
-        return self.shares.flatten(0, 1).index_select(0, node).view(count, -1, self.shares.shape[2]).mean(0)
+        shares = self.shares.flatten(0, 1)
+        found = []
+        for chunk in torch.split(pixels, CHUNK):
+            node = roots[:, None].expand(-1, len(chunk)).flatten()
+            pixel = chunk.expand(count, -1).flatten()
+            for _ in range(self.options.max_depth):
+                value = values.index_select(0, feature.index_select(0, node) + pixel)
+                node = child.index_select(0, 2 * node + (value > threshold.index_select(0, node)))
+            found.append(shares.index_select(0, node).view(count, len(chunk), -1).mean(0))
+        images, _, height, width = filters.shape
+        return torch.cat(found).view(images, height, width, -1).permute(0, 3, 1, 2).contiguous()
 
 
 def _check(network: nn.Module, _: object) -> None:
     """Weights may be a stranger's: no way may lead out of a tree."""
-    assert isinstance(network, ForestNetwork)
+    if not isinstance(network, ForestNetwork):
+        return
     room = network.feature.shape[1]
-    for name, end in (("feature", network.feature_channels), ("child", room)):
+    for name, end in (("feature", network.filters), ("child", room)):
         values: Tensor = getattr(network, name)
         if not bool(((values >= 0) & (values < end)).all()):
             raise RuntimeError(f"'{name}' of this forest holds a number that is not from 0 to {end - 1}")
