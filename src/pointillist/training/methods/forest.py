@@ -78,7 +78,7 @@ def grow(features: Tensor, labels: Tensor, weights: Tensor, options: ForestMetho
         options.trees,
         max_depth=options.max_depth,
         max_leaf_nodes=options.max_leaves,
-        max_features=None,  # all are tried: 0.02 of mIoU better than the usual √F
+        max_features=None,  # all: on images held out 0.006 to 0.018 of mIoU better than the usual √F
         n_jobs=torch.get_num_threads(),
         random_state=seed,
     )
