@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the results")
     arguments = parser.parse_args()
+    if not find_spec("nnunetv2"):
+        sys.exit(f"nnU-Net is not installed here; see {HERE / 'README.md'}.")
     folder = arguments.results / arguments.benchmark.stem
     file = folder / f"{arguments.dataset}-{variant(arguments)}-{arguments.seed}.json"
     if file.exists():

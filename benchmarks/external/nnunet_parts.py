@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -66,6 +67,11 @@ class BudgetTrainer(nnUNetTrainer):
         while (spent := self.spent()) < self.budget:
             self.lr_scheduler.step(spent)
             self.losses.append(float(self.train_step(next(self.dataloader_train))["loss"]))
+            if len(self.losses) % 50 == 0:
+                print(
+                    f"step {len(self.losses)}, {spent / self.budget:.0%}, loss {np.mean(self.losses[-50:]):.3f}",
+                    flush=True,
+                )
 
     def get_training_transforms(self, *arguments: Any, ignore_label: int | None = None, **options: Any) -> Any:
         """nnU-Net's, with another label for what lies beyond an image if asked."""
