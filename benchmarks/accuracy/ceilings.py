@@ -20,9 +20,8 @@ from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.samples import Batch
 from pointillist.pseudomask import InverseDistance
 from pointillist.pseudomask.stages.base import UNIT_SIZE
-from pointillist.training.losses import ClassFrequencies
+from pointillist.training.losses import ClassFrequencies, as_prior
 from pointillist.training.methods import LossOutput, StepInput, methods
-from pointillist.training.methods.pseudo_masks import as_prior
 from pointillist.training.methods.single_stage import SingleStage, SingleStageOptions
 
 Oracle = Literal["dropped", "corrected", "prior", "prior-and-distances"]

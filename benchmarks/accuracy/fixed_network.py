@@ -26,8 +26,7 @@ from pointillist.data.samples import read_sample
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings
 from pointillist.training.config import make_config
-from pointillist.training.losses import ClassFrequencies
-from pointillist.training.methods.pseudo_masks import as_prior
+from pointillist.training.losses import ClassFrequencies, as_prior
 from pointillist.training.model_folder import load_model
 from pointillist.training.pseudo_label_scores import class_counts
 from pointillist.training.run import fit

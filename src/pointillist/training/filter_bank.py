@@ -63,14 +63,16 @@ def clicked_features(
 
     Args:
         samples: Images with their clicks.
-        features_of: B×K×H×W images to B×F×H×W features, for instance `filter_bank`.
+        features_of: B×K×H×W images to B×F×h×w features, for instance `filter_bank`; with fewer pixels than the image
+            has, a click takes the pixel that it lies in.
         most: When so many clicks are reached, the other images are not read.
     """
     features, labels = [], []
     for sample in samples:
         clicked = rasterise_points([sample.points], sample.size, sample.image.device)[0]
         rows, columns = ((clicked != IGNORE) & sample.valid).nonzero(as_tuple=True)
-        features.append(features_of(sample.image[None])[0][:, rows, columns].T)
+        found = features_of(sample.image[None])[0]
+        features.append(found[:, rows * found.shape[1] // sample.size[0], columns * found.shape[2] // sample.size[1]].T)
         labels.append(clicked[rows, columns])
         if most is not None and sum(map(len, labels)) >= most:
             break

@@ -59,6 +59,11 @@ class ClassFrequencies(nn.Module):
             self.frequencies.lerp_(counts / counts.sum(), max(MOMENTUM, 1 / float(self.batches)))
 
 
+def as_prior(taught: Tensor) -> Tensor:
+    """Amounts taught by class (C) as shares above 0."""
+    return (taught / taught.sum()).clamp(min=LEAST_FREQUENCY)
+
+
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy of B×C×H×W logits and B×H×W labels (255 = ignore): mean per image, then over the batch.
 

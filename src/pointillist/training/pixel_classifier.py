@@ -17,13 +17,16 @@ from torch.nn import functional as F
 from pointillist.data.transforms import Sample
 from pointillist.pseudomask import coarser
 from pointillist.training.filter_bank import clicked_features, filter_bank
-from pointillist.training.losses import ClassFrequencies
+from pointillist.training.losses import ClassFrequencies, as_prior
 
 MOST = 4096
 """Clicks that are learnt from; of a larger set, those of as many images, in a seeded order."""
 
-MEMBERS, HIDDEN, STEPS, BATCH, RATE, DECAY = 3, 64, 500, 256, 1e-2, 1e-2
+MEMBERS, HIDDEN, STEPS, BATCH, RATE, DECAY = 2, 64, 500, 256, 1e-2, 1e-2
 """Perceptrons whose mean is taken, the width of their two layers, and how they learn: AdamW, the rate falls to 0."""
+
+LEVELS = 5
+"""Scales of the features: σ of 1, 2, 4, 8 and 16 pixels."""
 
 NOISE, DROPOUT, RANGE = 0.1, 0.3, 4.0
 """Against learning a few clicks by heart: noise on the features, in their standard deviations; the share of hidden
@@ -60,11 +63,23 @@ class PixelClassifier:
 
 
 def pixel_features(images: Tensor) -> Tensor:
-    """B×F×H×W of B×K×H×W images: `filter_bank`, and how far down and how far right a pixel is, in [0, 1]."""
-    batch, _, height, width = images.shape
-    down = ((torch.arange(height) + 0.5) / height).view(1, 1, -1, 1).expand(batch, 1, height, width)
-    right = ((torch.arange(width) + 0.5) / width).view(1, 1, 1, -1).expand(batch, 1, height, width)
-    return torch.cat([filter_bank(images), down.to(images), right.to(images)], 1)
+    """Features of B×K×H×W images on the coarser grid of `coarser`: B×F×h×w.
+
+    `filter_bank` with σ 1 of the image at its own size, at a half, at a quarter …, `LEVELS` in all, which costs a sixth
+    of as many σ at its own size; and how far down and how far right a pixel is, in [0, 1].
+    """
+    (height, width), _ = coarser((images.shape[2], images.shape[3]))
+    found = []
+    for _ in range(LEVELS):
+        features = filter_bank(images, (1.0,))
+        if features.shape[2] > height:
+            found.append(F.adaptive_avg_pool2d(features, (height, width)))
+        else:
+            found.append(F.interpolate(features, (height, width), mode="bilinear", align_corners=False))
+        images = F.avg_pool2d(images, 2, ceil_mode=True, count_include_pad=False)
+    down = ((torch.arange(height) + 0.5) / height).view(1, 1, -1, 1).expand(len(images), 1, height, width)
+    right = ((torch.arange(width) + 0.5) / width).view(1, 1, 1, -1).expand(len(images), 1, height, width)
+    return torch.cat([*found, down.to(images), right.to(images)], 1)
 
 
 def forward(maps: Tensor, weights: Iterable[Tensor], biases: Iterable[Tensor], dropout: float = 0.0) -> Tensor:
@@ -95,7 +110,7 @@ def fit_pixel_classifier(
         sizes = [features.shape[1], HIDDEN, HIDDEN, num_classes]
         weights = [torch.randn(MEMBERS, a, b) * (2 / a) ** 0.5 for a, b in pairwise(sizes)]
         biases = [torch.zeros(MEMBERS, 1, b) for b in sizes[1:]]
-        prior = (frequencies.weighted / frequencies.weighted.sum()) ** prior_correction
+        prior = as_prior(frequencies.weighted) ** prior_correction
         learnt = PixelClassifier(
             features.mean(0), features.std(0, correction=0) + 1e-6, tuple(weights), tuple(biases), prior
         )
@@ -132,10 +147,9 @@ class PixelEvidence:
     @torch.no_grad()
     def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """See `PlanesOf`: of the classes clicked here and the background, with about one pixel per unit length."""
-        size, factor = coarser((image.shape[1], image.shape[2]))
-        features = F.avg_pool2d(pixel_features(image[None]), factor, ceil_mode=True, count_include_pad=False)[0]
+        features = pixel_features(image[None])[0]
         background = points.new_tensor([] if self.background is None else [self.background])
         classes = torch.unique(torch.cat([points[:, 2], background])).long()
         found = self.classifier(features.flatten(1).T)[:, classes]
         found /= found.sum(1, keepdim=True).clamp(min=1e-12)
-        return found.T.reshape(len(classes), *size), classes
+        return found.T.reshape(len(classes), *features.shape[1:]), classes

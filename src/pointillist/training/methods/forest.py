@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from pointillist.data.transforms import Sample
 from pointillist.training.filter_bank import clicked_features, filter_bank
+from pointillist.training.losses import as_prior
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
-from pointillist.training.methods.pseudo_masks import as_prior
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks.forest import ForestNetwork, ForestOptions, Tree
 

@@ -14,7 +14,7 @@ from pointillist.classes import ClassSet
 from pointillist.data.pieces import PlanesOf
 from pointillist.data.transforms import Sample
 from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings, coarser, distance_fields, unit_length
-from pointillist.training.losses import LEAST_FREQUENCY, ClassFrequencies, cross_entropy
+from pointillist.training.losses import ClassFrequencies, as_prior, cross_entropy
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.pixel_classifier import PixelEvidence, fit_pixel_classifier
 
@@ -124,11 +124,6 @@ class PseudoMaskMethod(Method):
         if self.pseudo_label_frequencies.batches > 0:
             taught = taught + self.options.weight * self.pseudo_label_frequencies.weighted
         return as_prior(taught)
-
-
-def as_prior(taught: Tensor) -> Tensor:
-    """Amounts taught by class (C) as shares above 0."""
-    return (taught / taught.sum()).clamp(min=LEAST_FREQUENCY)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
-from pointillist.training.losses import sparse_cross_entropy
+from pointillist.training.losses import as_prior, sparse_cross_entropy
 from pointillist.training.methods.base import MethodOptions, StepInput
 from pointillist.training.methods.cells import cell_features
-from pointillist.training.methods.pseudo_masks import PseudoMaskMethod, PseudoMaskOptions, as_prior
+from pointillist.training.methods.pseudo_masks import PseudoMaskMethod, PseudoMaskOptions
 
 
 class SingleStageOptions(PseudoMaskOptions):
