@@ -1,13 +1,13 @@
 """What a user should know about the labels before a training, and which class is worth more clicks.
 
-Objects are clicked once each, whatever their size. A class that covers most of the image, such as soil or any background,
-then gets few clicks for all that it looks like, and the network paints objects on it (docs/experiments.md).
+Objects are clicked once each, whatever their size. A class that covers most of the image, such as soil or any
+background, then gets few clicks for all that it looks like, and objects are found on it (docs/experiments.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
@@ -38,8 +38,8 @@ LARGE = 0.5
 RARE, ENOUGH = 0.45, 0.5
 """A class is clicked too rarely whose share of clicks is below `RARE` times its share of pixels; enough at `ENOUGH`.
 
-On peanut fields soil has 0.38 of its share with one click per piece of it, which teaches too little, and 0.59 with as many
-clicks as all plants, which teaches enough.
+On peanut fields soil has 0.39 of its share with one click per piece of it, which teaches too little, and 0.57 with as
+many clicks as all plants, which teaches enough.
 """
 
 
@@ -64,7 +64,7 @@ class Advice:
     def __str__(self) -> str:
         step = 10 ** max(0, len(str(self.more)) - 2)
         more, each = round(self.more / step) * step, self.more / self.images
-        where = f"{each:.0f} an image" if each >= 0.75 else f"one in every {round(1 / each)} images"
+        where = f"{each:.0f} an image" if each > 2 / 3 else f"one in every {round(1 / each)} images"
         return (
             f"{self.label} covers about {self.pixels:.0%} of the pixels and has {self.clicks:.0%} of the clicks: "
             f"about {more:,} clicks more on it, {where}, are worth it."
@@ -72,10 +72,17 @@ class Advice:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, and the text."""
-        return {**asdict(self), "text": str(self)}
+        return {
+            "class": self.label,
+            "share_of_pixels": round(self.pixels, 3),
+            "share_of_clicks": round(self.clicks, 3),
+            "clicks_more": self.more,
+            "images": self.images,
+            "text": str(self),
+        }
 
 
-def advice_for(dataset: Dataset, on_image: Callable[[str], None] = lambda name: None) -> list[Advice]:
+def advice_for(dataset: Dataset, on_image: Callable[[str], None] | None = None) -> list[Advice]:
     """`rarely_clicked` of a data set, at the scale at which it is learnt unless the settings say otherwise.
 
     Args:
@@ -94,7 +101,7 @@ def advice_for(dataset: Dataset, on_image: Callable[[str], None] = lambda name: 
     return rarely_clicked(TrainingSamples(given.dataset, pieces, clicks=clicks, geometry=geometry), on_image)
 
 
-def rarely_clicked(samples: TrainingSamples, on_image: Callable[[str], None] = lambda name: None) -> list[Advice]:
+def rarely_clicked(samples: TrainingSamples, on_image: Callable[[str], None] | None = None) -> list[Advice]:
     """Classes of more than `LARGE` of the pixels that are clicked too rarely; each border click counts as none.
 
     Shares of pixels are estimated on images with clicks with a classifier of pixels: that of the samples' evidence, or
@@ -121,7 +128,7 @@ def rarely_clicked(samples: TrainingSamples, on_image: Callable[[str], None] = l
 
 
 @torch.no_grad()
-def class_shares(samples: TrainingSamples, on_image: Callable[[str], None] = lambda name: None) -> Tensor:
+def class_shares(samples: TrainingSamples, on_image: Callable[[str], None] | None = None) -> Tensor:
     """Share of the pixels of each class (C), estimated on some of the images with clicks.
 
     A classifier that learnt from clicks expects the classes as often as they were clicked. How often they are is the
@@ -135,7 +142,8 @@ def class_shares(samples: TrainingSamples, on_image: Callable[[str], None] = lam
     classes = samples.dataset.classes
 
     def told(sample: Sample) -> Sample:
-        on_image(sample.name)
+        if on_image is not None:
+            on_image(sample.name)
         return sample
 
     drawn = map(told, samples.clicked())
