@@ -112,14 +112,14 @@ def fit(
     if console is not None and leads:
         console.print(str(given), highlight=False)
         for line in label_warnings(given.dataset, given.items, method.supervision):
-            console.print(f"[yellow]note[/] {line}", highlight=False)
+            console.print(f"[yellow]note[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     if clicks:
         module.method.prepare(samples.clicked(), module.network)
         samples.evidence_of = module.method.evidence_of()
         if console is not None and leads:
             for advice in rarely_clicked(samples):
-                console.print(f"[yellow]note[/] {escape(str(advice))}", highlight=False)
+                console.print(f"[yellow]note[/] {escape(str(advice))}", highlight=False, soft_wrap=True)
     validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
     scored = [item for item in validated if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]
