@@ -33,7 +33,7 @@ ROUNDS = 100
 """Of the estimation; what is far from settled then is no class of most pixels."""
 
 LARGE = 0.5
-"""A class of a smaller share of the pixels is not looked at: one click per object tells enough of it."""
+"""A class of a smaller share of the pixels is not judged: only background was measured, and estimates are rougher."""
 
 RARE, ENOUGH = 0.45, 0.5
 """A class is clicked too rarely whose share of clicks is below `RARE` times its share of pixels; enough at `ENOUGH`.
