@@ -71,6 +71,7 @@ def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve
     done = wait(live, lambda status: status["state"] == "done")
     assert (done["epoch"], done["epochs"], done["progress"], done["error"]) == (3, 3, 1.0, None)
     assert done["latest"]["loss"] > 0
+    assert any(note.startswith("ground covers about") and note.endswith("are worth it.") for note in done["notes"])
 
     curves = live.client.get("/api/training/curves").json()
     assert [row[curves["columns"].index("epoch")] for row in curves["rows"]] == [1, 2, 3]

@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 from typer.core import TyperCommand
 
-from pointillist.cli.display import say_plain
-from pointillist.errors import ConfigError
+from pointillist.cli.display import counting, say_plain
+from pointillist.errors import ConfigError, PointillistError, explained
 
 if TYPE_CHECKING:
+    from pointillist.data.dataset import Dataset
     from pointillist.points.check import Checked
 
 Number = TypeVar("Number", int, float)
@@ -107,7 +108,7 @@ def names(classes: str | None) -> list[str] | None:
     return None if classes is None else [name.strip() for name in classes.split(",")]
 
 
-def show_checked(checked: Checked, report: Path | None) -> None:
+def show_checked(checked: Checked, report: Path | None = None) -> None:
     """Print what came in and what did not, and write the report if one is asked for."""
     console = Console()
     total = f"{checked.total:,} points: {len(checked.points):,} imported + {len(checked.rejections):,} rejected"
@@ -131,3 +132,26 @@ def show_checked(checked: Checked, report: Path | None) -> None:
     if report is not None:
         checked.write_report(report)
         say_plain(f"report: {report}")
+
+
+def show_advice(dataset: Dataset, report: Path | None) -> list[str]:
+    """Print which classes are clicked too rarely, or why nobody can say, and write the report if one is asked for."""
+    advice = None
+    try:
+        from pointillist.training.advice import LEARNT_FROM, advice_for
+
+        clicked = sum(1 for item in dataset.split(dataset.training_split) if dataset.points.of(item.name))
+        with counting("how much each class covers", min(clicked, LEARNT_FROM)) as done:
+            advice = advice_for(dataset, done)
+    except (ModuleNotFoundError, PointillistError) as error:
+        problem = explained(error) if isinstance(error, ModuleNotFoundError) else error
+        if not isinstance(problem, PointillistError):
+            raise
+        say_plain(f"whether a class is clicked too rarely was not looked at: {problem}")
+    told = [str(one) for one in advice or ()]
+    for line in told:
+        say_plain(f"advice: {line}", "yellow")
+    if report is not None:
+        dataset.checked.write_report(report, advice=None if advice is None else [one.to_dict() for one in advice])
+        say_plain(f"report: {report}")
+    return told

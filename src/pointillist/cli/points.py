@@ -24,6 +24,7 @@ from pointillist.cli.options import (
     Settings,
     names,
     pairs,
+    show_advice,
     show_checked,
 )
 from pointillist.points.protocols import PROTOCOLS, ClickOptions, draw_options
@@ -239,13 +240,12 @@ def check(
     settings: Settings = None,
     layout: Layout = None,
 ) -> None:
-    """Find every click that does not fit a data set, and those that look wrong.
+    """Find every click that does not fit a data set, those that look wrong, and classes that are clicked too rarely.
 
     Example: **pointillist points check berries --out check.html**
     """
     from pointillist.data.layouts import open_dataset
     from pointillist.errors import PointsError
-    from pointillist.report.points_page import write_points_page
 
     dataset = open_dataset(data, layout=layout)
     file = points or dataset.points_file
@@ -259,10 +259,13 @@ def check(
         classes=names(classes),
         strict=False,
     )
-    show_checked(dataset.checked, report)
+    show_checked(dataset.checked)
+    advice = show_advice(dataset, report)
     if out is not None:
+        from pointillist.report.points_page import write_points_page
+
         with counting("looking", len(dataset.split(split))) as done:
-            write_points_page(dataset, out, split=split, max_images=max_images, on_image=done)
+            write_points_page(dataset, out, split=split, max_images=max_images, advice=advice, on_image=done)
         say_plain(f"wrote {out}", "green")
     if strict and dataset.checked.rejections:
         raise typer.Exit(1)

@@ -98,13 +98,13 @@ class Checked:
                 hint=rejection.hint,
             )
 
-    def write_report(self, path: Path) -> None:
-        """Write `report` as a JSON file.
+    def write_report(self, path: Path, **more: object) -> None:
+        """Write `report`, and `more` beside it, as a JSON file.
 
         Raises:
             SaveError: It cannot be written.
         """
-        write_text(path, json.dumps(self.report(), ensure_ascii=False, indent=2) + "\n")
+        write_text(path, json.dumps({**self.report(), **more}, ensure_ascii=False, indent=2) + "\n")
 
     def raise_if_none_fits(self, where: Path) -> None:
         """Make it an error when not one point fits, or there is none.

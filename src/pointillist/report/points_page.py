@@ -55,6 +55,7 @@ def write_points_page(
     split: str = "all",
     max_images: int = 60,
     max_opened: int = 400,
+    advice: Sequence[str] = (),
     on_image: Callable[[str], None] | None = None,
 ) -> None:
     """Write a self-contained page with the images of a split and their points.
@@ -65,6 +66,7 @@ def write_points_page(
         split: Which images.
         max_images: Pictures on the page: suspicious images first, then images spread evenly over the rest.
         max_opened: Images that are opened to look for points on edges; the rest is judged by its points alone.
+        advice: What is to be said about the classes, one line each.
         on_image: Called with the name of each image when it is done.
 
     Raises:
@@ -101,6 +103,7 @@ def write_points_page(
             ("suspicious images", f"{suspicious:,}", ""),
         ],
         classes=_classes(dataset, rare),
+        advice=advice,
         rare=RARE,
         near=f"{NEAR:g}",
         reasons=_reasons(checked),

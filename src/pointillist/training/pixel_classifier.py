@@ -43,6 +43,7 @@ class PixelClassifier:
         weights: Per layer, M×in×out of the M members.
         biases: Per layer, M×1×out.
         prior: C, what the probabilities are divided by.
+        left: C, what is left in them of the class prior after that.
     """
 
     mean: Tensor
@@ -50,6 +51,7 @@ class PixelClassifier:
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor, ...]
     prior: Tensor
+    left: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
         """Probabilities n×C of n×F features, without the class prior."""
@@ -110,9 +112,14 @@ def fit_pixel_classifier(
         sizes = [features.shape[1], HIDDEN, HIDDEN, num_classes]
         weights = [torch.randn(MEMBERS, a, b) * (2 / a) ** 0.5 for a, b in pairwise(sizes)]
         biases = [torch.zeros(MEMBERS, 1, b) for b in sizes[1:]]
-        prior = as_prior(frequencies.weighted) ** prior_correction
+        taught = as_prior(frequencies.weighted)
         learnt = PixelClassifier(
-            features.mean(0), features.std(0, correction=0) + 1e-6, tuple(weights), tuple(biases), prior
+            features.mean(0),
+            features.std(0, correction=0) + 1e-6,
+            tuple(weights),
+            tuple(biases),
+            prior=taught**prior_correction,
+            left=taught ** (1 - prior_correction),
         )
         known = learnt.standardised(features)
         parameters = [tensor.requires_grad_() for tensor in (*weights, *biases)]

@@ -15,6 +15,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
+from rich.markup import escape
 from torch.utils.data import DataLoader
 
 from pointillist.data.dataset import Dataset, Item
@@ -29,6 +30,7 @@ from pointillist.data.samples import (
 )
 from pointillist.data.transforms import Geometry
 from pointillist.errors import ConfigError, RunError
+from pointillist.training.advice import label_warnings, rarely_clicked
 from pointillist.training.callbacks import Checkpoint, MetricsTable, ProgressDisplay
 from pointillist.training.config import Config
 from pointillist.training.inputs import TrainingInput
@@ -110,11 +112,14 @@ def fit(
     if console is not None and leads:
         console.print(str(given), highlight=False)
         for line in label_warnings(given.dataset, given.items, method.supervision):
-            console.print(f"[yellow]note[/] {line}", highlight=False)
+            console.print(f"[yellow]note[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     if clicks:
         module.method.prepare(samples.clicked(), module.network)
         samples.evidence_of = module.method.evidence_of()
+        if console is not None and leads:
+            for advice in rarely_clicked(samples):
+                console.print(f"[yellow]note[/] {escape(str(advice))}", highlight=False, soft_wrap=True)
     validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
     scored = [item for item in validated if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]
@@ -170,34 +175,6 @@ def _leads(processes: int) -> bool:
                 )
             return int(os.environ["RANK" if name == "torchrun" else "SLURM_PROCID"]) == 0
     return all(int(os.environ.get(name, 0)) == 0 for name in ("LOCAL_RANK", "NODE_RANK"))
-
-
-def label_warnings(dataset: Dataset, items: Sequence[Item], supervision: str) -> list[str]:
-    """What a user should know about the labels before a long training."""
-    lines = []
-    split = dataset.split(dataset.training_split)
-    if len(items) < len(split):
-        lines.append(f"{len(split) - len(items)} of {len(split)} training images have no label and are left out.")
-    if supervision == "masks":
-        return lines
-    if dataset.rejected is not None and dataset.rejected.rejections:
-        total = len(dataset.points) + len(dataset.rejected.rejections)
-        why = ", ".join(f"{count:,} {reason}" for reason, count in dataset.rejected.reasons().most_common())
-        lines.append(f"{len(dataset.points):,} of {total:,} points are used; left out: {why}.")
-    clicks = {point.label for item in items for point in dataset.points.of(item.name)}
-    background = dataset.classes.background
-    if dataset.classes.policy == "points" and background is not None and clicks:
-        name = dataset.classes.names[background]
-        bare = sum(1 for item in items if all(point.label != name for point in dataset.points.of(item.name)))
-        if bare:
-            lines.append(
-                f"{bare} images have no click on the background '{name}'; nothing there can be learnt as such."
-            )
-    derived = background if dataset.classes.policy == "border" else None
-    unclicked = [name for c, name in enumerate(dataset.classes.names) if name not in clicks and c != derived]
-    if clicks and unclicked:
-        lines.append(f"never clicked, so never predicted: {', '.join(unclicked)}.")
-    return lines
 
 
 def _resumable(run: RunDirectory, config: Config, record: DataRecord) -> Config:

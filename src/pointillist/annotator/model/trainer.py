@@ -29,6 +29,10 @@ PATIENCE = 20.0
 """Seconds a training has to stop before it is ended."""
 
 
+NOTE, NOTES_WITHIN = "note ", 2**14
+"""How a line of the log begins that is about the labels, and in how many of its first bytes they are looked for."""
+
+
 class Trainer:
     """At most one training at a time; `on_status` gets each new status, `on_finish` each run that ended well."""
 
@@ -161,7 +165,7 @@ class Trainer:
         if run is None:
             unknown = dict.fromkeys(("run", "started", "epochs", "eta", "latest", "error"))
             nothing = dict.fromkeys(("seconds", "epoch", "progress", "snapshots"), 0)
-            return {"state": "idle", **unknown, **nothing, "settings": {}}
+            return {"state": "idle", **unknown, **nothing, "settings": {}, "notes": []}
         rows = _rows(run)
         epochs = _epochs(run)
         epoch = int(rows[-1]["epoch"]) if rows else 0
@@ -179,6 +183,7 @@ class Trainer:
             "snapshots": len(self.snapshots()),
             "error": run.error,
             "settings": dict(run.settings),
+            "notes": _notes(run),
         }
 
     def curves(self) -> dict[str, Any]:
@@ -209,6 +214,15 @@ def _rows(run: Run) -> list[dict[str, str]]:
     """Lines of the run's metrics.csv; read here, because the code that writes it takes seconds to import."""
     path = run.folder / "metrics.csv"
     return list(csv.DictReader(io.StringIO(read_text(path, RunError), newline=""))) if path.is_file() else []
+
+
+def _notes(run: Run) -> list[str]:
+    """What the run says about its labels, at the beginning of its log: a line each."""
+    if not run.log.is_file():
+        return []
+    with run.log.open("rb") as stream:
+        lines = stream.read(NOTES_WITHIN).decode("utf-8", "replace").splitlines()
+    return [line.removeprefix(NOTE) for line in lines if line.startswith(NOTE)]
 
 
 def _epochs(run: Run) -> int | None:

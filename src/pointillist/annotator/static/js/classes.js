@@ -123,7 +123,12 @@ export class ClassesPanel {
       );
     } else if (!store.classes.some((one) => one.background)) {
       this.hint.replaceChildren(
-        el("p", { class: "note", text: "Is there anything else in the images? Then they need a background class." }),
+        el("p", {
+          class: "note",
+          text:
+            "Is there anything else in the images? Then they need a background class, clicked about as often as all " +
+            "others together.",
+        }),
         el("button", {
           class: "small",
           text: "Add background",

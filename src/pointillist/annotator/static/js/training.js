@@ -73,6 +73,7 @@ export class TrainingPanel {
     this.numbers = el("span", { class: "note number" });
     this.bar = el("progress", { max: "1", "aria-label": "Progress of the training" });
     this.trouble = el("div", {});
+    this.notes = el("div", { id: "train-notes" });
     this.curves = el("div", { class: "plots" });
     this.snapshots = el("div", { class: "snapshots" });
     this.logText = el("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "Log of the training" });
@@ -88,6 +89,7 @@ export class TrainingPanel {
       el("div", { class: "row" }, el("div", { class: "grow stack" }, this.word, this.numbers), this.stop),
       this.bar,
       this.trouble,
+      this.notes,
       this.curves,
       this.snapshots,
       this.logBox,
@@ -118,6 +120,9 @@ export class TrainingPanel {
     this.numbers.textContent = describe(status);
     this.trouble.replaceChildren(
       ...(status.error ? [el("p", { class: "note bad", text: `${status.error.found} ${status.error.hint}` })] : []),
+    );
+    this.notes.replaceChildren(
+      ...status.notes.map((/** @type {string} */ text) => el("p", { class: "note warn", text })),
     );
     if (before === undefined || before !== status.state) this.#turned(before, status);
     this.#drawForm();
