@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from pointillist.inference.export import export_model
 from pointillist.inference.predictor import Predictor
 from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import make_config
-from pointillist.training.filter_bank import SIGMAS, filter_bank, reach
-from pointillist.training.methods.forest import ForestMethodOptions, clicked_features, grow
+from pointillist.training.filter_bank import SIGMAS, clicked_features, filter_bank, reach
+from pointillist.training.methods.forest import ForestMethodOptions, grow
 from pointillist.training.model_file import sha256
 from pointillist.training.networks import build_network, forest
 from pointillist.training.run import fit
@@ -104,7 +105,7 @@ def test_each_click_with_data_is_learnt_from_once() -> None:
     image, valid = torch.rand(3, 20, 30), torch.ones(20, 30, dtype=torch.bool)
     valid[:, :5] = False
     clicks = torch.tensor([[2.5, 3.5, 0], [7.9, 3.1, 1], [29.5, 19.5, 2], [31.0, 4.0, 2]])
-    features, labels = clicked_features([Sample("a", image, clicks, valid, 24.0)], (1.0,), torch.device("cpu"))
+    features, labels = clicked_features([Sample("a", image, clicks, valid, 24.0)], partial(filter_bank, sigmas=(1.0,)))
     assert labels.tolist() == [1, 2]
     torch.testing.assert_close(features, filter_bank(image[None], (1.0,))[0, :, [3, 19], [7, 29]].T)
 

@@ -6,6 +6,7 @@ background, then gets few clicks for all that it looks like, and objects are fou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -122,7 +123,7 @@ def rarely_clicked(samples: TrainingSamples, on_image: Callable[[str], None] | N
         total, own = sum(counts.values()), counts.get(label, 0)
         if label in counts and pixels > LARGE and own < RARE * pixels * total:
             wanted = ENOUGH * pixels
-            more = round((wanted * total - own) / (1 - wanted))
+            more = math.ceil((wanted * total - own) / (1 - wanted))
             advice.append(Advice(classes.names[label], pixels, own / total, more, images))
     return advice
 
