@@ -81,7 +81,7 @@ def test_the_recipe_is_the_composition_of_the_public_functions(distance: str, ba
     image, probabilities, points = batch()
     prior = torch.tensor([0.3, 0.05, 0.1, 0.2, 0.15, 0.1, 0.1])
     generator = make(background, spatial_prior=InverseDistance(distance=distance, power=2.0, background_floor=0.7))
-    corrected = probabilities / (prior**0.6)[:, None, None]
+    corrected = probabilities / (prior**0.3)[:, None, None]
     refined = refine(image, presence(corrected, points, background=background), dilations=(2, 4, 8, 16, 24, 48))
     distances = distance_fields(points, SIZE, 7, metric=distance, image=image, gamma=600.0)
     belief = inverse_distance_weighting(distances / 2, power=2.0)
@@ -476,6 +476,7 @@ def test_public_names_are_frozen() -> None:
     assert pseudomask.__all__ == [
         "ClassThresholds",
         "ConfidenceThreshold",
+        "Evidence",
         "Gaussian",
         "InverseDistance",
         "Metric",
@@ -488,6 +489,7 @@ def test_public_names_are_frozen() -> None:
         "Stage",
         "StageInput",
         "Trace",
+        "coarser",
         "distance_fields",
         "expanding_gaussian",
         "inverse_distance_weighting",
