@@ -216,9 +216,9 @@ WORDS_OF_THEN = {
 """How names of settings in a file of version 0.1 are said today."""
 
 
-def fixed_network_study() -> list[str]:
+def fixed_network_study(name: str = "fixed-network") -> list[str]:
     """Quality of pseudo-masks of one fixed network; nothing when that was not measured."""
-    path = RESULTS / "fixed-network.json"
+    path = RESULTS / f"{name}.json"
     if not path.is_file():
         return []
     found = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
@@ -239,7 +239,7 @@ def fixed_network_study() -> list[str]:
         f"{found['images']} training images, for a network that learnt {found['steps']} steps from clicks alone; one "
         f"seed; `python benchmarks/accuracy/fixed_network.py`, source {found['source']}.",
         "",
-        *distance_table(found),
+        *(distance_table(found) if "far" in found else []),
     ]
 
 

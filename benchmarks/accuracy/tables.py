@@ -21,7 +21,7 @@ from comparison import (
     step_times,
 )
 from runs import EXTERNAL, OURS, Run, Study, read_results, read_studies, same_seeds
-from studies import IMAGES, clicks_study, noisy_clicks_study, steps_study, variants_table
+from studies import IMAGES, clicks_study, fixed_network_study, noisy_clicks_study, steps_study, variants_table
 
 ROOT = Path(__file__).parent.parent.parent
 HEAD = """# Results
@@ -86,6 +86,12 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> 
         studies["own-scale-ablation"],
         lambda runs: variants_table([*same_seeds(main.runs, runs, (OURS,)), *runs], OURS),
     )
+    lines += section(
+        "The recipe on training images held out",
+        studies["own-scale-held-out"],
+        lambda runs: variants_table(runs, OURS),
+    )
+    lines += fixed_network_study("fixed-network-own-scale")
     lines += section("How many clicks", studies["own-scale-clicks"], lambda runs: clicks_study(runs, main.runs))
     lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
     if (IMAGES / "evolution.png").is_file():
