@@ -86,11 +86,12 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> 
         studies["own-scale-ablation"],
         lambda runs: variants_table([*same_seeds(main.runs, runs, (OURS,)), *runs], OURS),
     )
-    lines += section(
-        "The recipe on training images held out",
-        studies["own-scale-held-out"],
-        lambda runs: variants_table(runs, OURS),
-    )
+    if "own-scale-held-out" in studies:
+        lines += section(
+            "The recipe on training images held out",
+            studies["own-scale-held-out"],
+            lambda runs: variants_table(runs, OURS),
+        )
     lines += fixed_network_study("fixed-network-own-scale")
     lines += section("How many clicks", studies["own-scale-clicks"], lambda runs: clicks_study(runs, main.runs))
     lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
