@@ -52,7 +52,7 @@ def read_benchmark(path: Path) -> dict[str, Any]:
     base = read_benchmark(path.parent / content["base"])
     for key in ("settings", "points"):
         content[key] = {**base.get(key, {}), **content.get(key, {})}
-    content["datasets"] = {name: {**base["datasets"][name], **own} for name, own in content["datasets"].items()}
+    content["datasets"] = {name: {**base["datasets"].get(name, {}), **own} for name, own in content["datasets"].items()}
     return content
 
 
