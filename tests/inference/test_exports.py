@@ -271,6 +271,8 @@ def test_other_architectures(architecture: str, target: str, tmp_path: Path) -> 
 
 def test_torchscript_refuses_what_it_cannot(model: Model, tmp_path: Path) -> None:
     class Odd(torch.nn.Module):
+        has_graph = True
+
         def forward(self, images: torch.Tensor) -> Any:
             raise NotImplementedError("an operator of the future")
 

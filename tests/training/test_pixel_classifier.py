@@ -40,9 +40,9 @@ def test_it_tells_textures_apart_on_an_image_it_has_not_seen() -> None:
     assert classes.tolist() == [0, 2]
     torch.testing.assert_close(planes.sum(0), torch.ones(40, 60))
     right = (classes[planes.argmax(0)] == mask).float()
-    # Where the two meet, the larger filters see both.
-    assert right[:, :22].mean() > 0.95
-    assert right[:, -22:].mean() > 0.95
+    # The largest filters reach 16 pixels and more: between the two they see both.
+    assert right[:, :16].mean() > 0.95
+    assert right[:, -16:].mean() > 0.95
 
 
 def test_a_background_without_a_click_has_a_plane_too() -> None:

@@ -85,7 +85,9 @@ def test_a_run_of_version_0_1_opens() -> None:
     assert isinstance(config.method, PseudoMaskOptions)
     # γ was in pixels at 48×64, which is less than a unit length there.
     gamma = 300 * 160 / (48 * 64) ** 0.5
-    assert config.method.pseudo_mask == PseudoMaskSettings(spatial_prior=InverseDistance(gamma=gamma))
+    assert config.method.pseudo_mask == PseudoMaskSettings(
+        prior_correction=0.6, spatial_prior=InverseDistance(gamma=gamma), evidence=None
+    )
     assert record.clicks == 12
 
 

@@ -69,6 +69,10 @@ def translate(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for path, nested in ((PRIOR, prior), (SELECTION, selection)):
         if nested is None or nested:
             put(new, path, nested)
+    if all(old in found for old, today in RENAMED.items() if "pseudo_mask" in today):
+        # All that a run of then says about pseudo-masks, which knew no evidence.
+        put(new, "method.pseudo_mask.evidence", "none")
+        lines.append("method.pseudo_mask.evidence is none, because there was none then.")
     return new, lines
 
 
