@@ -30,7 +30,7 @@ from pointillist.training.config import make_config
 from pointillist.training.losses import ClassFrequencies, as_prior
 from pointillist.training.methods.pseudo_masks import GeodesicDistances
 from pointillist.training.model_folder import load_model
-from pointillist.training.pixel_classifier import PixelEvidence, fit_pixel_classifier
+from pointillist.training.pixel_classifier import PER_CLASS, PixelEvidence, fit_pixel_classifier
 from pointillist.training.pseudo_label_scores import class_counts
 from pointillist.training.run import fit
 
@@ -73,7 +73,7 @@ def judge(
                 samples = TrainingSamples(data, pieces, clicks=clicks, geometry=Geometry((16, 16)))
                 with torch.enable_grad():
                     classifier = fit_pixel_classifier(
-                        samples.clicked(), count, balance=balance, prior_correction=correction, seed=0
+                        samples.clicked(PER_CLASS), count, balance=balance, prior_correction=correction, seed=0
                     )
                 evidence[correction] = PixelEvidence(classifier, background)
             distances = GeodesicDistances(count, 300.0 if chosen.spatial_prior is None else chosen.spatial_prior.gamma)

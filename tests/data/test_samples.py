@@ -249,3 +249,15 @@ def test_the_mean_brightness_survives_the_way_into_a_batch(berries: Path) -> Non
     image = Collate(2)([drawn[1, 0]]).image
     whole = read_sample(dataset, dataset.items[1], Scale(), with_mask=False).image
     assert np.isclose(image.mean(), whole.mean())
+
+
+def test_clicked_pieces_are_read_once_without_masks_and_enough_of_them_for_rare_classes(berries: Path) -> None:
+    drawn = samples(load_dataset(berries))
+    everything = list(drawn.clicked())
+    assert len({one.sample.name for one in everything}) == len(everything)
+    assert all(one.sample.mask is None and one.sample.distances is None for one in everything)
+    every_click = torch.cat([one.clicks for one in everything])
+    assert len(every_click) == sum(map(len, drawn.clicks.values()))
+    few = list(drawn.clicked(1))
+    assert {int(c) for one in few for c in one.clicks[:, 2]} == set(drawn.clicks), "every clicked class is there"
+    assert len(few) <= len(drawn.clicks)

@@ -15,6 +15,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from pointillist.api import evaluate, train
 from pointillist.data.dataset import Dataset
 from pointillist.data.layouts import load_dataset
+from pointillist.data.samples import Clicked
 from pointillist.data.transforms import Sample
 from pointillist.errors import ConfigError, RunError
 from pointillist.inference.export import export_model
@@ -105,7 +106,9 @@ def test_each_click_with_data_is_learnt_from_once() -> None:
     image, valid = torch.rand(3, 20, 30), torch.ones(20, 30, dtype=torch.bool)
     valid[:, :5] = False
     clicks = torch.tensor([[2.5, 3.5, 0], [7.9, 3.1, 1], [29.5, 19.5, 2], [31.0, 4.0, 2]])
-    features, labels = clicked_features([Sample("a", image, clicks, valid, 24.0)], partial(filter_bank, sigmas=(1.0,)))
+    features, labels = clicked_features(
+        [Clicked(Sample("a", image, clicks, valid, 24.0), clicks, True)], partial(filter_bank, sigmas=(1.0,))
+    )
     assert labels.tolist() == [1, 2]
     torch.testing.assert_close(features, filter_bank(image[None], (1.0,))[0, :, [3, 19], [7, 29]].T)
 

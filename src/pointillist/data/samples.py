@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -75,6 +76,24 @@ def read_sample(dataset: Dataset, item: Item, scale: Scale, *, with_mask: bool) 
     return read_piece(dataset.with_bands(), piece, with_mask=with_mask).whole()
 
 
+class Clicked(NamedTuple):
+    """A piece and its own clicks.
+
+    Attributes:
+        sample: With all clicks that count for it, some of them outside.
+        clicks: N×3 float32 (x, y, class) of those that lie in it, and are given with no other piece.
+        whole: Whether all images of the training are learnt whole, none in pieces.
+    """
+
+    sample: Sample
+    clicks: Tensor
+    whole: bool
+
+
+ClickedImages = Callable[[int | None], Iterator[Clicked]]
+"""See `TrainingSamples.clicked`: all that a method may look at before the first step."""
+
+
 @dataclass(eq=False, repr=False)
 class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
     """Samples drawn for training; `samples[piece_index, sample_index]` is a function of the data, the seed and the two
@@ -135,16 +154,41 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         """A piece at the scale of training, not transformed."""
         return self.stored(index).whole()
 
-    def clicked(self) -> Iterator[Sample]:
-        """Each piece with a click in it once, without mask and planes, in a seeded order; each click in one piece."""
-        points: dict[int, list[tuple[float, float, int]]] = {}
+    def clicked(self, per_class: int | None = None) -> Iterator[Clicked]:
+        """Pieces that have a click, each once, without mask and planes, in a seeded order.
+
+        Args:
+            per_class: Clicks of each class that are enough: pieces with rare classes come first, and no more pieces are
+                read than it takes. None goes through all.
+
+        Raises:
+            ImageError: An image cannot be read.
+        """
+        own: dict[int, list[tuple[float, float, int]]] = {}
         for label, found in self.clicks.items():
             for index, x, y in found:
-                points.setdefault(index, []).append((x, y, label))
-        order = np.random.default_rng([self.seed, 2]).permutation(sorted(points))
-        for index in order.tolist():
+                own.setdefault(index, []).append((x, y, label))
+        order: list[int] = np.random.default_rng([self.seed, 2]).permutation(sorted(own)).tolist()
+        if per_class is not None:
+            order = self._enough(order, own, per_class)
+        whole = all(piece.is_whole for piece in self.pieces)
+        for index in order:
             sample = read_piece(self.dataset, self.pieces[index], with_mask=False).whole()
-            yield replace(sample, points=torch.tensor(points[index]))
+            yield Clicked(sample, torch.tensor(own[index]), whole)
+
+    def _enough(
+        self, order: Sequence[int], own: Mapping[int, Sequence[tuple[float, float, int]]], per_class: int
+    ) -> list[int]:
+        """The pieces that it takes to have so many clicks of each class."""
+        chosen: dict[int, None] = {}
+        counts: Counter[int] = Counter()
+        for label, _ in sorted(self.clicks.items(), key=lambda item: len(item[1])):
+            for index in order:
+                labels = [int(row[2]) for row in own[index]]
+                if counts[label] < per_class and label in labels and index not in chosen:
+                    chosen[index] = None
+                    counts.update(labels)
+        return list(chosen)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, Tensor]:
         index, sample_index = key

@@ -18,13 +18,13 @@ from torch.nn import functional as F
 
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.pieces import cut_into_pieces
-from pointillist.data.samples import TrainingSamples, clicks_by_class
+from pointillist.data.samples import Clicked, TrainingSamples, clicks_by_class
 from pointillist.data.transforms import Geometry, Sample
 from pointillist.training.config import DataSettings
 from pointillist.training.inputs import TrainingInput
 from pointillist.training.pixel_classifier import PixelEvidence, fit_pixel_classifier
 
-LOOKED_AT, LEARNT_FROM = 24, 400
+LOOKED_AT, LEARNT_FROM = 24, 100
 """Images on which the shares of classes are estimated, and at most so many that a classifier learns from for that."""
 
 PIXELS = 2000
@@ -67,9 +67,9 @@ class Advice:
         more, each = round(self.more / step) * step, self.more / self.images
         where = f"{each:.0f} an image" if each > 2 / 3 else f"one in every {round(1 / each)} images"
         return (
-            f"{self.label} covers about {self.pixels:.0%} of the pixels and has {self.clicks:.0%} of the clicks: "
-            f"about {more:,} clicks more on it, {where}, are worth it."
-        ).replace("%", " %")
+            f"{self.label} covers about {100 * self.pixels:.0f} % of the pixels and has {100 * self.clicks:.0f} % of "
+            f"the clicks: about {more:,} clicks more on it, {where}, are worth it."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, and the text."""
@@ -142,10 +142,10 @@ def class_shares(samples: TrainingSamples, on_image: Callable[[str], None] | Non
     """
     classes = samples.dataset.classes
 
-    def told(sample: Sample) -> Sample:
+    def told(clicked: Clicked) -> Clicked:
         if on_image is not None:
-            on_image(sample.name)
-        return sample
+            on_image(clicked.sample.name)
+        return clicked
 
     drawn = map(told, samples.clicked())
     looked_at = list(islice(drawn, LOOKED_AT))
@@ -155,8 +155,8 @@ def class_shares(samples: TrainingSamples, on_image: Callable[[str], None] | Non
         with torch.enable_grad():
             classifier = fit_pixel_classifier(learnt_from, len(classes), balance=0.5, prior_correction=0.0, seed=0)
         evidence = PixelEvidence(classifier, classes.background)
-    found = torch.cat([_pixels(sample, evidence, len(classes)) for sample in looked_at])
-    shares = expected = evidence.classifier.left / evidence.classifier.left.sum()
+    found = torch.cat([_pixels(one.sample, evidence, len(classes)) for one in looked_at])
+    shares = expected = evidence.classifier.prior_left / evidence.classifier.prior_left.sum()
     for _ in range(ROUNDS):
         sharper = found * (shares / expected)
         shares = (sharper / sharper.sum(1, keepdim=True).clamp(min=1e-12)).mean(0)

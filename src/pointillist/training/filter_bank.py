@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointillist.classes import IGNORE
-from pointillist.data.transforms import Sample
+from pointillist.data.samples import Clicked
+from pointillist.errors import PointsError
 from pointillist.pseudomask import rasterise_points
 
 SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -56,26 +57,29 @@ def reach(sigmas: Sequence[float] = SIGMAS) -> int:
     return max(map(_radius, sigmas)) + 2
 
 
-def clicked_features(
-    samples: Iterable[Sample], features_of: Callable[[Tensor], Tensor], most: int | None = None
-) -> tuple[Tensor, Tensor]:
+def clicked_features(clicked: Iterable[Clicked], features_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """Features and classes of clicked pixels that have data: n×F float32 and n int64.
 
     Args:
-        samples: Images with their clicks.
+        clicked: Images with their clicks.
         features_of: B×K×H×W images to B×F×h×w features, for instance `filter_bank`; with fewer pixels than the image
             has, a click takes the pixel that it lies in.
-        most: When so many clicks are reached, the other images are not read.
+
+    Raises:
+        PointsError: No click lies on a pixel with data.
     """
     features, labels = [], []
-    for sample in samples:
-        clicked = rasterise_points([sample.points], sample.size, sample.image.device)[0]
-        rows, columns = ((clicked != IGNORE) & sample.valid).nonzero(as_tuple=True)
+    for sample, points, _ in clicked:
+        map_of_clicks = rasterise_points([points], sample.size, sample.image.device)[0]
+        rows, columns = ((map_of_clicks != IGNORE) & sample.valid).nonzero(as_tuple=True)
+        if len(rows) == 0:
+            continue
         found = features_of(sample.image[None])[0]
         features.append(found[:, rows * found.shape[1] // sample.size[0], columns * found.shape[2] // sample.size[1]].T)
-        labels.append(clicked[rows, columns])
-        if most is not None and sum(map(len, labels)) >= most:
-            break
+        labels.append(map_of_clicks[rows, columns])
+    if not labels:
+        hint = "Look at the images in the annotator: what is transparent or marked as empty cannot be learnt."
+        raise PointsError("no click lies on a pixel that has data.", hint=hint)
     return torch.cat(features), torch.cat(labels)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import lightning as L
@@ -106,20 +107,25 @@ def fit(
 
     run = RunDirectory(out)
     leads = _leads(config.trainer.devices * config.trainer.nodes)
+    # With several devices this program runs once for each; the first one keeps the books and speaks.
+    if not leads:
+        console = None
     if leads and not resume:
-        # With several devices this program runs once for each; the first one keeps the books.
-        run.begin(config, record, command=command, overwrite=overwrite)
-    if console is not None and leads:
+        run.check_free(overwrite=overwrite)
+    if console is not None:
         console.print(str(given), highlight=False)
         for line in label_warnings(given.dataset, given.items, method.supervision):
             console.print(f"[yellow]note[/] {escape(line)}", highlight=False, soft_wrap=True)
-
     if clicks:
-        module.method.prepare(samples.clicked(), module.network)
-        samples.evidence_of = module.method.evidence_of()
-        if console is not None and leads:
-            for advice in rarely_clicked(samples):
-                console.print(f"[yellow]note[/] {escape(str(advice))}", highlight=False, soft_wrap=True)
+        with nullcontext() if console is None else console.status("looking at the clicked pixels"):
+            module.method.prepare(samples.clicked, module.network)
+            samples.evidence_of = module.method.evidence_of()
+            advice = [] if console is None else rarely_clicked(samples)
+        if console is not None:
+            for one in advice:
+                console.print(f"[yellow]note[/] {escape(str(one))}", highlight=False, soft_wrap=True)
+    if leads and not resume:
+        run.begin(config, record, command=command, overwrite=overwrite)
     validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
     scored = [item for item in validated if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]

@@ -148,11 +148,11 @@ class RunDirectory:
             raise RunError("is no run directory: it has no config.yaml.", where=run.root, hint=hint)
         return run
 
-    def begin(self, config: Config, record: DataRecord, *, command: str = "", overwrite: bool = False) -> None:
-        """Make the directory and write what the run is, when it began, and with which command line.
+    def check_free(self, *, overwrite: bool = False) -> set[Path]:
+        """What a new run here would replace.
 
         Raises:
-            RunError: Something is there already.
+            RunError: Something is there already that must not be replaced.
         """
         entries = set(self.root.iterdir()) - {self.data} if self.root.is_dir() else set()
         if self.root.exists() and (not self.root.is_dir() or entries):
@@ -162,9 +162,17 @@ class RunDirectory:
             if not overwrite and (self.checkpoint.exists() or self.model.exists()):
                 hint = "Continue it with --resume, replace it with --overwrite, or choose another --out."
                 raise RunError("holds a run already.", where=self.root, hint=hint)
-            # config.yaml goes last: a directory that still has it is still known as a run.
-            for entry in sorted(entries, key=lambda path: path == self.config_file):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        return entries
+
+    def begin(self, config: Config, record: DataRecord, *, command: str = "", overwrite: bool = False) -> None:
+        """Make the directory and write what the run is, when it began, and with which command line.
+
+        Raises:
+            RunError: Something is there already.
+        """
+        # config.yaml goes last: a directory that still has it is still known as a run.
+        for entry in sorted(self.check_free(overwrite=overwrite), key=lambda path: path == self.config_file):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         make_folder(self.root)
         content = {
             "format": FORMAT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from pointillist.classes import ClassSet
 from pointillist.data.pieces import PlanesOf
-from pointillist.data.samples import Batch
-from pointillist.data.transforms import Sample
+from pointillist.data.samples import Batch, ClickedImages
 from pointillist.pseudomask import rasterise_points
 from pointillist.schema import Strict
 from pointillist.training.losses import ClassFrequencies, sparse_cross_entropy
@@ -122,16 +121,21 @@ class Method(nn.Module, ABC):
         """Makes the evidence that it needs, in the same way; asked after `prepare`."""
         return None
 
-    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
+    def prepare(self, clicked: ClickedImages, network: nn.Module) -> None:
         """Learn at once from all clicks, before the first step and again when a run goes on.
 
         What comes of it must follow from the clicks and the seed (`torch.initial_seed()`) alone: every process of a
         training calls it by itself.
 
         Args:
-            samples: Every image, or piece of a large one, that has a click: once, not transformed, with the clicks that
-                lie in it and without its mask. Each is read when it is asked for.
-            network: The network, which gives a `NetworkOutput`; on the device of the training.
+            clicked: `clicked(None)` goes through every image, or piece of a large one, that has a click: once, not
+                transformed, without its mask; `clicked(400)` through as many as have 400 clicks of each class. Each
+                is read when its turn comes.
+            network: The network, which gives a `NetworkOutput`; on the CPU.
+
+        Raises:
+            PointsError: No click lies on a pixel with data.
+            ImageError: An image cannot be read.
         """
 
     def pseudo_labels(self, step: StepInput) -> Tensor | None:

@@ -5,7 +5,6 @@ No network learns here: extremely randomised trees (Geurts et al. 2006) classify
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from pointillist.data.transforms import Sample
+from pointillist.data.samples import ClickedImages
 from pointillist.training.filter_bank import clicked_features, filter_bank
 from pointillist.training.losses import as_prior
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
@@ -47,11 +46,11 @@ class Forest(Method):
 
     options: ForestMethodOptions
 
-    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
+    def prepare(self, clicked: ClickedImages, network: nn.Module) -> None:
         """See `Method.prepare`."""
         if not isinstance(network, ForestNetwork):
             raise TypeError("the method 'forest' trains a ForestNetwork")
-        features, labels = clicked_features(samples, partial(filter_bank, sigmas=self.options.sigmas))
+        features, labels = clicked_features(clicked(None), partial(filter_bank, sigmas=self.options.sigmas))
         self.frequencies.update(labels)
         trees = grow(features, labels, self.frequencies.weights, self.options, seed=torch.initial_seed() % 2**32)
         prior = as_prior(self.frequencies.weighted) ** self.options.prior_correction

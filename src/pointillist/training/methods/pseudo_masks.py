@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,11 +11,11 @@ from torch.nn import functional as F
 
 from pointillist.classes import ClassSet
 from pointillist.data.pieces import PlanesOf
-from pointillist.data.transforms import Sample
+from pointillist.data.samples import ClickedImages
 from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings, coarser, distance_fields, unit_length
 from pointillist.training.losses import ClassFrequencies, as_prior, cross_entropy
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
-from pointillist.training.pixel_classifier import PixelEvidence, fit_pixel_classifier
+from pointillist.training.pixel_classifier import PER_CLASS, PixelEvidence, fit_pixel_classifier
 
 
 class PseudoMaskOptions(MethodOptions):
@@ -41,19 +40,19 @@ class PseudoMaskMethod(Method):
         self.pseudo_label_frequencies = ClassFrequencies(len(classes), options.class_balance)
         self._evidence: PixelEvidence | None = None
 
-    def prepare(self, samples: Iterator[Sample], network: nn.Module) -> None:
+    def prepare(self, clicked: ClickedImages, network: nn.Module) -> None:
         """Learn the classifier of pixels that gives evidence."""
         settings = self.options.pseudo_mask
         if settings.evidence is None or settings.evidence.weight == 0:
             return
         classifier = fit_pixel_classifier(
-            samples,
+            clicked(PER_CLASS),
             len(self.classes),
             balance=self.options.class_balance,
             prior_correction=settings.prior_correction,
             seed=torch.initial_seed() % 2**32,
         )
-        self._evidence = PixelEvidence(classifier, self.classes.background)
+        self._evidence = PixelEvidence(classifier, self.classes.background, settings.presence)
 
     def evidence_of(self) -> PlanesOf | None:
         """What that classifier says, see `prepare`."""
