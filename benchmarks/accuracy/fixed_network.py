@@ -21,8 +21,8 @@ import yaml
 from measures import ratio
 from run import HERE, RESULTS, open_data, read_benchmark, source_hash
 
-from pointillist.data.pieces import cut_into_pieces, read_piece
-from pointillist.data.samples import TrainingSamples, clicks_by_class
+from pointillist.data.pieces import clicks_by_class, cut_into_pieces, read_piece
+from pointillist.data.samples import TrainingSamples
 from pointillist.data.transforms import Geometry
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import PseudoMaskGenerator, PseudoMaskSettings

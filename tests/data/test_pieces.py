@@ -22,8 +22,8 @@ from pointillist.data.bands import RGB
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.inputs import Scale
 from pointillist.data.masks import MaskReader
-from pointillist.data.pieces import clicks_of, cut_into_pieces, read_piece
-from pointillist.data.samples import TrainingSamples, clicks_by_class, read_sample
+from pointillist.data.pieces import clicks_by_class, clicks_of, cut_into_pieces, read_piece
+from pointillist.data.samples import TrainingSamples, read_sample
 from pointillist.data.transforms import Geometry, Sample, StoredSample, Window
 from pointillist.errors import MaskError
 from pointillist.points.table import Point, PointTable

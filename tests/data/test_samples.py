@@ -13,13 +13,12 @@ from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
 from pointillist.data.inputs import Scale
 from pointillist.data.layouts import load_dataset
-from pointillist.data.pieces import cut_into_pieces
+from pointillist.data.pieces import clicks_by_class, cut_into_pieces
 from pointillist.data.samples import (
     Batch,
     Collate,
     DrawSampler,
     TrainingSamples,
-    clicks_by_class,
     read_sample,
     steps_per_epoch,
 )

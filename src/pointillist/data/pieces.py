@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -117,6 +118,29 @@ def clicks_of(dataset: Dataset, piece: Piece) -> NDArray[np.float64]:
         if not (counts & of_class).any():
             counts[np.argmin(np.where(of_class, distance, np.inf))] = True
     return clicks[counts]
+
+
+def clicks_by_class(dataset: Dataset, pieces: Sequence[Piece]) -> dict[int, list[tuple[int, float, float]]]:
+    """Every click once, in the piece in which it lies deepest: by class, piece, x and y in the piece.
+
+    Args:
+        dataset: The data set.
+        pieces: See `cut_into_pieces`; those of an image follow one another.
+    """
+    found: dict[int, list[tuple[int, float, float]]] = {}
+    for _, group in groupby(enumerate(pieces), key=lambda numbered: numbered[1].item.name):
+        of_image = list(group)
+        clicks = clicks_on_image(dataset, of_image[0][1])
+        deepest, home = np.full(len(clicks), -1.0), np.zeros(len(clicks), dtype=int)
+        for place, (_, piece) in enumerate(of_image):
+            x, y = clicks[:, 0] - piece.left, clicks[:, 1] - piece.top
+            depth = np.minimum.reduce([x, y, piece.width - x, piece.height - y])
+            home[depth > deepest] = place
+            np.maximum(deepest, depth, out=deepest)
+        for (x, y, label), place in zip(clicks[deepest >= 0].tolist(), home[deepest >= 0], strict=True):
+            index, piece = of_image[place]
+            found.setdefault(int(label), []).append((index, x - piece.left, y - piece.top))
+    return found
 
 
 def read_piece(

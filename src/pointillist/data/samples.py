@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.data.inputs import Scale
-from pointillist.data.pieces import Piece, PlanesOf, clicks_on_image, read_piece
+from pointillist.data.pieces import Piece, PlanesOf, read_piece
 from pointillist.data.store import SampleStore
 from pointillist.data.transforms import Geometry, Sample, StoredSample, jitter_colors
 
@@ -200,29 +199,6 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
             around = (x, y)
         sample = self.geometry(self.stored(index), rng, around)
         return sample, jitter_colors(sample.image, self.color_jitter, rng)
-
-
-def clicks_by_class(dataset: Dataset, pieces: Sequence[Piece]) -> dict[int, list[tuple[int, float, float]]]:
-    """Every click once, in the piece in which it lies deepest: by class, piece, x and y in the piece.
-
-    Args:
-        dataset: The data set.
-        pieces: See `cut_into_pieces`; those of an image follow one another.
-    """
-    found: dict[int, list[tuple[int, float, float]]] = {}
-    for _, group in groupby(enumerate(pieces), key=lambda numbered: numbered[1].item.name):
-        of_image = list(group)
-        clicks = clicks_on_image(dataset, of_image[0][1])
-        deepest, home = np.full(len(clicks), -1.0), np.zeros(len(clicks), dtype=int)
-        for place, (_, piece) in enumerate(of_image):
-            x, y = clicks[:, 0] - piece.left, clicks[:, 1] - piece.top
-            depth = np.minimum.reduce([x, y, piece.width - x, piece.height - y])
-            home[depth > deepest] = place
-            np.maximum(deepest, depth, out=deepest)
-        for (x, y, label), place in zip(clicks[deepest >= 0].tolist(), home[deepest >= 0], strict=True):
-            index, piece = of_image[place]
-            found.setdefault(int(label), []).append((index, x - piece.left, y - piece.top))
-    return found
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.pieces import cut_into_pieces
-from pointillist.data.samples import Clicked, TrainingSamples, clicks_by_class
+from pointillist.data.pieces import clicks_by_class, cut_into_pieces
+from pointillist.data.samples import Clicked, TrainingSamples
 from pointillist.data.transforms import Geometry, Sample
 from pointillist.training.config import DataSettings
 from pointillist.training.inputs import TrainingInput

@@ -20,13 +20,12 @@ from rich.markup import escape
 from torch.utils.data import DataLoader
 
 from pointillist.data.dataset import Dataset, Item
-from pointillist.data.pieces import cut_into_pieces
+from pointillist.data.pieces import clicks_by_class, cut_into_pieces
 from pointillist.data.samples import (
     Batch,
     Collate,
     DrawSampler,
     TrainingSamples,
-    clicks_by_class,
     steps_per_epoch,
 )
 from pointillist.data.transforms import Geometry
