@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pointillist.data.layouts import layouts, load_dataset
-from pointillist.data.presets import PRESETS, apply, equal_background, find_preset
+from pointillist.data.presets import PRESETS, apply, find_preset, thin_background
 from pointillist.errors import ConfigError
 from pointillist.points.table import Point, PointTable
 
@@ -93,11 +93,11 @@ def test_craid_keeps_as_many_background_clicks_as_berries(tmp_path: Path, save: 
 def test_draws_are_seeded_and_keep_their_order() -> None:
     points = [Point("a.png", float(i), 0.0, "ab"[i % 2]) for i in range(20)]
     few = PointTable([*points[:9], Point("b.png", 1.0, 1.0, "a")])
-    kept = list(equal_background(few, "a", 0).of("a.png"))
+    kept = list(thin_background(few, "a", 0).of("a.png"))
     assert [point.x for point in kept] == sorted(point.x for point in kept)
-    assert len({tuple(p.x for p in equal_background(few, "a", seed)) for seed in range(20)}) > 2
-    assert equal_background(few, "a", 0).counts() == {"a": 4, "b": 4}
-    assert list(equal_background(few, "a", 0).of("b.png")) == []
+    assert len({tuple(p.x for p in thin_background(few, "a", seed)) for seed in range(20)}) > 2
+    assert thin_background(few, "a", 0).counts() == {"a": 4, "b": 4}
+    assert list(thin_background(few, "a", 0).of("b.png")) == []
 
 
 def test_every_preset_says_where_it_is_from() -> None:

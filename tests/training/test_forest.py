@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from skimage.feature import multiscale_basic_features
 from sklearn.ensemble import ExtraTreesClassifier
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pointillist.api import evaluate, train
 from pointillist.data.dataset import Dataset
@@ -21,10 +25,11 @@ from pointillist.errors import ConfigError, RunError
 from pointillist.inference.export import export_model
 from pointillist.inference.predictor import Predictor
 from pointillist.training.callbacks import read_metrics
-from pointillist.training.config import make_config
+from pointillist.training.config import Config, make_config
 from pointillist.training.filter_bank import SIGMAS, clicked_features, filter_bank, reach
 from pointillist.training.methods.forest import ForestMethodOptions, grow
 from pointillist.training.model_file import sha256
+from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network, forest
 from pointillist.training.run import fit
 
@@ -102,6 +107,32 @@ def test_a_window_and_a_strip_say_what_the_whole_image_says(monkeypatch: pytest.
     torch.testing.assert_close(network(image).logits, whole)
 
 
+class Largest(TorchDispatchMode):
+    """Notes the number of values of the largest tensor that is made."""
+
+    values = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        self.values = max(self.values, made.numel() if isinstance(made, torch.Tensor) else 0)
+        return made
+
+
+def test_many_trees_and_classes_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ForestMethodOptions(trees=100, max_leaves=2, sigmas=(0.5,))
+    network = build_network(options.network(), 50, 1)
+    network.shares.uniform_()
+    filters = torch.rand(2, network.filters, 24, 20)
+    whole = network.classify(filters)
+    monkeypatch.setattr(forest, "MOST", most := 2**19)
+    with Largest() as largest:
+        parts = network.classify(filters)
+    assert most / 2 < largest.values <= most < 100 * 50 * 960
+    torch.testing.assert_close(parts, whole)
+    monkeypatch.setattr(forest, "MOST", 1)  # a pixel at least
+    torch.testing.assert_close(network.classify(filters[..., :2]), whole[..., :2])
+
+
 def test_each_click_with_data_is_learnt_from_once() -> None:
     image, valid = torch.rand(3, 20, 30), torch.ones(20, 30, dtype=torch.bool)
     valid[:, :5] = False
@@ -132,6 +163,8 @@ def test_textures_are_learnt_and_the_run_is_complete(tmp_path: Path) -> None:
     )
     assert {path.name for path in run.model.iterdir()} == {"model.json", "model.safetensors", "README.md"}
     config, _ = run.read()
+    sizes = {name.removeprefix("method."): value for name, value in SMALL.items()}
+    assert Config(method=ForestMethodOptions(**sizes)).network == config.network, "made in Python, it is the same"
     assert (config.network.architecture, config.network.options["trees"], config.trainer.epochs) == ("forest", 10, 1)
     # Learnt again, or gone on with, it is the same.
     again = fit(make_config(None, {**CPU, **SMALL}), data, tmp_path / "again")
@@ -145,6 +178,8 @@ def test_what_does_not_go_together_is_refused(tiny_data: Path, tmp_path: Path) -
     with pytest.raises(ConfigError, match="'forest' brings its own network") as caught:
         make_config(None, {"method": "forest", "network.architecture": "unet"})
     assert caught.value.field == "network"
+    with pytest.raises(ValidationError, match="'forest' brings its own network"):
+        Config(method=ForestMethodOptions(), network=NetworkSettings(architecture="unet"))
     with pytest.raises(ConfigError, match="which several devices cannot share"):
         make_config(None, {"method": "forest", "trainer.devices": 2})
     alone = make_config(None, {"method": "points", "network.architecture": "forest", "trainer.device": "cpu"})
@@ -156,12 +191,18 @@ def test_what_does_not_go_together_is_refused(tiny_data: Path, tmp_path: Path) -
             export_model(run.root, target)
 
 
-def test_no_way_leads_out_of_a_strangers_tree(tiny_data: Path, tmp_path: Path) -> None:
+def test_a_strangers_forest_is_looked_at(tiny_data: Path, tmp_path: Path) -> None:
     run = fit(make_config(None, {**CPU, **SMALL}), load_dataset(tiny_data), tmp_path / "run")
     weights, file = run.model / "model.safetensors", run.model / "model.json"
     state, digest = load_file(weights), sha256(weights)
-    for name in ("child", "feature"):
-        save_file({**state, name: state[name] + 10_000}, weights)
+    wrong = (
+        ("child", 10_000, "from 0"),
+        ("feature", 10_000, "from 0"),
+        ("shares", nan, "finite"),
+        ("shares", inf, "finite"),
+    )
+    for name, more, expected in wrong:
+        save_file({**state, name: state[name] + more}, weights)
         file.write_text(file.read_text().replace(digest, digest := sha256(weights)))
-        with pytest.raises(RunError, match=f"'{name}' of this forest holds a number that is not from 0"):
+        with pytest.raises(RunError, match=f"'{name}' of this forest holds a number that is not {expected}"):
             Predictor(run)

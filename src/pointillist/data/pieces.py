@@ -23,7 +23,7 @@ from pointillist.points.border import with_border_points
 
 PlanesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Makes planes of classes: (image K×H×W, points N×3) → (planes P×h×w, their classes P). They may have fewer pixels than
-the image; distances are then in these."""
+the image; planes that hold distances then count them in these larger pixels."""
 
 LARGEST = 1024
 """An image with a longer side, at the scale at which it is learnt, is cut into pieces."""

@@ -35,7 +35,7 @@ class Preset:
         reading: What the source leaves open, and how it is done here.
         rank: For `file`: only clicks of this rank, of a file that ranks them; 1 is the first of a class in an image.
         simulation: For `masks`: arguments of `simulate_dataset`.
-        equal_background: Whether an image keeps as many background clicks as clicks of other classes.
+        thin_background: Whether an image keeps at most as many background clicks as it has clicks of other classes.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Preset:
     reading: str
     rank: int | None = None
     simulation: ClickOptions = field(default_factory=ClickOptions)
-    equal_background: bool = False
+    thin_background: bool = False
 
 
 _BEARMAN = "Bearman et al., What's the Point, ECCV 2016: human clicks on PASCAL VOC 2012"
@@ -104,7 +104,7 @@ _PRESETS = (
         "points",
         "Akiva et al., Finding Berries, CVPR workshops 2020: berry clicks and background clicks.",
         "Of the background clicks of an image, as many as it has berry clicks are kept, by a seeded draw.",
-        equal_background=True,
+        thin_background=True,
     ),
     Preset(
         "inria-component",
@@ -178,12 +178,12 @@ def apply(
                 f"'{preset.name}' needs clicks with a rank.", field="--points", hint="Name What's the Point's own file."
             )
         table = PointTable([p for p in table if p.extra.get("rank") == str(preset.rank)], table.columns)
-    if preset.equal_background and dataset.classes.background is not None:
-        table = equal_background(table, dataset.classes.names[dataset.classes.background], seed)
+    if preset.thin_background and dataset.classes.background is not None:
+        table = thin_background(table, dataset.classes.names[dataset.classes.background], seed)
     return dataclasses.replace(dataset, points=table)
 
 
-def equal_background(table: PointTable, background: str, seed: int) -> PointTable:
+def thin_background(table: PointTable, background: str, seed: int) -> PointTable:
     """Per image, at most as many background clicks as clicks of other classes, by a seeded draw; their order stays."""
     kept: list[Point] = []
     for image in table.images:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from pointillist.classes import BackgroundPolicy
 from pointillist.data.samples import steps_per_epoch
@@ -139,15 +139,32 @@ class Config(Strict):
 
     method: SerializeAsAny[MethodOptions]
     data: DataSettings = DataSettings()
-    network: NetworkSettings = NetworkSettings()
+    network: NetworkSettings = Field(default=NetworkSettings(), validate_default=True)
     optimizer: OptimizerSettings = OptimizerSettings()
     trainer: TrainerSettings = TrainerSettings()
 
+    @field_validator("network")
+    @classmethod
+    def _take_the_network_of_the_method(cls, network: NetworkSettings, info: ValidationInfo) -> NetworkSettings:
+        method: MethodOptions | None = info.data.get("method")
+        brought = None if method is None else method.network()
+        if method is None or brought is None:
+            return network
+        if network not in (brought, NetworkSettings()):
+            raise ValueError(
+                f"'{method.name}' brings its own network: leave these settings out, or choose another method"
+            )
+        return brought
+
     @model_validator(mode="after")
-    def _share_batches_evenly(self) -> Config:
-        processes = self.trainer.devices * self.trainer.nodes
-        if processes > 1 and not get_method(self.method.name).in_steps:
+    def _refuse_several_devices_without_steps(self) -> Config:
+        if self.trainer.devices * self.trainer.nodes > 1 and not get_method(self.method.name).in_steps:
             raise ValueError(f"'{self.method.name}' learns at once, which several devices cannot share")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_uneven_batches(self) -> Config:
+        processes = self.trainer.devices * self.trainer.nodes
         if self.trainer.batch_size % processes:
             raise ValueError(
                 f"batch_size {self.trainer.batch_size} cannot be shared evenly by {processes} devices; "
@@ -229,14 +246,7 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
     name = chosen.get("name", "single-stage")
     options = get_method(str(name)).Options
     method = parse(options, {**chosen, "name": name}, ConfigError, where, prefix="method.")
-    config = parse(Config, {**values, "method": method}, ConfigError, where)
-    brought = method.network()
-    if brought is None or config.network == brought:
-        return config
-    if config.network != NetworkSettings():
-        found = f"the method '{name}' brings its own network, and no other can be chosen."
-        raise ConfigError(found, where=where, field="network", hint="Leave its settings out, or choose another method.")
-    return config.model_copy(update={"network": brought})
+    return parse(Config, {**values, "method": method}, ConfigError, where)
 
 
 class Setting(NamedTuple):

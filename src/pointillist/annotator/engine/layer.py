@@ -1,4 +1,7 @@
-"""What the clicks on one image imply: its pseudo-mask, by the code that trains."""
+"""What the clicks on one image imply: its pseudo-mask, by the code that trains.
+
+Evidence is left out of it: that is learnt from all clicks when a training begins, and no model keeps it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ from pointillist.pseudomask import (
 
 PRIOR = Gaussian(gamma=320.0, sigma_start=107.0, sigma_end=107.0, background_floor=0.0)
 WITHOUT_MODEL = PseudoMaskSettings(
-    spatial_prior=PRIOR, selection=ClassThresholds(absolute=0.1, relative=0.4, relative_background=0.4)
+    spatial_prior=PRIOR,
+    evidence=None,
+    selection=ClassThresholds(absolute=0.1, relative=0.4, relative_background=0.4),
 )
 """Without a model, distance is all there is, and the recipe would paint nearly everything, half of it wrong: these
 settings stop where a class is in doubt."""
@@ -43,7 +48,7 @@ class ModelOutput:
 
     Args:
         probabilities: C×H×W of the image at hand, for all classes, after the prior correction.
-        settings: How the method that trained it makes pseudo-masks.
+        settings: How the method that trained it makes pseudo-masks; their evidence is left out.
     """
 
     probabilities: Tensor
@@ -90,7 +95,8 @@ def layer_labels(
         settings, probabilities = WITHOUT_MODEL, probabilities_of(by_distance, unit)
         distances: Tensor | None = by_distance
     else:
-        settings, probabilities = output.settings, output.probabilities[present][None]
+        settings = output.settings.model_copy(update={"evidence": None})
+        probabilities = output.probabilities[present][None]
         distances = None if settings.spatial_prior is None else distances_for(settings.spatial_prior)
     if not still_wanted():
         return None

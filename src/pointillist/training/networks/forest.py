@@ -21,7 +21,7 @@ CHUNK = 4096
 """Pixels that go through all trees together: what they need stays in the cache of a CPU."""
 
 MOST = 2**27
-"""Values of features that are held at once; of larger images, strips are looked at one after the other."""
+"""Values of features, and of what trees say, that are held at once; larger images and forests go through in parts."""
 
 LEAST = 1e-4
 """Least share of a class before the logarithm: a class that no tree names is improbable, not impossible."""
@@ -124,7 +124,7 @@ class ForestNetwork(Network):
         child = (self.child + roots[:, None, None]).flatten()
         shares = self.shares.flatten(0, 1)
         found = []
-        for chunk in torch.split(pixels, CHUNK):
+        for chunk in torch.split(pixels, min(CHUNK, max(1, MOST // (count * shares.shape[1])))):
             node = roots[:, None].expand(-1, len(chunk)).flatten()
             pixel = chunk.expand(count, -1).flatten()
             for _ in range(self.options.max_depth):
@@ -136,7 +136,7 @@ class ForestNetwork(Network):
 
 
 def _check(network: nn.Module, _: object) -> None:
-    """Weights may be a stranger's: no way may lead out of a tree."""
+    """Weights may be a stranger's: no way may lead out of a tree, and what its leaves say is numbers."""
     if not isinstance(network, ForestNetwork):
         return
     room = network.feature.shape[1]
@@ -144,6 +144,8 @@ def _check(network: nn.Module, _: object) -> None:
         values: Tensor = getattr(network, name)
         if not bool(((values >= 0) & (values < end)).all()):
             raise RuntimeError(f"'{name}' of this forest holds a number that is not from 0 to {end - 1}")
+    if not bool(network.shares.isfinite().all()):
+        raise RuntimeError("'shares' of this forest holds a number that is not finite")
 
 
 class Forests(NetworkFamily):
