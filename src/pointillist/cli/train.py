@@ -106,10 +106,11 @@ def train(
             chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj
         )
     except KeyboardInterrupt:
-        console.print(
-            f"[yellow]interrupted[/] continue with: pointillist train --resume --out {escape(str(out))}",
-            highlight=False,
-        )
+        from pointillist.training.run_directory import RunDirectory
+
+        begun = RunDirectory(out).config_file.is_file()
+        how = f"continue with: pointillist train --resume --out {escape(str(out))}" if begun else "nothing was written."
+        console.print(f"[yellow]interrupted[/] {how}", highlight=False)
         raise typer.Exit(130) from None
     if not is_first_process():
         return
