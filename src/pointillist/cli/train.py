@@ -106,8 +106,6 @@ def train(
             chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj
         )
     except KeyboardInterrupt:
-        from pointillist.training.run_directory import RunDirectory
-
         begun = RunDirectory(out).config_file.is_file()
         how = f"continue with: pointillist train --resume --out {escape(str(out))}" if begun else "nothing was written."
         console.print(f"[yellow]interrupted[/] {how}", highlight=False)
