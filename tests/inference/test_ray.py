@@ -64,7 +64,7 @@ class Deadly(Writer):
                 raise SaveError("could not be written (no space).", where=path, hint="Free some space.")
         if "warned" in result.image:
             warnings.warn("of a test", ImageWarning)
-        path.write_text(f"{result.image} {result.prediction.labels.sum()}")
+        path.write_text(f"{result.image} {result.prediction.labels.shape}")
 '''
 
 
@@ -144,9 +144,14 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
     expected, found = content(one), content(many)
     assert expected.keys() == found.keys()
     for name in expected:
-        if name.endswith("_confidence.png"):  # rounded otherwise, as other images go through the network with this one
-            grey = [np.asarray(Image.open(out / name)).astype(int) for out in (one, many)]
-            assert np.abs(grey[0] - grey[1]).max() <= 1
+        # Other images go through the network with this one, so sums are rounded otherwise in the last bit: a confidence
+        # may fall on the next grey level, and of two classes that tie the other one may win.
+        if name.endswith(".png"):
+            values = [np.asarray(Image.open(out / name)).astype(int) for out in (one, many)]
+            if name.endswith("_confidence.png"):
+                assert np.abs(values[0] - values[1]).max() <= 1, name
+            else:
+                assert (values[0] != values[1]).sum() <= 1, name
         else:
             assert expected[name] == found[name], name
     assert len(done) == len(set(done)) == 23
