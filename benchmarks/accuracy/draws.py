@@ -12,7 +12,7 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.simulated import simulate_dataset
 from pointillist.points.protocols import ClickOptions, draw_options
-from pointillist.points.simulate import rng_for
+from pointillist.points.seeds import rng_for
 from pointillist.points.table import Point, PointTable
 
 

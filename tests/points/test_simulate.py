@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, MaskError
-from pointillist.points.simulate import PLACEMENTS, rng_for, simulate, simulate_image
+from pointillist.points.seeds import rng_for
+from pointillist.points.simulate import PLACEMENTS, simulate, simulate_image
 
 CLASSES = 4
 IGNORE = 255
@@ -246,7 +247,7 @@ def test_rng_for_separates_seeds_and_names() -> None:
     ("changed", "field"),
     [
         ({"placement": "componet"}, "placement"),
-        ({"per_object": 0}, "per_object"),
+        ({"per_object": -1}, "per_object"),
         ({"placement": "centroid", "per_object": 2}, "per_object"),
         ({"min_area": 0}, "min_area"),
         ({"per_class": -1}, "per_class"),

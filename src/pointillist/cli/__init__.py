@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli import annotate, compare, data, demo, evaluate, export, info, init, points, predict, train
+from pointillist.cli import annotate, ask, compare, data, demo, evaluate, export, info, init, points, predict, train
 from pointillist.cli import map as map_command
 from pointillist.errors import ConfigError, PointillistError, PointillistWarning, explained
 from pointillist.registry import use_plugin_files
@@ -26,7 +26,16 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    *(demo.demo, init.init, annotate.annotate, train.train, evaluate.evaluate, compare.compare, predict.predict),
+    *(
+        demo.demo,
+        init.init,
+        annotate.annotate,
+        ask.ask,
+        train.train,
+        evaluate.evaluate,
+        compare.compare,
+        predict.predict,
+    ),
     *(export.export, info.info),
 ):
     app.command()(command)

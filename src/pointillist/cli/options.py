@@ -111,11 +111,14 @@ def names(classes: str | None) -> list[str] | None:
 def show_checked(checked: Checked, report: Path | None = None) -> None:
     """Print what came in and what did not, and write the report if one is asked for."""
     console = Console()
-    total = f"{checked.total:,} points: {len(checked.points):,} imported + {len(checked.rejections):,} rejected"
+    imported = len(checked.points.rows)
+    total = f"{checked.total:,} points: {imported:,} imported + {len(checked.rejections):,} rejected"
     console.print(total, style="bold", highlight=False, soft_wrap=True)
     table = Table("", Column("points", justify="right"))
     for name, count in sorted(checked.points.counts().items()):
         table.add_row(escape(name), f"{count:,}")
+    if checked.points.unnamed:
+        table.add_row("questions without a class", f"{len(checked.points.unnamed):,}")
     for reason, count in checked.reasons().most_common():
         table.add_row(f"[red]rejected: {reason.value}[/]", f"{count:,}")
         if reason.value == "unknown class":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from pointillist.cli.display import counting, say_plain
 from pointillist.cli.options import (
@@ -27,7 +27,7 @@ from pointillist.cli.options import (
     show_advice,
     show_checked,
 )
-from pointillist.points.protocols import PROTOCOLS, ClickOptions, draw_options
+from pointillist.cli.simulate import simulate
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -145,82 +145,7 @@ def convert_points(
     say_plain(f"wrote {len(written):,} points on {len(written.listed):,} images to {out}", "green")
 
 
-@app.command(cls=OlderFlags)
-def simulate(
-    data: Data,
-    out: Annotated[Path, typer.Option(help="The points.csv to be written.")],
-    split: Annotated[str, typer.Option(help="Which images; 'all' for every one with a mask.")] = "all",
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    protocol: Annotated[
-        str,
-        typer.Option(help=f"{'; '.join(f'{one.name}: {one.description}' for one in PROTOCOLS.values())}."),
-    ] = "seen",
-    placement: Annotated[
-        str | None,
-        typer.Option(help="component (default): in the inner part of each object; uniform: anywhere on it; centroid."),
-    ] = None,
-    per_object: Annotated[int | None, typer.Option(help="Clicks per object, in place of 1.")] = None,
-    per_class: Annotated[
-        int | None, typer.Option(help="Clicks kept of each class in an image, by chance; 0 for all.")
-    ] = None,
-    min_area: Annotated[int | None, typer.Option(help="Objects of fewer pixels get no click.")] = None,
-    min_share: Annotated[
-        float | None, typer.Option(help="Objects of a smaller share of the image's pixels get no click.")
-    ] = None,
-    equal_background: Annotated[
-        bool | None,
-        typer.Option(
-            help="As many background clicks as object clicks in each image, or background like any class. "
-            "It counts where the background policy is 'points'."
-        ),
-    ] = None,
-    jitter: Annotated[
-        float | None, typer.Option(help="Spread of the hand in pixels; with it a click can miss.")
-    ] = None,
-    layout: Layout = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-) -> None:
-    """Draw seeded clicks from masks, by a click protocol; options of your own go first.
-
-    An object is a connected component of one class, or an instance where the data set has instance maps.
-
-    Example: **pointillist points simulate camvid --split train --seed 0 --out camvid_seed0.csv**
-    """
-    from pointillist.data.layouts import open_dataset
-    from pointillist.data.simulated import simulate_dataset
-    from pointillist.files import refuse_existing
-    from pointillist.points.formats.native import write_csv
-
-    given = {
-        "placement": placement,
-        "per_object": per_object,
-        "per_class": per_class,
-        "min_area": min_area,
-        "min_share": min_share,
-        "equal_background": equal_background,
-        "jitter": jitter,
-    }
-    own = cast(ClickOptions, {name: value for name, value in given.items() if value is not None})
-    options, said = draw_options(protocol, own)
-    refuse_existing(out, overwrite)
-    dataset = open_dataset(data, layout=layout)
-    images = sum(1 for item in dataset.split(split) if item.mask is not None)
-    with counting("clicking", images) as done:
-        table = simulate_dataset(
-            dataset,
-            split=split,
-            seed=seed,
-            on_image=done,
-            **options,
-        )
-    write_csv(table, out)
-    counts = table.counts()
-    title = f"{len(table):,} clicks on {images:,} images"
-    summary = Table("class", Column("clicks", justify="right"), title=title, title_justify="left")
-    for name in dataset.classes.names:
-        summary.add_row(escape(name), f"{counts[name]:,}")
-    Console().print(summary)
-    say_plain(f"wrote {out}: protocol {said}, seed {seed}", "green")
+app.command(cls=OlderFlags)(simulate)
 
 
 @app.command(cls=OlderFlags)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -115,8 +115,11 @@ def _write(dataset: Dataset, names: dict[str, str], folder: Path, on_image: Call
 
 def renamed(points: PointTable, names: dict[str, str]) -> PointTable:
     """The same points under other image names."""
-    moved: list[Point] = [dataclasses.replace(point, image=names[point.image]) for point in points]
-    return PointTable(moved, points.columns)
+
+    def moved(rows: Iterable[Point]) -> list[Point]:
+        return [dataclasses.replace(point, image=names[point.image]) for point in rows]
+
+    return PointTable(moved(points), points.columns, unnamed=moved(points.unnamed))
 
 
 def _save(values: NDArray[np.generic], image: Path) -> None:

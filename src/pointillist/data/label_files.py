@@ -104,7 +104,8 @@ def export_points(
         place_of=lambda name: place_of(items[name].image) if name in items else None,
     )
     points = [point for name in items for point in dataset.points.of(name)]
-    table = PointTable(points, dataset.points.columns, listed=items)
+    unnamed = [point for point in dataset.points.unnamed if point.image in items]
+    table = PointTable(points, dataset.points.columns, listed=items, unnamed=unnamed)
     kind.write(table, out, context)
     return table
 
@@ -178,7 +179,8 @@ def convert_points(
     merge = reader.options.repeated == "merge"
     checked = check_without_dataset(table, context.size, images=names, max_size=reader.max_size, merge=merge)
     points = [replace(p, image=names[p.image], label=class_of(p.label)) for p in checked.points]
-    written = PointTable(points, table.columns, listed=dict.fromkeys(names.values()))
+    unnamed = [replace(p, image=names[p.image]) for p in checked.points.unnamed]
+    written = PointTable(points, table.columns, listed=dict.fromkeys(names.values()), unnamed=unnamed)
     if points:
         writer.write(written, out, context)
     return checked, written

@@ -17,7 +17,7 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.simulated import simulate_dataset
 from pointillist.errors import ConfigError, nearest
 from pointillist.points.protocols import ClickOptions
-from pointillist.points.simulate import rng_for
+from pointillist.points.seeds import rng_for
 from pointillist.points.table import Point, PointTable
 
 

@@ -13,6 +13,7 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.masks import read_instances
 from pointillist.points.protocols import ClickOptions
+from pointillist.points.questions import COLUMNS, is_question
 from pointillist.points.simulate import simulate_image
 from pointillist.points.table import PointTable
 
@@ -34,7 +35,7 @@ def simulate_dataset(
         split: Which images; `all` for every one.
         seed: Seed of the draw, ≥ 0.
         on_image: Called with the name of each image that is done.
-        options: As in `pointillist.points.simulate.simulate`; those of a click protocol by
+        options: As in `pointillist.points.simulate.simulate_image`; those of a click protocol by
             `**draw_options("seen")[0]` (`pointillist.points.protocols`). Without any, the protocol is `components`.
 
     Raises:
@@ -60,4 +61,6 @@ def simulate_dataset(
         points += draw(item.name, dataset.masks.read(mask, size), instances=instances)
         if on_image is not None:
             on_image(item.name)
-    return PointTable(points)
+    asked = any(is_question(point) for point in points)
+    named, unnamed = ([point for point in points if bool(point.label) is wanted] for wanted in (True, False))
+    return PointTable(named, COLUMNS if asked else (), unnamed=unnamed)

@@ -14,6 +14,7 @@ from pointillist.errors import PointsError, nearest
 from pointillist.files import write_text
 from pointillist.points.formats.base import Size, is_finite
 from pointillist.points.names import ImageNames, NamedBy, class_finder, listed, rivals
+from pointillist.points.questions import is_question
 from pointillist.points.table import OFF_IMAGES, Point, PointTable
 
 
@@ -36,11 +37,8 @@ _FIELDS = {
     Reason.NOT_FINITE: "x, y",
     Reason.OUTSIDE: "x, y",
 }
-"""Reasons that are errors in a strict file, with the field they are about.
-
-Duplicate and conflicting points are not among them: a hand that trembles, or simulated jitter, makes some, and the
-others are as good as they were.
-"""
+"""Reasons that are errors in a strict file, with the field they are about. Duplicate and conflicting points are not: a
+hand that trembles, or simulated jitter, makes some, and the others are as good as they were."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Checked:
-    """The outcome for a whole table: `len(points) + len(rejections)` is the number of points that came in.
+    """The outcome for a whole table: what came in are the points, the unnamed questions and the rejections.
 
     Args:
         points: Those that fit, with the data set's image names.
@@ -70,7 +68,7 @@ class Checked:
     @property
     def total(self) -> int:
         """Number of points that came in."""
-        return len(self.points) + len(self.rejections)
+        return len(self.points.rows) + len(self.rejections)
 
     def reasons(self) -> Counter[Reason]:
         """How many points were rejected, by reason."""
@@ -115,14 +113,11 @@ class Checked:
         if len(self.points):
             return
         if self.rejections:
-            raise PointsError(
-                f"none of the {self.total:,} points fits, so nothing was written: {self.rejections[0].found}",
-                where=where,
-                hint=self.rejections[0].hint,
-            )
+            found = f"none of the {self.total:,} points fits, so nothing was written: {self.rejections[0].found}"
+            raise PointsError(found, where=where, hint=self.rejections[0].hint)
         besides = ", ".join(f"{count:,} × {kind}" for kind, count in self.skipped.items())
         raise PointsError(
-            "holds no points, so nothing was written." + (f" It has {besides}." if besides else ""),
+            "holds no points, so nothing was written." + f" It has {besides}." * bool(besides),
             where=where,
             hint="Check that this is the file with the clicks, and what can be said about it: 'points formats NAME'.",
         )
@@ -132,6 +127,7 @@ class Checked:
         return {
             "total": self.total,
             "imported": len(self.points),
+            "unnamed": len(self.points.unnamed),
             "rejected": len(self.rejections),
             "reasons": {reason.value: self.reasons()[reason] for reason in Reason},
             "unknown_classes": dict(self.unknown_classes().most_common()),
@@ -192,11 +188,11 @@ def check_points(
     class_of = class_finder(classes, rename or {})
     images = {named: names.find(named, images_by) for named in table.listed}
     unclear = {} if merge else _unclear(table, images)
-    for named in table.images:
+    for named in table.rows.images:
         image = images[named]
         if image is not None and image not in sizes:
             sizes[image] = size_of(image)
-        for given in table.of(named):
+        for given in table.rows.of(named):
             point = given if image is None or image == named else replace(given, image=image)
             label = class_of(point.label)
             if image is None:
@@ -207,9 +203,9 @@ def check_points(
                     problem = Rejection(point, Reason.UNKNOWN_IMAGE, found, hint)
             elif named in unclear:
                 problem = Rejection(given, Reason.AMBIGUOUS_IMAGE, unclear[named], _ONE_IMAGE)
-            elif label not in classes:
-                found = f"'{label}' is not a class of this data set."
-                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, nearest(label, classes))
+            elif label and label not in classes:
+                found, hint = f"'{label}' is not a class of this data set.", nearest(label, classes)
+                problem = Rejection(point, Reason.UNKNOWN_CLASS, found, hint)
             else:
                 problem = _position_problem(point, sizes[image])
             if problem is None:
@@ -239,9 +235,9 @@ def check_without_dataset(
     fitting: list[Point] = []
     rejections: list[Rejection] = []
     unclear = {} if merge else _unclear(table, images or {})
-    for image in table.images:
+    for image in table.rows.images:
         size = size_of(image)
-        for point in table.of(image):
+        for point in table.rows.of(image):
             if image in unclear:
                 problem: Rejection | None = Rejection(point, Reason.AMBIGUOUS_IMAGE, unclear[image], _ONE_IMAGE)
             else:
@@ -277,24 +273,26 @@ def _position_problem(point: Point, size: Size | None, most: str = "") -> Reject
 
 
 def _without_doubles(fitting: list[Point], rejections: list[Rejection], table: PointTable) -> Checked:
+    named = [point for point in fitting if point.label]
     labels: dict[tuple[str, tuple[int, int]], set[str]] = {}
-    for point in fitting:
+    for point in named:
         labels.setdefault((point.image, point.pixel), set()).add(point.label)
     accepted: list[Point] = []
-    seen: set[tuple[str, tuple[int, int]]] = set()
-    for point in fitting:
+    seen: set[tuple[str, tuple[int, int], bool]] = set()
+    for point in named:
         pixel = point.image, point.pixel
+        once = *pixel, is_question(point)  # a question stays one where somebody has clicked, too
         here = sorted(labels[pixel])
         place = f"column {point.pixel[1]}, row {point.pixel[0]} of '{point.image}'"
         if len(here) > 1:
             found = f"{' and '.join(here)} were both clicked at {place}."
             rejections.append(Rejection(point, Reason.CONFLICTING, found, "Keep the one that is right."))
-        elif pixel in seen:
+        elif once in seen:
             found = f"{point.label} was clicked before at {place}."
-            rejections.append(
-                Rejection(point, Reason.DUPLICATE, found, "Drop one of them, or leave it: it does no harm.")
-            )
+            hint = "Drop one of them, or leave it: it does no harm."
+            rejections.append(Rejection(point, Reason.DUPLICATE, found, hint))
         else:
-            seen.add(pixel)
+            seen.add(once)
             accepted.append(point)
-    return Checked(PointTable(accepted, table.columns), tuple(rejections), table.skipped)
+    unnamed = (point for point in fitting if not point.label)
+    return Checked(PointTable(accepted, table.columns, unnamed=unnamed), tuple(rejections), table.skipped)

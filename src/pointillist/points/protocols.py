@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pointillist.points.simulate import Placement
 
 
-class ClickOptions(TypedDict, total=False):
-    """What can be said about a draw; the arguments of `pointillist.points.simulate.simulate` of the same names."""
+class ObjectClicks(TypedDict, total=False):
+    """What can be said about clicks; the arguments of `pointillist.points.simulate.simulate` of the same names."""
 
     placement: Placement
     per_object: int
@@ -25,6 +25,13 @@ class ClickOptions(TypedDict, total=False):
     min_share: float
     equal_background: bool
     jitter: float
+
+
+class ClickOptions(ObjectClicks, total=False):
+    """The same, and what can be said about questions; arguments of `pointillist.points.simulate.simulate_image`."""
+
+    questions: int
+    border_error: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,12 @@ _PROTOCOLS = (
         "one click per object of at least 50 px, and as many on background",
         "This project's reading of Akiva, Dana, Oudemans, Mars, Finding Berries, CVPR workshops 2020.",
         {"equal_background": True},
+    ),
+    Protocol(
+        "questions",
+        "no clicks, but 20 pixels of each image that were drawn evenly, and named",
+        "Stratified random point annotation, as CoralNet has it: Beijbom et al., PLoS ONE 2015; the number is ours.",
+        {"per_object": 0, "questions": 20},
     ),
 )
 

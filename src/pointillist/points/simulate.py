@@ -16,7 +16,6 @@ Points lie on pixel centres, `(column + 0.5, row + 0.5)`, with the origin at the
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
@@ -25,7 +24,9 @@ from scipy import ndimage
 
 from pointillist.classes import ClassSet
 from pointillist.errors import ConfigError, MaskError, nearest
-from pointillist.points.protocols import ClickOptions
+from pointillist.points.protocols import ObjectClicks
+from pointillist.points.questions import ANSWER, INCLUSION, QUESTION, SOURCE, UNSURE, answers
+from pointillist.points.seeds import rng_for
 from pointillist.points.table import Point
 
 Placement = Literal["component", "uniform", "centroid"]
@@ -68,8 +69,9 @@ def simulate(
         mask: H×W, integer; class indices 0..`num_classes` − 1, or `ignore_index`.
         num_classes: Number of classes.
         placement: Where on the object the clicks fall; see the module.
-        per_object: Clicks per object, on distinct pixels; an object of fewer pixels gets one per pixel. `component`
-            goes beyond the inner part, deepest pixels first, where that is too small. `centroid` has only one.
+        per_object: Clicks per object, on distinct pixels; 0 for none. An object of fewer pixels gets one per pixel.
+            `component` goes beyond the inner part, deepest pixels first, where that is too small; `centroid` has only
+            one.
         per_class: Clicks kept of each class, by chance; 0 keeps all. Equal background is drawn after that.
         min_area: Smallest object that is clicked, in pixels.
         min_share: Smallest object that is clicked, as share of the H·W pixels, 0 to 1.
@@ -81,7 +83,7 @@ def simulate(
             keeps the class that was meant; it is held inside the image, at most on the centre of a border pixel.
         instances: H×W, integer, ≥ 0: pixels of one class and one id > 0 are one object, connected or not; pixels with
             id 0 fall into connected components. `mask + 1` makes one object of each class.
-        rng: Source of all randomness; `rng_for` makes one per image.
+        rng: Source of all randomness; `pointillist.points.seeds.rng_for` makes one per image.
 
     Returns:
         N×3: x, y (continuous, pixels) and class index.
@@ -105,7 +107,7 @@ def simulate(
     for index in range(1, len(classes)):
         pixels = by_object[ends[index - 1] : ends[index]]
         # Shares are divided, not multiplied: 10 of 10,000 pixels are exactly the share 0.001.
-        if len(pixels) < min_area or len(pixels) / codes.size < min_share or classes[index] == apart:
+        if per_object == 0 or len(pixels) < min_area or len(pixels) / codes.size < min_share or classes[index] == apart:
             continue
         if placement == "centroid":
             chosen = _central(pixels, width)
@@ -119,7 +121,7 @@ def simulate(
         label = codes.ravel()[clicked]
         kept = [_draw(np.flatnonzero(label == each), per_class, rng) for each in np.unique(label)]
         clicked = clicked[np.sort(np.concatenate(kept))]
-    if apart is not None and len(pixels := np.flatnonzero(codes == apart + 1)):
+    if per_object and apart is not None and len(pixels := np.flatnonzero(codes == apart + 1)):
         clicked = np.concatenate([clicked, _draw(pixels, max(1, len(clicked)), rng)])
     rows, columns = np.divmod(clicked, max(width, 1))
     result = np.stack([columns + 0.5, rows + 0.5, codes.ravel()[clicked] - 1], axis=1)
@@ -136,9 +138,11 @@ def simulate_image(
     *,
     seed: int,
     instances: Integers | None = None,
-    **options: Unpack[ClickOptions],
+    questions: int = 0,
+    border_error: float = 0.0,
+    **options: Unpack[ObjectClicks],
 ) -> list[Point]:
-    """The clicks of one image of a data set, by class name; independent of all other images.
+    """The clicks of one image of a data set, by class name, and answered questions; independent of all other images.
 
     Args:
         image: Name of the image, as in `Point.image`; with `seed` it decides the draw.
@@ -146,6 +150,8 @@ def simulate_image(
         classes: Classes of the data set.
         seed: Seed of the data set's clicks, ≥ 0.
         instances: As in `simulate`.
+        questions: How many pixels are asked, drawn evenly.
+        border_error: See `pointillist.points.questions.answers`.
         options: As in `simulate`; `equal_background` counts under the background policy `points`.
 
     Raises:
@@ -164,24 +170,13 @@ def simulate_image(
         )
     except MaskError as error:
         raise MaskError(error.found, where=image, field=error.field, hint=error.hint) from None
-    return [Point(image, float(x), float(y), classes.names[int(label)]) for x, y, label in drawn]
-
-
-def rng_for(seed: int, image_name: str) -> np.random.Generator:
-    """A generator for one image: adding, removing or reordering images leaves the draws of the others as they were.
-
-    >>> bool(rng_for(0, "a.png").random() == rng_for(0, "a.png").random())
-    True
-    >>> bool(rng_for(0, "a.png").random() == rng_for(0, "b.png").random())
-    False
-
-    Raises:
-        ConfigError: The seed is negative.
-    """
-    if seed < 0:
-        raise ConfigError(f"The seed is {seed}.", field="seed", hint="Use a whole number of at least 0.")
-    digest = hashlib.sha256(f"{int(seed)}\n{image_name}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
+    points = [Point(image, float(x), float(y), classes.names[int(label)]) for x, y, label in drawn]
+    asked = answers(mask, questions, border_error, ignore_index=classes.ignore_index, rng=rng_for(seed, f"ask {image}"))
+    for x, y, chance, index in asked:
+        label = classes.names[int(index)] if index >= 0 else ""
+        extra = {SOURCE: QUESTION, INCLUSION: repr(float(chance)), ANSWER: "" if label else UNSURE}
+        points.append(Point(image, float(x), float(y), label, extra))
+    return points
 
 
 def _check_settings(
@@ -191,18 +186,19 @@ def _check_settings(
         raise ConfigError(f"{placement!r} is no placement.", field="placement", hint=nearest(placement, PLACEMENTS))
     whole = {"num_classes": num_classes, "per_object": per_object, "per_class": per_class, "min_area": min_area}
     for name, value in whole.items():
-        least = int(name != "per_class")
+        least = int(name in ("num_classes", "min_area"))
         if value < least:
             raise ConfigError(f"{name} is {value}.", field=name, hint=f"Use a whole number of at least {least}.")
     if not 0 <= min_share <= 1:
         hint = "Give a share of the image's pixels, 0 to 1: 0.001 for 0.1 %."
         raise ConfigError(f"min_share is {min_share}.", field="min_share", hint=hint)
-    if placement == "centroid" and per_object != 1:
+    if placement == "centroid" and per_object > 1:
         found = f"{per_object} clicks per object are asked for, but an object has one centroid."
         raise ConfigError(found, field="per_object", hint="Use 1, or the placement 'component'.")
     if not 0 <= jitter < np.inf:
-        hint = "Give a standard deviation in pixels, 0 or more."
-        raise ConfigError(f"jitter is {jitter}.", field="jitter", hint=hint)
+        raise ConfigError(
+            f"jitter is {jitter}.", field="jitter", hint="Give a standard deviation in pixels, 0 or more."
+        )
 
 
 def _codes(mask: Integers, num_classes: int, ignore_index: int) -> npt.NDArray[np.int32]:

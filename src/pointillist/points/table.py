@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from unicodedata import normalize
 
 NO_EXTRA: Mapping[str, str] = {}
@@ -53,6 +54,8 @@ class PointTable:
         listed: Images the label file names, one per entry, also those without points; images with points are listed in
             any case. Names that stand for several entries are `repeated`.
         skipped: What the label file holds besides usable points, by kind, counted ("polygon": 3).
+        unnamed: Questions that name no class, with the label "", see `pointillist.points.questions`. They are none of
+            the points, and are kept for a rewrite and to be counted.
 
     >>> table = PointTable([Point("a.png", 3.5, 2.0, "berry"), Point("b.png", 1.0, 1.0, "soil")])
     >>> [point.label for point in table.of("a.png")]
@@ -66,15 +69,17 @@ class PointTable:
         *,
         listed: Iterable[str] = (),
         skipped: Mapping[str, int] | None = None,
+        unnamed: Iterable[Point] = (),
     ) -> None:
         self._points = tuple(points)
         self.columns = tuple(columns)
         self.skipped = Counter(skipped or {})
+        self.unnamed = tuple(unnamed)
         self._by_image: dict[str, list[Point]] = {}
         for point in self._points:
             self._by_image.setdefault(point.image, []).append(point)
         entries = Counter(iter(listed))
-        self.listed = tuple(dict.fromkeys((*entries, *self._by_image)))
+        self.listed = tuple(dict.fromkeys((*entries, *self._by_image, *(point.image for point in self.unnamed))))
         # One name in two Unicode forms is one name.
         spelt = Counter(normalize("NFC", name) for name in entries.elements())
         self.repeated = frozenset(name for name in entries if spelt[normalize("NFC", name)] > 1)
@@ -93,6 +98,11 @@ class PointTable:
 
     def __repr__(self) -> str:
         return f"PointTable({len(self)} points in {len(self.images)} images)"
+
+    @cached_property
+    def rows(self) -> PointTable:
+        """The points and the unnamed questions alike."""
+        return PointTable((*self._points, *self.unnamed), self.columns)
 
     @property
     def images(self) -> tuple[str, ...]:

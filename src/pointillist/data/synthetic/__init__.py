@@ -23,7 +23,8 @@ from pointillist.data.synthetic.village import Village
 from pointillist.errors import ConfigError, DatasetError
 from pointillist.files import new_folder
 from pointillist.points.formats.native import write_csv
-from pointillist.points.simulate import rng_for, simulate_image
+from pointillist.points.seeds import rng_for
+from pointillist.points.simulate import simulate_image
 from pointillist.points.table import Point, PointTable
 
 VERSION = 1

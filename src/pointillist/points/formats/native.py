@@ -9,6 +9,7 @@ from pathlib import Path
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, write_csv_rows
 from pointillist.points.names import listed
+from pointillist.points.questions import ANSWER, ANSWERS, INCLUSION, inclusion_problem, is_question
 from pointillist.points.table import NO_EXTRA, Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")
@@ -44,10 +45,12 @@ class NativeCsv(PointFormat):
         if doubled:
             raise file.fail(f"column '{doubled[0]}' appears twice.", "Rename or remove one of them.")
         points: list[Point] = []
+        unnamed: list[Point] = []
         for cells in file:
-            if len(points) <= MAX_POINTS:
-                points.append(self._point(cells, file))
-        return PointTable(points, [name for name in names if name not in COLUMNS])
+            if len(points) <= MAX_POINTS and len(unnamed) <= MAX_POINTS:
+                point = self._point(cells, file)
+                (points if point.label else unnamed).append(point)
+        return PointTable(points, [name for name in names if name not in COLUMNS], unnamed=unnamed)
 
     def _point(self, cells: dict[str, str], file: CsvFile) -> Point:
         values = {axis: file.number(cells, axis) for axis in ("x", "y")}
@@ -55,18 +58,26 @@ class NativeCsv(PointFormat):
             if not math.isfinite(value):
                 found = f"found {cells[axis][:60]!r}, which is no finite number."
                 raise file.fail(found, "Write pixels with a decimal point, for example 12.5.", axis)
-        for column in ("image", "class"):
-            if not cells[column].strip():
-                raise file.fail("is empty.", "Fill it, or drop the line.", column)
+        if not cells["image"].strip():
+            raise file.fail("is empty.", "Fill it, or drop the line.", "image")
         extra = {name: value for name, value in cells.items() if name not in COLUMNS} or NO_EXTRA
         # Windows users write backslashes; a data set must open on every system.
         image = cells["image"].strip().replace("\\", "/")
         point = Point(image, values["x"], values["y"], cells["class"].strip(), extra, file.line)
+        if is_question(point):
+            if problem := inclusion_problem(point.extra):
+                raise file.fail(problem, "Leave what 'pointillist ask' has written there.", INCLUSION)
+            answer = point.extra.get(ANSWER, "")
+            if answer and (answer not in ANSWERS or point.label):
+                found = f"found {answer[:60]!r}" + (f" beside the class {point.label!r}." if point.label else ".")
+                raise file.fail(found, f"Write {' or '.join(ANSWERS)} where the class is empty, else nothing.", ANSWER)
+        elif not point.label:
+            raise file.fail("is empty.", "Fill it, or drop the line.", "class")
         return translated(point, self.offset)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         rows: list[list[str]] = [[*COLUMNS, *table.columns]]
-        for point in (translated(point, -self.offset) for point in table):
+        for point in (translated(point, -self.offset) for point in (*table, *table.unnamed)):
             extra = [point.extra.get(column, "") for column in table.columns]
             # repr of a float is its shortest exact form, so `read` gives the same table back, to the last bit.
             rows.append([point.image, f"{point.x!r}", f"{point.y!r}", point.label, *extra])
