@@ -109,7 +109,7 @@ def assert_same(left: PointTable, right: PointTable, tolerance: float) -> None:
 def write_valid(kind: Kind, folder: Path, points: list[Point] | None = None) -> Path:
     """A label file with points in one image; the file itself, also of a format that has one per image."""
     path = target(kind, folder)
-    made(kind).write(table(kind, ("a.png",)) if points is None else PointTable(points), path, context(kind))
+    made(kind).write(table(kind, ("a.png",)) if points is None else PointTable(points, COLUMNS), path, context(kind))
     return next(file for file in sorted(path.rglob("*")) if file.is_file()) if path.is_dir() else path
 
 
@@ -198,6 +198,7 @@ def keeps_the_columns_that_it_declares_and_says_what_is_lost(kind: Kind, folder:
             made(kind).write(points, path, context(kind))
             back = made(kind).read(path, context(kind))
         assert found(back) == found(points)
+        assert not {name for p in back.rows for name in COLUMNS if p.extra.get(name)} - set(columns)
         assert set(back.columns) >= {name for name in columns if any(p.extra.get(name) for p in back.rows)}
         said = " ".join(str(one.message) for one in caught if issubclass(one.category, PointsWarning))
         rows = points.rows if kind.keeps_unnamed else points
@@ -210,6 +211,26 @@ def keeps_the_columns_that_it_declares_and_says_what_is_lost(kind: Kind, folder:
         assert bool(said) is bool(lost or unnamed)
 
     comes_back()
+
+
+@check
+def refuses_a_broken_question(kind: Kind, folder: Path) -> None:
+    if kind.keeps != "all" and "inclusion" not in kind.keeps:
+        return
+    for label, inclusion, answer, column in (
+        (labels(kind)[0], "1.5", "", "inclusion"),
+        ("cat", "1", "border", "answer"),
+    ):
+        extra = {"source": "question", "inclusion": inclusion, "answer": answer}
+        file = write_valid(kind, folder, [Point("a.png", 20.0, 20.0, label, extra)])
+        with pytest.raises(PointsError, match=repr(inclusion if column == "inclusion" else answer)) as caught:
+            made(kind).read(file, context(kind))
+        assert str(caught.value.field).endswith(column)
+        assert caught.value.hint
+    broken = [Point("a.png", 20.0, 20.0, labels(kind)[0], {"source": "question", "seconds": "1\n2"})]
+    if kind.keeps != "all":
+        with pytest.raises(PointsError, match="no line of text"):
+            write_valid(kind, folder, broken)
 
 
 @check
