@@ -82,7 +82,10 @@ def read_geojson(path: Path, class_field: str | None) -> Found:
     fields = [feature.maybe("properties") for feature, _ in found]
     keys = dict.fromkeys(key for field in fields if field is not None for key in field.items())
     name = find_class_field(list(keys), class_field, path) if found else ""
-    rows: list[tuple[list[float], str, Mapping[str, str], str]] = []
+    own: list[list[float]] = []
+    labels: list[str] = []
+    extras: list[Mapping[str, str]] = []
+    places: list[str] = []
     for (_, position), field in zip(found, fields, strict=True):
         value = None if field is None else field.maybe(name)
         extra = attributes({} if field is None else field.items())
@@ -93,15 +96,17 @@ def read_geojson(path: Path, class_field: str | None) -> Found:
         if label is None:
             skipped["point without a class"] += 1
         else:
-            rows.append((numbers[:2], label, extra, position.place))
-    array = np.array([row[0] for row in rows], np.float64).reshape(-1, 2)
+            own.append(numbers[:2])
+            labels.append(label)
+            extras.append(extra)
+            places.append(position.place)
+    array = np.array(own, np.float64).reshape(-1, 2)
     if crs is None and len(array) and not (np.abs(array) <= (180, 90)).all(1).any():
         raise PointsError(
             "has no coordinate system, and its numbers are no longitudes and latitudes.",
             where=path,
             hint="Export it with its coordinate system, or in EPSG:4326. For pixels name the format qupath.",
         )
-    labels, extras, places = ([row[part] for row in rows] for part in (1, 2, 3))
     return Found(crs or "OGC:CRS84", array, labels, extras, places, skipped)
 
 
