@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from pointillist.data.label_files import convert_points
 from pointillist.errors import PointsWarning
 from pointillist.points.formats import ReadContext, get_format
+from pointillist.points.formats.native import write_csv
 from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 from tests.points.tool_files import COCO, LABELME, write
@@ -96,7 +98,7 @@ def test_what_other_tools_write_is_read(name: str, content: Any, clicks: int, tm
     answers = list(table)[clicks:]
     assert (answers[0].x, answers[0].y, answers[0].label) == (1.5, 2.5, "soil")
     assert [dict(point.extra) for point in answers] == [ANSWER] * len(answers)
-    assert set(table.columns) == set(ANSWER)
+    assert table.columns == COLUMNS
 
 
 @pytest.mark.parametrize("value", [{"a": True}, ["question"], True, "two\nlines", "\ud800", float("nan")])
@@ -162,6 +164,18 @@ def test_an_answer_takes_the_place_of_a_click_in_a_file_and_stays(
     kind.write(PointTable(renamed, COLUMNS, listed=["a.png"]), path)
     assert path.read_text() == first
     assert len(json.loads(first)[key]) == len(old[key])
+
+
+def test_questions_alone_are_converted(tmp_path: Path) -> None:
+    table = PointTable([], COLUMNS, unnamed=[Point("a.png", 5.5, 2.5, "", {"source": "question", "inclusion": "0.25"})])
+    write_csv(table, tmp_path / "open.csv")
+    _, written = convert_points(tmp_path / "open.csv", tmp_path / "open.json", "via3")
+    convert_points(tmp_path / "open.json", tmp_path / "again.csv", "csv")
+    assert len(written.unnamed) == 1
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "open.csv").read_text()
+    with pytest.warns(PointsWarning, match="1 question without a class is left out"):
+        _, written = convert_points(tmp_path / "open.csv", tmp_path / "open.xml", "cvat")
+    assert not written.unnamed
 
 
 def test_what_no_format_keeps_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pointillist.errors import PointsError
 from pointillist.points.formats import PointFormat, ReadContext, formats, recognise_format
-from pointillist.points.formats.attributes import Keeps
+from pointillist.points.formats.attributes import Keeps, in_words
 from pointillist.points.formats.base import translated
 from pointillist.points.formats.files import read_label_text
 from pointillist.points.formats.native import NativeCsv
@@ -167,4 +167,5 @@ def test_the_docs_list_every_format_and_option() -> None:
     for name, kind in formats().items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\|$", text.partition("## Options")[0], re.MULTILINE)
         assert f"both, {held[kind.tolerance]}" in row
+        assert f" | {in_words(kind.keeps, kind.keeps_unnamed)} | " in row
         assert kind.origin in row or "centre of a" in row

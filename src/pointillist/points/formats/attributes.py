@@ -50,7 +50,10 @@ def table_of(
     listed: Iterable[str] = (),
     skipped: Mapping[str, int] | None = None,
 ) -> PointTable:
-    """A table of points and questions without a class, told by the label ""; without `columns` it has theirs."""
+    """A table of points and questions without a class, told by the label "".
+
+    Without `columns` it has those of questions: all of them if there is a question, else those that are there.
+    """
     named: list[Point] = []
     unnamed: list[Point] = []
     there: set[str] = set()
@@ -58,7 +61,8 @@ def table_of(
         (named if point.label else unnamed).append(point)
         there |= point.extra.keys()
     if columns is None:
-        columns = [name for name in COLUMNS if name in there]
+        asked = unnamed or any(map(is_question, named))
+        columns = [name for name in COLUMNS if asked or name in there]
     return PointTable(named, columns, listed=listed, skipped=skipped, unnamed=unnamed)
 
 
@@ -73,6 +77,12 @@ def check_attributes(table: PointTable, path: Path) -> None:
             if has_controls(value := point.extra.get(name, "")):
                 found = f"{value[:60]!r} at ({point.x:g}, {point.y:g}) of image '{point.image}' is no line of text."
                 raise PointsError(found, where=path, field=name, hint="Use printable characters without line breaks.")
+
+
+def in_words(keeps: Keeps, keeps_unnamed: bool) -> str:
+    """What a format keeps, for listings."""
+    kept = "all" if keeps == "all" else "of questions" if keeps == COLUMNS else ", ".join(keeps) or "none"
+    return f"{kept}; no class needed" if keeps_unnamed else kept
 
 
 def what_is_lost(table: PointTable, keeps: Keeps, keeps_unnamed: bool) -> str | None:

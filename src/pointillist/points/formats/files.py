@@ -190,7 +190,9 @@ def has_controls(name: str) -> bool:
 
     Blanks of any script are in order.
     """
-    return any(unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff" for character in name)
+    return not name.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff" for character in name
+    )
 
 
 class Outputs:
