@@ -102,6 +102,7 @@ def _run(path: Path) -> list[tuple[str, str]]:
 
 def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[str, str]]:
     from pointillist.data.layouts import load_dataset
+    from pointillist.points.questions import is_question
 
     dataset = load_dataset(path, layout=layout, points=points)
     counts = dataset.points.counts()
