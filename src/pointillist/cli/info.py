@@ -106,6 +106,7 @@ def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[
 
     dataset = load_dataset(path, layout=layout, points=points)
     counts = dataset.points.counts()
+    asked = sum(map(is_question, dataset.points))
     policy, background = dataset.classes.policy, dataset.classes.background
     splits = ", ".join(f"{name} {len(images):,}" for name, images in dataset.splits.items())
     rows = [
@@ -116,7 +117,8 @@ def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[
         ("with clicks", f"{len(dataset.points.images):,}"),
         ("splits", splits or "none: all images are trained on"),
         ("background", policy if background is None else f"{policy} ({dataset.classes.names[background]})"),
-        ("clicks", f"{len(dataset.points):,}"),
+        ("clicks", f"{len(dataset.points) - asked:,}"),
+        *[("answered questions", f"{asked:,}")] * bool(asked),
         *((f"  {name}", f"{counts[name]:,}") for name in dataset.classes.names),
     ]
     if dataset.rejected is not None and dataset.rejected.rejections:
