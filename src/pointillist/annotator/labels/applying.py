@@ -10,9 +10,11 @@ from typing import Any
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels import operations as ops
 from pointillist.annotator.labels.operations import Operation, Status
-from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
+from pointillist.annotator.labels.rows import ClassRow, PointRow
+from pointillist.annotator.labels.tables import Tables
 from pointillist.classes import IGNORE, default_palette, hex_color
 from pointillist.errors import DatasetError, PointillistError, PointsError
+from pointillist.points.questions import ANSWER, ANSWERED_BY, COLUMNS, SECONDS
 
 IDLE = 60.0
 """Seconds without an operation after which a person is taken to have left."""
@@ -109,18 +111,31 @@ class Applier:
         if row is None:
             raise PointsError("there is no such point.", field="point", hint="Load the image again.")
         changed = replace(row, version=seq, client=client, deleted=False)
-        if isinstance(operation, ops.Delete):
+        _check_question(row, operation)
+        if isinstance(operation, ops.Delete | ops.Reopen):
             unseen = operation.base is not None and operation.base < row.version and row.client != client
             if unseen and not row.deleted:
                 # Somebody is still working on this point; who deletes it has not seen that yet.
                 return "kept", row
-            changed = replace(changed, deleted=True)
+            deleted = isinstance(operation, ops.Delete)
+            changed = replace(changed, deleted=True) if deleted else replace(changed, label="", extra=_unanswered(row))
         elif isinstance(operation, ops.Move):
             self._check_position(row.image, operation.x, operation.y)
             changed = replace(changed, x=operation.x, y=operation.y)
         elif isinstance(operation, ops.Relabel):
-            changed = replace(changed, label=_known_class(tables, operation.class_))
-        if not changed.deleted:
+            extra = {key: value for key, value in row.extra.items() if not row.question or key != ANSWER}
+            changed = replace(changed, label=_known_class(tables, operation.class_), extra=extra)
+        elif isinstance(operation, ops.Answer):
+            tables.add_columns(COLUMNS)
+            label = "" if operation.class_ is None else _known_class(tables, operation.class_)
+            told = {
+                ANSWER: operation.answer or "",
+                ANSWERED_BY: operation.answered_by,
+                SECONDS: "" if operation.seconds is None else f"{operation.seconds:.2f}",
+            }
+            extra = _unanswered(row) | {key: value for key, value in told.items() if value}
+            changed = replace(changed, label=label, extra=extra)
+        if changed.label and not changed.deleted:
             # Its class may have been removed while it was deleted.
             changed = replace(changed, label=_revived(tables, changed.label))
         tables.change_point(changed)
@@ -215,12 +230,14 @@ def _count(tables: Tables, client: str, operation: Operation) -> None:
 
 
 def cost(tables: Tables) -> dict[str, Any]:
-    """What the labels have cost: clicks, minutes of work, seconds per click."""
+    """What the labels have cost: clicks, minutes of work, seconds per click, and the median for an answer."""
     clicks, seconds = int(tables.metadata("clicks") or 0), float(tables.metadata("seconds") or 0)
     return {
         "clicks": clicks,
         "minutes": round(seconds / 60, 2),
         "seconds_per_click": round(seconds / clicks, 2) if clicks else None,
+        "answers": sum(tables.answers_by_image().values()),
+        "seconds_per_answer": tables.seconds_per_answer(),
     }
 
 
@@ -230,6 +247,22 @@ def free_color(tables: Tables, *, background: bool) -> str:
     # The first one is a dark grey, made for the background.
     palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
     return next((color for color in palette if color not in taken), PALETTE[-1])
+
+
+def _check_question(row: PointRow, operation: ops.Change) -> None:
+    if isinstance(operation, ops.Answer | ops.Reopen) and not row.question:
+        raise PointsError("this point is no question.", field="point", hint="Load the image again.")
+    if isinstance(operation, ops.Move | ops.Delete) and row.question:
+        raise PointsError(
+            "chance chose the pixel of this question; it is neither moved nor removed.",
+            field="point",
+            hint="Take its answer back, or give it another class.",
+        )
+
+
+def _unanswered(row: PointRow) -> dict[str, str]:
+    """Further columns of a question, without those about its answer."""
+    return {key: value for key, value in row.extra.items() if key not in (ANSWER, ANSWERED_BY, SECONDS)}
 
 
 def _known_class(tables: Tables, given: str) -> str:
