@@ -353,7 +353,10 @@ const keys = new Keys(
   }),
   ask.commands(help),
 );
-ask.onAsking = (asking) => (keys.asking = asking);
+ask.onAsking = (asking) => {
+  keys.asking = asking;
+  if (!asking) void orTell(() => catalogue.refresh());
+};
 ask.onNoClass = () => classes.startAdding();
 
 function help() {
