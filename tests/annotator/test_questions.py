@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pointillist.annotator.labels.store import Store
 from pointillist.annotator.model.questions import Questions
 from pointillist.annotator.session import Session
 from pointillist.data.ask import ask
@@ -174,6 +177,16 @@ def test_a_store_of_version_0_1_learns_questions(tmp_path: Path, opened: Open) -
     rows_with = [f"{before[0]},source,inclusion", *(f"{row},," for row in before[1:])]
     more = ["tiny_0.png,1.5,1.5,square,question,0.25", "tiny_0.png,2.5,2.5,,question,0.25"]
     (data / "points.csv").write_text("\n".join([*rows_with, *more]) + "\n")
+    with sqlite3.connect(data / ".pointillist" / "annotator.sqlite") as store:
+        # A named one came in before this version.
+        told = '{"source": "question", "inclusion": "0.25", "seconds": "4"}'
+        store.execute("UPDATE points SET extra=? WHERE image='tiny_1.png'", (told,))
+    store.close()
+    with closing(Store(data / ".pointillist" / "annotator.sqlite")) as upgraded:
+        questions = upgraded.reading().questions()
+        assert {row.image for row in questions} == {"tiny_1.png"}
+        assert upgraded.reading().seconds_per_answer() == 4
+    shutil.copyfile(VERSION_0_1 / ".pointillist" / "annotator.sqlite", data / ".pointillist" / "annotator.sqlite")
     session = opened(data)
     assert sorted(row.label == "" for row in session.store.reading().questions()) == [False, True]
     session.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from pointillist.annotator.labels.applying import free_color
 from pointillist.annotator.labels.rows import ClassRow, PointRow
@@ -35,9 +34,8 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
     ids[""] = ""
     for mine, theirs in _same_questions(live, before, after):
         given = live[mine].pop()
-        *_, label, extra = theirs
-        changed = replace(_known(tables, given), label=ids[label], extra=dict(extra), version=seq, client=CLIENT)
-        tables.change_point(changed)
+        image, x, y, label, extra = theirs
+        tables.change_point(PointRow(given, image, x, y, ids[label], seq, CLIENT, False, dict(extra)))
         live[theirs].append(given)
     for row, count in (before - after).items():
         for given in live[row][:count]:
@@ -92,12 +90,6 @@ def _is_question(row: Row) -> bool:
 
 def _is_answered(row: Row) -> bool:
     return bool(row[3]) or ANSWER in dict(row[4])
-
-
-def _known(tables: Tables, given: str) -> PointRow:
-    row = tables.point(given)
-    assert row is not None, given
-    return row
 
 
 def rows_of(points: Iterable[Point]) -> list[Row]:

@@ -182,14 +182,20 @@ def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
     for point in (*checked.points, *checked.points.unnamed):
         label = ids.get(point.label, "")
         row = PointRow(uuid.uuid4().hex, point.image, point.x, point.y, label, seq, CLIENT, False, point.extra)
-        known = asked.get((point.image, int(point.x), int(point.y))) if row.question else None
-        if known is not None and not known.answered and row.answered:
-            tables.change_point(replace(row, id=known.id, extra={**known.extra, **_told(point.extra)}))
-        # Clicks on the same pixel are the same click.
-        elif known is not None or (not row.question and (int(point.x), int(point.y), label) in there[point.image]):
-            continue
-        else:
+        pixel = int(point.x), int(point.y)
+        if not row.question:
+            # Clicks on the same pixel are the same click.
+            if (*pixel, label) in there[point.image]:
+                continue
             tables.put_point(row, number=count)
+        elif (known := asked.get((point.image, *pixel))) is None:
+            tables.put_point(row, number=count)
+            asked[point.image, *pixel] = row
+        elif row.answered and not known.answered:
+            extra = {**known.extra, **{key: value for key, value in point.extra.items() if value}}
+            tables.change_point(replace(known, label=label, extra=extra, version=seq, client=CLIENT))
+        else:
+            continue
         images[point.image] = None
         count += 1
     if not count and not added:
@@ -222,7 +228,3 @@ def check_upload_name(name: str) -> str:
             "this is no kind of label file.", field="name", hint=f"Files end in {', '.join(sorted(suffixes))}."
         )
     return kept
-
-
-def _told(extra: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in extra.items() if value}
