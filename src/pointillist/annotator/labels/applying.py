@@ -236,7 +236,7 @@ def cost(tables: Tables) -> dict[str, Any]:
         "clicks": clicks,
         "minutes": round(seconds / 60, 2),
         "seconds_per_click": round(seconds / clicks, 2) if clicks else None,
-        "answers": sum(tables.answers_by_image().values()),
+        "answers": tables.answers(),
         "seconds_per_answer": tables.seconds_per_answer(),
     }
 

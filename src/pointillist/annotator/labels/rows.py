@@ -34,8 +34,8 @@ CREATE TABLE regions(
 QUESTIONS = """
 ALTER TABLE points ADD COLUMN question TEXT CHECK(class<>'' OR question IS NOT NULL);
 ALTER TABLE points ADD COLUMN seconds REAL;
-CREATE INDEX questions ON points(question, image) WHERE question IS NOT NULL;
-CREATE INDEX answer_seconds ON points(seconds) WHERE seconds IS NOT NULL;
+CREATE INDEX questions ON points(deleted, question, image) WHERE question IS NOT NULL;
+CREATE INDEX answer_seconds ON points(deleted, seconds) WHERE seconds IS NOT NULL;
 """
 """What format 2 adds: questions. Only they may have no class, as `class` then is ''; `question` says how one stands
 (`OPEN`, `NAMED`, or an answer that names no class), `seconds` how long its answer took. Both follow from `extra`."""

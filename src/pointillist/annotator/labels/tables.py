@@ -185,9 +185,14 @@ class Tables:
         found = "SELECT image, count(*) FROM points WHERE question<>? AND deleted=0 GROUP BY image"
         return dict(self._sql.execute(found, (OPEN,)))
 
+    def answers(self) -> int:
+        """Number of answered questions."""
+        found = "SELECT count(*) FROM points WHERE question<>? AND deleted=0"
+        return int(self._sql.execute(found, (OPEN,)).fetchone()[0])
+
     def seconds_per_answer(self) -> float | None:
         """The median, over the answers of which it is known."""
-        timed = "FROM points WHERE seconds IS NOT NULL AND deleted=0"
+        timed = "FROM points WHERE deleted=0 AND seconds IS NOT NULL"
         (count,) = self._sql.execute(f"SELECT count(*) {timed}").fetchone()
         middle = self._sql.execute(
             f"SELECT seconds {timed} ORDER BY seconds LIMIT ? OFFSET ?", (2 - count % 2, max(0, count - 1) // 2)
