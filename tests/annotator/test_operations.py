@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pointillist.annotator.labels import applying
+from pointillist.annotator.labels import cost
 from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
 from tests.annotator.conftest import HEIGHT, WIDTH, Hand
@@ -281,7 +281,7 @@ def test_everything_is_there_after_a_restart(data: Path, opened: Callable[[Path]
 
 def test_costs_count_clicks_and_the_time_between_them(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(applying, "time", lambda: now[0])
+    monkeypatch.setattr(cost, "time", lambda: now[0])
     hand.add("point-01", 1, 1)
     now[0] += 6
     hand.add("point-02", 2, 2)

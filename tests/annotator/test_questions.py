@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pointillist.annotator.labels import cost
 from pointillist.annotator.labels.store import Store
 from pointillist.annotator.model.questions import Questions
 from pointillist.annotator.session import Session
@@ -244,8 +245,10 @@ def test_a_budget_chooses_images_and_a_split_those_that_are_learnt_from(data: Pa
     assert weight == pytest.approx(2 * HEIGHT * WIDTH, rel=0.1)
 
 
-def test_the_median_is_among_the_costs(asked: Hand) -> None:
+def test_the_median_is_among_the_costs(asked: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     session = asked.session
+    now = [1000.0]
+    monkeypatch.setattr(cost, "time", lambda: now[0])
     assert session.cost() | {"minutes": 0} == {
         **{"clicks": 0, "minutes": 0, "seconds_per_click": None},
         **{"answers": 3, "seconds_per_answer": 1.25},
@@ -254,6 +257,14 @@ def test_the_median_is_among_the_costs(asked: Hand) -> None:
     assert session.cost()["seconds_per_answer"] == pytest.approx(1.625, abs=0.01)
     asked.do("reopen", point=at(session, 5.5))
     assert (session.cost()["answers"], session.cost()["seconds_per_answer"]) == (3, 1.25)
+    # The time for answers is work, but no click's.
+    click = {"image": asked.image(), "class_": class_named(session, "soil")}
+    asked.do("add", point="point-01", x=1, y=1, **click)
+    now[0] += 6
+    asked.do("add", point="point-02", x=2, y=2, **click)
+    now[0] += 12
+    asked.do("answer", point=at(session, 5.5), answer="unsure")
+    assert (session.cost()["seconds_per_click"], session.cost()["minutes"]) == (3.0, 0.3)
 
 
 def test_questions_of_a_file_come_in_and_go_out(asked: Hand, data: Path, tmp_path: Path) -> None:

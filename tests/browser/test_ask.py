@@ -138,7 +138,7 @@ def test_an_answer_stays_in_its_place(person: Annotator) -> None:
     page.locator("#ask-scope").select_option("image")
     page.locator("#ask-per-image").fill("1")
     page.locator("#ask-go").click()
-    asked(page)
+    question = asked(page)
     page.keyboard.press("1")
     expect(page.locator("#ask-empty")).to_contain_text("All questions are answered")
     expect(page.get_by_role("button", name="Close", exact=True)).to_be_focused()
@@ -160,6 +160,11 @@ def test_an_answer_stays_in_its_place(person: Annotator) -> None:
     page.get_by_role("button", name="Take this answer back").click()
     person.expect_points(0)
     expect_answers(person.server, page, {})
+    page.keyboard.press("q")
+    page.keyboard.press("Enter")
+    assert asked(page) == question
+    page.keyboard.press("Escape")
+    page.locator("#canvas").focus()
     page.keyboard.press("Control+z")
     person.expect_points(1)
     assert expect_answers(person.server, page, {"road": 1}) == [row]

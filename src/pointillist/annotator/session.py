@@ -16,7 +16,8 @@ from pointillist.annotator.images.catalogue import Catalogue
 from pointillist.annotator.images.levels import TILE, levels_of
 from pointillist.annotator.images.pictures import Pictures
 from pointillist.annotator.images.pyramid import Pyramids
-from pointillist.annotator.labels.applying import PALETTE, Applied, Applier, cost
+from pointillist.annotator.labels.applying import PALETTE, Applied, Applier
+from pointillist.annotator.labels.cost import cost
 from pointillist.annotator.labels.operations import LARGEST_BATCH, OperationBatch
 from pointillist.annotator.labels.rows import PointRow
 from pointillist.annotator.labels.store import Store, hold

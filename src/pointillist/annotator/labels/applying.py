@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import time
-from typing import Any
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels import operations as ops
+from pointillist.annotator.labels.cost import count
 from pointillist.annotator.labels.operations import Operation, Status
 from pointillist.annotator.labels.rows import ClassRow, PointRow
 from pointillist.annotator.labels.tables import Tables
 from pointillist.classes import IGNORE, default_palette, hex_color
 from pointillist.errors import DatasetError, PointillistError, PointsError
 from pointillist.points.questions import ANSWER, ANSWERED_BY, COLUMNS, SECONDS
-
-IDLE = 60.0
-"""Seconds without an operation after which a person is taken to have left."""
 
 PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
 """Colours that colour-blind eyes tell apart, as far as they reach."""
@@ -60,7 +56,7 @@ class Applier:
         if point is not None:
             content["image"] = point.image
         tables.log(seq, client, content, operation=operation.id)
-        _count(tables, client, operation)
+        count(tables, client, operation)
         return Applied(operation.id, status, seq, point)
 
     def _apply(self, tables: Tables, client: str, operation: Operation, seq: int) -> tuple[Status, PointRow | None]:
@@ -117,8 +113,10 @@ class Applier:
             if unseen and not row.deleted:
                 # Somebody is still working on this point; who deletes it has not seen that yet.
                 return "kept", row
-            deleted = isinstance(operation, ops.Delete)
-            changed = replace(changed, deleted=True) if deleted else replace(changed, label="", extra=_unanswered(row))
+            if isinstance(operation, ops.Delete):
+                changed = replace(changed, deleted=True)
+            else:
+                changed = replace(changed, label="", extra=_unanswered(row))
         elif isinstance(operation, ops.Move):
             self._check_position(row.image, operation.x, operation.y)
             changed = replace(changed, x=operation.x, y=operation.y)
@@ -214,31 +212,6 @@ class Applier:
         tables.change_class(label, removed=True)
         if tables.background()[0] == label:
             tables.set_background("", "none")
-
-
-def _count(tables: Tables, client: str, operation: Operation) -> None:
-    """Clicks, and the time between operations of one tab that are not further apart than `IDLE`."""
-    if not isinstance(operation, ops.Add | ops.Change):
-        return
-    now = time()
-    last = float(tables.metadata(f"last {client}") or now)
-    if 0 < now - last <= IDLE:
-        tables.set_metadata("seconds", repr(float(tables.metadata("seconds") or 0) + now - last))
-    tables.set_metadata(f"last {client}", repr(now))
-    if isinstance(operation, ops.Add):
-        tables.set_metadata("clicks", str(int(tables.metadata("clicks") or 0) + 1))
-
-
-def cost(tables: Tables) -> dict[str, Any]:
-    """What the labels have cost: clicks, minutes of work, seconds per click, and the median for an answer."""
-    clicks, seconds = int(tables.metadata("clicks") or 0), float(tables.metadata("seconds") or 0)
-    return {
-        "clicks": clicks,
-        "minutes": round(seconds / 60, 2),
-        "seconds_per_click": round(seconds / clicks, 2) if clicks else None,
-        "answers": tables.answers(),
-        "seconds_per_answer": tables.seconds_per_answer(),
-    }
 
 
 def free_color(tables: Tables, *, background: bool) -> str:

@@ -38,14 +38,15 @@ export class AskPanel {
   /** @type {Question[]} Those that come next */ #queue = [];
   /** @type {Question | null} */ #current = null;
   /** @type {Map<string, Frame>} */ #frames = new Map();
-  /** @type {Set<string>} Answered here; the server may not know it yet */ #answered = new Set();
+  /** @type {Set<string>} Answered here since the last look at the server's list, or not with it then */ #answered =
+    new Set();
   /** @type {(number | null)[]} Seconds of each answer of this sitting; null: not measured */ #seconds = [];
   /** Open questions, the present one included */ #open = 0;
   /** When the question was first seen whole; 0 before */ #since = 0;
   /** @type {number | null} Seconds it had been looked at before; null: that is not known any more */ #before = 0;
   /** @type {string | null} The image to stay with */ #image = null;
   #across = 2;
-  #loading = false;
+  /** @type {Promise<void> | null} */ #loading = null;
   #timer = 0;
 
   /** @param {Store} store */
@@ -86,7 +87,9 @@ export class AskPanel {
     store.on("acknowledged", () => this.refresh());
     store.on("rejected", ({ op }) => {
       // Its question is open still, and comes again.
-      if (op.kind === "answer" && this.#answered.delete(op.point)) this.#open++;
+      if (op.kind !== "answer") return;
+      this.#answered.delete(op.point);
+      this.#open++;
     });
   }
 
@@ -227,20 +230,22 @@ export class AskPanel {
     say(`${counted(this.#seconds.length, "answer")}. ${counted(this.#open, "question")} open.`);
   }
 
-  async #load() {
-    if (this.#loading) return;
-    this.#loading = true;
-    try {
-      const listed = await this.#ask(this.#queue.length + KNOWN);
-      const known = new Set([this.#current?.id, ...this.#queue.map((one) => one.id), ...this.#answered]);
-      this.#queue.push(...listed.questions.filter((one) => !known.has(one.id)));
-      for (const frame of Object.values(listed.images)) this.#frames.set(frame.id, frame);
-      const waiting = (this.store.queue?.entries ?? []).map(({ op }) => op.kind);
-      const count = (/** @type {string} */ kind) => waiting.filter((one) => one === kind).length;
-      this.#open = listed.open - count("answer") + count("reopen");
-    } finally {
-      this.#loading = false;
-    }
+  /** Have more questions at hand. */
+  #load() {
+    this.#loading ??= this.#fetch().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #fetch() {
+    // What is answered but not with the server yet is open for it.
+    const waiting = (this.store.queue?.entries ?? []).map(({ op }) => op);
+    this.#answered = new Set(waiting.filter((op) => op.kind === "answer").map((op) => op.point));
+    for (const op of waiting) if (op.kind === "reopen") this.#answered.delete(op.point);
+    const listed = await this.#ask(this.#queue.length + KNOWN);
+    for (const frame of Object.values(listed.images)) this.#frames.set(frame.id, frame);
+    const known = new Set([this.#current?.id, ...this.#queue.map((one) => one.id), ...this.#answered]);
+    this.#queue.push(...listed.questions.filter((one) => !known.has(one.id)));
+    this.#open = listed.open - this.#answered.size;
   }
 
   /** What another tab did. @param {any} op */
@@ -270,7 +275,7 @@ export class AskPanel {
   async #await() {
     this.#current = this.viewer.image = null;
     this.#enable();
-    if (this.#open > 0) await orTell(() => this.#load());
+    await orTell(() => this.#load());
     if (!this.asking || this.#current) return;
     const question = this.#queue.shift();
     if (question) this.#show(question);
