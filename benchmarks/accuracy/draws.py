@@ -54,7 +54,7 @@ def draw_points(
             points.append(point)
     errors = {"wrong class": wrong, "missed": missed}
     noise = "".join(f"; {value:g} {name}" for name, value in errors.items() if value)
-    return PointTable(points), source + noise
+    return PointTable(points, table.columns, unnamed=table.unnamed), source + noise
 
 
 def uniform_points(dataset: Dataset, table: PointTable, seed: int) -> PointTable:

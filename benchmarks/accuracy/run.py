@@ -206,7 +206,7 @@ def split(data: Dataset, entry: dict[str, Any]) -> Dataset:
 
 def points_hash() -> str:
     """Hash over the code that draws clicks."""
-    points = (SOURCE / "points" / name for name in ("protocols.py", "simulate.py"))
+    points = (SOURCE / "points" / name for name in ("protocols.py", "questions.py", "seeds.py", "simulate.py"))
     files = (HERE / "draws.py", SOURCE / "data" / "simulated.py", *points)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 

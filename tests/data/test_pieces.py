@@ -209,7 +209,9 @@ def test_distances_are_made_once_of_the_clicks_that_count(tmp_path: Path) -> Non
     data = data_set(tmp_path, path, (50, 90), 5).with_bands()
     seen: list[int] = []
 
-    def distances_of(image: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def distances_of(
+        image: torch.Tensor, points: torch.Tensor, _: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         seen.append(len(points))
         return torch.full((1, *image.shape[1:]), 1e9), torch.tensor([2])
 

@@ -28,7 +28,9 @@ from pointillist.errors import ImageError
 GEOMETRY = Geometry((8, 8), zoom=(0.7, 1.4), vertical_flip=True)
 
 
-def distances_of(image: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def distances_of(
+    image: torch.Tensor, points: torch.Tensor, _: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     classes = points[:, 2].unique().long()
     return torch.stack([image.mean(0) * 10 + float(label) for label in classes]), classes
 

@@ -33,6 +33,9 @@ def make(number: int, everything: bool = True) -> StoredSample:
         "mask": rng.integers(0, 3, (10, 12), dtype=np.uint8),
         "distances": rng.random((2, 5, 6)).astype(np.float16),
         "distance_classes": np.array([0, 2]),
+        "evidence": rng.random((1, 5, 6)).astype(np.float16),
+        "evidence_classes": np.array([1]),
+        "presence": rng.random(3, dtype=np.float32),
     }
     return StoredSample(sample.name, sample.image, sample.points, sample.scale, **rest)
 

@@ -6,6 +6,7 @@ Each check takes a format and an empty folder, and raises when the format breaks
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -14,12 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from pointillist.errors import PointsError, SaveError
+from pointillist.errors import PointsError, PointsWarning, SaveError
 from pointillist.points.formats import PointFormat, ReadContext
 from pointillist.points.names import ImageNames
 from pointillist.points.places import Place
+from pointillist.points.questions import ANSWERS, COLUMNS
 from pointillist.points.table import Point, PointTable
 
 with suppress(ImportError):
@@ -105,7 +109,7 @@ def assert_same(left: PointTable, right: PointTable, tolerance: float) -> None:
 def write_valid(kind: Kind, folder: Path, points: list[Point] | None = None) -> Path:
     """A label file with points in one image; the file itself, also of a format that has one per image."""
     path = target(kind, folder)
-    made(kind).write(table(kind, ("a.png",)) if points is None else PointTable(points), path, context(kind))
+    made(kind).write(table(kind, ("a.png",)) if points is None else PointTable(points, COLUMNS), path, context(kind))
     return next(file for file in sorted(path.rglob("*")) if file.is_file()) if path.is_dir() else path
 
 
@@ -155,6 +159,78 @@ def gives_back_what_it_was_given(kind: Kind, folder: Path) -> None:
     renamed = [Point(NAMES.find(p.image, kind.images_by) or "?", p.x, p.y, p.label, p.extra) for p in back]
     made(kind).write(PointTable(renamed, back.columns, listed=given.listed), again, context(kind))
     assert_same(back, made(kind).read(again, context(kind)), min(kind.tolerance, 1e-9))
+
+
+LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), max_size=6)
+
+
+@st.composite
+def with_attributes(draw: st.DrawFn, kind: Kind) -> PointTable:
+    """Clicks, answers and questions without a class, with whatever the columns of questions may hold."""
+
+    def filled(point: Point, label: str) -> Point:
+        extra = {name: draw(LINES) for name in COLUMNS}
+        if not label or draw(st.booleans()):
+            chance, answer = draw(st.floats(0, 1, exclude_min=True)), draw(st.sampled_from(("", *ANSWERS)))
+            extra |= {"source": "question", "inclusion": repr(chance), "answer": "" if label else answer}
+        return Point(point.image, point.x, point.y, label, extra)
+
+    rows = [filled(p, draw(st.sampled_from((p.label, "")))) for p in table(kind, ("a.png",))]
+    named, unnamed = ([row for row in rows if bool(row.label) is wanted] for wanted in (True, False))
+    return PointTable(named, COLUMNS, listed=["a.png"], unnamed=unnamed)
+
+
+@check
+def keeps_the_columns_that_it_declares_and_says_what_is_lost(kind: Kind, folder: Path) -> None:
+    columns = [name for name in COLUMNS if kind.keeps == "all" or name in kind.keeps]
+
+    def found(points: PointTable) -> list[Any]:
+        rows = points.rows if kind.keeps_unnamed else points
+        return [(*sort_key(p), [p.extra.get(name, "") for name in columns]) for p in sorted(rows, key=sort_key)]
+
+    @settings(max_examples=15, deadline=None)
+    @given(with_attributes(kind))
+    def comes_back(points: PointTable) -> None:
+        path = target(kind, folder / str(len(list(folder.iterdir()))))
+        path.parent.mkdir()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made(kind).write(points, path, context(kind))
+            back = made(kind).read(path, context(kind))
+        assert found(back) == found(points)
+        assert not {name for p in back.rows for name in COLUMNS if p.extra.get(name)} - set(columns)
+        assert set(back.columns) >= {name for name in columns if any(p.extra.get(name) for p in back.rows)}
+        said = " ".join(str(one.message) for one in caught if issubclass(one.category, PointsWarning))
+        rows = points.rows if kind.keeps_unnamed else points
+        lost = [name for name in COLUMNS if name not in columns and any(p.extra[name] for p in rows)]
+        assert (f"no place for {', '.join(lost)}" in said) is bool(lost)
+        answers = sum(p.extra["source"] == "question" for p in rows)
+        assert (f"{answers} answer" in said and "plain click" in said) is bool(answers and "source" in lost)
+        unnamed = 0 if kind.keeps_unnamed else len(points.unnamed)
+        assert (f"{unnamed} question" in said and "left out" in said) is bool(unnamed)
+        assert bool(said) is bool(lost or unnamed)
+
+    comes_back()
+
+
+@check
+def refuses_a_broken_question(kind: Kind, folder: Path) -> None:
+    if kind.keeps != "all" and "inclusion" not in kind.keeps:
+        return
+    for label, inclusion, answer, column in (
+        (labels(kind)[0], "1.5", "", "inclusion"),
+        ("cat", "1", "border", "answer"),
+    ):
+        extra = {"source": "question", "inclusion": inclusion, "answer": answer}
+        file = write_valid(kind, folder, [Point("a.png", 20.0, 20.0, label, extra)])
+        with pytest.raises(PointsError, match=repr(inclusion if column == "inclusion" else answer)) as caught:
+            made(kind).read(file, context(kind))
+        assert str(caught.value.field).endswith(column)
+        assert caught.value.hint
+    broken = [Point("a.png", 20.0, 20.0, labels(kind)[0], {"source": "question", "seconds": "1\n2"})]
+    if kind.keeps != "all":
+        with pytest.raises(PointsError, match="no line of text"):
+            write_valid(kind, folder, broken)
 
 
 @check

@@ -10,6 +10,7 @@ import pytest
 
 from pointillist.errors import PointsError
 from pointillist.points.formats import PointFormat, ReadContext, formats, recognise_format
+from pointillist.points.formats.attributes import Keeps, in_words
 from pointillist.points.formats.base import translated
 from pointillist.points.formats.files import read_label_text
 from pointillist.points.formats.native import NativeCsv
@@ -45,6 +46,23 @@ class Wandering(NativeCsv):
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         super()._write(PointTable([Point(p.image, p.x + 0.1, p.y, p.label) for p in table]), path, context)
+
+
+class Forgetful(NativeCsv):
+    """Says that it keeps all further columns, and loses one."""
+
+    name: ClassVar[str] = "forgetful"
+
+    def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
+        columns = [name for name in table.columns if name != "seconds"]
+        super()._write(PointTable(table, columns, unnamed=table.unnamed), path, context)
+
+
+class Modest(NativeCsv):
+    """Keeps more than it says."""
+
+    name: ClassVar[str] = "modest"
+    keeps: ClassVar[Keeps] = ()
 
 
 class Greedy(NativeCsv):
@@ -115,6 +133,8 @@ def test_a_new_format_of_one_file_keeps_the_contract(check: Check, tmp_path: Pat
     ("kind", "caught_by"),
     [
         (Wandering, "gives_back_what_it_was_given"),
+        (Forgetful, "keeps_the_columns_that_it_declares_and_says_what_is_lost"),
+        (Modest, "keeps_the_columns_that_it_declares_and_says_what_is_lost"),
         (Greedy, "says_no_to_foreign_files"),
         (Careless, "is_read_with_typed_errors_only"),
         (Silent, "options_are_documented"),
@@ -147,4 +167,5 @@ def test_the_docs_list_every_format_and_option() -> None:
     for name, kind in formats().items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\|$", text.partition("## Options")[0], re.MULTILINE)
         assert f"both, {held[kind.tolerance]}" in row
+        assert f" | {in_words(kind.keeps, kind.keeps_unnamed)} | " in row
         assert kind.origin in row or "centre of a" in row

@@ -20,6 +20,7 @@ from pointillist.data.layouts import load_dataset
 from pointillist.errors import PointsError, PointsWarning
 from pointillist.points.check import Reason
 from pointillist.points.formats import get_format, recognise_format
+from pointillist.points.questions import COLUMNS
 from tests.points.test_known_values import QUPATH
 
 GEO = "the extra 'geo' is not installed"
@@ -130,6 +131,53 @@ def test_what_is_written_is_read_by_gdal_and_comes_back(data: Dataset, tmp_path:
         assert np.allclose(one[1:], other[1:], rtol=0, atol=1e-6)
     with pytest.raises(PointsError, match=r"Choose one of \.gpkg"):
         export_points(data, tmp_path / "out.shp", "gis")
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".geojson", ".fgb"])
+def test_questions_are_fields_that_gdal_reads(data: Dataset, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / "points.csv"
+    file.write_text(
+        "image,x,y,class,source,inclusion,answer,seconds\n"
+        "a.tif,0.25,0.75,soil,,,,\n"
+        "a.tif,12.125,33,berry,question,0.25,,1.4\n"
+        "a.tif,40,5.5,,question,0.25,border,\n"
+    )
+    data = data.with_points(file)
+    out = tmp_path / f"out{ending}"
+    export_points(data, out, "gis")
+    about, _, _, values = pyogrio.raw.read(out)
+    rows = [dict(zip(about["fields"].tolist(), row, strict=True)) for row in zip(*values, strict=True)]
+    filled = [{name: value for name, value in row.items() if value} for row in rows]
+    question = {"image": "a.tif", "source": "question", "inclusion": "0.25"}
+    # A FlatGeobuf has its own order.
+    assert sorted(filled, key=len) == [
+        {"class": "soil", "image": "a.tif"},
+        {**question, "answer": "border"},
+        {**question, "class": "berry", "seconds": "1.4"},
+    ]
+    back = data.with_points(out).points
+    tables = [{(p.label, *(p.extra.get(name) or "" for name in COLUMNS)) for p in t.rows} for t in (data.points, back)]
+    assert tables[0] == tables[1]
+    assert len(back.unnamed) == 1
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".fgb"])
+def test_numbers_of_a_gis_are_read_as_columns(data: Dataset, tmp_path: Path, ending: str) -> None:
+    columns = [
+        np.array(["soil", None], dtype=object),
+        np.array(["question", "question"], dtype=object),
+        np.array([0.25, 0.5]),
+        np.array([2.5, np.nan]),
+    ]
+    shapes = shapely.to_wkb(shapely.points(at("EPSG:32632")[:2]))
+    driver = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}[ending]
+    fields = ["class", "source", "inclusion", "seconds"]
+    out = tmp_path / f"a{ending}"
+    pyogrio.raw.write(out, shapes, columns, fields, driver=driver, crs="EPSG:32632", geometry_type="Point")
+    points = data.with_points(out).points
+    (named,), (unnamed,) = points, points.unnamed
+    assert dict(named.extra) == {"source": "question", "inclusion": "0.25", "seconds": "2.5"}
+    assert dict(unnamed.extra) == {"source": "question", "inclusion": "0.5"}
 
 
 @pytest.mark.usefixtures("data")

@@ -20,6 +20,7 @@ from PIL import Image
 from pointillist.errors import PointsError
 from pointillist.points.formats import ReadContext, formats, get_format, recognise_format
 from pointillist.points.formats.base import MAX_POINTS
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 from tests.points.format_contract import labels, made, read_or_typed_error, write_valid
 
@@ -33,9 +34,11 @@ def read(name: str, path: Path) -> PointTable | None:
 
 
 def valid(name: str, folder: Path) -> Path:
-    """A small file of the format."""
-    first, second, _ = labels(formats()[name], ("cat", "dog", "dog"))
-    return write_valid(formats()[name], folder, [Point("a.png", 10.5, 20.5, first), Point("a.png", 30.5, 40.5, second)])
+    """A small file of the format: a click and, where it can hold that, the answer to a question."""
+    kind = formats()[name]
+    first, second, _ = labels(kind, ("cat", "dog", "dog"))
+    extra = {"source": "question", "inclusion": "0.5"} if kind.keeps in ("all", COLUMNS) else {}
+    return write_valid(kind, folder, [Point("a.png", 10.5, 20.5, first), Point("a.png", 30.5, 40.5, second, extra)])
 
 
 @pytest.mark.parametrize("name", sorted(formats()))

@@ -34,7 +34,7 @@ def batch_for(method: Method, **changes: object) -> Batch:
     distances = torch.full((len(batch), 3, *batch.image.shape[2:]), torch.inf)
     for maps, image, points in zip(distances, batch.image, batch.points, strict=True):
         if len(points):
-            found, classes = make(image, points)
+            found, classes = make(image, points, None)
             maps[classes] = found
     return replace(batch, distances=distances)
 

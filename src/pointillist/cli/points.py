@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -28,6 +28,9 @@ from pointillist.cli.options import (
     show_checked,
 )
 from pointillist.cli.simulate import simulate
+
+if TYPE_CHECKING:
+    from pointillist.points.table import PointTable
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -99,7 +102,7 @@ def export_points(
         classes=names(classes),
         overwrite=overwrite,
     )
-    say_plain(f"wrote {len(table):,} points on {len(table.listed):,} images to {out}", "green")
+    _say_written(table, out)
 
 
 @app.command("convert", cls=OlderFlags)
@@ -142,7 +145,12 @@ def convert_points(
     )
     show_checked(checked, report)
     checked.raise_if_none_fits(file)
-    say_plain(f"wrote {len(written):,} points on {len(written.listed):,} images to {out}", "green")
+    _say_written(written, out)
+
+
+def _say_written(table: PointTable, out: Path) -> None:
+    questions = f" and {len(table.unnamed):,} questions without a class" if table.unnamed else ""
+    say_plain(f"wrote {len(table):,} points{questions} on {len(table.listed):,} images to {out}", "green")
 
 
 app.command(cls=OlderFlags)(simulate)
@@ -206,15 +214,17 @@ def formats(
     """
     from pointillist.points.formats import formats as known
     from pointillist.points.formats import get_format
+    from pointillist.points.formats.attributes import in_words
 
     if name is None:
-        table = Table("name", "what", "coordinates", "options (--set KEY=VALUE)")
+        table = Table("name", "what", "coordinates", "further columns", "options (--set KEY=VALUE)")
         meaning = {"corner": "continuous, from the corner", "pixel": "pixel index: + 0.5"}
         for listed, kind in known().items():
             options = ", ".join(
                 f"{option} (required)" * (option in kind.required) or option for option in kind.own_options()
             )
-            table.add_row(listed, escape(kind.title), meaning[kind.origin], options)
+            kept = in_words(kind.keeps, kind.keeps_unnamed)
+            table.add_row(listed, escape(kind.title), meaning[kind.origin], kept, options)
     else:
         table = Table("option", "values", "default", "meaning")
         for info in get_format(name).option_infos():

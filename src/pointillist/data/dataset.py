@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pointillist.classes import BackgroundPolicy, ClassSet
 from pointillist.data.bands import Bands
@@ -20,6 +24,7 @@ from pointillist.errors import DatasetError, nearest
 from pointillist.points.check import Checked
 from pointillist.points.formats import choose_format
 from pointillist.points.matching import read_matched
+from pointillist.points.occupancy import class_presence
 from pointillist.points.table import PointTable
 
 if TYPE_CHECKING:
@@ -194,6 +199,11 @@ class Dataset:
                 f"no image of the split '{split}' has a mask to {purpose}.", where=self.root, field="masks", hint=hint
             )
         return found
+
+    @cached_property
+    def presence(self) -> Mapping[str, NDArray[np.float32]]:
+        """By name, how likely each class is in the images where questions were answered and no object was clicked."""
+        return class_presence(self.points, self.classes.names)
 
     @property
     def training_split(self) -> str:

@@ -15,7 +15,7 @@ from pointillist.data.places import place_of
 from pointillist.errors import ConfigError
 from pointillist.files import refuse_existing
 from pointillist.points.check import Checked, check_without_dataset
-from pointillist.points.formats import ReadContext, formats, get_format, recognise_format
+from pointillist.points.formats import PointFormat, ReadContext, formats, get_format, recognise_format
 from pointillist.points.formats.base import Size
 from pointillist.points.formats.native import write_csv
 from pointillist.points.matching import index_table
@@ -61,7 +61,7 @@ def import_points(
     refuse_existing(out, overwrite)
     read = dataset.with_points(file, format_name, options=options, rename=rename, classes=classes, strict=False)
     checked = read.checked
-    if len(checked.points):
+    if len(checked.points.rows):
         write_csv(checked.points, out)
     return checked, out
 
@@ -87,7 +87,7 @@ def export_points(
         overwrite: Whether to write onto what is there; labelme and COCO keep what else it holds.
 
     Returns:
-        The points that were written; its `listed` are the images.
+        The points and questions that were written; its `listed` are the images.
 
     Raises:
         PointsError: There is no such format or option, or it cannot hold these points.
@@ -107,7 +107,7 @@ def export_points(
     unnamed = [point for point in dataset.points.unnamed if point.image in items]
     table = PointTable(points, dataset.points.columns, listed=items, unnamed=unnamed)
     kind.write(table, out, context)
-    return table
+    return _held(kind, table)
 
 
 def convert_points(
@@ -181,6 +181,11 @@ def convert_points(
     points = [replace(p, image=names[p.image], label=class_of(p.label)) for p in checked.points]
     unnamed = [replace(p, image=names[p.image]) for p in checked.points.unnamed]
     written = PointTable(points, table.columns, listed=dict.fromkeys(names.values()), unnamed=unnamed)
-    if points:
+    if len(written.rows):
         writer.write(written, out, context)
-    return checked, written
+    return checked, _held(writer, written)
+
+
+def _held(kind: PointFormat, table: PointTable) -> PointTable:
+    """What a format can hold of a table."""
+    return table if kind.keeps_unnamed else PointTable(table, table.columns, listed=table.listed)

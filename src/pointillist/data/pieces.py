@@ -21,9 +21,9 @@ from pointillist.data.resize import resize_labels
 from pointillist.data.transforms import StoredSample, image_tensor
 from pointillist.points.border import with_border_points
 
-PlanesOf = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Makes planes of classes: (image K×H×W, points N×3) → (planes P×h×w, their classes P). They may have fewer pixels than
-the image; planes that hold distances then count them in these larger pixels."""
+PlanesOf = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+"""Makes planes of classes: (image K×H×W, points N×3, presence as in `Sample`) → (planes P×h×w, their classes P).
+They may have fewer pixels than the image; planes that hold distances then count them in these larger pixels."""
 
 LARGEST = 1024
 """An image with a longer side, at the scale at which it is learnt, is cut into pieces."""
@@ -179,14 +179,16 @@ def read_piece(
         scale=(size[0] * size[1]) ** 0.5,
         valid=pixels.valid,
         mask=mask,
+        presence=dataset.presence.get(piece.item.name),
     )
     image, points = image_tensor(stored.image), torch.from_numpy(stored.points)
+    presence = None if stored.presence is None else torch.from_numpy(stored.presence)
     if distances_of is not None:
-        distances, classes = distances_of(image, points)
+        distances, classes = distances_of(image, points, presence)
         compact = distances.clamp(max=float(np.finfo(np.float16).max)).numpy().astype(np.float16)
         stored = replace(stored, distances=compact, distance_classes=classes.numpy())
     if evidence_of is not None:
-        evidence, classes = evidence_of(image, points)
+        evidence, classes = evidence_of(image, points, presence)
         stored = replace(stored, evidence=evidence.numpy().astype(np.float16), evidence_classes=classes.numpy())
     return stored
 

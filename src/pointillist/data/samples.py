@@ -35,6 +35,8 @@ class Batch:
         scales: B times √(H·W) of the whole image in pixels, see `Sample`.
         distances: B×C×H×W in pixels, +inf for classes without a click; None when not asked for.
         evidence: B×C×H×W in [0, 1], 0 for classes that cannot be there; None when not asked for.
+        presence: Per image, how likely each of the C classes is somewhere in it; None where objects were clicked, so
+            that it follows from the clicks.
     """
 
     names: tuple[str, ...]
@@ -46,6 +48,7 @@ class Batch:
     mask: Tensor | None = None
     distances: Tensor | None = None
     evidence: Tensor | None = None
+    presence: tuple[Tensor | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -228,6 +231,7 @@ class Collate:
             mask=mask,
             distances=self._planes([(s.distances, s.distance_classes) for s in samples], torch.inf),
             evidence=self._planes([(s.evidence, s.evidence_classes) for s in samples], 0.0),
+            presence=tuple(sample.presence for sample in samples),
         )
 
     def _planes(self, given: Sequence[tuple[Tensor | None, Tensor | None]], fill: float) -> Tensor | None:

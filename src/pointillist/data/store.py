@@ -7,6 +7,7 @@ import tempfile
 import warnings
 import weakref
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.utils.data import get_worker_info
 from pointillist.data.transforms import StoredSample
 from pointillist.errors import PointillistWarning
 
-ARRAYS = ("image", "points", "valid", "mask", "distances", "distance_classes", "evidence", "evidence_classes")
+ARRAYS = tuple(one.name for one in fields(StoredSample) if one.name not in ("name", "scale"))
 
 
 class SampleStore:

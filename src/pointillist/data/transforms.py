@@ -40,6 +40,8 @@ class Sample:
         evidence: Q×H×W float32, how much a classifier of pixels believes the classes in `evidence_classes`; None when
             not asked.
         evidence_classes: Q class indices.
+        presence: C float32, how likely each class is somewhere in the image; None where objects were clicked, so that
+            it follows from the clicks. See `pointillist.points.occupancy`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Sample:
     distance_classes: Tensor | None = None
     evidence: Tensor | None = None
     evidence_classes: Tensor | None = None
+    presence: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -75,6 +78,7 @@ class StoredSample:
         distance_classes: P class indices.
         evidence: Q×h×w float16 in [0, 1], see `Sample`; it may have fewer pixels than the image, too.
         evidence_classes: Q class indices.
+        presence: C float32, see `Sample`.
     """
 
     name: str
@@ -87,6 +91,7 @@ class StoredSample:
     distance_classes: NDArray[np.int64] | None = None
     evidence: NDArray[np.float16] | None = None
     evidence_classes: NDArray[np.int64] | None = None
+    presence: NDArray[np.float32] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -142,6 +147,7 @@ class StoredSample:
             distance_classes=None if self.distance_classes is None else torch.from_numpy(self.distance_classes),
             evidence=evidence,
             evidence_classes=None if self.evidence_classes is None else torch.from_numpy(self.evidence_classes),
+            presence=None if self.presence is None else torch.from_numpy(self.presence),
         )
 
     def _planes(self, values: NDArray[np.float16], window: Window, size: tuple[int, int]) -> Tensor:

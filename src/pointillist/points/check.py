@@ -110,7 +110,7 @@ class Checked:
         Raises:
             PointsError: None fits.
         """
-        if len(self.points):
+        if len(self.points.rows):
             return
         if self.rejections:
             found = f"none of the {self.total:,} points fits, so nothing was written: {self.rejections[0].found}"

@@ -56,15 +56,21 @@ def inclusion_of(point: Point) -> float:
     return float(point.extra[INCLUSION]) if is_question(point) else 0.0
 
 
-def inclusion_problem(extra: Mapping[str, str]) -> str | None:
-    """What is wrong with the columns of a question, None when nothing is."""
-    text = extra.get(INCLUSION, "")
+def question_problem(point: Point) -> tuple[str, str, str] | None:
+    """What is wrong with the columns of a question: which, what, and what to do. None if nothing is, or for a click."""
+    if not is_question(point):
+        return None
+    text, answer = point.extra.get(INCLUSION, ""), point.extra.get(ANSWER, "")
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 < value <= 1:
-        return f"found {text[:60]!r}, which is no probability above 0 and at most 1."
+        found = f"found {text[:60]!r}, which is no probability above 0 and at most 1."
+        return INCLUSION, found, "Leave what 'pointillist ask' has written there."
+    if answer and (answer not in ANSWERS or point.label):
+        found = f"found {answer[:60]!r}" + (f" beside the class {point.label!r}." if point.label else ".")
+        return ANSWER, found, f"Write {' or '.join(ANSWERS)} where the class is empty, else nothing."
     return None
 
 

@@ -20,7 +20,7 @@ from pointillist.pseudomask.channels import (
 from pointillist.pseudomask.checks import check_maps, check_points, check_setting, check_tensor, shape_of
 from pointillist.pseudomask.compiled import no_compile
 from pointillist.pseudomask.fields import class_fields
-from pointillist.pseudomask.presence import check_background, present_classes, renormalise
+from pointillist.pseudomask.presence import check_background, presence_weights, renormalise
 from pointillist.pseudomask.rasterise import rasterise_points
 from pointillist.pseudomask.selection import Rule, check_valid, choose_all, drop
 from pointillist.pseudomask.settings import PseudoMaskSettings
@@ -57,6 +57,7 @@ class PseudoMaskGenerator:
         class_prior: Tensor | None = None,
         distances: Tensor | None = None,
         evidence: Tensor | None = None,
+        presence: Sequence[Tensor | None] | None = None,
         scale: Tensor | float | None = None,
         valid: Tensor | None = None,
         trace: bool = False,
@@ -76,6 +77,9 @@ class PseudoMaskGenerator:
                 were cropped and flipped with it; computed from `image` and `points` when `None`.
             evidence: B×C×H×W, not negative: how much another classifier believes each class, for instance of its
                 pixels' colours and texture. What the stage `evidence` takes in, which is left out without it.
+            presence: One per image: how likely each class is somewhere in the image (C, 0 to 1) where the points answer
+                questions and mark no objects; the spatial prior is then left out. `None` where objects were clicked:
+                the classes with a click are there, and no others but the background.
             scale: √(H·W) of the whole images in pixels, one number or B of them, which all lengths of the recipe
                 follow. `None` takes the images given for whole ones.
             valid: B×H×W booleans, false on padding.
@@ -105,16 +109,18 @@ class PseudoMaskGenerator:
         settings, prior = self.settings, self.settings.spatial_prior
 
         # Only the channels of present classes are computed from here on.
-        present = present_classes(clicks, num_classes, background=self.background)
+        likely = presence_weights(clicks, presence, num_classes, background=self.background)
+        present = likely > 0
         classes = channel_classes(present if settings.presence else torch.ones_like(present))
-        given = StageInput(image, clicks, classes, units_of(scale, image), self.background, progress)
+        objects = None if presence is None else tuple(one is None for one in presence)
+        given = StageInput(image, clicks, classes, units_of(scale, image), self.background, progress, objects=objects)
         if evidence is not None:
             given = replace(given, evidence=gather_channels(evidence, classes).float())
         if prior is not None:
             whole = None if distances is None else gather_channels(distances, classes, fill=math.inf).float()
             given = replace(given, distances=prior.distances(given) if whole is None else whole)
 
-        scores = {"presence": self._present(probabilities, classes, class_prior)}
+        scores = {"presence": self._present(probabilities, classes, class_prior, likely)}
         last = scores["presence"]
         for stage in settings.pipeline:
             if stage is settings.evidence and evidence is None:
@@ -134,7 +140,7 @@ class PseudoMaskGenerator:
         rules.masked_fill_(stamped, int(Rule.CLICKED))
         return PseudoMask(labels, self._trace(scores, labels, rules, given, num_classes))
 
-    def _present(self, probabilities: Tensor, classes: Tensor, class_prior: Tensor | None) -> Tensor:
+    def _present(self, probabilities: Tensor, classes: Tensor, class_prior: Tensor | None, likely: Tensor) -> Tensor:
         """Probabilities of the channels without the class prior, brought to a sum of 1 over the present classes."""
         scores = gather_channels(probabilities, classes).float()
         corrected = class_prior is not None and self.settings.prior_correction > 0
@@ -145,6 +151,8 @@ class PseudoMaskGenerator:
                 raise TensorError(found, field="class_prior", hint=f"Pass {count} shares above 0.")
             divisor = class_prior.to(scores.device) ** self.settings.prior_correction
             scores /= gather_channels(divisor.expand(len(scores), -1)[..., None, None], classes, 1.0)
+        if self.settings.presence and bool(((likely > 0) & (likely < 1)).any()):
+            scores *= gather_channels(likely.to(scores)[..., None, None], classes)
         return renormalise(scores, classes >= 0) if self.settings.presence or corrected else scores
 
     def _trace(

@@ -39,6 +39,39 @@ def present_classes(points: Sequence[Tensor], num_classes: int, *, background: i
     return present
 
 
+LEAST = 0.01
+"""A class that is less likely than that is taken to be absent: each costs time at every pixel."""
+
+
+def presence_weights(
+    points: Sequence[Tensor], presence: Sequence[Tensor | None] | None, num_classes: int, *, background: int | None
+) -> Tensor:
+    """How likely each class is in each image.
+
+    Args:
+        points: As in `present_classes`.
+        presence: One per image: C probabilities, or `None` where the clicks say it; `None` where they do for all.
+        num_classes: C.
+        background: Index of the class that is always present; `None` if there is no such class.
+
+    Returns:
+        B×C in [0, 1] on the CPU; 1 for classes with a point and the background, 0 for what is below `LEAST`.
+
+    Raises:
+        TensorError: As `present_classes`, or for a presence that is not C numbers from 0 to 1.
+        ConfigError: If `background` is no class.
+    """
+    likely = present_classes(points, num_classes, background=background).float()
+    for image, one in enumerate(presence or ()):
+        if one is None:
+            continue
+        good = image < len(likely) and one.shape == (num_classes,) and bool(((one >= 0) & (one <= 1)).all())
+        found = f"Got {tuple(one.shape)} for image {image} of {len(likely)}."
+        check_tensor(good, found, "presence", f"Pass {num_classes} numbers from 0 to 1 per image, or None.")
+        likely[image] = torch.maximum(likely[image], torch.where(one.cpu() < LEAST, 0.0, one.cpu().float()))
+    return likely
+
+
 def presence(probabilities: Tensor, points_or_present: Sequence[Tensor] | Tensor, *, background: int | None) -> Tensor:
     """Zero every class without a click in the whole image, and renormalise the rest.
 

@@ -47,7 +47,8 @@ class PseudoMaskSettings(Settings):
     """How labels are made of probabilities and clicks: the stages in their order, each with its settings."""
 
     presence: bool = True
-    """Keep only classes clicked in the image, and the background."""
+    """Keep only classes clicked in the image, and the background; where questions were answered and no objects clicked,
+    believe each class as far as it is likely to be there."""
     prior_correction: float = Field(default=0.3, ge=0, le=1)
     """How far the class prior is taken out of the probabilities (where one is given): 0 not at all, 1 wholly."""
     refinement: Annotated[Refinement | None, BeforeValidator(_choice("refinement"))] = Refinement()
@@ -59,8 +60,8 @@ class PseudoMaskSettings(Settings):
     ] = InverseDistance()
     """What distance from the clicks says: `inverse-distance`, `gaussian` or `none`."""
     evidence: Annotated[Evidence | None, BeforeValidator(_choice("evidence"))] = Evidence()
-    """What a classifier of pixels by colour, edges, texture and place says, learnt from all clicks before the first
-    step; `none` does without."""
+    """What a classifier of pixels by colour, edges, texture and place says, learnt from clicks of each class before the
+    first step; `none` does without."""
     stages: Annotated[tuple[SerializeAsAny[Stage], ...], BeforeValidator(_read_stages)] = ()
     """Further stages, run before the selection."""
     selection: Annotated[

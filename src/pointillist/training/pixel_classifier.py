@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from pointillist.data.samples import Clicked
 from pointillist.pseudomask import coarser
+from pointillist.pseudomask.presence import presence_weights
 from pointillist.training.filter_bank import clicked_features, filter_bank
 from pointillist.training.losses import ClassFrequencies, as_prior
 
@@ -174,7 +175,7 @@ class PixelEvidence:
     Args:
         classifier: What it comes from.
         background: Index of the class that is present in every image; None where there is none.
-        presence: Whether only classes clicked in the image, and the background, can be there.
+        presence: Whether only classes that the points of an image leave possible can be there.
     """
 
     classifier: PixelClassifier
@@ -182,13 +183,13 @@ class PixelEvidence:
     presence: bool = True
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, image: Tensor, points: Tensor, presence: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `PlanesOf`: of the classes that can be there, with about one pixel per unit length."""
         features = pixel_features(image[None], self.classifier.places)[0]
         classes = torch.arange(len(self.classifier.prior))
         if self.presence:
-            background = points.new_tensor([] if self.background is None else [self.background])
-            classes = torch.unique(torch.cat([points[:, 2], background])).long()
+            asked = None if presence is None else [presence]
+            classes = presence_weights([points], asked, len(classes), background=self.background)[0].nonzero()[:, 0]
         found = self.classifier(features.flatten(1).T)[:, classes]
         found /= found.sum(1, keepdim=True).clamp(min=1e-12)
         return found.T.reshape(len(classes), *features.shape[1:]), classes

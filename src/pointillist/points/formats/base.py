@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pointillist.errors import PointsError
+from pointillist.errors import PointsError, PointsWarning
+from pointillist.points.formats.attributes import Keeps, check_attributes, what_is_lost
 from pointillist.points.formats.files import has_controls, label_files
 from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
 from pointillist.points.formats.zipped import is_zip, unzipped, zipping
 from pointillist.points.names import NamedBy, listed
 from pointillist.points.places import Place
+from pointillist.points.questions import COLUMNS, question_problem
 from pointillist.points.table import Point, PointTable
 
 Size = tuple[int, int]
@@ -83,6 +87,8 @@ class PointFormat(ABC):
         max_size: (height, width) that no image of this format exceeds, so that some misplaced points are found even
             where the images are not at hand.
         only_classes: The only classes it can hold, unless its options rename them; empty for a format that holds any.
+        keeps: The further columns of a point that it keeps; `write` says which others are lost.
+        keeps_unnamed: Whether it can hold a question without a class.
         priority: Formats of a higher one are asked first whether a file is theirs; below 0 for those that look at the
             suffix alone.
         Options: What the user may say about a file.
@@ -102,6 +108,8 @@ class PointFormat(ABC):
     strict: ClassVar[bool] = False
     max_size: ClassVar[Size | None] = None
     only_classes: ClassVar[tuple[str, ...]] = ()
+    keeps: ClassVar[Keeps] = ()
+    keeps_unnamed: ClassVar[bool] = False
     priority: ClassVar[int] = 0
     Options: ClassVar[type[FormatOptions]] = FormatOptions
     required: ClassVar[tuple[str, ...]] = ()
@@ -167,11 +175,11 @@ class PointFormat(ABC):
                 table = self._read(self._in_folder(folder), context)
         else:
             table = self._read(path, context)
-        if len(table) > MAX_POINTS:
+        if (count := len(table) + len(table.unnamed)) > MAX_POINTS:
             raise PointsError(
-                f"holds {len(table):,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
+                f"holds {count:,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
             )
-        for point in table:
+        for point in chain(table, table.unnamed):
             if not (allow_non_finite or is_finite(point)):
                 raise PointsError(
                     f"({point.x}, {point.y}) is no position.",
@@ -180,10 +188,16 @@ class PointFormat(ABC):
                     field=point.place,
                     hint="Correct this point, or import the file: points that do not fit are counted and left out.",
                 )
+            if problem := question_problem(point):
+                column, found, hint = problem
+                place = f"{point.place}, {column}" if point.place else column
+                raise PointsError(found, where=path, line=point.line, field=place, hint=hint)
         return table
 
     def write(self, table: PointTable, path: Path, context: ReadContext = EMPTY_CONTEXT) -> None:
         """Write points, whole or not at all per file; `read` gives them back within the format's own precision.
+
+        What the format has no place for is left out, with a `PointsWarning`.
 
         Args:
             table: Points by the image names of the data set.
@@ -194,20 +208,28 @@ class PointFormat(ABC):
             PointsError: A point that the format cannot hold.
             SaveError: The file cannot be written.
         """
-        for point in table:
+        for point in chain(table, table.unnamed):
             if not is_finite(point):
                 raise PointsError(
                     f"({point.x}, {point.y}) in image '{point.image}' is no position.",
                     where=path,
                     hint="Check the points first with 'pointillist points check'.",
                 )
+        for point in table:
             if point.label != point.label.strip() or not point.label or has_controls(point.label):
                 raise PointsError(
                     f"{point.label!r} is no usable class name.",
                     where=path,
                     hint="Use printable characters, without blanks at the ends.",
                 )
-        context = self.with_declared_size(context)
+        if self.keeps == COLUMNS:
+            check_attributes(table, path)
+        self._write_maybe_zipped(table, path, self.with_declared_size(context))
+        if lost := what_is_lost(table, self.keeps, self.keeps_unnamed):
+            text = f"{path}: the format {self.name} cannot hold everything: {lost}. A points.csv keeps it."
+            warnings.warn(text, PointsWarning, stacklevel=2)
+
+    def _write_maybe_zipped(self, table: PointTable, path: Path, context: ReadContext) -> None:
         if not is_zip(path):
             self._write(table, path, context)
             return

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pointillist.points.formats.attributes import attributes, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import FormatOptions
 from pointillist.points.names import ImageNames
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 
@@ -22,9 +24,10 @@ class Coco(PointFormat):
     corner-based coordinates in this format (CVAT) need `origin=corner`. `v` = 0 means that the point is absent: it is
     counted as skipped. Writing onto an existing file keeps its unknown keys, its other annotations, all annotations of
     images that are not among the written ones, and key points of several points that are all still there; what is new
-    becomes one annotation per point.
+    becomes one annotation per point. The columns of questions are `attributes` of an annotation, as CVAT writes
+    them; an annotation has a category, so questions without a class have no place.
 
-    Source: cocodataset.org, *Data format*, key point detection.
+    Source: cocodataset.org, *Data format*, key point detection; CVAT documentation, *COCO Keypoints*.
     """
 
     class Options(FormatOptions):
@@ -39,6 +42,7 @@ class Coco(PointFormat):
     origin = "pixel"
     tolerance = 1e-9
     images_by = "tail"
+    keeps = COLUMNS
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -71,12 +75,14 @@ class Coco(PointFormat):
                     skipped["keypoint with v = 0"] += 1
                 else:
                     points.append(translated(point, self.offset))
-        return PointTable(points, listed=[node.get("file_name").text() for node in images.values()], skipped=skipped)
+        return table_of(points, listed=[node.get("file_name").text() for node in images.values()], skipped=skipped)
 
     def _points(self, annotation: Node, images: dict[int, Node], categories: dict[int, Node]) -> Iterator[Point | None]:
         image = _find(annotation.get("image_id"), images).get("file_name").text().replace("\\", "/")
         category = _find(annotation.get("category_id"), categories)
         label = category.get("name").text()
+        given = annotation.items().get("attributes")
+        extra = attributes(given if isinstance(given, dict) else {})
         values = list(annotation.get("keypoints").each())
         if len(values) % 3:
             raise annotation.get("keypoints").fail(f"{len(values)} numbers are no triples x, y, v.")
@@ -89,7 +95,8 @@ class Coco(PointFormat):
                 if index // 3 >= len(names):
                     raise annotation.fail("has more key points than its category names.")
                 label = names[index // 3].text()
-            yield Point(image, x, y, label, place=f"{annotation.field}.keypoints[{index}]") if visible else None
+            place = f"{annotation.field}.keypoints[{index}]"
+            yield Point(image, x, y, label, extra, place=place) if visible else None
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         old: dict[str, Any] = {"images": [], "categories": [], "annotations": []}
@@ -99,7 +106,7 @@ class Coco(PointFormat):
         # The file may call the images by longer paths than the data set does; it goes on doing so.
         names = ImageNames(table.listed)
         name_of = {i: names.find(node.get("file_name").text(), "tail") for i, node in images.items()}
-        wanted = Counter((p.image, p.label, p.x - self.offset, p.y - self.offset) for p in table)
+        wanted = Counter(_key(p.image, translated(p, -self.offset)) for p in table)
         kept = []
         for annotation in root.get("annotations").each():
             if annotation.maybe("keypoints") is not None:
@@ -107,7 +114,7 @@ class Coco(PointFormat):
                 image = name_of[annotation.get("image_id").integer()]
                 # Of an image that is not written nothing is known, so nothing of it may go.
                 if image is not None:
-                    here = Counter((image, p.label, p.x, p.y) for p in points)
+                    here = Counter(_key(image, p) for p in points)
                     if not here <= wanted:
                         continue
                     wanted.subtract(here)
@@ -126,7 +133,7 @@ class Coco(PointFormat):
             entry.setdefault("skeleton", [])
         ids = [node.get("id").integer() for node in root.get("annotations").each() if node.maybe("id") is not None]
         next_id = 1 + max(ids, default=0)
-        for (image, label, x, y), count in wanted.items():
+        for (image, label, x, y, extra), count in wanted.items():
             for _ in range(count):
                 kept.append(
                     {
@@ -138,10 +145,16 @@ class Coco(PointFormat):
                         "bbox": [x, y, 0, 0],
                         "area": 0,
                         "iscrowd": 0,
+                        **({"attributes": dict(extra)} if extra else {}),
                     }
                 )
                 next_id += 1
         write_json(path, {**root.value, "annotations": kept})
+
+
+def _key(image: str, point: Point) -> tuple[str, str, float, float, tuple[tuple[str, str], ...]]:
+    """What makes two points the same."""
+    return image, point.label, point.x, point.y, tuple(attributes(point.extra).items())
 
 
 def _by_id(content: Node, key: str, name: str) -> dict[int, Node]:

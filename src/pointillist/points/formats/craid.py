@@ -48,6 +48,7 @@ class Craid(PointFormat):
     origin = "pixel"
     tolerance = 0.5
     images_by = "stem"
+    keeps = ("count",)
     one_per_image = True
     only_classes = ("berry", "background")
     options: Options

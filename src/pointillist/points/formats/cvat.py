@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from pointillist.errors import PointsError
 from pointillist.files import replacing
+from pointillist.points.formats.attributes import attributes, table_of
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 _MAX_DEPTH = 50
@@ -26,7 +29,8 @@ class Cvat(PointFormat):
 
     Boxes, polygons and other shapes are counted as skipped, and so are points that CVAT marks as outside. The images of
     a project are named with their subset in front; those of several tasks may share a name, and are then ambiguous. A
-    document type declaration, which XML bombs need, is refused.
+    document type declaration, which XML bombs need, is refused. The columns of questions are `<attribute>` elements;
+    CVAT takes those that the label has in the task. A shape has a label, so questions without a class have no place.
 
     Source: CVAT documentation, *CVAT for image 1.1*.
     """
@@ -44,6 +48,7 @@ class Cvat(PointFormat):
     suffixes = (".xml",)
     origin = "corner"
     images_by = "tail"
+    keeps = COLUMNS
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -74,7 +79,7 @@ class Cvat(PointFormat):
             raise PointsError(f"could not be read ({error}).", where=path, hint="Check its permissions.") from error
         reader.check_choice()
         points = [translated(point, self.offset) for point in reader.points]
-        return PointTable(points, listed=reader.listed, skipped=reader.skipped)
+        return table_of(points, listed=reader.listed, skipped=reader.skipped)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         root = ElementTree.Element("annotations")
@@ -86,9 +91,11 @@ class Cvat(PointFormat):
                 entry.attrib |= {"width": str(size[1]), "height": str(size[0])}
             for point in table.of(image):
                 position = f"{point.x - self.offset!r},{point.y - self.offset!r}"
-                ElementTree.SubElement(
+                shape = ElementTree.SubElement(
                     entry, "points", label=point.label, source="manual", occluded="0", points=position, z_order="0"
                 )
+                for name, value in attributes(point.extra).items():
+                    ElementTree.SubElement(shape, "attribute", name=name).text = value
         ElementTree.indent(root)
         text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         with replacing(path) as temporary:
@@ -108,10 +115,15 @@ class _Reader:
         self.skipped: Counter[str] = Counter()
         self._open: list[str] = []
         self._image: str | None = None
+        self._first = 0
+        self._given: dict[str, list[str]] = {}
+        self._parts: list[str] | None = None
         self.parser = expat.ParserCreate()
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self.parser.buffer_text = True
 
     def _fail(self, found: str, hint: str = "Export the file again.") -> PointsError:
         field = "/".join(self._open) or None
@@ -128,6 +140,8 @@ class _Reader:
             raise self._fail("is nested too deeply.", "Is this the right file?")
         if tag == "track":
             raise self._fail("holds tracks of a video.", "Export it from CVAT as 'CVAT for images 1.1'.")
+        if tag == "points":
+            self._first, self._given = len(self.points), {}
         if tag == "image" and self._open[:-1] == ["annotations"]:
             self._begin_image(given)
         elif self._image is not None and tag in _SHAPES:
@@ -136,9 +150,18 @@ class _Reader:
             self.skipped["points of another subset or task"] += 1
         elif self._image is not None and tag == "points":
             self._add(self._image, given)
+        elif tag == "attribute" and given.get("name") in COLUMNS:
+            self._parts = self._given[given["name"]] = []
+
+    def _text(self, text: str) -> None:
+        if self._parts is not None:
+            self._parts.append(text)
 
     def _end(self, tag: str) -> None:
         self._open.pop()
+        self._parts = None
+        if tag == "points" and (extra := attributes({name: "".join(parts) for name, parts in self._given.items()})):
+            self.points[self._first :] = [replace(point, extra=extra) for point in self.points[self._first :]]
         if tag == "image":
             self._image = None
 

@@ -186,8 +186,13 @@ def label_files(path: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, str]]
 
 
 def has_controls(name: str) -> bool:
-    """Whether a name holds control characters or halves of characters; blanks of any script are in order."""
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    """Whether a name holds control characters, halves of characters or what XML calls no characters.
+
+    Blanks of any script are in order.
+    """
+    return not name.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff" for character in name
+    )
 
 
 class Outputs:

@@ -20,6 +20,7 @@ from pointillist.points.formats.gis_files import (
     without_crs,
 )
 from pointillist.points.names import listed
+from pointillist.points.questions import COLUMNS
 
 SQLITE = "SQLite format 3\0"
 """First bytes, as text."""
@@ -53,13 +54,14 @@ def read_geopackage(path: Path, class_field: str | None, layer: str | None) -> F
         if any(column[-1] for column in columns):
             raise _no_table(f"the layer '{table}' has computed columns", path)
         fields = [str(column[1]) for column in columns if column[1] != geometry]
-        wanted = f"{_quoted(str(geometry))}, {_quoted(find_class_field(fields, class_field, path))}"
-        rows = ask(f"SELECT {wanted} FROM {_quoted(table)} LIMIT {MAX_POINTS + 1}")
+        wanted = [find_class_field(fields, class_field, path), *(name for name in COLUMNS if name in fields)]
+        selected = ", ".join(_quoted(name) for name in (str(geometry), *wanted))
+        rows = ask(f"SELECT {selected} FROM {_quoted(table)} LIMIT {MAX_POINTS + 1}")
     organization, code, definition = systems[0] if systems else ("NONE", 0, "undefined")
     if str(definition).lower() == "undefined" and str(organization).upper() != "EPSG":
         raise without_crs(path)
     crs = f"EPSG:{code}" if str(organization).upper() == "EPSG" else str(definition)
-    return found_points(crs, [_wkb(shape) for shape, _ in rows], [value for _, value in rows], path)
+    return found_points(crs, [_wkb(row[0]) for row in rows], wanted, (row[1:] for row in rows), path)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pointillist.errors import PointsError, PointsWarning
 from pointillist.files import replacing
+from pointillist.points.formats.attributes import attributes, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.geopackage import SQLITE, read_geopackage
@@ -23,6 +24,7 @@ from pointillist.points.formats.jsontext import write_json
 from pointillist.points.formats.options import FormatOptions
 from pointillist.points.formats.qupath import is_geojson, is_in_pixels
 from pointillist.points.places import Place
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import OFF_IMAGES, Point, PointTable
 
 LIBRARIES = ("rasterio", "pyproj", "shapely", "pyogrio")
@@ -38,7 +40,8 @@ class Gis(PointFormat):
     Points are brought into the coordinate system of each image, then into its pixels; which image was clicked is not
     asked. GeoJSON is that of RFC 7946, WGS 84 with longitude first, unless its `crs` member names another system, as
     files of QGIS do. Other geometries are counted as skipped; what lies in no image is rejected. Written are GeoPackage
-    and FlatGeobuf in the coordinate system of the images, if all have the same, else, like GeoJSON, in WGS 84.
+    and FlatGeobuf in the coordinate system of the images, if all have the same, else, like GeoJSON, in WGS 84. The
+    columns of questions are fields.
 
     Source: RFC 7946, The GeoJSON Format Specification (2008), OGC GeoPackage 1.3.
     """
@@ -56,6 +59,8 @@ class Gis(PointFormat):
     suffixes = (".gpkg", ".geojson", ".json", ".fgb")
     origin = "corner"
     tolerance = 1e-6
+    keeps = COLUMNS
+    keeps_unnamed = True
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -77,14 +82,14 @@ class Gis(PointFormat):
         images = _images(path, context)
         hits = _hits(found, images, path)
         points = [
-            translated(Point(name, x, y, label, place=place), self.offset if name else 0.0)
-            for label, place, lies in zip(found.labels, found.places, hits, strict=True)
+            translated(Point(name, x, y, label, extra, place=place), self.offset if name else 0.0)
+            for label, extra, place, lies in zip(found.labels, found.extras, found.places, hits, strict=True)
             for name, x, y in lies
         ]
         if shared := sum(len(lies) > 1 for lies in hits):
             text = f"{path}: images overlap, and {shared:,} of its points count in each image in which they lie."
             warnings.warn(text, PointsWarning, stacklevel=2)
-        return PointTable(points, skipped=found.skipped)
+        return table_of(points, skipped=found.skipped)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         _need_libraries(path)
@@ -93,6 +98,7 @@ class Gis(PointFormat):
             found, hint = f"'{kind}' is no ending of a file of points.", f"Choose one of {', '.join(self.suffixes)}."
             raise PointsError(found, where=path, hint=hint)
         places: dict[str, Place] = {}
+        table = table.rows
         for image in table.images:
             place = None if context.place_of is None else context.place_of(image)
             if place is None or not place.crs:
@@ -116,7 +122,7 @@ class Gis(PointFormat):
             {
                 "type": "Feature",
                 "geometry": {"type": "Point", "coordinates": position},
-                "properties": {field: point.label, "image": point.image},
+                "properties": {field: point.label or None, "image": point.image, **attributes(point.extra)},
             }
             for point, position in zip(table, positions.tolist(), strict=True)
         ]
@@ -232,14 +238,17 @@ def _write_by_gdal(
     import shapely
     from pyogrio import raw
 
-    columns = [np.array([getattr(p, name) for p in table], dtype=object) for name in ("label", "image")]
+    rows = [{field: point.label, "image": point.image, **attributes(point.extra)} for point in table]
+    there = set().union(*rows)
+    fields = [field, "image", *(name for name in COLUMNS if name in there)]
+    columns = [np.array([row.get(name) or None for row in rows], dtype=object) for name in fields]
     # Into memory: GDAL does not notice a full disk, and takes some names for addresses.
     content = io.BytesIO()
     raw.write(
         content,
         shapely.to_wkb(shapely.points(positions)),
         columns,
-        [field, "image"],
+        fields,
         layer="clicks",
         driver=driver,
         crs=crs,

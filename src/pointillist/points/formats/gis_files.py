@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.errors import PointsError
+from pointillist.points.formats.attributes import attributes, label_or_question
 from pointillist.points.formats.files import MAX_BYTES, has_controls
 from pointillist.points.formats.jsontext import Node, read_json
 from pointillist.points.names import listed
+from pointillist.points.questions import COLUMNS
 
 FLATGEOBUF = "fgb\3fgb"
 """First bytes, as text."""
@@ -40,7 +42,8 @@ class Found:
     Args:
         crs: Their coordinate system: authority and code, or WKT.
         positions: N×2, easting or longitude first.
-        labels: Their N classes.
+        labels: Their N classes; "" for a question without one.
+        extras: What columns of questions each has.
         places: Where each stands, for messages.
         skipped: What else there is, by kind.
     """
@@ -48,6 +51,7 @@ class Found:
     crs: str
     positions: NDArray[np.float64]
     labels: list[str]
+    extras: list[Mapping[str, str]]
     places: list[str]
     skipped: Counter[str]
 
@@ -78,25 +82,32 @@ def read_geojson(path: Path, class_field: str | None) -> Found:
     fields = [feature.maybe("properties") for feature, _ in found]
     keys = dict.fromkeys(key for field in fields if field is not None for key in field.items())
     name = find_class_field(list(keys), class_field, path) if found else ""
-    rows: list[tuple[list[float], str, str]] = []
+    own: list[list[float]] = []
+    labels: list[str] = []
+    extras: list[Mapping[str, str]] = []
+    places: list[str] = []
     for (_, position), field in zip(found, fields, strict=True):
         value = None if field is None else field.maybe(name)
-        label = None if value is None else _label(value.value, value.fail)
+        extra = attributes({} if field is None else field.items())
+        label = label_or_question(None if value is None else _label(value.value, value.fail), extra)
         numbers = [part.number() for part in position.each()]
         if len(numbers) < 2:
             raise position.fail("a position has two numbers, longitude and latitude.")
         if label is None:
             skipped["point without a class"] += 1
         else:
-            rows.append((numbers[:2], label, position.place))
-    array = np.array([row[0] for row in rows], np.float64).reshape(-1, 2)
+            own.append(numbers[:2])
+            labels.append(label)
+            extras.append(extra)
+            places.append(position.place)
+    array = np.array(own, np.float64).reshape(-1, 2)
     if crs is None and len(array) and not (np.abs(array) <= (180, 90)).all(1).any():
         raise PointsError(
             "has no coordinate system, and its numbers are no longitudes and latitudes.",
             where=path,
             hint="Export it with its coordinate system, or in EPSG:4326. For pixels name the format qupath.",
         )
-    return Found(crs or "OGC:CRS84", array, [row[1] for row in rows], [row[2] for row in rows], skipped)
+    return Found(crs or "OGC:CRS84", array, labels, extras, places, skipped)
 
 
 def read_flatgeobuf(path: Path, class_field: str | None) -> Found:
@@ -116,22 +127,26 @@ def read_flatgeobuf(path: Path, class_field: str | None) -> Found:
     if not about["crs"]:
         raise without_crs(path)
     if len(shapes) == 0:
-        return Found(about["crs"], np.empty((0, 2)), [], [], Counter())
+        return Found(about["crs"], np.empty((0, 2)), [], [], [], Counter())
     names = about["fields"].tolist()
-    column = values[names.index(find_class_field(names, class_field, path))]
-    return found_points(about["crs"], shapes.tolist(), column.tolist(), path)
+    wanted = [find_class_field(names, class_field, path), *(name for name in COLUMNS if name in names)]
+    rows = zip(*(values[names.index(name)].tolist() for name in wanted), strict=True)
+    return found_points(about["crs"], shapes.tolist(), wanted, rows, path)
 
 
-def found_points(crs: str, shapes: Sequence[bytes | None], values: Sequence[Any], path: Path) -> Found:
-    """The points among geometries (WKB) with a value of the class field each."""
+def found_points(
+    crs: str, shapes: Sequence[bytes | None], fields: Sequence[str], values: Iterable[Sequence[Any]], path: Path
+) -> Found:
+    """The points among geometries (WKB), each with a row of values; the first field is that of the class."""
     import shapely
 
     skipped: Counter[str] = Counter()
     labels: list[str] = []
+    extras: list[Mapping[str, str]] = []
     places: list[str] = []
     positions: list[NDArray[np.float64]] = []
     geometries = shapely.from_wkb(np.array(shapes, dtype=object), on_invalid="ignore")
-    for number, (geometry, value) in enumerate(zip(geometries, values, strict=True), 1):
+    for number, (geometry, row) in enumerate(zip(geometries, values, strict=True), 1):
         kind = None if geometry is None else geometry.geom_type
         if kind is None:
             skipped["feature without a geometry"] += 1
@@ -141,15 +156,18 @@ def found_points(crs: str, shapes: Sequence[bytes | None], values: Sequence[Any]
             place = f"{path.name}, feature {number:,}"
             # shapely would say that NaN is empty, so what is left has numbers.
             own = shapely.get_coordinates(geometry)
-            label = _label(value, partial(PointsError, where=path, field=f"feature {number}", hint=_CLASS))
+            extra = attributes(dict(zip(fields[1:], row[1:], strict=True)))
+            label = _label(row[0], partial(PointsError, where=path, field=f"feature {number}", hint=_CLASS))
+            label = label_or_question(label, extra)
             if label is None:
                 skipped["point without a class"] += len(own)
                 continue
             positions.append(own)
             labels += [label] * len(own)
+            extras += [extra] * len(own)
             places += [place] * len(own)
     array = np.concatenate([np.empty((0, 2)), *positions])
-    return Found(crs, array, labels, places, skipped)
+    return Found(crs, array, labels, extras, places, skipped)
 
 
 _CLASS = "Name the field with the classes: --set class_field=NAME."

@@ -44,6 +44,7 @@ class IdText(PointFormat):
     origin = "pixel"
     tolerance = 0.5
     images_by = "stem"
+    keeps = ("instance",)
     options: Options
     required = ("order",)
 

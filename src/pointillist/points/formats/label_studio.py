@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError
+from pointillist.points.formats.attributes import attributes, label_or_question, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, Size, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.label_studio_tasks import LABELS, Annotation, Task, has_point, read_tasks
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 ALL = "all"
@@ -32,7 +34,11 @@ class LabelStudio(PointFormat):
     versions stored both as turned. The image's true size, where it is at hand, tells which: points are turned back
     only if `original_width` and `original_height` are swapped.
 
-    Source: Label Studio, *Export annotations*, units of image annotations; the front end's `KeyPointRegion`, `Image`.
+    **Questions.** Their columns are the `meta` of a result, which the front end keeps (and JSON-MIN leaves out); one
+    without a class is a `keypoint` without a label.
+
+    Source: Label Studio, *Export annotations*, units of image annotations; the front end's `KeyPointRegion`, `Image`,
+    `Result`.
     """
 
     class Options(FormatOptions):
@@ -51,6 +57,8 @@ class LabelStudio(PointFormat):
     origin = "corner"
     tolerance = 1e-9
     images_by = "tail"
+    keeps = COLUMNS
+    keeps_unnamed = True
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -71,7 +79,7 @@ class LabelStudio(PointFormat):
             for annotation in self._chosen(task, skipped):
                 for results in annotation.regions(skipped):
                     points += self._points(results, task.image, context.size(task.image), skipped)
-        return PointTable(points, listed=[task.image for task in tasks], skipped=+skipped)
+        return table_of(points, listed=[task.image for task in tasks], skipped=+skipped)
 
     def _check_annotator(self, tasks: list[Task], path: Path) -> None:
         people = {name for task in tasks for annotation in task.annotations for name in annotation.by}
@@ -117,10 +125,16 @@ class LabelStudio(PointFormat):
             if (found := value.maybe(key)) is not None
             for label in found.each()
         ]
-        labels = list(dict.fromkeys(labels)) or ([] if self.options.label is None else [self.options.label])
+        extra = attributes({key: text for result in results for key, text in _meta(result).items()})
+        labels = list(dict.fromkeys(labels))
         if not labels:
-            skipped["key point without a label"] += 1
-            return []
+            # An answer that names no class is none, whatever the class of other key points.
+            label = label_or_question(None, extra)
+            label = self.options.label if label is None else label
+            if label is None:
+                skipped["key point without a label"] += 1
+                return []
+            labels = [label]
         width, height = place.get("original_width").integer(), place.get("original_height").integer()
         if width <= 0 or height <= 0:
             raise place.fail(f"{width}×{height} is no size of an image.")
@@ -133,12 +147,12 @@ class LabelStudio(PointFormat):
         if true is not None and width != height and true == (width, height):
             # Stored as turned, so the width of the turned view is the image's height.
             x, y = {90: (y, width - x), 270: (height - y, x)}.get(degrees, (x, y))
-        return [translated(Point(image, x, y, label, place=place.field), self.offset) for label in labels]
+        return [translated(Point(image, x, y, label, extra, place=place.field), self.offset) for label in labels]
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         tasks = []
         for image in table.listed:
-            here = table.of(image)
+            here = table.rows.of(image)
             size = context.need_size(image, path) if here else (1, 1)
             results = [self._result(index, point, size) for index, point in enumerate(here)]
             tasks.append({"data": {self.options.image: image}, "annotations": [{"result": results}]})
@@ -146,9 +160,10 @@ class LabelStudio(PointFormat):
 
     def _result(self, index: int, point: Point, size: Size) -> dict[str, Any]:
         height, width = size
+        extra = attributes(point.extra)
         return {
             "id": f"point{index}",
-            "type": "keypointlabels",
+            "type": "keypointlabels" if point.label else "keypoint",
             "from_name": "label",
             "to_name": "image",
             "original_width": width,
@@ -158,6 +173,12 @@ class LabelStudio(PointFormat):
                 "x": (point.x - self.offset) * 100 / width,
                 "y": (point.y - self.offset) * 100 / height,
                 "width": 0.5,
-                "keypointlabels": [point.label],
+                **({"keypointlabels": [point.label]} if point.label else {}),
             },
+            **({"meta": extra} if extra else {}),
         }
+
+
+def _meta(result: Node) -> dict[str, Any]:
+    found = result.items().get("meta")
+    return found if isinstance(found, dict) else {}

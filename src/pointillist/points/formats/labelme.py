@@ -8,9 +8,11 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pointillist.points.formats.attributes import attributes, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 
@@ -21,6 +23,9 @@ class Labelme(PointFormat):
     JSON file. Shapes of other types are counted as skipped. Writing onto existing files keeps whatever else is in them:
     unknown keys, other shapes, the flags and group ids of points that did not move.
 
+    The columns of questions are keys of a shape beside labelme's own: it keeps such keys when it saves (`other_data`);
+    its flags can only be true or false. A shape has a label, so questions without a class have no place.
+
     Source: labelme's `LabelFile`, format of version 3 and later.
     """
 
@@ -30,6 +35,7 @@ class Labelme(PointFormat):
     origin = "corner"
     images_by = "tail"
     one_per_image = True
+    keeps = COLUMNS
 
     def recognise(self, path: Path) -> bool:
         """A JSON object with `shapes`."""
@@ -53,7 +59,7 @@ class Labelme(PointFormat):
                     skipped["point without a position or a label"] += 1
                 else:
                     points.append(translated(point, self.offset))
-        return PointTable(points, listed=listed, skipped=skipped)
+        return table_of(points, listed=listed, skipped=skipped)
 
     @staticmethod
     def _image(content: Node, name: str) -> str:
@@ -71,19 +77,19 @@ class Labelme(PointFormat):
             file = outputs.file(image)
             # Read before anything is written: an existing file that cannot be understood is not overwritten.
             content = dict(read_json(file).items()) if file.is_file() else _new(image, file, context)
-            wanted = Counter((p.label, p.x - self.offset, p.y - self.offset) for p in table.of(image))
+            wanted = Counter(_key(translated(p, -self.offset)) for p in table.of(image))
             kept: list[Any] = []
             for shape in Node(content, file).get("shapes").each():
                 kind = shape.maybe("shape_type")
                 point = None if kind is None or kind.text() != "point" else _point(shape, image)
                 if point is not None:
-                    key = (point.label, point.x, point.y)
-                    if not wanted[key]:
+                    if not wanted[key := _key(point)]:
                         continue
                     wanted[key] -= 1
                 kept.append(shape.value)
-            for (label, x, y), count in wanted.items():
+            for (label, x, y, extra), count in wanted.items():
                 shape_of_point: dict[str, Any] = {
+                    **dict(extra),
                     "label": label,
                     "points": [[x, y]],
                     "group_id": None,
@@ -96,6 +102,11 @@ class Labelme(PointFormat):
             write_json(file, {**content, "shapes": kept})
 
 
+def _key(point: Point) -> tuple[str, float, float, tuple[tuple[str, str], ...]]:
+    """What makes two points the same."""
+    return point.label, point.x, point.y, tuple(attributes(point.extra).items())
+
+
 def _point(shape: Node, image: str) -> Point | None:
     """The point of a shape; None where it has no position or no label."""
     positions, label = shape.maybe("points"), shape.maybe("label")
@@ -105,7 +116,7 @@ def _point(shape: Node, image: str) -> Point | None:
     if len(corners) != 1 or len(list(corners[0].each())) != 2:
         raise shape.get("points").fail("a point has exactly one pair [x, y].")
     x, y = (part.number() for part in corners[0].each())
-    return Point(image, x, y, label.text(), place=shape.place)
+    return Point(image, x, y, label.text(), attributes(shape.items()), place=shape.place)
 
 
 def _new(image: str, file: Path, context: ReadContext) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from pointillist.points.formats.attributes import label_or_question, table_of
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, Outputs, head, label_files, write_csv_rows
 from pointillist.points.formats.options import FormatOptions
@@ -51,6 +52,8 @@ class Napari(PointFormat):
     tolerance = 1e-9
     images_by = "stem"
     one_per_image = True
+    keeps = "all"
+    keeps_unnamed = True
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -80,7 +83,7 @@ class Napari(PointFormat):
                 else:
                     axes = _STACK[1:] if is_stack else _AXES
                     points.append(self._point(cells, file, found, column, axes))
-        return PointTable(points, columns, listed=listed, skipped=skipped)
+        return table_of(points, columns, listed=listed, skipped=skipped)
 
     def _stack(self, file: CsvFile, image: str, context: ReadContext) -> Callable[[float], str | None]:
         """What gives the image of a point by its place in a stack, None for a point that is on no wanted plane.
@@ -148,20 +151,22 @@ class Napari(PointFormat):
         self, cells: dict[str, str], file: CsvFile, image: str, column: str | None, axes: tuple[str, ...]
     ) -> Point:
         y, x = (file.number(cells, axis) for axis in axes)
-        label = (self.options.label or cells[column or ""]).strip()
-        if not label:
-            raise file.fail("is empty.", "Give this point a class.", column)
         extra = {name: cells[name] for name in _extra(file.header, column)}
+        label = label_or_question((self.options.label or cells[column or ""]).strip(), extra)
+        if label is None:
+            raise file.fail("is empty.", "Give this point a class.", column)
         place = f"{file.path.name}, line {file.line}"
         return translated(Point(image, x, y, label, extra, file.line, place), self.offset)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".csv")
         column = self.options.column or "class"
-        columns = [name for name in table.columns if name not in ("index", *_STACK, *_CLASS_COLUMNS, column)]
+        # Where the class has a name of its own, no other column may look like the class.
+        reserved = {"index", *_STACK, column, *(() if column == _CLASS_COLUMNS[0] else _CLASS_COLUMNS)}
+        columns = [name for name in table.columns if name not in reserved]
         for image in table.listed:
             rows: list[list[object]] = [["index", *_AXES, column, *columns]]
-            for index, point in enumerate(table.of(image)):
+            for index, point in enumerate(table.rows.of(image)):
                 position = [repr(point.y - self.offset), repr(point.x - self.offset)]
                 rows.append([index, *position, point.label, *(point.extra.get(name, "") for name in columns)])
             write_csv_rows(outputs.file(image), rows)

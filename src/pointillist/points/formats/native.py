@@ -6,10 +6,11 @@ import math
 import re
 from pathlib import Path
 
+from pointillist.points.formats.attributes import table_of
 from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, write_csv_rows
 from pointillist.points.names import listed
-from pointillist.points.questions import ANSWER, ANSWERS, INCLUSION, inclusion_problem, is_question
+from pointillist.points.questions import is_question
 from pointillist.points.table import NO_EXTRA, Point, PointTable
 
 COLUMNS = ("image", "x", "y", "class")
@@ -23,6 +24,8 @@ class NativeCsv(PointFormat):
     suffixes = (".csv",)
     origin = "corner"
     strict = True
+    keeps = "all"
+    keeps_unnamed = True
     priority = -1
 
     def recognise(self, path: Path) -> bool:
@@ -45,12 +48,10 @@ class NativeCsv(PointFormat):
         if doubled:
             raise file.fail(f"column '{doubled[0]}' appears twice.", "Rename or remove one of them.")
         points: list[Point] = []
-        unnamed: list[Point] = []
         for cells in file:
-            if len(points) <= MAX_POINTS and len(unnamed) <= MAX_POINTS:
-                point = self._point(cells, file)
-                (points if point.label else unnamed).append(point)
-        return PointTable(points, [name for name in names if name not in COLUMNS], unnamed=unnamed)
+            if len(points) <= MAX_POINTS:
+                points.append(self._point(cells, file))
+        return table_of(points, [name for name in names if name not in COLUMNS])
 
     def _point(self, cells: dict[str, str], file: CsvFile) -> Point:
         values = {axis: file.number(cells, axis) for axis in ("x", "y")}
@@ -64,14 +65,7 @@ class NativeCsv(PointFormat):
         # Windows users write backslashes; a data set must open on every system.
         image = cells["image"].strip().replace("\\", "/")
         point = Point(image, values["x"], values["y"], cells["class"].strip(), extra, file.line)
-        if is_question(point):
-            if problem := inclusion_problem(point.extra):
-                raise file.fail(problem, "Leave what 'pointillist ask' has written there.", INCLUSION)
-            answer = point.extra.get(ANSWER, "")
-            if answer and (answer not in ANSWERS or point.label):
-                found = f"found {answer[:60]!r}" + (f" beside the class {point.label!r}." if point.label else ".")
-                raise file.fail(found, f"Write {' or '.join(ANSWERS)} where the class is empty, else nothing.", ANSWER)
-        elif not point.label:
+        if not point.label and not is_question(point):
             raise file.fail("is empty.", "Fill it, or drop the line.", "class")
         return translated(point, self.offset)
 

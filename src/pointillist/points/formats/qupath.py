@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pointillist.points.formats.attributes import attributes, label_or_question, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import Outputs, head, label_files
 from pointillist.points.formats.jsontext import Node, read_json, write_json
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 UNCLASSIFIED = "Unclassified"
@@ -22,9 +24,10 @@ class QuPath(PointFormat):
     """A folder of GeoJSON files, or one; continuous corner-based (x, y) in pixels of the full resolution.
 
     There is no coordinate reference system: y runs downwards. The file does not name its image, so it must be called
-    like it (`slide.geojson` for `slide.tif`). Other geometries are counted as skipped.
+    like it (`slide.geojson` for `slide.tif`). Other geometries are counted as skipped. The columns of questions are an
+    annotation's `metadata`, which QuPath keeps since version 0.5; a question without a class is an annotation without.
 
-    Source: QuPath documentation, *Exporting annotations*; RFC 7946 for the geometry alone.
+    Source: QuPath documentation, *Exporting annotations*; its `QuPathTypeAdapters`; RFC 7946 for the geometry alone.
     """
 
     name = "qupath"
@@ -33,6 +36,8 @@ class QuPath(PointFormat):
     origin = "corner"
     images_by = "stem"
     one_per_image = True
+    keeps = COLUMNS
+    keeps_unnamed = True
 
     def recognise(self, path: Path) -> bool:
         """GeoJSON features near the beginning, in a single file only such as are in pixels."""
@@ -55,7 +60,10 @@ class QuPath(PointFormat):
                 if kind not in ("Point", "MultiPoint") or positions is None:
                     skipped[kind if positions is not None else f"{kind} without coordinates"] += 1
                     continue
-                label = _label(feature)
+                extra = _extra(feature)
+                label = label_or_question(_label(feature), extra)
+                if label is None:
+                    label = UNCLASSIFIED
                 for position in (positions,) if kind == "Point" else positions.each():
                     numbers = [part.number() for part in position.each()]
                     if not numbers:
@@ -63,14 +71,14 @@ class QuPath(PointFormat):
                         continue
                     if len(numbers) < 2:
                         raise position.fail("a position has two numbers, x and y.")
-                    place = position.place
-                    points.append(translated(Point(image, numbers[0], numbers[1], label, place=place), self.offset))
-        return PointTable(points, listed=listed, skipped=skipped)
+                    point = Point(image, numbers[0], numbers[1], label, extra, place=position.place)
+                    points.append(translated(point, self.offset))
+        return table_of(points, listed=listed, skipped=skipped)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         outputs = Outputs(path, ".geojson")
         for image in table.listed:
-            features = [_feature(p.label, p.x - self.offset, p.y - self.offset) for p in table.of(image)]
+            features = [_feature(translated(point, -self.offset)) for point in table.rows.of(image)]
             write_json(outputs.file(image), {"type": "FeatureCollection", "features": features})
 
 
@@ -109,20 +117,31 @@ def _features(content: Node) -> Iterator[Node]:
     return content.get("features").each() if kind == "FeatureCollection" else iter([content])
 
 
-def _label(feature: Node) -> str:
+def _label(feature: Node) -> str | None:
     properties = feature.maybe("properties")
     found = None if properties is None else properties.maybe("classification")
     if found is None:
-        return UNCLASSIFIED
+        return None
     names = found.maybe("names")
     if names is not None:
         # Derived classes: QuPath shows their names joined by a colon.
-        return ": ".join(name.text() for name in names.each()) or UNCLASSIFIED
+        return ": ".join(name.text() for name in names.each()) or None
     return found.get("name").text()
 
 
-def _feature(label: str, x: float, y: float) -> dict[str, Any]:
+def _extra(feature: Node) -> Mapping[str, str]:
+    properties = feature.maybe("properties")
+    found = None if properties is None else properties.items().get("metadata")
+    return attributes(found if isinstance(found, dict) else {})
+
+
+def _feature(point: Point) -> dict[str, Any]:
+    extra = attributes(point.extra)
     properties: dict[str, Any] = {"objectType": "annotation"}
-    if label != UNCLASSIFIED:
-        properties["classification"] = {"name": label}
-    return {"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, y]}, "properties": properties}
+    # A question without a classification is one without a class; a click is `UNCLASSIFIED`.
+    if point.label and (point.label != UNCLASSIFIED or extra):
+        properties["classification"] = {"name": point.label}
+    if extra:
+        properties["metadata"] = extra
+    geometry = {"type": "Point", "coordinates": [point.x, point.y]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}

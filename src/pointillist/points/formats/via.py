@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import Field
 
+from pointillist.points.formats.attributes import attributes, label_or_question, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 _USUAL = ("class", "label", "name", "type", "category")
@@ -22,7 +24,7 @@ class Via(PointFormat):
     """One JSON file, annotations or a whole project of VIA 1 or 2; (x, y) are pixel indices, hence + 0.5.
 
     VIA 3 has a format of its own. VIA 1 and 2 store whole numbers: the browser's position in the displayed picture,
-    rescaled and rounded. Other shapes are counted as skipped.
+    rescaled and rounded. Other shapes are counted as skipped. The columns of questions are attributes of a region.
 
     Source: VIA's `via_region_to…` export functions, version 2.
     """
@@ -42,6 +44,8 @@ class Via(PointFormat):
     origin = "pixel"
     tolerance = 1e-9
     images_by = "tail"
+    keeps = COLUMNS
+    keeps_unnamed = True
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -67,7 +71,7 @@ class Via(PointFormat):
                     skipped[point] += 1
                 else:
                     points.append(translated(point, self.offset))
-        return PointTable(points, listed=listed, skipped=skipped)
+        return table_of(points, listed=listed, skipped=skipped)
 
     def point_of(self, region: Node, image: str) -> Point | str:
         """The point of a region, or what the region is instead."""
@@ -77,10 +81,12 @@ class Via(PointFormat):
             return "region without a shape"
         if kind.text() != "point":
             return kind.text()
-        x, y, label = shape.maybe("cx"), shape.maybe("cy"), self._label(region)
+        given = region.maybe("region_attributes")
+        extra = attributes({} if given is None else given.items())
+        x, y, label = shape.maybe("cx"), shape.maybe("cy"), label_or_question(self._label(region), extra)
         if x is None or y is None or label is None:
             return "point without a class" if label is None else "point without a position"
-        return Point(image, x.number(), y.number(), label, place=region.field)
+        return Point(image, x.number(), y.number(), label, extra, place=region.field)
 
     def _label(self, region: Node) -> str | None:
         attributes = region.maybe("region_attributes")
@@ -108,9 +114,9 @@ class Via(PointFormat):
             regions = [
                 {
                     "shape_attributes": {"name": "point", "cx": point.x - self.offset, "cy": point.y - self.offset},
-                    "region_attributes": {attribute: point.label},
+                    "region_attributes": {attribute: point.label, **attributes(point.extra)},
                 }
-                for point in table.of(image)
+                for point in table.rows.of(image)
             ]
             # VIA finds an image again by its name and the number of its bytes; -1 is what it writes for an unknown one.
             content[f"{image}{size}"] = {"filename": image, "size": size, "regions": regions, "file_attributes": {}}
@@ -123,6 +129,7 @@ def class_attribute(names: Sequence[str], wanted: str | None, place: Node) -> st
     Raises:
         PointsError: At `place`, when nobody can say.
     """
+    names = [name for name in names if name not in COLUMNS] or names
     name = wanted or next((usual for usual in _USUAL if usual in names), names[0] if len(names) == 1 else None)
     if name is None:
         there = ", ".join(names)[:200] or "none"

@@ -7,24 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pointillist.points.formats.attributes import attributes, label_or_question, table_of
 from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import head
 from pointillist.points.formats.jsontext import Node, read_json, write_json
 from pointillist.points.formats.options import FormatOptions
 from pointillist.points.formats.via import class_attribute
+from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 
 _SHAPES = (
     *("no shape", "point", "rectangle", "circle", "ellipse", "line", "polyline", "polygon"),
     *("extreme rectangle", "extreme circle"),
 )
-_POINT, _RADIO, _IMAGE, _LOCAL, _ON_REGION = 1, 3, 2, 1, "FILE1_Z0_XY1"
+_POINT, _TEXT, _RADIO, _IMAGE, _LOCAL, _ON_REGION = 1, 1, 3, 2, 1, "FILE1_Z0_XY1"
 
 
 class Via3(PointFormat):
     """One JSON file; continuous corner-based (x, y), since VIA 3 keeps fractions of a pixel.
 
-    Regions of videos, of views that show several images, and other shapes are counted as skipped.
+    Regions of videos, of views that show several images, and other shapes are counted as skipped. The columns of
+    questions are attributes of a region that are text.
 
     Source: VIA's `_via_metadata.js` and `_via_data.js`, version 3.
     """
@@ -40,6 +43,8 @@ class Via3(PointFormat):
     suffixes = (".json",)
     origin = "corner"
     images_by = "tail"
+    keeps = COLUMNS
+    keeps_unnamed = True
     options: Options
 
     def recognise(self, path: Path) -> bool:
@@ -57,16 +62,18 @@ class Via3(PointFormat):
             shown = views.get(_key(region.get("vid")), [])
             file = files.get(_key(shown[0])) if len(shown) == 1 else None
             kind = _kind(region, file)
-            label = self._label(region, content.get("attribute")) if kind == _SHAPES[_POINT] else None
+            is_point = kind == _SHAPES[_POINT]
+            extra = _extra(region, content.get("attribute")) if is_point else {}
+            label = label_or_question(self._label(region, content.get("attribute")), extra) if is_point else None
             if file is None or label is None:
-                skipped["point without a class" if kind == _SHAPES[_POINT] else kind] += 1
+                skipped["point without a class" if is_point else kind] += 1
                 continue
             position = list(region.get("xy").each())
             if len(position) != 3:
                 raise region.get("xy").fail("a point is [1, x, y].")
             x, y = position[1].number(), position[2].number()
-            points.append(translated(Point(_image(file), x, y, label, place=region.field), self.offset))
-        return PointTable(points, listed=map(_image, files.values()), skipped=skipped)
+            points.append(translated(Point(_image(file), x, y, label, extra, place=region.field), self.offset))
+        return table_of(points, listed=map(_image, files.values()), skipped=skipped)
 
     def _label(self, region: Node, attributes: Node) -> str | None:
         ids = {node.get("aname").text(): (key, node) for key, node in attributes.members() if _is_of_regions(node)}
@@ -89,7 +96,13 @@ class Via3(PointFormat):
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         labels = {label: str(index) for index, label in enumerate(table.counts())}
         images = {image: str(index) for index, image in enumerate(table.listed, start=1)}
-        position = "the class of a point"
+        there = {name for point in table.rows for name in attributes(point.extra)}
+        columns = {name: str(key) for key, name in enumerate(COLUMNS, start=2) if name in there}
+
+        def values(point: Point) -> dict[str, str]:
+            extra = {columns[name]: value for name, value in attributes(point.extra).items()}
+            return {"1": labels[point.label], **extra} if point.label else extra
+
         write_json(
             path,
             {
@@ -102,9 +115,16 @@ class Via3(PointFormat):
                 "attribute": {
                     "1": {
                         **{"aname": self.options.attribute or "class", "anchor_id": _ON_REGION, "type": _RADIO},
-                        **{"desc": position, "options": {key: label for label, key in labels.items()}},
+                        **{"desc": "the class of a point", "options": {key: label for label, key in labels.items()}},
                         "default_option_id": "",
-                    }
+                    },
+                    **{
+                        key: {
+                            **{"aname": name, "anchor_id": _ON_REGION, "type": _TEXT, "desc": "of a question"},
+                            **{"options": {}, "default_option_id": ""},
+                        }
+                        for name, key in columns.items()
+                    },
                 },
                 "file": {
                     key: {"fid": key, "fname": image, "type": _IMAGE, "loc": _LOCAL, "src": ""}
@@ -112,14 +132,23 @@ class Via3(PointFormat):
                 },
                 "metadata": {
                     f"{images[point.image]}_{index:08d}": {
-                        **{"vid": images[point.image], "flg": 0, "z": [], "av": {"1": labels[point.label]}},
+                        **{"vid": images[point.image], "flg": 0, "z": [], "av": values(point)},
                         "xy": [_POINT, point.x - self.offset, point.y - self.offset],
                     }
-                    for index, point in enumerate(table)
+                    for index, point in enumerate(table.rows)
                 },
                 "view": {key: {"fid_list": [key]} for key in images.values()},
             },
         )
+
+
+def _extra(region: Node, described: Node) -> Mapping[str, str]:
+    """The columns of questions that a region has."""
+    given = region.maybe("av")
+    if given is None or not given.items():
+        return {}
+    names = {key: node.get("aname").text() for key, node in described.members() if _is_of_regions(node)}
+    return attributes({names.get(key, ""): value for key, value in given.items().items()})
 
 
 def _kind(region: Node, file: Node | None) -> str:

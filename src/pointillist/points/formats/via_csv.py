@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from pointillist.points.formats.attributes import attributes, table_of
 from pointillist.points.formats.base import ReadContext, translated
 from pointillist.points.formats.files import CsvFile, head, write_csv_rows
 from pointillist.points.formats.jsontext import Node, unique_keys
@@ -56,16 +57,16 @@ class ViaCsv(Via):
                 skipped[point] += 1
             else:
                 points.append(translated(point, self.offset))
-        return PointTable(points, listed=images.values(), skipped=skipped)
+        return table_of(points, listed=images.values(), skipped=skipped)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         attribute = self.options.attribute or "class"
         rows: list[tuple[object, ...]] = [_COLUMNS]
         for image in table.listed:
-            here = table.of(image)
+            here = table.rows.of(image)
             for index, point in enumerate(here):
                 shape = {"name": "point", "cx": point.x - self.offset, "cy": point.y - self.offset}
-                label = json.dumps({attribute: point.label}, ensure_ascii=False)
+                label = json.dumps({attribute: point.label, **attributes(point.extra)}, ensure_ascii=False)
                 rows.append((image, -1, "{}", len(here), index, json.dumps(shape), label))
             if not here:
                 rows.append((image, -1, "{}", 0, 0, "{}", "{}"))

@@ -42,6 +42,7 @@ class WhatsThePoint(PointFormat):
     origin = "pixel"
     tolerance = 1e-9
     images_by = "stem"
+    keeps = ("rank",)
     max_size = (500, 500)
     only_classes = VOC_CLASSES[1:]
     options: Options

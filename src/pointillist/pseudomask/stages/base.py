@@ -60,6 +60,7 @@ class StageInput:
         progress: Share of the training that is done, in [0, 1]; None outside a training.
         distances: B×K×H×W pixels to the nearest click of each class, +inf without one; None without a spatial prior.
         evidence: B×K×H×W how much another classifier believes each class, not negative; None where there is none.
+        objects: Per image, whether its clicks mark objects, or answer questions about pixels; None: objects in all.
     """
 
     image: Tensor
@@ -70,6 +71,7 @@ class StageInput:
     progress: float | None
     distances: Tensor | None = None
     evidence: Tensor | None = None
+    objects: tuple[bool, ...] | None = None
 
     def in_units(self, pixels: Tensor) -> Tensor:
         """B×… lengths in pixels as unit lengths."""

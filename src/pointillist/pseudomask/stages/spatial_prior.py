@@ -50,13 +50,17 @@ class SpatialPrior(Stage):
         """B×K×H×W in [0, 1] of distances in unit lengths; 0 for a class without a click in the image."""
 
     def __call__(self, scores: Tensor, given: StageInput) -> Tensor:
-        """Multiply the scores by the prior."""
+        """Multiply the scores by the prior, where clicks mark objects."""
         distances = self.distances(given) if given.distances is None else given.distances
         prior = self.prior(given.in_units(distances), given.progress)
         if self.background_floor > 0 and given.background is not None:
             least = self.background_floor * prior.amax(dim=1, keepdim=True)
             is_background = (given.classes == given.background).to(prior.device)[:, :, None, None]
             prior = torch.where(is_background, torch.maximum(prior, least), prior)
+        if given.objects is not None:
+            for image, objects in zip(prior, given.objects, strict=True):
+                if not objects:
+                    image.fill_(1.0)
         return scores * prior
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pointillist.classes import IGNORE
-from pointillist.pseudomask.presence import present_classes
+from pointillist.pseudomask.presence import presence_weights
 from pointillist.training.losses import masked_mean
 from pointillist.training.methods.base import LossOutput, Method, MethodOptions, StepInput
 from pointillist.training.methods.cells import (
@@ -69,7 +69,8 @@ class Agmm(Method):
         mixture = gaussians(features, centres, clicked)
         agreement = mixture_loss(probabilities, mixture, labels, clicked, valid)
         separation = likeness(centres, clicked)
-        present = present_classes(batch.points, len(self.classes), background=self.classes.background).to(device)
+        count, background = len(self.classes), self.classes.background
+        present = presence_weights(batch.points, batch.presence, count, background=background).to(device)
         # Of an image that nobody clicked it is not known what is absent.
         looked_at = valid * clicked_images(batch.points, device)[:, None, None]
         absent = absence_loss(probabilities, present, looked_at)
@@ -157,17 +158,17 @@ def likeness(centres: Tensor, clicked: Tensor) -> Tensor:
 
 
 def absence_loss(probabilities: Tensor, present: Tensor, weights: Tensor) -> Tensor:
-    """−log(1 − p_c), summed over the classes that are not in the image.
+    """−log(1 − p_c), summed over the classes, each as far as it is likely not to be in the image.
 
     Args:
         probabilities: B×C×h×w.
-        present: B×C bool.
+        present: B×C in [0, 1], how likely each class is in the image.
         weights: B×h×w in {0, 1}.
 
     Returns:
         Scalar, mean per image over its cells, then over images.
     """
-    losses = -torch.log1p(TINY - probabilities) * (~present)[..., None, None]
+    losses = -torch.log1p(TINY - probabilities) * (1 - present)[..., None, None]
     return masked_mean(losses.sum(1), weights)
 
 

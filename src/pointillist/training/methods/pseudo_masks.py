@@ -92,6 +92,7 @@ class PseudoMaskMethod(Method):
             class_prior=self.teacher_prior(),
             distances=step.batch.distances,
             evidence=step.batch.evidence,
+            presence=step.batch.presence,
             scale=step.batch.scales,
             valid=step.batch.valid,
         ).labels
@@ -137,8 +138,10 @@ class GeodesicDistances:
     num_classes: int
     gamma: float
 
-    def __call__(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, image: Tensor, points: Tensor, presence: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `PlanesOf`; with about one pixel per unit length, because the recipe knows nothing finer."""
+        if presence is not None:  # these points mark no objects
+            points = points[:0]
         height, width = image.shape[-2:]
         size, factor = coarser((height, width))
         if factor > 1:
