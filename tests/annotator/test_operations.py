@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pointillist.annotator.labels import applying
+from pointillist.annotator.labels import cost
 from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
 from tests.annotator.conftest import HEIGHT, WIDTH, Hand
@@ -281,7 +281,7 @@ def test_everything_is_there_after_a_restart(data: Path, opened: Callable[[Path]
 
 def test_costs_count_clicks_and_the_time_between_them(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(applying, "time", lambda: now[0])
+    monkeypatch.setattr(cost, "time", lambda: now[0])
     hand.add("point-01", 1, 1)
     now[0] += 6
     hand.add("point-02", 2, 2)
@@ -289,7 +289,8 @@ def test_costs_count_clicks_and_the_time_between_them(hand: Hand, monkeypatch: p
     hand.do("delete", point="point-01")
     now[0] += 3600  # lunch
     hand.add("point-03", 3, 3)
-    assert hand.session.cost() == {"clicks": 3, "minutes": 0.2, "seconds_per_click": 4.0}
+    answers = {"answers": 0, "seconds_per_answer": None}
+    assert hand.session.cost() == {"clicks": 3, "minutes": 0.2, "seconds_per_click": 4.0, **answers}
 
 
 def test_changes_tell_what_happened_in_order(hand: Hand) -> None:
@@ -308,5 +309,6 @@ def test_changes_tell_what_happened_in_order(hand: Hand) -> None:
         "class": "class-berry",
         "version": 0,
         "deleted": False,
+        "question": None,
     }
     assert not rest["more"]

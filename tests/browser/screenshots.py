@@ -57,6 +57,7 @@ def main() -> None:
         with served(clicked) as server:
             with annotator(browser, server) as person:
                 at_work(person.open())
+                asked(person)
             with_model(browser, server, "tablet", TABLET, "light")
             with_model(browser, server, "dark", DESKTOP, "dark")
         run_report(browser, Path(folder))
@@ -98,6 +99,22 @@ def first_steps(person: Annotator) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     save(page, "help")
+    page.keyboard.press("Escape")
+
+
+def asked(person: Annotator) -> None:
+    """The program asks."""
+    page = person.page
+    page.locator("#tab-ask").click()
+    page.locator("#ask-go").click()
+    for key in ("1", "4", "1"):
+        expect(page.locator("#ask-canvas[data-shown]")).to_be_visible()
+        page.wait_for_timeout(2000)
+        page.keyboard.press(key)
+    page.wait_for_timeout(1000)
+    save(page, "ask")
+    for _ in range(3):
+        page.keyboard.press("Control+z")
     page.keyboard.press("Escape")
 
 

@@ -39,9 +39,14 @@ def test_axe_finds_no_serious_fault(browser: Browser, server: Server, size: View
         person.click(0.3, 0.3)
         expect(page.locator("#point-bar")).to_be_visible()
         check(person, "with points, one chosen")
-        for tab in ("train", "points", "files"):
+        for tab in ("ask", "train", "points", "files"):
             page.locator(f"#tab-{tab}").click()
             check(person, tab)
+        page.keyboard.press("q")
+        page.keyboard.press("Enter")
+        expect(page.locator("#ask-canvas[data-shown]")).to_be_visible()
+        check(person, "a question")
+        page.keyboard.press("Escape")
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).to_be_visible()
         check(person, "help")

@@ -11,7 +11,7 @@ from pointillist.data.dataset_file import FILE, DatasetFile, MaskKind, PathsEntr
 from pointillist.data.find_bands import DeclaredBands
 from pointillist.data.folders import LeftOut
 from pointillist.data.layouts import layouts
-from pointillist.data.listing import find_images
+from pointillist.data.listing import SplitNames, find_images, read_split, with_rest_as_train
 from pointillist.errors import DatasetError
 from pointillist.files import make_folder, read_yaml
 from pointillist.schema import parse
@@ -33,6 +33,7 @@ class DataFolder:
     root: Path
     dataset_file: Path
     points_file: Path
+    splits: Path
     images: dict[str, Path]
     images_at_root: bool
     left_out: LeftOut
@@ -55,6 +56,17 @@ class DataFolder:
         if path.is_symlink():
             raise DatasetError("is a link.", where=path, hint="Remove it; the annotator makes a folder there.")
         return make_folder(path)
+
+    def learnt_from(self) -> list[str]:
+        """Images that a training learns from: those of the split `train`, where the folder has splits.
+
+        Raises:
+            DatasetError: A file of a split is damaged.
+        """
+        names = SplitNames(self.images)
+        files = [path for path in sorted(self.splits.glob("*.txt")) if contains(self.root, path)]
+        splits = with_rest_as_train({path.stem: read_split(path, names) for path in files}, self.images)
+        return list(splits.get("train", self.images))
 
     def image(self, name: str) -> Path:
         """The file of an image, as long as it still lies inside the folder."""
@@ -110,6 +122,7 @@ def open_folder(path: Path) -> DataFolder:
         root=root,
         dataset_file=file,
         points_file=points_file,
+        splits=root / paths.splits,
         images=found.images,
         images_at_root=at_root,
         left_out=found.left_out,

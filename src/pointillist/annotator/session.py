@@ -16,12 +16,15 @@ from pointillist.annotator.images.catalogue import Catalogue
 from pointillist.annotator.images.levels import TILE, levels_of
 from pointillist.annotator.images.pictures import Pictures
 from pointillist.annotator.images.pyramid import Pyramids
-from pointillist.annotator.labels.applying import PALETTE, Applied, Applier, cost
+from pointillist.annotator.labels.applying import PALETTE, Applied, Applier
+from pointillist.annotator.labels.cost import cost
 from pointillist.annotator.labels.operations import LARGEST_BATCH, OperationBatch
+from pointillist.annotator.labels.rows import PointRow
 from pointillist.annotator.labels.store import Store, hold
-from pointillist.annotator.labels.tables import PointRow, Tables
+from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.labels.writer import Writer
 from pointillist.errors import PointillistError
+from pointillist.points.questions import ANSWERED_BY, SECONDS
 from pointillist.version import __version__
 
 LARGEST_CLASS_NAME = 100
@@ -150,19 +153,21 @@ class Session:
 
     def image(self, name: str) -> dict[str, Any]:
         """Size, bands, levels and points of an image."""
+        return {**self.frame(name), "bands": self.bands.about(name), **self.points(name)}
+
+    def frame(self, name: str) -> dict[str, Any]:
+        """Size and levels of an image: what is needed to show it."""
         height, width = self.catalogue.size(name)
         return {
             **self.catalogue.about(name),
             "width": width,
             "height": height,
             "stamp": self.pictures.version(name),
-            "bands": self.bands.about(name),
             "tile": TILE,
             "levels": [
                 {"level": i, "width": s.width, "height": s.height, "columns": s.columns, "rows": s.rows}
                 for i, s in enumerate(levels_of((height, width)))
             ],
-            **self.points(name),
         }
 
     def points(self, name: str) -> dict[str, Any]:
@@ -202,9 +207,14 @@ class Session:
 
 
 def point_body(catalogue: Catalogue, row: PointRow, *, whole: bool = False) -> dict[str, Any]:
-    """A point as the page reads it; `whole` adds its image and whether it is deleted."""
-    body = {"id": row.id, "x": row.x, "y": row.y, "class": row.label, "version": row.version}
-    return {**body, "image": catalogue.find_id(row.image), "deleted": row.deleted} if whole else body
+    """A point as the page reads it; `whole` adds its image and whether it is deleted, or is a question without class.
+
+    `question` has the further columns about an answer, and is None for a click.
+    """
+    body: dict[str, Any] = {"id": row.id, "x": row.x, "y": row.y, "class": row.label, "version": row.version}
+    told = {key: row.extra.get(key, "") for key in (SECONDS, ANSWERED_BY)}
+    body["question"] = told if row.question else None
+    return {**body, "image": catalogue.find_id(row.image), "deleted": row.deleted or not row.label} if whole else body
 
 
 def error_body(error: PointillistError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,26 +51,51 @@ def ask(
         ConfigError: A number that cannot be, or a strategy that needs a measure.
         ImageError: The size of an image cannot be read.
     """
+    items = {item.name: item for item in dataset.split(dataset.training_split if split is None else split)}
+    questions = draw_questions(
+        list(items),
+        lambda name: image_size(items[name].image),
+        per_image=per_image,
+        budget=budget,
+        strategy=strategy,
+        seed=seed,
+        measure=None if measure is None else lambda name: measure(items[name]),
+        on_image=on_image,
+    )
+    return PointTable((), COLUMNS, unnamed=questions)
+
+
+def draw_questions(
+    names: Sequence[str],
+    size_of: Callable[[str], tuple[int, int]],
+    *,
+    per_image: int,
+    budget: int | None = None,
+    strategy: Strategy = "even",
+    seed: int = 0,
+    measure: Callable[[str], NDArray[Any]] | None = None,
+    on_image: Callable[[str], None] | None = None,
+) -> list[Point]:
+    """The same for images by their names; `size_of` gives (height, width) in pixels."""
     for name, value in (("per_image", per_image), ("budget", 1 if budget is None else budget)):
         if value < 1:
             raise ConfigError(f"{name} is {value}.", field=name, hint="Use a whole number of at least 1.")
-    items = dataset.split(dataset.training_split if split is None else split)
     share = 1.0
-    if budget is not None and budget < per_image * len(items):
+    if budget is not None and budget < per_image * len(names):
         per_image = min(per_image, budget)
         number = budget // per_image
-        share = number / len(items)
-        chosen = rng_for(seed, "images to ask").choice(len(items), number, replace=False)
-        items = tuple(items[index] for index in sorted(chosen.tolist()))
+        share = number / len(names)
+        chosen = rng_for(seed, "images to ask").choice(len(names), number, replace=False)
+        names = [names[index] for index in sorted(chosen.tolist())]
     questions = []
-    for item in items:
-        grid = None if measure is None or strategy == "even" else measure(item)
-        rng = rng_for(seed, f"ask {item.name}")
-        for x, y, chance in draw_pixels(image_size(item.image), per_image, strategy, rng, grid).tolist():
-            questions.append(Point(item.name, x, y, "", {SOURCE: QUESTION, INCLUSION: repr(chance * share)}))
+    for name in names:
+        grid = None if measure is None or strategy == "even" else measure(name)
+        rng = rng_for(seed, f"ask {name}")
+        for x, y, chance in draw_pixels(size_of(name), per_image, strategy, rng, grid).tolist():
+            questions.append(Point(name, x, y, "", {SOURCE: QUESTION, INCLUSION: repr(chance * share)}))
         if on_image is not None:
-            on_image(item.name)
-    return PointTable((), COLUMNS, unnamed=questions)
+            on_image(name)
+    return questions
 
 
 def answered(questions: PointTable, dataset: Dataset) -> PointTable:

@@ -165,7 +165,7 @@ class LabelFiles:
         found, copy = self._read_at_rest(path, NativeCsv().read)
         # What stood there before, if this very store wrote it; without it nothing counts as removed by hand.
         ours = self._base.is_file() and _digest(self._base) == self._store.metadata("points written")
-        before = Counter(rows_of(NativeCsv().read(self._base))) if ours else Counter()
+        before = Counter(rows_of(NativeCsv().read(self._base).rows)) if ours else Counter()
         digest = _digest(copy)
         self._writer.submit(lambda tables: merge_points(tables, found, before, digest)).result()
         shutil.copyfile(copy, self._base)

@@ -7,15 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from pointillist.annotator.labels.applying import free_color
-from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
+from pointillist.annotator.labels.rows import ClassRow, PointRow
+from pointillist.annotator.labels.tables import Tables
 from pointillist.data.dataset_file import DatasetFile
+from pointillist.points.questions import ANSWER, QUESTION, SOURCE
 from pointillist.points.table import Point, PointTable
 
 CLIENT = "label-files"
 """Who made the changes that come from the files."""
 
 Row = tuple[str, float, float, str, tuple[tuple[str, str], ...]]
-"""A line of points.csv: image, x, y, class name, and the further columns that are not empty."""
+"""A line of points.csv: image, x, y, class name, empty where a question names none, and the further columns that are
+not empty."""
 
 
 def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest: str) -> None:
@@ -23,24 +26,70 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
     ids, _ = class_ids(tables, found)
     tables.add_columns(found.columns)
     live: dict[Row, list[str]] = defaultdict(list)
-    names = {row.id: row.name for row in tables.classes()}
-    for given, image, x, y, label, more in tables.all_points():
+    names = {row.id: row.name for row in tables.classes()} | {"": ""}
+    for given, image, x, y, label, more in (*tables.all_points(), *tables.all_points(unnamed=True)):
         live[_row(image, x, y, names[label], more)].append(given)
-    after = Counter(rows_of(found))
+    after = Counter(rows_of(found.rows))
     seq = tables.seq() + 1
+    ids[""] = ""
+    for mine, theirs in _same_questions(live, before, after):
+        given = live[mine].pop()
+        image, x, y, label, extra = theirs
+        tables.change_point(PointRow(given, image, x, y, ids[label], seq, CLIENT, False, dict(extra)))
+        live[theirs].append(given)
     for row, count in (before - after).items():
         for given in live[row][:count]:
             tables.delete_point(given, seq, CLIENT)
         live[row] = live[row][count:]
     # A row that the store has already is no second point.
     needed = Counter({row: min(n, after[row] - len(live[row])) for row, n in (after - before).items()})
-    for number, row in enumerate(rows_of(found)):
+    for number, row in enumerate(rows_of(found.rows)):
         if needed[row] > 0:
             needed[row] -= 1
             image, x, y, label, extra = row
-            point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False)
-            tables.put_point(point, number=number, extra=dict(extra))
+            point = PointRow(uuid.uuid4().hex, image, x, y, ids[label], seq, CLIENT, False, dict(extra))
+            tables.put_point(point, number=number)
     _took_in(tables, "points", digest)
+
+
+def _same_questions(live: Mapping[Row, list[str]], before: Counter[Row], after: Counter[Row]) -> list[tuple[Row, Row]]:
+    """Questions that stand otherwise here than in the file are one question each: (as it is here, as it becomes).
+
+    Who answered it since the file was written stays in the right; of two who did, the one here. `before` and `after`
+    are changed to agree.
+    """
+    here = Counter({row: len(given) for row, given in live.items() if _is_question(row)})
+    found = Counter({row: count for row, count in after.items() if _is_question(row)})
+    by_place: dict[tuple[str, float, float], list[Row]] = defaultdict(list)
+    for row in (here - found).elements():
+        by_place[row[:3]].append(row)
+    changes = []
+    for theirs in (found - here).elements():
+        if not by_place[theirs[:3]]:
+            continue
+        mine = by_place[theirs[:3]].pop()
+        if before[theirs]:  # it was changed here alone
+            _swap((before, after), theirs, mine)
+        elif before[mine] or (_is_answered(theirs) and not _is_answered(mine)):  # there
+            changes.append((mine, theirs))
+            _swap([before] if before[mine] else [], mine, theirs)
+        else:  # in both
+            _swap([after], theirs, mine)
+    return changes
+
+
+def _swap(counters: Iterable[Counter[Row]], old: Row, new: Row) -> None:
+    for counter in counters:
+        counter[old] -= 1
+        counter[new] += 1
+
+
+def _is_question(row: Row) -> bool:
+    return (SOURCE, QUESTION) in row[4]
+
+
+def _is_answered(row: Row) -> bool:
+    return bool(row[3]) or ANSWER in dict(row[4])
 
 
 def rows_of(points: Iterable[Point]) -> list[Row]:

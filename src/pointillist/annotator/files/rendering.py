@@ -15,10 +15,11 @@ from pointillist.points.table import Point, PointTable
 
 
 def point_table(tables: Tables) -> PointTable:
-    """All points, as points.csv has them."""
+    """All points and questions, as points.csv has them."""
     names = {row.id: row.name for row in tables.classes()}
     points = (Point(image, x, y, names[c], extra) for _, image, x, y, c, extra in tables.all_points())
-    return PointTable(points, tables.columns())
+    unnamed = (Point(image, x, y, "", extra) for _, image, x, y, _, extra in tables.all_points(unnamed=True))
+    return PointTable(points, tables.columns(), unnamed=unnamed)
 
 
 def render_classes(tables: Tables, folder: DataFolder) -> str | None:

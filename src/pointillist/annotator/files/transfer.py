@@ -10,16 +10,18 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pointillist.annotator.files.merging import class_ids
+from pointillist.annotator.files.rendering import point_table
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.images.catalogue import Catalogue
 from pointillist.annotator.labels.operations import class_name_problem
+from pointillist.annotator.labels.rows import PointRow
 from pointillist.annotator.labels.store import Store
-from pointillist.annotator.labels.tables import PointRow, Tables
+from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.labels.writer import Writer
 from pointillist.data.places import place_of
 from pointillist.errors import PointsError
@@ -27,7 +29,7 @@ from pointillist.points.check import Checked
 from pointillist.points.formats import ReadContext, choose_format, formats, get_format
 from pointillist.points.formats.files import has_controls
 from pointillist.points.matching import read_matched
-from pointillist.points.table import Point, PointTable
+from pointillist.points.table import PointTable
 
 CLIENT = "import"
 """Who made the points that come from files."""
@@ -124,7 +126,7 @@ class Transfer:
             "format": kind.name,
             "total": checked.total,
             "imported": imported,
-            "already_there": len(checked.points) - imported,
+            "already_there": len(checked.points.rows) - imported,
             "rejected": len(checked.rejections),
             "reasons": {reason.value: count for reason, count in checked.reasons().items()},
             "unknown_classes": dict(checked.unknown_classes()),
@@ -142,11 +144,10 @@ class Transfer:
         tables = self.store.reading()
         classes = {row.id: row.name for row in tables.classes()}
         names = set(self.catalogue.names)
-        points = [
-            Point(image, x, y, classes[label], extra)
-            for _, image, x, y, label, extra in tables.all_points()
-            if image in names
-        ]
+        everything = point_table(tables)
+        points, unnamed = (
+            [point for point in some if point.image in names] for some in (everything, everything.unnamed)
+        )
         listed = list(dict.fromkeys(point.image for point in points))
         context = ReadContext(
             dict(enumerate(classes.values())),
@@ -159,28 +160,42 @@ class Transfer:
             target = home / "labels" if kind.one_per_image else home / f"points{suffix}"
             if kind.one_per_image:
                 target.mkdir()
-            kind.write(PointTable(points, tables.columns(), listed=listed), target, context)
+            kind.write(PointTable(points, everything.columns, listed=listed, unnamed=unnamed), target, context)
             if target.is_file():
                 return f"points-{kind.name}{suffix}", target.read_bytes()
             return f"points-{kind.name}.zip", _zipped(target)
 
 
 def _add(tables: Tables, checked: Checked) -> tuple[int, int, list[str]]:
-    """Add points that are not there yet; gives the operation's number, how many, and the classes they brought."""
+    """Add points that are not there yet; gives the operation's number, how many, and the classes they brought.
+
+    An answer to a question that is open here answers it.
+    """
     ids, added = class_ids(tables, checked.points)
     there: dict[str, set[tuple[int, int, str]]] = defaultdict(set)
     for image in checked.points.images:
-        there[image] = {(int(row.x), int(row.y), row.label) for row in tables.points_of(image)}
+        there[image] = {(int(row.x), int(row.y), row.label) for row in tables.points_of(image) if not row.question}
+    asked = {(row.image, int(row.x), int(row.y)): row for row in tables.questions()}
     seq = tables.seq() + 1
     images: dict[str, None] = {}
     count = 0
-    for point in checked.points:
-        label = ids[point.label]
-        # Clicks on the same pixel are the same click.
-        if (int(point.x), int(point.y), label) in there[point.image]:
+    for point in (*checked.points, *checked.points.unnamed):
+        label = ids.get(point.label, "")
+        row = PointRow(uuid.uuid4().hex, point.image, point.x, point.y, label, seq, CLIENT, False, point.extra)
+        pixel = int(point.x), int(point.y)
+        if not row.question:
+            # Clicks on the same pixel are the same click.
+            if (*pixel, label) in there[point.image]:
+                continue
+            tables.put_point(row, number=count)
+        elif (known := asked.get((point.image, *pixel))) is None:
+            tables.put_point(row, number=count)
+            asked[point.image, *pixel] = row
+        elif row.answered and not known.answered:
+            extra = {**known.extra, **{key: value for key, value in point.extra.items() if value}}
+            tables.change_point(replace(known, label=label, extra=extra, version=seq, client=CLIENT))
+        else:
             continue
-        row = PointRow(uuid.uuid4().hex, point.image, point.x, point.y, label, seq, CLIENT, False)
-        tables.put_point(row, number=count, extra=point.extra)
         images[point.image] = None
         count += 1
     if not count and not added:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import time
-from typing import Any
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels import operations as ops
+from pointillist.annotator.labels.cost import count
 from pointillist.annotator.labels.operations import Operation, Status
-from pointillist.annotator.labels.tables import ClassRow, PointRow, Tables
+from pointillist.annotator.labels.rows import ClassRow, PointRow
+from pointillist.annotator.labels.tables import Tables
 from pointillist.classes import IGNORE, default_palette, hex_color
 from pointillist.errors import DatasetError, PointillistError, PointsError
-
-IDLE = 60.0
-"""Seconds without an operation after which a person is taken to have left."""
+from pointillist.points.questions import ANSWER, ANSWERED_BY, COLUMNS, SECONDS
 
 PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
 """Colours that colour-blind eyes tell apart, as far as they reach."""
@@ -58,7 +56,7 @@ class Applier:
         if point is not None:
             content["image"] = point.image
         tables.log(seq, client, content, operation=operation.id)
-        _count(tables, client, operation)
+        count(tables, client, operation)
         return Applied(operation.id, status, seq, point)
 
     def _apply(self, tables: Tables, client: str, operation: Operation, seq: int) -> tuple[Status, PointRow | None]:
@@ -109,18 +107,33 @@ class Applier:
         if row is None:
             raise PointsError("there is no such point.", field="point", hint="Load the image again.")
         changed = replace(row, version=seq, client=client, deleted=False)
-        if isinstance(operation, ops.Delete):
+        _check_question(row, operation)
+        if isinstance(operation, ops.Delete | ops.Reopen):
             unseen = operation.base is not None and operation.base < row.version and row.client != client
             if unseen and not row.deleted:
                 # Somebody is still working on this point; who deletes it has not seen that yet.
                 return "kept", row
-            changed = replace(changed, deleted=True)
+            if isinstance(operation, ops.Delete):
+                changed = replace(changed, deleted=True)
+            else:
+                changed = replace(changed, label="", extra=_unanswered(row))
         elif isinstance(operation, ops.Move):
             self._check_position(row.image, operation.x, operation.y)
             changed = replace(changed, x=operation.x, y=operation.y)
         elif isinstance(operation, ops.Relabel):
-            changed = replace(changed, label=_known_class(tables, operation.class_))
-        if not changed.deleted:
+            extra = {key: value for key, value in row.extra.items() if not row.question or key != ANSWER}
+            changed = replace(changed, label=_known_class(tables, operation.class_), extra=extra)
+        elif isinstance(operation, ops.Answer):
+            tables.add_columns(COLUMNS)
+            label = "" if operation.class_ is None else _known_class(tables, operation.class_)
+            told = {
+                ANSWER: operation.answer or "",
+                ANSWERED_BY: operation.answered_by,
+                SECONDS: "" if operation.seconds is None else f"{operation.seconds:.2f}",
+            }
+            extra = _unanswered(row) | {key: value for key, value in told.items() if value}
+            changed = replace(changed, label=label, extra=extra)
+        if changed.label and not changed.deleted:
             # Its class may have been removed while it was deleted.
             changed = replace(changed, label=_revived(tables, changed.label))
         tables.change_point(changed)
@@ -201,35 +214,28 @@ class Applier:
             tables.set_background("", "none")
 
 
-def _count(tables: Tables, client: str, operation: Operation) -> None:
-    """Clicks, and the time between operations of one tab that are not further apart than `IDLE`."""
-    if not isinstance(operation, ops.Add | ops.Change):
-        return
-    now = time()
-    last = float(tables.metadata(f"last {client}") or now)
-    if 0 < now - last <= IDLE:
-        tables.set_metadata("seconds", repr(float(tables.metadata("seconds") or 0) + now - last))
-    tables.set_metadata(f"last {client}", repr(now))
-    if isinstance(operation, ops.Add):
-        tables.set_metadata("clicks", str(int(tables.metadata("clicks") or 0) + 1))
-
-
-def cost(tables: Tables) -> dict[str, Any]:
-    """What the labels have cost: clicks, minutes of work, seconds per click."""
-    clicks, seconds = int(tables.metadata("clicks") or 0), float(tables.metadata("seconds") or 0)
-    return {
-        "clicks": clicks,
-        "minutes": round(seconds / 60, 2),
-        "seconds_per_click": round(seconds / clicks, 2) if clicks else None,
-    }
-
-
 def free_color(tables: Tables, *, background: bool) -> str:
     """The first colour of the palette that no class has."""
     taken = {row.color for row in tables.classes()}
     # The first one is a dark grey, made for the background.
     palette = PALETTE if background else (*PALETTE[1:], PALETTE[0])
     return next((color for color in palette if color not in taken), PALETTE[-1])
+
+
+def _check_question(row: PointRow, operation: ops.Change) -> None:
+    if isinstance(operation, ops.Answer | ops.Reopen) and not row.question:
+        raise PointsError("this point is no question.", field="point", hint="Load the image again.")
+    if isinstance(operation, ops.Move | ops.Delete) and row.question:
+        raise PointsError(
+            "chance chose the pixel of this question; it is neither moved nor removed.",
+            field="point",
+            hint="Take its answer back, or give it another class.",
+        )
+
+
+def _unanswered(row: PointRow) -> dict[str, str]:
+    """Further columns of a question, without those about its answer."""
+    return {key: value for key, value in row.extra.items() if key not in (ANSWER, ANSWERED_BY, SECONDS)}
 
 
 def _known_class(tables: Tables, given: str) -> str:

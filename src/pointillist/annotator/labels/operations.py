@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from pointillist.schema import Strict
 
@@ -80,6 +80,34 @@ class Restore(Change):
     kind: Literal["restore"]
 
 
+class Answer(Change):
+    """A question answered, by a class or by why there is none.
+
+    `seconds` is how long it took, None where that was not measured; `answered_by` whoever the page says it was.
+    """
+
+    kind: Literal["answer"]
+    class_: Id | None = Field(None, alias="class")
+    answer: Literal["unsure", "border"] | None = None
+    seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
+    answered_by: Annotated[str, StringConstraints(max_length=100)] = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.class_ is None) == (self.answer is None):
+            raise ValueError("an answer is a class, or says why there is none")
+        if not self.answered_by.isprintable():
+            raise ValueError("a name has characters that cannot be seen")
+        return self
+
+
+class Reopen(Change):
+    """An answer taken back; the question is open again."""
+
+    kind: Literal["reopen"]
+    base: Base = None
+
+
 class ClassAdd(_OfClass):
     """A new class."""
 
@@ -126,7 +154,9 @@ class Background(_Operation):
 
 _OnClasses = ClassAdd | ClassRename | ClassColor | ClassMerge | ClassRemove | Background
 
-Operation = Annotated[Add | Move | Relabel | Delete | Restore | _OnClasses, Field(discriminator="kind")]
+_OnPoints = Add | Move | Relabel | Delete | Restore | Answer | Reopen
+
+Operation = Annotated[_OnPoints | _OnClasses, Field(discriminator="kind")]
 
 LARGEST_BATCH = 500
 """Operations in one request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 import threading
@@ -9,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pointillist.annotator.labels.tables import CREATE, Tables
+from pointillist.annotator.labels.rows import CREATE, QUESTIONS, derived
+from pointillist.annotator.labels.tables import Tables
 from pointillist.errors import PointillistError, RunError, SaveError
 
-FORMAT = 1
-"""Version of the tables; a newer program reads all older ones."""
+FORMAT = 2
+"""Version of the tables; a newer program reads all older ones. 2 has questions."""
 
 
 class Store:
@@ -34,8 +36,13 @@ class Store:
             # The log is flushed to the disk before an operation is acknowledged.
             self._writer.execute("PRAGMA synchronous=FULL")
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self._writer.executescript(f"BEGIN;{CREATE}PRAGMA user_version={FORMAT};COMMIT;")
+            if version < FORMAT:
+                with self._writer:
+                    self._writer.execute("BEGIN IMMEDIATE")
+                    for command in CREATE.strip().split(";\n") if version == 0 else ():
+                        self._writer.execute(command.removesuffix(";"))
+                    _add_questions(self._writer)
+                    self._writer.execute(f"PRAGMA user_version={FORMAT}")
         except sqlite3.Error as error:
             raise store_error(error, path) from error
         if version > FORMAT:
@@ -89,6 +96,16 @@ class Store:
     def metadata(self, name: str) -> str:
         """A single value; empty where it is not known."""
         return self.reading().metadata(name)
+
+
+def _add_questions(connection: sqlite3.Connection) -> None:
+    """Lead the tables of format 1 to format 2, inside a transaction."""
+    for command in QUESTIONS.strip().split(";\n"):
+        connection.execute(command.removesuffix(";"))
+    found = connection.execute("SELECT id, class, extra FROM points WHERE extra LIKE '%question%'").fetchall()
+    for given, label, extra in found:
+        _, state, seconds = derived(label, json.loads(extra))
+        connection.execute("UPDATE points SET question=?, seconds=? WHERE id=?", (state, seconds, given))
 
 
 def store_error(error: sqlite3.Error, path: Path) -> PointillistError:

@@ -8,60 +8,17 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
 from typing import Any
 
-CREATE = """
-CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE classes(
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, color TEXT NOT NULL, place INTEGER NOT NULL,
-    mask_values TEXT, joined TEXT, removed INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE TABLE points(
-    id TEXT PRIMARY KEY, image TEXT NOT NULL, x REAL NOT NULL, y REAL NOT NULL, class TEXT NOT NULL,
-    extra TEXT, place INTEGER NOT NULL, version INTEGER NOT NULL, client TEXT NOT NULL,
-    deleted INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX points_of_image ON points(image, deleted);
-CREATE INDEX points_of_class ON points(class, deleted);
-CREATE TABLE operations(
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client TEXT NOT NULL, content TEXT NOT NULL, time REAL NOT NULL
-);
-CREATE TABLE regions(
-    image TEXT PRIMARY KEY, model TEXT NOT NULL, version INTEGER NOT NULL, score REAL NOT NULL,
-    x INTEGER NOT NULL, y INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """A class; `values` are what masks have for it where that is not its index."""
-
-    id: str
-    name: str
-    color: str
-    values: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class PointRow:
-    """A point; `image` is the image's name, `version` the operation that changed it last, `client` who did."""
-
-    id: str
-    image: str
-    x: float
-    y: float
-    label: str
-    version: int
-    client: str
-    deleted: bool
-
+from pointillist.annotator.labels.rows import OPEN, ClassRow, PointRow, derived
 
 _WITH_ONE = 2**23
 """More points than any operation brings."""
 
-_POINT = "id, image, x, y, class, version, client, deleted"
+_POINT = "id, image, x, y, class, version, client, deleted, extra"
+
+_NAMED = "deleted=0 AND class<>''"
+"""What is a point: not the questions that name no class."""
 
 
 class Tables:
@@ -178,20 +135,25 @@ class Tables:
 
     def points_by_class(self) -> dict[str, int]:
         """Number of points of each class that has some."""
-        return dict(self._sql.execute("SELECT class, count(*) FROM points WHERE NOT deleted GROUP BY class"))
+        return dict(self._sql.execute(f"SELECT class, count(*) FROM points WHERE {_NAMED} GROUP BY class"))
 
     def point(self, given: str) -> PointRow | None:
-        """A point, deleted or not."""
+        """A point or question, deleted or not."""
         return next(self._points("id=?", given), None)
 
     def points_of(self, image: str) -> list[PointRow]:
         """Points of an image, in the order they were made."""
-        return list(self._points("image=? AND deleted=0 ORDER BY place, id", image))
+        return list(self._points(f"image=? AND {_NAMED} ORDER BY place, id", image))
 
-    def _points(self, condition: str, given: str) -> Iterator[PointRow]:
-        rows = self._sql.execute(f"SELECT {_POINT} FROM points WHERE {condition}", (given,))
-        for name, image, x, y, label, version, client, deleted in rows:
-            yield PointRow(name, image, x, y, label, version, client, bool(deleted))
+    def questions(self) -> list[PointRow]:
+        """All questions."""
+        return list(self._points("question IS NOT NULL AND deleted=0"))
+
+    def _points(self, condition: str, *values: str) -> Iterator[PointRow]:
+        rows = self._sql.execute(f"SELECT {_POINT} FROM points WHERE {condition}", values)
+        for given, image, x, y, label, version, client, deleted, extra in rows:
+            more = json.loads(extra) if extra else {}
+            yield PointRow(given, image, x, y, label, version, client, bool(deleted), more)
 
     def points_version(self, image: str) -> int:
         """The last operation that changed a point of this image; 0 before any."""
@@ -202,29 +164,62 @@ class Tables:
         """The same for each image that ever had a point."""
         return dict(self._sql.execute("SELECT image, max(version) FROM points GROUP BY image"))
 
-    def all_points(self) -> Iterator[tuple[str, str, float, float, str, Mapping[str, str]]]:
-        """(id, image, x, y, class id, further columns) of every point, in order."""
-        rows = self._sql.execute("SELECT id, image, x, y, class, extra FROM points WHERE deleted=0 ORDER BY place, id")
+    def all_points(self, *, unnamed: bool = False) -> Iterator[tuple[str, str, float, float, str, Mapping[str, str]]]:
+        """(id, image, x, y, class id, further columns) of every point, or of every question that names no class."""
+        which = "deleted=0 AND class=''" if unnamed else _NAMED
+        rows = self._sql.execute(f"SELECT id, image, x, y, class, extra FROM points WHERE {which} ORDER BY place, id")
         return ((*row, json.loads(extra) if extra else {}) for *row, extra in rows)
 
     def counts(self) -> dict[str, int]:
         """Number of points of each image that has some."""
-        return dict(self._sql.execute("SELECT image, count(*) FROM points WHERE deleted=0 GROUP BY image"))
+        return dict(self._sql.execute(f"SELECT image, count(*) FROM points WHERE {_NAMED} GROUP BY image"))
 
-    def put_point(self, row: PointRow, *, number: int = 0, extra: Mapping[str, str] | None = None) -> None:
-        """Add a point, after all others; `number` counts those that come with the same operation."""
-        position = row.version * _WITH_ONE + number
-        more = json.dumps(extra) if extra else None
+    def open_questions(self, image: str | None = None) -> list[tuple[str, str, float, float]]:
+        """(id, image, x, y) of the questions that nobody has answered, of an image or of all."""
+        where, values = ("", ()) if image is None else (" AND image=?", (image,))
+        found = f"SELECT id, image, x, y FROM points WHERE question=? AND deleted=0{where}"
+        return list(self._sql.execute(found, (OPEN, *values)))
+
+    def answers_by_image(self) -> dict[str, int]:
+        """Number of answered questions of each image that has some."""
+        found = "SELECT image, count(*) FROM points WHERE question<>? AND deleted=0 GROUP BY image"
+        return dict(self._sql.execute(found, (OPEN,)))
+
+    def answers(self) -> int:
+        """Number of answered questions."""
+        found = "SELECT count(*) FROM points WHERE question<>? AND deleted=0"
+        return int(self._sql.execute(found, (OPEN,)).fetchone()[0])
+
+    def seconds_per_answer(self) -> float | None:
+        """The median, over the answers of which it is known."""
+        timed = "FROM points WHERE deleted=0 AND seconds IS NOT NULL"
+        (count,) = self._sql.execute(f"SELECT count(*) {timed}").fetchone()
+        middle = self._sql.execute(
+            f"SELECT seconds {timed} ORDER BY seconds LIMIT ? OFFSET ?", (2 - count % 2, max(0, count - 1) // 2)
+        )
+        return round(sum(seconds for (seconds,) in middle) / (2 - count % 2), 2) if count else None
+
+    def put_point(self, row: PointRow, *, number: int = 0) -> None:
+        """Add a point or question, after all others; `number` counts those that come with the same operation."""
         self._sql.execute(
-            f"INSERT INTO points({_POINT}, place, extra) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*astuple(row), position, more),
+            f"INSERT INTO points({_POINT}, question, seconds, place) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(row.id, row.image, row.x, row.y, row.label, row.version, row.client, int(row.deleted)),
+                *derived(row.label, row.extra),
+                row.version * _WITH_ONE + number,
+            ),
         )
 
     def change_point(self, row: PointRow) -> None:
-        """Write the changed state of a point."""
+        """Write the changed state of a point or question."""
         self._sql.execute(
-            "UPDATE points SET x=?, y=?, class=?, version=?, client=?, deleted=? WHERE id=?",
-            (row.x, row.y, row.label, row.version, row.client, int(row.deleted), row.id),
+            "UPDATE points SET x=?, y=?, class=?, version=?, client=?, deleted=?, extra=?, question=?, seconds=? "
+            "WHERE id=?",
+            (
+                *(row.x, row.y, row.label, row.version, row.client, int(row.deleted)),
+                *derived(row.label, row.extra),
+                row.id,
+            ),
         )
 
     def delete_point(self, given: str, seq: int, client: str) -> None:

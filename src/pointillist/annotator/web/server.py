@@ -17,7 +17,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from pointillist.annotator.session import Session, error_body
-from pointillist.annotator.web import routes_images, routes_labels, routes_training, routes_transfer
+from pointillist.annotator.web import (
+    routes_images,
+    routes_labels,
+    routes_questions,
+    routes_training,
+    routes_transfer,
+)
 from pointillist.annotator.web.app import App
 from pointillist.annotator.web.security import Security, error_answer
 from pointillist.errors import PointillistError, RunError, SaveError
@@ -49,6 +55,7 @@ def make_app(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.include_router(routes_labels.make(session, annotator.hub))
     app.include_router(routes_images.make(session, annotator.following, annotator.live))
+    app.include_router(routes_questions.make(session))
     app.include_router(routes_training.make(annotator.trainer))
     app.include_router(routes_transfer.make(session.transfer))
 

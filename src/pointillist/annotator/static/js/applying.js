@@ -20,7 +20,10 @@ export function applyToPoints(points, gone, op, image) {
     points.set(op.point, { ...point, x: op.x, y: op.y, waiting: true });
   } else if (op.kind === "relabel" && point) {
     points.set(op.point, { ...point, class: op.class, waiting: true });
-  } else if (op.kind === "delete" && point) {
+  } else if (op.kind === "answer" && op.class && (point ?? gone.has(op.point))) {
+    const known = /** @type {Point} */ (point ?? gone.get(op.point));
+    points.set(op.point, { ...known, class: op.class, waiting: true });
+  } else if ((op.kind === "delete" || op.kind === "reopen" || op.kind === "answer") && point) {
     points.delete(op.point);
     gone.set(op.point, point);
   } else if (op.kind === "restore" && gone.has(op.point)) {

@@ -1,6 +1,7 @@
 /** What the keys do, in the order of the help. */
 
 /**
+ * @import { AskPanel } from "./ask.js"
  * @import { ClassesPanel } from "./classes.js"
  * @import { Command } from "./keys.js"
  * @import { Layer } from "./layer.js"
@@ -10,7 +11,8 @@
  * @import { Workbench } from "./workbench.js"
  */
 
-const digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
+/** Keys of the first ten classes. */
+export const digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
 const arrows = /** @type {Record<string, [number, number]>} */ ({
   arrowleft: [-1, 0],
   arrowright: [1, 0],
@@ -26,6 +28,7 @@ const arrows = /** @type {Record<string, [number, number]>} */ ({
  * @param {Layer} parts.layer
  * @param {ClassesPanel} parts.classes
  * @param {NextPanel} parts.next
+ * @param {AskPanel} parts.ask
  * @param {(step: 1 | -1) => Promise<void>} parts.walk
  * @param {(way: "undo" | "redo") => Promise<void>} parts.step
  * @param {(factor: number) => void} parts.zoomHere
@@ -35,7 +38,7 @@ const arrows = /** @type {Record<string, [number, number]>} */ ({
  * @returns {Command[]}
  */
 export function commands(parts) {
-  const { store, viewer, bench, layer, classes, next } = parts;
+  const { store, viewer, bench, layer, classes, next, ask } = parts;
   const { walk, step, zoomHere, toggleCrosshair, toggleLens, help } = parts;
   return [
     {
@@ -137,6 +140,13 @@ export function commands(parts) {
       shown: ["N"],
       text: "The image where a click teaches most",
       run: () => void next.advance(),
+    },
+    {
+      group: "Images",
+      keys: ["q"],
+      shown: ["Q"],
+      text: "To the questions of the program",
+      run: () => ask.visit(),
     },
     { group: "View", keys: ["+", "="], shown: ["+"], text: "Zoom in", run: () => zoomHere(1.5) },
     { group: "View", keys: ["-"], shown: ["−"], text: "Zoom out", run: () => zoomHere(1 / 1.5) },

@@ -7,6 +7,7 @@
  *
  * @typedef {object} Actions  Positions are in image coordinates unless said otherwise
  * @property {(at: Position, reach: number) => string | null} hit  The point under a place of the screen, its id
+ * @property {(point: string) => boolean} fixed  Whether a point stays where it is: a drag on it pans
  * @property {(at: Position) => void} place
  * @property {(point: string | null) => void} select
  * @property {(point: string, at: Position) => void} drag
@@ -23,7 +24,7 @@ const REACH = { mouse: 11, pen: 13, touch: 22 };
 
 export class Gestures {
   /** @type {Map<number, Position>} Where each pointer was last, on the screen */ #pointers = new Map();
-  /** @type {{id: number, from: Position, point: string | null, offset: Position, moved: boolean, kind: "mouse" | "pen" | "touch", force: boolean} | null} */
+  /** @type {{id: number, from: Position, point: string | null, offset: Position, moved: boolean, fixed: boolean, kind: "mouse" | "pen" | "touch", force: boolean} | null} */
   #press = null;
 
   /**
@@ -84,6 +85,7 @@ export class Gestures {
       point: taken,
       offset,
       moved: event.button === 1,
+      fixed: taken !== null && actions.fixed(taken),
       kind,
       force: event.shiftKey,
     };
@@ -116,7 +118,7 @@ export class Gestures {
     if (!press.moved && Math.hypot(at.x - press.from.x, at.y - press.from.y) < STILL[press.kind]) return;
     const first = !press.moved;
     press.moved = true;
-    if (press.point !== null) {
+    if (press.point !== null && !press.fixed) {
       actions.drag(press.point, this.#shifted(event, press.offset));
     } else {
       const from = first ? press.from : before;
@@ -132,8 +134,9 @@ export class Gestures {
     this.#pointers.delete(event.pointerId);
     if (!press || press.id !== event.pointerId) return;
     this.#press = null;
-    if (press.point !== null && press.moved) actions.drop(press.point, this.#shifted(event, press.offset));
-    else if (press.point !== null) actions.select(press.point);
+    if (press.point !== null && press.moved && !press.fixed)
+      actions.drop(press.point, this.#shifted(event, press.offset));
+    else if (press.point !== null && !press.moved) actions.select(press.point);
     else if (!press.moved) actions.place(viewer.imageAt(event));
     // A finger that left the glass points nowhere.
     if (press.kind === "touch") actions.hover(null, null);

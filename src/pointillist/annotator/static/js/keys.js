@@ -10,9 +10,12 @@ const STORED = "pointillist/single-keys";
 
 /** Keys for everything. They rest while somebody types, and single letters can be switched off. */
 export class Keys {
-  /** @param {Command[]} commands */
-  constructor(commands) {
+  /** Whether the program asks: then the keys for answers alone work. */ asking = false;
+
+  /** @param {Command[]} commands @param {Command[]} answers */
+  constructor(commands, answers) {
     this.commands = commands;
+    this.answers = answers;
     this.single = localStorage.getItem(STORED) !== "off";
     document.addEventListener("keydown", (event) => this.#pressed(event));
   }
@@ -23,23 +26,27 @@ export class Keys {
     const target = /** @type {HTMLElement} */ (event.target);
     const control = event.ctrlKey || event.metaKey;
     if (target.closest("input:not([type=radio]):not([type=checkbox]):not([type=range]), select, textarea")) return;
-    const onCanvas = target.id === "canvas";
+    const onCanvas = target.closest("#canvas, #ask") !== null;
     const letter = event.key.toLowerCase();
     const name = `${control ? "ctrl+" : ""}${event.shiftKey ? "shift+" : ""}${letter}`;
     const matches = (/** @type {Command} */ command) =>
       // Shift is part of how some signs are typed, so a sign is also found without it.
       command.keys.includes(name) ||
       (letter.length === 1 && !/[a-z]/.test(letter) && !control && command.keys.includes(letter));
-    const command = this.commands.find((one) => matches(one) && (!one.canvas || onCanvas));
+    const command = (this.asking ? this.answers : this.commands).find(
+      (one) => matches(one) && (!one.canvas || onCanvas),
+    );
     if (!command) return;
     if (!this.single && letter.length === 1 && !control && !onCanvas) return;
     event.preventDefault();
-    command.run(name);
+    // A key that is held down is one answer.
+    if (!(this.asking && event.repeat)) command.run(name);
   }
 
   /** Show what the keys do. */
   help() {
-    const groups = [...new Set(this.commands.map((one) => one.group))];
+    const all = [...this.commands, ...this.answers];
+    const groups = [...new Set(all.map((one) => one.group))];
     const box = el("input", {
       type: "checkbox",
       onchange: () => {
@@ -66,7 +73,7 @@ export class Keys {
               el(
                 "dl",
                 { class: "keys" },
-                ...this.commands
+                ...all
                   .filter((one) => one.group === group && one.shown.length)
                   .flatMap((one) => [
                     el("dt", {}, ...one.shown.map((key) => el("kbd", { text: key }))),

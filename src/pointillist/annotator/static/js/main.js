@@ -2,6 +2,7 @@
 
 import { get, newId } from "./api.js";
 import { orTell, say, toast } from "./announce.js";
+import { AskPanel } from "./ask.js";
 import { BandsPanel } from "./bands.js";
 import { Catalogue } from "./catalogue.js";
 import { ClassesPanel, swatch } from "./classes.js";
@@ -35,6 +36,7 @@ const bands = new BandsPanel(store);
 const classes = new ClassesPanel(store);
 const training = new TrainingPanel(store);
 const next = new NextPanel(store);
+const ask = new AskPanel(store);
 const points = new PointList(store);
 const files = new FilesPanel(store);
 /** Place of the image on show in the list of images. */
@@ -62,6 +64,7 @@ bands.onView = (view) => tiles.look(view);
 bands.onRest = (view) => {
   thumbnails.look(view);
   next.look(view);
+  ask.tiles.look(view);
 };
 bench.onPointer = () => {
   const at = bench.pointer ?? bench.cursor;
@@ -214,6 +217,7 @@ store.on("selected points current project image", () => {
   refill(bar, [point, one, current], () => [
     ...(one ? [swatch(one)] : []),
     el("span", { class: "name", text: one?.name ?? "unknown class" }),
+    ...(point.question ? [el("span", { class: "note", text: "answer" })] : []),
     el("span", { class: "note number", text: `${point.x.toFixed(1)}, ${point.y.toFixed(1)}` }),
     ...(current && current.id !== point.class
       ? [el("button", { class: "small", text: `Make it ${current.name}`, onclick: () => bench.relabelChosen() })]
@@ -222,8 +226,8 @@ store.on("selected points current project image", () => {
       "button",
       {
         class: "quiet",
-        "aria-label": "Remove this point",
-        title: "Remove (Delete)",
+        "aria-label": point.question ? "Take this answer back" : "Remove this point",
+        title: point.question ? "Take the answer back (Delete)" : "Remove (Delete)",
         onclick: () => bench.removeChosen(),
       },
       icon("bin"),
@@ -245,6 +249,10 @@ store.on("selected points current project image", () => {
 
 /** @param {"undo" | "redo"} way */
 async function step(way) {
+  if (ask.asking) {
+    ask.back(way);
+    return;
+  }
   const done = way === "undo" ? store.undo() : store.redo();
   if (!done) {
     say(way === "undo" ? "Nothing to undo" : "Nothing to redo");
@@ -276,6 +284,9 @@ store.on("cost", (cost) => {
   byId("cost-word").textContent = cost.clicks === 1 ? "click" : "clicks";
   byId("cost-minutes").textContent =
     cost.minutes < 10 ? cost.minutes.toFixed(1) : Math.round(cost.minutes).toLocaleString("en");
+  byId("cost-answers").hidden = !cost.answers;
+  const each = cost.seconds_per_answer === null ? "" : `, ${cost.seconds_per_answer.toFixed(1)} s each`;
+  byId("cost-answers").textContent = `${counted(cost.answers, "answer")}${each}`;
 });
 let refreshing = 0;
 store.on("elsewhere", () => {
@@ -314,6 +325,7 @@ byId("toggle-lens").addEventListener("click", toggleLens);
 setUpTabs(byId("tabs"), () => {
   points.draw();
   next.refresh();
+  ask.refresh();
 });
 
 /** Zoom around what is pointed at. @param {number} factor */
@@ -324,8 +336,28 @@ function zoomHere(factor) {
 }
 
 const keys = new Keys(
-  commands({ store, viewer, bench, layer, classes, next, walk, step, zoomHere, toggleCrosshair, toggleLens, help }),
+  commands({
+    store,
+    viewer,
+    bench,
+    layer,
+    classes,
+    next,
+    ask,
+    walk,
+    step,
+    zoomHere,
+    toggleCrosshair,
+    toggleLens,
+    help,
+  }),
+  ask.commands(help),
 );
+ask.onAsking = (asking) => {
+  keys.asking = asking;
+  if (!asking) void orTell(() => catalogue.refresh());
+};
+ask.onNoClass = () => classes.startAdding();
 
 function help() {
   keys.help();

@@ -2,10 +2,10 @@ import { toScreen } from "./view.js";
 
 /**
  * How points look: a ring around the clicked pixel with nothing in its middle, so that what was clicked stays visible.
- * Background points are diamonds: they differ in shape, not only in colour.
+ * Background points are diamonds and answers to questions squares: they differ in shape, not only in colour.
  *
  * @import { Position, View } from "./view.js"
- * @typedef {{color: string, background: boolean, selected?: boolean, hovered?: boolean, waiting?: boolean}} Look
+ * @typedef {{color: string, background: boolean, question?: boolean, selected?: boolean, hovered?: boolean, waiting?: boolean}} Look
  */
 
 const RADIUS = 8;
@@ -19,7 +19,10 @@ export function drawMark(context, at, look) {
   const radius = RADIUS + (look.selected ? 2.5 : look.hovered ? 1 : 0);
   const outline = () => {
     context.beginPath();
-    if (look.background) {
+    if (look.question) {
+      const reach = radius * 0.9;
+      context.rect(at.x - reach, at.y - reach, 2 * reach, 2 * reach);
+    } else if (look.background) {
       const reach = radius * 1.2;
       context.moveTo(at.x, at.y - reach);
       context.lineTo(at.x + reach, at.y);
@@ -72,6 +75,39 @@ export function drawCrosshair(context, at, screen, gap = 14) {
     context.lineWidth = width;
     context.strokeStyle = style;
     context.stroke();
+  }
+}
+
+/**
+ * A ring and four lines around one pixel, which itself and what is next to it stay free.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Position} at  Image coordinates
+ * @param {View} view
+ */
+export function drawTarget(context, at, view) {
+  const middle = toScreen(view, at);
+  const corner = toScreen(view, { x: Math.floor(at.x), y: Math.floor(at.y) });
+  const radius = Math.max(20, view.scale * 2.2);
+  for (const [style, width, gap] of /** @type {[string, number, number][]} */ ([
+    ["rgb(0 0 0 / 0.7)", 4, 2],
+    ["#ffffff", 2, 2],
+  ])) {
+    context.beginPath();
+    context.arc(middle.x, middle.y, radius, 0, 2 * Math.PI);
+    for (const [dx, dy] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
+      context.moveTo(middle.x + dx * radius, middle.y + dy * radius);
+      context.lineTo(middle.x + dx * (radius + 22), middle.y + dy * (radius + 22));
+    }
+    context.lineWidth = width;
+    context.strokeStyle = style;
+    context.stroke();
+    // The frame lies around the pixel, not on it.
+    context.strokeRect(corner.x - gap, corner.y - gap, view.scale + 2 * gap, view.scale + 2 * gap);
   }
 }
 

@@ -53,11 +53,16 @@ export class PointList {
         { class: "point-row grow", id: `point-${point.id}`, onclick: () => this.onChoose(point.id) },
         one ? swatch(one) : null,
         el("span", { class: "grow name", text: name }),
+        point.question ? el("span", { class: "note", text: "answer" }) : null,
         el("span", { class: "note number", text: place }),
       ),
       el(
         "button",
-        { class: "quiet", "aria-label": `Remove ${name} at ${place}`, onclick: () => this.onRemove(point.id) },
+        {
+          class: "quiet",
+          "aria-label": `${point.question ? "Take back" : "Remove"} ${name} at ${place}`,
+          onclick: () => this.onRemove(point.id),
+        },
         icon("bin"),
       ),
     );

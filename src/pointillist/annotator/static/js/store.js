@@ -5,11 +5,12 @@
  *
  * @import { Entry, Operation, Queue, Result } from "./queue.js"
  * @typedef {{id: string, name: string, color: string, background: boolean, points: number}} Class
- * @typedef {{id: string, x: number, y: number, class: string, version: number, waiting?: boolean}} Point
+ * @typedef {{id: string, x: number, y: number, class: string, version: number, question?: {seconds: string, answered_by: string} | null, waiting?: boolean}} Point
  * @typedef {{x: number, y: number, width: number, height: number, score?: number}} Region
  * @typedef {{level: number, width: number, height: number, columns: number, rows: number}} Level
- * @typedef {{id: string, name: string, index: number, width: number, height: number, stamp: string, tile: number, levels: Level[], bands: import("./bands.js").Bands, points: Point[]}} ImageInfo
- * @typedef {{image: string | null, text: string, redo: Operation[], undo: Operation[]}} Step  A change that can be undone
+ * @typedef {{id: string, name: string, index: number, width: number, height: number, stamp: string, tile: number, levels: Level[]}} Frame  What is needed to show an image
+ * @typedef {Frame & {bands: import("./bands.js").Bands, points: Point[]}} ImageInfo
+ * @typedef {{image: string | null, text: string, redo: Operation[], undo: Operation[], question?: import("./ask.js").Question}} Step  A change that can be undone
  */
 
 import { ApiError, get, newId } from "./api.js";
@@ -187,7 +188,7 @@ export class Store extends EventTarget {
     /** @type {Operation[]} */
     const fresh = ops.map((op) => {
       const known = this.#known.get(op.point);
-      const base = known && ["move", "relabel", "delete"].includes(op.kind) ? { base: known.version } : {};
+      const base = known && ["move", "relabel", "delete", "reopen"].includes(op.kind) ? { base: known.version } : {};
       return { ...op, ...base, id: newId() };
     });
     this.queue?.add(fresh);
@@ -223,7 +224,7 @@ export class Store extends EventTarget {
   heard(change) {
     if (change.client === this.client) return;
     this.refreshProject();
-    this.tell("elsewhere");
+    this.tell("elsewhere", change);
     if (!change.point) {
       void this.refreshPoints();
       return;

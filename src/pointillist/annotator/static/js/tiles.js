@@ -2,7 +2,8 @@
 
 /**
  * @import { Painter } from "./viewer.js"
- * @import { ImageInfo } from "./store.js"
+ * @import { Frame, ImageInfo } from "./store.js"
+ * @import { Size, View } from "./view.js"
  */
 
 const AT_ONCE = 4;
@@ -21,7 +22,7 @@ export function address(id, part, options = {}) {
 }
 
 export class Tiles {
-  /** @type {ImageInfo | null} */ image = null;
+  /** @type {Frame | null} */ image = null;
   /** @type {Map<string, ImageBitmap | null>} By address, the longest unused first; null: could not be loaded */
   #cache = new Map();
   /** @type {Set<string>} */ #loading = new Set();
@@ -35,11 +36,12 @@ export class Tiles {
   /** @type {string[]} What the last drawing missed */ #wanted = [];
   /** @type {() => void} */ onLoaded = () => {};
   /** @type {(shown: boolean) => void} Whether a first look is on the screen */ onFirstLook = () => {};
+  /** Whether the last drawing had every tile that belongs on the screen */ complete = false;
   #resting = 0;
 
   /**
    * Show an image; its thumbnail stands in until tiles come.
-   * @param {ImageInfo | null} image
+   * @param {Frame | null} image
    */
   show(image) {
     this.image = image;
@@ -89,13 +91,31 @@ export class Tiles {
     this.#load();
   }
 
+  /**
+   * Fetch what a part of an image will need on the screen.
+   * @param {Frame} image @param {View} view @param {Size} screen @param {number} ratio
+   */
+  prepareView(image, view, screen, ratio) {
+    const { level } = image.levels[this.#best(image, view.scale * ratio)];
+    for (const { column, row } of this.#seen(image, level, view, screen))
+      this.#want(this.#tile(image, level, column, row, this.#view));
+    this.#want(this.#thumbnail(image, this.#view));
+    this.#load();
+  }
+
+  /** The image on show, small, if it is here. */
+  get thumbnail() {
+    const { image } = this;
+    if (!image) return undefined;
+    return this.#cache.get(this.#thumbnail(image, this.#view)) ?? this.#cache.get(this.#thumbnail(image, this.#before));
+  }
+
   /** @type {Painter} */
   paint = (context, view, screen) => {
     const image = this.image;
     if (!image) return;
     const ratio = context.getTransform().a;
-    const thumbnail =
-      this.#cache.get(this.#thumbnail(image, this.#view)) ?? this.#cache.get(this.#thumbnail(image, this.#before));
+    const { thumbnail } = this;
     const [width, height] = [image.width * view.scale, image.height * view.scale];
     if (thumbnail) context.drawImage(thumbnail, view.x, view.y, width, height);
     else {
@@ -105,13 +125,14 @@ export class Tiles {
     // Large pixels are shown as they are; smoothing would invent what was never measured.
     context.imageSmoothingEnabled = view.scale * ratio < 2;
     context.imageSmoothingQuality = "medium";
-    const best = Math.max(0, Math.min(image.levels.length - 1, Math.floor(Math.log2(1 / (view.scale * ratio)) + 0.25)));
+    const best = this.#best(image, view.scale * ratio);
     this.#wanted = [];
+    this.complete = true;
     let rough = false;
     for (let level = image.levels.length - 1; level >= best; level--) {
       // Coarser levels are drawn beneath where they are at hand; only the one on the screen is asked for.
       const ask = level === best || level === image.levels.length - 1;
-      rough = this.#paintLevel(context, view, screen, image, level, ask);
+      rough = this.#paintLevel(context, view, screen, image, level, ask, level === best);
     }
     this.onFirstLook(rough);
     this.#load();
@@ -119,12 +140,39 @@ export class Tiles {
 
   /**
    * @param {CanvasRenderingContext2D} context @param {import("./view.js").View} view
-   * @param {import("./view.js").Size} screen @param {ImageInfo} image @param {number} index @param {boolean} ask
+   * @param {import("./view.js").Size} screen @param {Frame} image @param {number} index @param {boolean} ask
+   * @param {boolean} best  Whether it is the finest on the screen
    * @returns {boolean}  Whether something of it is a first look
    */
-  #paintLevel(context, view, screen, image, index, ask) {
-    const level = image.levels[index];
+  #paintLevel(context, view, screen, image, index, ask, best) {
     let rough = false;
+    for (const { column, row, x, y, scaleX, scaleY } of this.#seen(image, index, view, screen)) {
+      let at = this.#tile(image, index, column, row, this.#view);
+      if (ask && (!this.#cache.has(at) || this.#due.has(at))) this.#want(at);
+      if (!this.#cache.has(at)) {
+        if (best) this.complete = false;
+        at = this.#tile(image, index, column, row, this.#before);
+      }
+      const tile = this.#cache.get(at);
+      if (!tile) continue;
+      this.#touch(at, tile);
+      rough ||= this.#first.has(at);
+      context.drawImage(tile, x, y, tile.width * scaleX, tile.height * scaleY);
+    }
+    return rough;
+  }
+
+  /** The level that has enough pixels for the screen. @param {Frame} image @param {number} scale */
+  #best(image, scale) {
+    return Math.max(0, Math.min(image.levels.length - 1, Math.floor(Math.log2(1 / scale) + 0.25)));
+  }
+
+  /**
+   * The tiles of a level that can be seen, where they begin on the screen, and how large a pixel of theirs is there.
+   * @param {Frame} image @param {number} index @param {View} view @param {Size} screen
+   */
+  *#seen(image, index, view, screen) {
+    const level = image.levels[index];
     // Sizes are rounded up on the way, so a level's pixel is this many image pixels, not exactly a power of two.
     const [factorX, factorY] = [image.width / level.width, image.height / level.height];
     const stepX = image.tile * factorX * view.scale;
@@ -138,39 +186,32 @@ export class Tiles {
     ) => Math.min(count - 1, Math.floor((room - shift) / step));
     for (let row = first(view.y, stepY); row <= last(view.y, stepY, screen.height, level.rows); row++) {
       for (let column = first(view.x, stepX); column <= last(view.x, stepX, screen.width, level.columns); column++) {
-        let at = this.#tile(image, level.level, column, row, this.#view);
-        if (ask && (!this.#cache.has(at) || this.#due.has(at))) this.#want(at);
-        if (!this.#cache.has(at)) at = this.#tile(image, level.level, column, row, this.#before);
-        const tile = this.#cache.get(at);
-        if (!tile) continue;
-        this.#touch(at, tile);
-        rough ||= this.#first.has(at);
-        context.drawImage(
-          tile,
-          view.x + column * stepX,
-          view.y + row * stepY,
-          tile.width * factorX * view.scale,
-          tile.height * factorY * view.scale,
-        );
+        yield {
+          column,
+          row,
+          x: view.x + column * stepX,
+          y: view.y + row * stepY,
+          scaleX: factorX * view.scale,
+          scaleY: factorY * view.scale,
+        };
       }
     }
-    return rough;
   }
 
-  /** @param {ImageInfo} image @param {string} view */
+  /** @param {Frame} image @param {string} view */
   #thumbnail(image, view) {
     return address(image.id, "thumbnail", { v: image.stamp, view });
   }
 
-  /** @param {ImageInfo} image @param {number} level @param {number} column @param {number} row @param {string} view */
+  /** @param {Frame} image @param {number} level @param {number} column @param {number} row @param {string} view */
   #tile(image, level, column, row, view) {
     return address(image.id, `tiles/${level}/${column}/${row}`, { v: image.stamp, view });
   }
 
   /** @param {string} address */
   #want(address) {
-    if ((!this.#cache.has(address) || this.#due.has(address)) && !this.#loading.has(address))
-      this.#wanted.push(address);
+    const here = this.#cache.has(address) && !this.#due.has(address);
+    if (!here && !this.#loading.has(address) && !this.#wanted.includes(address)) this.#wanted.push(address);
   }
 
   /** @param {string} address @param {ImageBitmap | null} tile */

@@ -1,5 +1,5 @@
 import { oncePerFrame } from "./dom.js";
-import { centred, filled, fit, kept, showing, toImage, zoom } from "./view.js";
+import { centred, filled, fit, kept, MAX_SCALE, showing, toImage, zoom } from "./view.js";
 
 /** @import { Position, Size, View } from "./view.js" */
 
@@ -19,6 +19,7 @@ export class Viewer {
   /** @type {Painter[]} */ lensPainters = [];
   /** @type {(() => void)[]} */ #watchers = [];
   #fitted = true;
+  /** @type {{at: Position, across: number} | null} What stays in the middle */ #held = null;
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -100,6 +101,21 @@ export class Viewer {
     this.#set(filled(centred(scale, middle, this.screen), this.image, this.screen), scale === whole);
   }
 
+  /**
+   * Keep a place in the middle, with so many pixels of the image across the shorter side of the canvas.
+   * @param {Position} at @param {number} across
+   */
+  hold(at, across) {
+    this.#held = { at, across };
+    this.#set(this.holding(at, across));
+  }
+
+  /** The view that `hold` takes. @param {Position} at @param {number} across @returns {View} */
+  holding(at, across) {
+    const { width, height } = this.screen;
+    return centred(Math.min(MAX_SCALE, Math.min(width, height) / across), at, this.screen);
+  }
+
   /** @param {{clientX: number, clientY: number}} event @returns {Position} CSS pixels on the canvas */
   locate(event) {
     const box = this.canvas.getBoundingClientRect();
@@ -124,8 +140,9 @@ export class Viewer {
     const { width, height } = this.screen;
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
+    if (this.image && this.#held) this.hold(this.#held.at, this.#held.across);
     // An image that was fitted stays fitted; otherwise the view is the person's and only kept in sight.
-    if (this.image && this.#fitted) this.fit();
+    else if (this.image && this.#fitted) this.fit();
     else if (this.image) this.#set(kept(this.view, this.image, this.screen));
     this.#draw();
   }

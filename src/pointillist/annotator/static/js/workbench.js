@@ -37,6 +37,7 @@ export class Workbench {
     this.viewer = viewer;
     const gestures = new Gestures(viewer, {
       hit: (at, reach) => this.#hit(at, reach),
+      fixed: (point) => Boolean(store.points.get(point)?.question),
       place: (at) => this.place(at),
       select: (point) => this.select(point),
       drag: (point, at) => this.#drag(point, at),
@@ -97,6 +98,21 @@ export class Workbench {
     const { store } = this;
     const point = store.points.get(id);
     if (!point || !store.image) return;
+    const { question } = point;
+    if (question) {
+      // A question stays; only its answer can be taken back.
+      const seconds = question.seconds && Number.isFinite(+question.seconds) ? +question.seconds : null;
+      const told = { seconds, answered_by: question.answered_by };
+      store.do({
+        image: store.image.id,
+        text: "answer taken back",
+        redo: [{ id: "", kind: "reopen", point: id }],
+        undo: [{ id: "", kind: "answer", point: id, class: point.class, ...told }],
+      });
+      store.tell("selected");
+      say(`Answer ${store.classOf(point.class)?.name ?? ""} taken back. The question is open again.`);
+      return;
+    }
     store.do({
       image: store.image.id,
       text: "removal",
@@ -212,7 +228,9 @@ export class Workbench {
     this.pointer = at && image && inside(at, image) ? at : null;
     if (this.pointer) this.cursor = null;
     this.#hovered = point;
-    this.viewer.canvas.classList.toggle("on-point", point !== null);
+    const { classList } = this.viewer.canvas;
+    classList.toggle("on-point", point !== null);
+    classList.toggle("on-answer", point !== null && Boolean(this.store.points.get(point)?.question));
     this.viewer.redraw();
     this.onPointer();
   }
@@ -261,7 +279,9 @@ export class Workbench {
   /** Bring the chosen point to the keyboard's cursor. */
   moveChosen() {
     const { selected } = this.store;
-    if (selected && this.cursor) this.#move(selected, this.cursor);
+    if (selected && this.store.points.get(selected)?.question)
+      toast({ found: "This is an answer to a question. Chance chose its place, so it stays there." });
+    else if (selected && this.cursor) this.#move(selected, this.cursor);
     else toast({ found: "Choose a point with J or K, then go to its new place with the arrow keys, then press M." });
   }
 
@@ -303,6 +323,7 @@ export class Workbench {
       drawMark(context, at, {
         color: one?.color ?? "#ffffff",
         background: one?.background ?? false,
+        question: Boolean(point.question),
         selected: point.id === store.selected,
         hovered: point.id === this.#hovered,
         waiting: point.waiting ?? false,

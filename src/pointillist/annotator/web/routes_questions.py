@@ -1,0 +1,51 @@
+"""Routes of questions: the next ones, and drawing more; answers are operations like clicks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import Field
+
+from pointillist.annotator.labels.operations import Id, ServerId
+from pointillist.annotator.model.questions import Questions
+from pointillist.annotator.session import Session
+from pointillist.errors import RunError
+from pointillist.schema import Strict
+
+
+class AskRequest(Strict):
+    """More questions; the id is that of an operation. Without an image they are for all, at most `budget` in all."""
+
+    id: Id
+    folder: ServerId
+    image: ServerId | None = None
+    per_image: int = Field(ge=1, le=1000)
+    budget: int = Field(ge=1, le=100_000)
+
+
+def make(session: Session) -> APIRouter:
+    """Routes of a session."""
+    routes = APIRouter(prefix="/api")
+    questions = Questions(session)
+
+    def named(image: str | None) -> str | None:
+        name = None if image is None else session.catalogue.name(image)
+        if image is not None and name is None:
+            raise HTTPException(404, "there is no such image.")
+        return name
+
+    @routes.get("/questions")
+    def listed(
+        client: Id, image: ServerId | None = None, limit: Annotated[int, Query(ge=0, le=1000)] = 40
+    ) -> dict[str, Any]:
+        return questions.listed(client, named(image), limit)
+
+    @routes.post("/questions")
+    def draw(request: AskRequest) -> dict[str, Any]:
+        if request.folder != session.catalogue.folder_id:
+            raise RunError("another folder is served at this address now.", field="folder", hint="Reload the page.")
+        budget = request.budget if request.image is None else None
+        return {"drawn": questions.draw(request.id, named(request.image), request.per_image, budget)}
+
+    return routes
