@@ -1,0 +1,191 @@
+"""Images that a model has not learnt from, questions about them, and the answers: what an audit is made of."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointillist.data.ask import ask
+from pointillist.data.dataset import ALL, Dataset, Item
+from pointillist.errors import ConfigError, DatasetError, PointsError, RunError
+from pointillist.files import read_text
+from pointillist.points.questions import ANSWER, ANSWERS, Strategy, inclusion_of, is_question
+from pointillist.points.table import Point, PointTable
+from pointillist.training.inputs import training_items
+from pointillist.training.methods import get_method
+from pointillist.training.run_directory import RunDirectory, fingerprint
+
+HELD_OUT = ("test", "val")
+"""Splits whose images are asked about, the first that there is."""
+
+LEAST = 2
+"""Questions in an image: with one alone, nothing tells how much pixels of an image differ."""
+
+OPEN, LEARNT, ELSEWHERE = "open", "learnt", "elsewhere"
+"""Questions that do not count: without an answer, on an image that was learnt from, on another image."""
+
+
+def learnt_images(run: RunDirectory, dataset: Dataset) -> frozenset[str]:
+    """Names of the images that a model has learnt from.
+
+    Args:
+        run: Its run, which keeps them; a run of an earlier version does not.
+        dataset: With its clicks. If they are what such a run has learnt from, they say it.
+
+    Raises:
+        RunError: Nobody can say it any more, or the run's record is damaged.
+    """
+    anew = "Train again: runs keep today which images they learn from."
+    if run.images.is_file():
+        try:
+            names = json.loads(read_text(run.images, RunError))
+        except (ValueError, RecursionError) as error:
+            raise RunError("is not valid JSON.", where=run.images, hint=anew) from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise RunError("is no list of names.", where=run.images, hint=anew)
+        return frozenset(normalize("NFC", name) for name in names)
+    config, record = run.read()
+    if config.data.background is not None:
+        dataset = dataset.with_policy(config.data.background)
+    try:
+        items = training_items(dataset, get_method(config.method.name).supervision)
+    except (DatasetError, PointsError):
+        items = ()
+    if fingerprint(dataset, items) != record.fingerprint:
+        found = "does not keep which images it has learnt from, and the data set has other clicks than it learnt."
+        raise RunError(found, where=run.root, hint=anew)
+    return frozenset(normalize("NFC", item.name) for item in items)
+
+
+def unlearnt(dataset: Dataset, learnt: Collection[str], split: str | None = None) -> tuple[Dataset, str]:
+    """The part of a data set that a model can be judged by.
+
+    Args:
+        dataset: The data set.
+        learnt: Names of images that were learnt from.
+        split: Which images; those of `test` or `val` when not given, or all where there is neither.
+
+    Returns:
+        A data set of these images alone, and the name of the split.
+
+    Raises:
+        DatasetError: There is no such split, or no such image in it.
+    """
+    if split is None:
+        split = next((name for name in HELD_OUT if name in dataset.splits), ALL)
+    there = dataset.split(split)
+    items = tuple(item for item in there if normalize("NFC", item.name) not in learnt)
+    if not items:
+        found = f"the model has learnt from every image of '{split}' ({len(there):,})."
+        hint = "Name images to be held out in splits/val.txt and train again, or add images without clicks."
+        raise DatasetError(found, where=dataset.root, field="splits", hint=hint)
+    return replace(dataset, items=items, splits={}), split
+
+
+def audit_questions(
+    dataset: Dataset,
+    questions: int,
+    strategy: Strategy = "even",
+    *,
+    seed: int = 0,
+    measure: Callable[[Item], NDArray[Any]] | None = None,
+) -> PointTable:
+    """About so many questions on all images of a data set, or on some drawn by chance, at least `LEAST` in each.
+
+    Args:
+        dataset: What `unlearnt` gave.
+        questions: How many; never more.
+        strategy, seed, measure: As in `pointillist.data.ask.ask`.
+
+    Raises:
+        ConfigError: Too few for one image.
+        ImageError: The size of an image cannot be read.
+    """
+    if questions < LEAST:
+        hint = f"Ask at least {LEAST}; with 200 most figures are known to ten points."
+        raise ConfigError(f"{questions} questions say nothing.", field="questions", hint=hint)
+    images = len(dataset.items)
+    choices = {max(LEAST, questions // images), max(LEAST, -(-questions // images))}
+    per_image = max(sorted(choices), key=lambda each: min(images, questions // each) * each)
+    return ask(dataset, per_image=per_image, budget=questions, strategy=strategy, split=ALL, seed=seed, measure=measure)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers by which a model is judged.
+
+    Args:
+        points: N questions with an answer, image by image; those of `unsure` and `border` name no class.
+        weights: N, which share of all pixels each stands for, up to one factor for all.
+        counts: Questions by what became of them: `unsure`, `border`, and `OPEN`, `LEARNT`, `ELSEWHERE`, which do not
+            count.
+    """
+
+    points: tuple[Point, ...]
+    weights: NDArray[np.float64]
+    counts: Counter[str]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of the images that were asked about, in their order."""
+        return tuple(dict.fromkeys(point.image for point in self.points))
+
+
+def read_answers(files: Sequence[Path], dataset: Dataset, judged: Dataset, learnt: Collection[str]) -> Answers:
+    """Read answered questions, each file the questions of one draw.
+
+    Several draws of the same images are put together in proportion to their numbers of questions.
+
+    Args:
+        files: Label files; clicks in them are left out.
+        dataset: The whole data set.
+        judged: The part that `unlearnt` gave.
+        learnt: Names of images that were learnt from; questions on them never count.
+
+    Raises:
+        PointsError: A file cannot be read, does not fit the data set, or holds no answer that counts.
+    """
+    names = {item.name for item in judged.items}
+    found: list[tuple[str, Point, float]] = []
+    counts: Counter[str] = Counter()
+    rounds = []
+    for file in files:
+        rows = [point for point in dataset.with_points(file).points.rows if is_question(point)]
+        if not rows:
+            hint = "Make some with 'pointillist audit RUN DATA', and answer them."
+            raise PointsError("holds no questions.", where=file, hint=hint)
+        for point in rows:
+            if normalize("NFC", point.image) in learnt:
+                counts[LEARNT] += 1
+            elif point.image not in names:
+                counts[ELSEWHERE] += 1
+        rounds.append([point for point in rows if point.image in names])
+    for rows in rounds:
+        total = sum(1 / inclusion_of(point) for point in rows)
+        for point in rows:
+            answer = "answered" if point.label else point.extra.get(ANSWER) or OPEN
+            counts[answer] += 1
+            if answer != OPEN:
+                found.append((point.image, point, len(rows) / inclusion_of(point) / total))
+    if not found:
+        raise PointsError(*_nothing(counts), where=files[0], hint=_HINT)
+    found.sort(key=lambda each: each[0])
+    return Answers(tuple(point for _, point, _ in found), np.array([weight for *_, weight in found]), counts)
+
+
+_HINT = f"Write classes into the column 'class', or {' or '.join(ANSWERS)} into 'answer'; then give the same command."
+
+
+def _nothing(counts: Counter[str]) -> tuple[str]:
+    if counts[OPEN]:
+        return (f"none of its {counts[OPEN]:,} questions has an answer yet.",)
+    learnt = f"{counts[LEARNT]:,} of its questions are on images that the model has learnt from"
+    return (f"{learnt}, {counts[ELSEWHERE]:,} on images of other splits: none is left.",)
