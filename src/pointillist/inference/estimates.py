@@ -63,7 +63,7 @@ class Sample:
 
     @cached_property
     def group(self) -> NDArray[np.intp]:
-        """C, the group of each predicted class: its own, or one of several classes with fewer than `LEAST` questions."""
+        """C, the group of each predicted class: its own, or that of several with fewer than `LEAST` questions each."""
         count = np.bincount(self.predicted, minlength=self.classes)
         found = np.zeros(self.classes, np.intp)
         group = inside = 0
@@ -89,7 +89,7 @@ class Sample:
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """N, the questions image by image, in strips from left to right and back again: neighbours follow one another."""
+        """N, image by image, in strips from left to right and back again, so that neighbours follow one another."""
         count = np.bincount(self.image, minlength=len(self.mapped))[self.image]
         height, width = self.sizes[self.image].T
         strips = np.maximum(np.round(np.sqrt(count * height / width)), 1)

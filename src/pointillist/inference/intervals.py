@@ -51,7 +51,8 @@ def _intervals(
     variances = rows.covariance(fraction).diagonal()
     found: list[Interval | None] = []
     for index, (part, value, variance) in enumerate(zip(wanted, values.tolist(), variances.tolist(), strict=True)):
-        if value != value or len(sample.mapped) < 2:
+        # One of several images does not say how far they differ.
+        if value != value or (len(sample.mapped) < 2 and fraction < 1):
             found.append(None)
             continue
         weights = sample.weights[part.base]

@@ -17,6 +17,7 @@ from pointillist.report.examples import Example, example
 from pointillist.report.html import between, figure, render
 from pointillist.training.metrics import class_iou, mean_of_known
 
+NOTE = "Intervals say what other images of the same kind would change, not what another seed of training would."
 MOST_APART = 5
 """How many of the images are named on which models differ."""
 
@@ -88,6 +89,7 @@ def write_comparison(
     examples: Sequence[tuple[Example, str]] = (),
     examples_title: str = "",
     protocol: Sequence[tuple[str, str]] = (),
+    note: str = NOTE,
 ) -> None:
     """Write the page of a comparison.
 
@@ -104,6 +106,7 @@ def write_comparison(
         examples: Pictures of images and what each model makes of them, each with a line of text.
         examples_title: Their heading.
         protocol: Names and values that another person needs.
+        note: What the intervals say.
 
     Raises:
         SaveError: It cannot be written.
@@ -127,6 +130,7 @@ def write_comparison(
         examples_title=examples_title,
         legend=swatches,
         protocol=protocol,
+        note=note,
     )
     write_text(path, content)
 
