@@ -10,12 +10,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from pointillist.cli.ask import unsure
 from pointillist.cli.display import between, counting, figure, say_plain
 from pointillist.cli.options import Data, Device, Layout, Overwrite, Run
+from pointillist.points.questions import STRATEGIES
 
 if TYPE_CHECKING:
     from pointillist.inference.audit import Audit
     from pointillist.inference.evaluate import Evaluation
+    from pointillist.inference.predictor import Predictor
+    from pointillist.inference.unlearnt import Asked
 
 
 def audit(
@@ -60,34 +64,49 @@ def audit(
 
     Example: **pointillist audit runs/berries berries --questions 200**
     """
+    from pointillist.data.ask import answered
     from pointillist.data.layouts import load_dataset
-    from pointillist.errors import ConfigError
+    from pointillist.errors import ConfigError, nearest
     from pointillist.files import refuse_existing, write_text
     from pointillist.inference.audit import JSON, PAGE, QUESTIONS
     from pointillist.inference.audit import audit as judge
     from pointillist.inference.predictor import Predictor
+    from pointillist.inference.unlearnt import audit_questions, learnt_images, read_answers, unlearnt
+    from pointillist.points.formats.native import write_csv
     from pointillist.report.audit_page import put_into_report, sentences, write_audit_page
     from pointillist.training.run_directory import RunDirectory
 
+    asks = from_masks or overwrite or any(value is not None for value in (questions, strategy, seed))
+    strategy = strategy or "even"
+    if strategy not in STRATEGIES:
+        raise ConfigError(f"{strategy!r} is no strategy.", field="--strategy", hint=nearest(strategy, STRATEGIES))
     home = RunDirectory.open(run)
     dataset = load_dataset(data, layout=layout)
     file = out or home.root / QUESTIONS
-    asks = from_masks or overwrite or any(value is not None for value in (questions, strategy, seed))
     if answers and asks:
         hint = "Leave --answers out to ask, or leave out what is said about the questions."
         raise ConfigError("questions are asked, or answers are read, not both.", field="--answers", hint=hint)
     predictor = Predictor(run, device or "auto")
     if not answers and (asks or not file.exists()):
         refuse_existing(file, overwrite)
-        _ask(home, predictor, dataset, file, 200 if questions is None else questions, strategy, split, seed, from_masks)
+        judged, where = unlearnt(dataset, learnt_images(home, dataset), split)
+        number = 200 if questions is None else questions
+        table = audit_questions(judged, number, strategy, seed=seed or 0, measure=unsure(predictor))
+        if from_masks:
+            table = answered(table, judged)
+        write_csv(table, file)
+        told = f"wrote {len(table.rows):,} questions on {len(table.listed):,} of the {len(judged.items):,} images"
+        left_out = len(dataset.split(where)) - len(judged.items)
+        rest = f"; {left_out:,} others were learnt from" if left_out else ", none of which was learnt from"
+        say_plain(f"{told} of '{where}' to {file}{rest}", "green")
         if not from_masks:
             say_plain("Write the class of each pixel into the column 'class', or 'unsure' or 'border' into 'answer'.")
             say_plain(f"Then: pointillist audit {run} {data} --answers {file}" + (f" --split {split}" if split else ""))
             return
-    with counting("predicting", len(dataset.items)) as done:
-        (found,) = judge([home], [predictor], dataset, answers or [file], split, on_image=done)
-    truth = _truth(home, predictor, dataset, split) if from_masks else None
-    _show(found, truth)
+    asked = read_answers([home], dataset, answers or [file], split)
+    with counting("predicting", len(asked.images)) as done:
+        (found,) = judge([predictor], asked, on_image=done)
+    _show(found, _truth(predictor, asked) if from_masks else None)
     for line in sentences(found):
         say_plain(line)
     json_file, page = json_file or home.root / JSON, page or home.root / PAGE
@@ -98,3 +117,44 @@ def audit(
         written.append(home.report)
     for path in written:
         say_plain(f"wrote {path}", "green")
+
+
+def _truth(predictor: Predictor, asked: Asked) -> Evaluation:
+    """What the masks of all images say that were drawn from."""
+    from pointillist.data.dataset import ALL
+    from pointillist.inference.evaluate import evaluate
+
+    with counting("scoring with masks", len(asked.dataset.items)) as done:
+        return evaluate(predictor, asked.dataset, ALL, on_image=done)
+
+
+def _show(found: Audit, truth: Evaluation | None) -> None:
+    """Print the estimates, with the truth where it is known."""
+    from pointillist.inference.estimates import ACCURACY, AREA, IOU, PRECISION, RECALL
+    from pointillist.inference.intervals import MIOU
+
+    console = Console()
+    known: dict[str, float] = {}
+    if truth is not None:
+        pixels = truth.scores.pixels
+        known = {ACCURACY: truth.scores.pixel_accuracy, MIOU: truth.miou}
+        for label, iou in enumerate(truth.scores.iou):
+            known |= {f"{IOU} {label}": iou, f"{AREA} {label}": pixels[label] / max(sum(pixels), 1)}
+
+    def cells(key: str) -> list[str]:
+        one = found.figures[key]
+        return [figure(one.value), between(one.interval), *([f"[dim]{figure(known[key])}"] if known else [])]
+
+    def columns(name: str) -> list[Column]:
+        return [Column(each, justify="right") for each in (name, "95 %", *(["truth"] if known else []))]
+
+    summary = Table("", *columns(""))
+    summary.add_row("[bold]accuracy", *cells(ACCURACY))
+    summary.add_row("[bold]mIoU", *cells(MIOU))
+    console.print(summary)
+    others = [Column(name, justify="right") for name in ("mapped", "precision", "recall")]
+    table = Table("class", *columns("IoU"), *columns("area"), *others)
+    for label, name in enumerate(found.class_names):
+        shares = [found.mapped[label], *(found.figures[f"{key} {label}"].value for key in (PRECISION, RECALL))]
+        table.add_row(escape(name), *cells(f"{IOU} {label}"), *cells(f"{AREA} {label}"), *map(figure, shares))
+    console.print(table)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pointillist.classes import IGNORE
-from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.errors import PointsError, RunError
 from pointillist.inference.compare import Compared, Comparison
 from pointillist.inference.estimates import ACCURACY, BY_CLASS, IOU, LEFT_OUT, Sample
 from pointillist.inference.intervals import MIOU, Figure, More, differences, figures, halving
 from pointillist.inference.predictor import Predictor
-from pointillist.inference.unlearnt import ELSEWHERE, LEARNT, OPEN, Answers, learnt_images, read_answers, unlearnt
+from pointillist.inference.unlearnt import ELSEWHERE, LEARNT, OPEN, Asked
 from pointillist.points.questions import ANSWERS
 from pointillist.training.metrics import known
-from pointillist.training.run_directory import RunDirectory
 
 JSON, PAGE, QUESTIONS = "audit.json", "audit.html", "audit.csv"
 """What an audit leaves in a run directory."""
@@ -34,7 +32,7 @@ class Audit:
 
     Args:
         sample: The answers, and what the model says there.
-        answers: Where they come from, and which were left out.
+        counts: What became of the questions, see `unlearnt.Asked`.
         class_names: C names.
         dataset: Name of the data set's folder.
         split: Which images were asked about.
@@ -42,7 +40,7 @@ class Audit:
     """
 
     sample: Sample
-    answers: Answers
+    counts: Counter[str]
     class_names: tuple[str, ...]
     dataset: str
     split: str
@@ -79,7 +77,6 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        counts = self.answers.counts
         return {
             "dataset": self.dataset,
             "split": self.split,
@@ -99,10 +96,10 @@ class Audit:
             "not_met": self.unmet,
             "questions": {
                 "counted": len(self.sample.image),
-                **{name: counts[name] for name in ANSWERS},
-                "without_answer": counts[OPEN],
-                "on_images_learnt_from": counts[LEARNT],
-                "on_other_images": counts[ELSEWHERE],
+                **{name: self.counts[name] for name in ANSWERS},
+                "without_answer": self.counts[OPEN],
+                "on_images_learnt_from": self.counts[LEARNT],
+                "on_other_images": self.counts[ELSEWHERE],
             },
             "images": {"asked": len(self.sample.mapped), "of": self.sample.population},
             "to_halve": {name: None if more is None else more._asdict() for name, more in self.more.items()},
@@ -119,72 +116,45 @@ def _plain(figure: Figure) -> dict[str, Any]:
 
 
 def audit(
-    runs: Sequence[RunDirectory],
-    predictors: Sequence[Predictor],
-    dataset: Dataset,
-    files: Sequence[Path],
-    split: str | None = None,
-    *,
-    on_image: Callable[[str], None] | None = None,
+    predictors: Sequence[Predictor], asked: Asked, *, on_image: Callable[[str], None] | None = None
 ) -> list[Audit]:
-    """Judge models by the same answers, on images that none of them has learnt from.
+    """Judge models by the same answers.
 
     Args:
-        runs: Their runs, which know what they have learnt from.
-        predictors: Their models, in the same order.
-        dataset: Where the images are.
-        files: Answered questions, each file those of one draw.
-        split: Which images were asked about; `test` or `val` when not given, else all.
+        predictors: The models.
+        asked: Answers about images that none of them has learnt from, see `unlearnt.read_answers`.
         on_image: Called with the name of each image that all models are done with.
 
     Raises:
-        RunError: A model has other classes, or its run does not know what it has learnt from.
-        DatasetError: There is no image that no model has learnt from.
-        PointsError: A file cannot be read, or no answer counts.
+        RunError: A model has other classes.
+        PointsError: No question lies where there are data.
         ImageError: An image cannot be read.
     """
-    for run, predictor in zip(runs, predictors, strict=True):
-        if predictor.classes.names != dataset.classes.names:
+    root, names = asked.dataset.root, asked.dataset.classes.names
+    for predictor in predictors:
+        if predictor.classes.names != names:
             found = f"the model knows the classes {', '.join(predictor.classes.names)}; the data set has others."
-            hint = f"Use a data set with the same classes; it has {', '.join(dataset.classes.names)}."
-            raise RunError(found, where=run.root, field="classes", hint=hint)
-    learnt = frozenset().union(*(learnt_images(run, dataset) for run in runs))
-    judged, split = unlearnt(dataset, learnt, split)
-    answers = read_answers(files, dataset, judged, learnt)
-    name = dataset.root.resolve().stem if dataset.root.is_file() else dataset.root.resolve().name
+            hint = f"Use a data set with the same classes; it has {', '.join(names)}."
+            raise RunError(found, where=root, field="classes", hint=hint)
+    name = root.resolve().stem if root.is_file() else root.resolve().name
     return [
-        Audit(sample, answers, dataset.classes.names, name, split, predictor.engine.protocol)
-        for sample, predictor in zip(samples(predictors, judged, answers, on_image), predictors, strict=True)
+        Audit(sample, asked.counts, names, name, asked.split, predictor.engine.protocol)
+        for sample, predictor in zip(samples(predictors, asked, on_image), predictors, strict=True)
     ]
 
 
 def samples(
-    predictors: Sequence[Predictor],
-    judged: Dataset,
-    answers: Answers,
-    on_image: Callable[[str], None] | None = None,
+    predictors: Sequence[Predictor], asked: Asked, on_image: Callable[[str], None] | None = None
 ) -> list[Sample]:
-    """What models say at the questions and in the whole images.
-
-    Args:
-        predictors: The models.
-        judged: The images that were drawn from.
-        answers: The questions.
-        on_image: See `audit`.
-
-    Raises:
-        PointsError: No question lies where there are data.
-        ImageError: An image cannot be read.
-    """
-    names, classes = judged.classes.names, len(judged.classes)
-    items = {item.name: item for item in judged.items}
-    asked = answers.images
-    index = {name: number for number, name in enumerate(asked)}
-    image = np.array([index[point.image] for point in answers.points], np.intp)
-    pixels = np.array([point.pixel for point in answers.points], np.intp)
+    """What models say at the questions and in the whole images; see `audit`."""
+    names, classes = asked.dataset.classes.names, len(asked.dataset.classes)
+    items = {item.name: item for item in asked.dataset.items}
+    index = {name: number for number, name in enumerate(asked.images)}
+    image = np.array([index[point.image] for point in asked.points], np.intp)
+    pixels = np.array([point.pixel for point in asked.points], np.intp)
     predicted = np.zeros((len(predictors), len(image)), np.intp)
-    mapped = np.zeros((len(predictors), len(asked), classes))
-    for number, name in enumerate(asked):
+    mapped = np.zeros((len(predictors), len(index), classes))
+    for name, number in index.items():
         here = image == number
         for model, predictor in enumerate(predictors):
             found = predictor.predict(items[name].image)
@@ -194,17 +164,15 @@ def samples(
                 mapped[model, number] += np.bincount(strip.labels.ravel(), minlength=IGNORE + 1)[:classes]
         if on_image is not None:
             on_image(name)
-    real = np.array([names.index(point.label) if point.label else -1 for point in answers.points], np.intp)
+    real = np.array([names.index(point.label) if point.label else -1 for point in asked.points], np.intp)
     # Where an image has no data, there is nothing to be right or wrong about.
     kept = (predicted != IGNORE).all(0)
     if not kept.any():
         raise PointsError("no question lies where its image has data.", hint="Ask about other images.")
-    position = np.array([(point.x, point.y) for point in answers.points])
-    sizes = np.array([image_size(items[name].image) for name in asked], np.float64)
+    position = np.array([(point.x, point.y) for point in asked.points])
+    sizes = np.array([image_size(items[name].image) for name in index], np.float64)
     return [
-        Sample(
-            image[kept], position[kept], answers.weights[kept], real[kept], each[kept], areas, sizes, len(judged.items)
-        )
+        Sample(image[kept], position[kept], asked.weights[kept], real[kept], each[kept], areas, sizes, len(items))
         for each, areas in zip(predicted, mapped, strict=True)
     ]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from pointillist.training.metrics import Floats, share
 
 ACCURACY, LEFT_OUT = "accuracy", "left out"
 PRECISION, RECALL, IOU, AREA = BY_CLASS = ("precision", "recall", "iou", "area")
@@ -54,7 +54,7 @@ class Sample:
     @property
     def classes(self) -> int:
         """C."""
-        return self.mapped.shape[1]
+        return int(self.mapped.shape[1])
 
     @property
     def fraction(self) -> float:
@@ -169,7 +169,7 @@ def shares(sample: Sample, wanted: Sequence[Part]) -> Floats:
     """P estimates; NaN where no question is in the part."""
     above = np.array([sample.weights[part.hit].sum() for part in wanted])
     below = np.array([sample.weights[part.base].sum() for part in wanted])
-    return np.divide(above, below, out=np.full(len(wanted), np.nan), where=below > 0)
+    return share(above, below)
 
 
 def influences(sample: Sample, wanted: Sequence[Part]) -> tuple[Floats, Floats]:

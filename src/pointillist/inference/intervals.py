@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from pointillist.inference.estimates import ACCURACY, IOU, SURE, Part, Sample, Spread, influences, parts, shares, spread
+from pointillist.training.metrics import Floats, share
 
-Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 MIOU = "miou"
@@ -110,7 +110,7 @@ def correlated(covariance: Floats) -> Floats:
     """Correlations, 0 where a variance is."""
     deviation = np.sqrt(covariance.diagonal())
     scale = np.outer(deviation, deviation)
-    found = np.divide(covariance, scale, out=np.zeros_like(covariance), where=scale > 0)
+    found = np.nan_to_num(share(covariance, scale))
     np.fill_diagonal(found, 1.0)
     return found
 
@@ -151,7 +151,7 @@ def differences(first: Sample, other: Sample) -> dict[str, Figure]:
 
 
 def _apart(one: float, other: float, shared: float) -> float:
-    return float(max(one**2 + other**2 - 2 * shared * one * other, 0.0)) ** 0.5
+    return math.sqrt(max(one**2 + other**2 - 2 * shared * one * other, 0.0))
 
 
 def _chosen(name: str, scores: dict[str, Figure]) -> Floats:
@@ -159,7 +159,7 @@ def _chosen(name: str, scores: dict[str, Figure]) -> Floats:
     names = [each for each in scores if each != MIOU]
     counted = [each.startswith(IOU) and scores[each].value == scores[each].value for each in names]
     chosen = np.array(counted if name == MIOU else [each == name for each in names], dtype=np.float64)
-    return chosen / max(chosen.sum(), 1.0)
+    return np.asarray(chosen / max(chosen.sum(), 1.0))
 
 
 class More(NamedTuple):

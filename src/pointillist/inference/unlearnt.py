@@ -29,8 +29,9 @@ HELD_OUT = ("test", "val")
 LEAST = 2
 """Questions in an image: with one alone, nothing tells how much pixels of an image differ."""
 
-OPEN, LEARNT, ELSEWHERE = "open", "learnt", "elsewhere"
-"""Questions that do not count: without an answer, on an image that was learnt from, on another image."""
+ANSWERED, OPEN, LEARNT, ELSEWHERE = "answered", "open", "learnt", "elsewhere"
+"""What became of a question: a class was named; no answer; on an image that was learnt from; on one outside the split.
+The last three do not count."""
 
 
 def learnt_images(run: RunDirectory, dataset: Dataset) -> frozenset[str]:
@@ -119,16 +120,20 @@ def audit_questions(
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Answers by which a model is judged.
+class Asked:
+    """Answers by which models are judged.
 
     Args:
-        points: N questions with an answer, image by image; those of `unsure` and `border` name no class.
-        weights: N, which share of all pixels each stands for, up to one factor for all.
-        counts: Questions by what became of them: `unsure`, `border`, and `OPEN`, `LEARNT`, `ELSEWHERE`, which do not
+        dataset: The images that were drawn from, and no other.
+        split: Which they are.
+        points: N questions with an answer, image by image; `unsure` and `border` name no class.
+        weights: N, how many pixels each stands for, up to one factor for all.
+        counts: Questions by what became of them: `answered`, `unsure`, `border`; `OPEN`, `LEARNT`, `ELSEWHERE` do not
             count.
     """
 
+    dataset: Dataset
+    split: str
     points: tuple[Point, ...]
     weights: NDArray[np.float64]
     counts: Counter[str]
@@ -139,53 +144,48 @@ class Answers:
         return tuple(dict.fromkeys(point.image for point in self.points))
 
 
-def read_answers(files: Sequence[Path], dataset: Dataset, judged: Dataset, learnt: Collection[str]) -> Answers:
-    """Read answered questions, each file the questions of one draw.
+def read_answers(
+    runs: Sequence[RunDirectory], dataset: Dataset, files: Sequence[Path], split: str | None = None
+) -> Asked:
+    """Read answered questions, without those on images that one of the models has learnt from.
 
-    Several draws of the same images are put together in proportion to their numbers of questions.
+    Several draws on the same images are put together in proportion to their numbers of questions.
 
     Args:
-        files: Label files; clicks in them are left out.
-        dataset: The whole data set.
-        judged: The part that `unlearnt` gave.
-        learnt: Names of images that were learnt from; questions on them never count.
+        runs: The runs of the models.
+        dataset: Where the images are.
+        files: Label files, each with the questions of one draw; clicks in them are left out.
+        split: See `unlearnt`.
 
     Raises:
-        PointsError: A file cannot be read, does not fit the data set, or holds no answer that counts.
+        RunError: A run does not know what it has learnt from.
+        DatasetError: There is no such split, or no image that was not learnt from.
+        PointsError: A file cannot be read, does not fit the data set, or no answer counts.
     """
+    learnt = frozenset[str]().union(*(learnt_images(run, dataset) for run in runs))
+    judged, split = unlearnt(dataset, learnt, split)
     names = {item.name for item in judged.items}
-    found: list[tuple[str, Point, float]] = []
     counts: Counter[str] = Counter()
-    rounds = []
+    found: list[tuple[Point, float]] = []
     for file in files:
-        rows = [point for point in dataset.with_points(file).points.rows if is_question(point)]
-        if not rows:
+        asked = [point for point in dataset.with_points(file).points.rows if is_question(point)]
+        if not asked:
             hint = "Make some with 'pointillist audit RUN DATA', and answer them."
             raise PointsError("holds no questions.", where=file, hint=hint)
-        for point in rows:
-            if normalize("NFC", point.image) in learnt:
-                counts[LEARNT] += 1
-            elif point.image not in names:
-                counts[ELSEWHERE] += 1
-        rounds.append([point for point in rows if point.image in names])
-    for rows in rounds:
-        total = sum(1 / inclusion_of(point) for point in rows)
-        for point in rows:
-            answer = "answered" if point.label else point.extra.get(ANSWER) or OPEN
+        counts[LEARNT] += sum(normalize("NFC", point.image) in learnt for point in asked)
+        drawn = [point for point in asked if point.image in names]
+        counts[ELSEWHERE] += len(asked) - len(drawn)
+        total = sum(1 / inclusion_of(point) for point in drawn)
+        for point in drawn:
+            answer = ANSWERED if point.label else point.extra.get(ANSWER) or OPEN
             counts[answer] += 1
             if answer != OPEN:
-                found.append((point.image, point, len(rows) / inclusion_of(point) / total))
+                found.append((point, len(drawn) / inclusion_of(point) / total))
+    counts[ELSEWHERE] -= counts[LEARNT]
     if not found:
-        raise PointsError(*_nothing(counts), where=files[0], hint=_HINT)
-    found.sort(key=lambda each: each[0])
-    return Answers(tuple(point for _, point, _ in found), np.array([weight for *_, weight in found]), counts)
-
-
-_HINT = f"Write classes into the column 'class', or {' or '.join(ANSWERS)} into 'answer'; then give the same command."
-
-
-def _nothing(counts: Counter[str]) -> tuple[str]:
-    if counts[OPEN]:
-        return (f"none of its {counts[OPEN]:,} questions has an answer yet.",)
-    learnt = f"{counts[LEARNT]:,} of its questions are on images that the model has learnt from"
-    return (f"{learnt}, {counts[ELSEWHERE]:,} on images of other splits: none is left.",)
+        lost = {LEARNT: "on images that the model has learnt from", ELSEWHERE: f"on images outside '{split}'"}
+        said = [f"{counts[key]:,} {text}" for key, text in (lost | {OPEN: "without an answer"}).items() if counts[key]]
+        hint = f"Write the class into the column 'class', or {' or '.join(ANSWERS)} into 'answer'."
+        raise PointsError(f"holds no answer that counts: {', '.join(said)}.", where=files[0], hint=hint)
+    found.sort(key=lambda each: each[0].image)
+    return Asked(judged, split, tuple(point for point, _ in found), np.array([weight for _, weight in found]), counts)

@@ -24,11 +24,12 @@ BEGIN, END = "<!-- audit: begin -->", "<!-- audit: end -->"
 
 def sentences(audit: Audit) -> list[str]:
     """What an audit says, in plain words."""
-    counts, sample = audit.answers.counts, audit.sample
+    counts, sample = audit.counts, audit.sample
     everything = sample.population == len(sample.mapped)
     images = f"all {sample.population:,}" if everything else f"{len(sample.mapped):,} of {sample.population:,}"
+    answers = f"{len(sample.image):,} answers on {images} images of ‘{audit.split}’"
     said = [
-        f"{len(sample.image):,} answers on {images} images of ‘{audit.split}’, none of which the model has learnt from. "
+        f"{answers}, none of which the model has learnt from. "
         f"The 95 % intervals say where these figures would lie if all {sample.population:,} images had masks."
     ]
     beyond = [
