@@ -95,10 +95,8 @@ def audit(
         if from_masks:
             table = answered(table, judged)
         write_csv(table, file)
-        told = f"wrote {len(table.rows):,} questions on {len(table.listed):,} of the {len(judged.items):,} images"
-        left_out = len(dataset.split(where)) - len(judged.items)
-        rest = f"; {left_out:,} others were learnt from" if left_out else ", none of which was learnt from"
-        say_plain(f"{told} of '{where}' to {file}{rest}", "green")
+        images = f"{len(table.listed):,} of {len(judged.items):,} images of '{where}' that were not learnt from"
+        say_plain(f"wrote {len(table.rows):,} questions on {images} to {file}", "green")
         if not from_masks:
             say_plain("Write the class of each pixel into the column 'class', or 'unsure' or 'border' into 'answer'.")
             say_plain(f"Then: pointillist audit {run} {data} --answers {file}" + (f" --split {split}" if split else ""))
@@ -152,9 +150,11 @@ def _show(found: Audit, truth: Evaluation | None) -> None:
     summary.add_row("[bold]accuracy", *cells(ACCURACY))
     summary.add_row("[bold]mIoU", *cells(MIOU))
     console.print(summary)
-    others = [Column(name, justify="right") for name in ("mapped", "precision", "recall")]
-    table = Table("class", *columns("IoU"), *columns("area"), *others)
+    classes = Table("class", *columns("IoU"), *(Column(name, justify="right") for name in ("precision", "recall")))
+    areas = Table("share of the area", Column("mapped", justify="right"), *columns("corrected"))
     for label, name in enumerate(found.class_names):
-        shares = [found.mapped[label], *(found.figures[f"{key} {label}"].value for key in (PRECISION, RECALL))]
-        table.add_row(escape(name), *cells(f"{IOU} {label}"), *cells(f"{AREA} {label}"), *map(figure, shares))
-    console.print(table)
+        shares = (found.figures[f"{key} {label}"].value for key in (PRECISION, RECALL))
+        classes.add_row(escape(name), *cells(f"{IOU} {label}"), *map(figure, shares))
+        areas.add_row(escape(name), figure(found.mapped[label]), *cells(f"{AREA} {label}"))
+    console.print(classes)
+    console.print(areas)

@@ -25,6 +25,8 @@ from pointillist.training.metrics import known
 JSON, PAGE, QUESTIONS = "audit.json", "audit.html", "audit.csv"
 """What an audit leaves in a run directory."""
 
+METRIC = "mIoU of one confusion matrix over all pixels of the split, estimated from answers to questions"
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -82,17 +84,17 @@ class Audit:
             "split": self.split,
             "method": self.protocol["method"]["name"],
             "seed": self.protocol["seed"],
-            "accuracy": _plain(self.figures[ACCURACY]),
-            "miou": _plain(self.figures[MIOU]),
+            "accuracy": plain(self.figures[ACCURACY]),
+            "miou": plain(self.figures[MIOU]),
             "per_class": {
                 class_name: {
-                    **{name: _plain(self.figures[f"{name} {label}"]) for name in BY_CLASS},
+                    **{name: plain(self.figures[f"{name} {label}"]) for name in BY_CLASS},
                     "mapped": self.mapped[label],
                 }
                 for label, class_name in enumerate(self.class_names)
             },
             "confusion": self.sample.confusion.tolist(),
-            "left_out": _plain(self.figures[LEFT_OUT]),
+            "left_out": plain(self.figures[LEFT_OUT]),
             "not_met": self.unmet,
             "questions": {
                 "counted": len(self.sample.image),
@@ -111,7 +113,8 @@ class Audit:
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
 
-def _plain(figure: Figure) -> dict[str, Any]:
+def plain(figure: Figure) -> dict[str, Any]:
+    """An estimate for JSON."""
     return {"value": known(figure.value), "interval": figure.interval, "interval_other_images": figure.beyond}
 
 
@@ -138,7 +141,7 @@ def audit(
             raise RunError(found, where=root, field="classes", hint=hint)
     name = root.resolve().stem if root.is_file() else root.resolve().name
     return [
-        Audit(sample, asked.counts, names, name, asked.split, predictor.engine.protocol)
+        Audit(sample, asked.counts, names, name, asked.split, {**predictor.engine.protocol, "metric": METRIC})
         for sample, predictor in zip(samples(predictors, asked, on_image), predictors, strict=True)
     ]
 
@@ -187,9 +190,13 @@ def compared(names: Sequence[str], audits: Sequence[Audit]) -> Comparison:
     first = audits[0]
     models = []
     for name, one in zip(names, audits, strict=True):
-        miou = one.figures[MIOU]
-        lead = differences(first.sample, one.sample)[MIOU]
+        miou, lead = one.figures[MIOU], differences(first.sample, one.sample)[MIOU]
         method, seed = one.protocol["method"]["name"], one.protocol["seed"]
         iou = tuple(figure.value for figure in one.by_class(IOU))
         models.append(Compared(name, method, seed, miou.value, miou.interval, lead.value, lead.interval, iou))
     return Comparison(first.class_names, len(first.sample.mapped), tuple(models))
+
+
+def accuracies(audits: Sequence[Audit]) -> list[tuple[Figure, Figure]]:
+    """Accuracy of audited models, and how much more it is than that of the first."""
+    return [(one.figures[ACCURACY], differences(audits[0].sample, one.sample)[ACCURACY]) for one in audits]

@@ -18,6 +18,10 @@ from pointillist.report.html import between, figure, render
 from pointillist.training.metrics import class_iou, mean_of_known
 
 NOTE = "Intervals say what other images of the same kind would change, not what another seed of training would."
+ANSWERED = (
+    "Intervals say where the figures would lie if all images that were drawn from had masks, not what another seed of "
+    "training would change."
+)
 MOST_APART = 5
 """How many of the images are named on which models differ."""
 
