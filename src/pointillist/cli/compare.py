@@ -109,13 +109,10 @@ def compare(
         classes.add_row(escape(name), *(figure(model.iou[index]) for model in result.models))
     console.print(classes)
     content = result.to_dict()
-    for model, (own, lead) in zip(content["models"], accuracies(audits) if audits else (), strict=False):
+    for number, (own, lead) in enumerate(accuracies(audits) if audits else ()):
+        model = content["models"][number]
         model |= {"accuracy": plain(own), "accuracy_difference": plain(lead)}
-        apart = (
-            f"; to the first {figure(lead.value, '+')} ({between(lead.interval, '+')})"
-            if model is not content["models"][0]
-            else ""
-        )
+        apart = f"; to the first {figure(lead.value, '+')} ({between(lead.interval, '+')})" if number else ""
         say(f"accuracy of {escape(model['name'])}: {figure(own.value)} ({between(own.interval)}){apart}")
     say(f"[dim]{note}")
     if json_file is not None:

@@ -57,7 +57,7 @@ class Audit:
         return figures(self.sample)
 
     @cached_property
-    def more(self) -> dict[str, More | None]:
+    def more(self) -> dict[str, More]:
         """What would halve the intervals of accuracy and mIoU."""
         return {name: halving(self.sample, name) for name in (ACCURACY, MIOU)}
 
@@ -104,7 +104,7 @@ class Audit:
                 "on_other_images": self.counts[ELSEWHERE],
             },
             "images": {"asked": len(self.sample.mapped), "of": self.sample.population},
-            "to_halve": {name: None if more is None else more._asdict() for name, more in self.more.items()},
+            "to_halve": {name: more._asdict() for name, more in self.more.items()},
             "protocol": self.protocol,
         }
 

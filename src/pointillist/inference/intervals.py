@@ -174,8 +174,8 @@ class More(NamedTuple):
     images: int
 
 
-def halving(sample: Sample, name: str) -> More | None:
-    """How many more questions would halve the interval of `accuracy` or `miou`; None where nothing is known of it.
+def halving(sample: Sample, name: str) -> More:
+    """How many more questions would halve the interval of `accuracy` or `miou`.
 
     The variance has a part between images, which more questions on the same images leave as it is, and one within. Of
     all numbers of images, that with the fewest questions is taken, with at least two in each.
@@ -185,8 +185,8 @@ def halving(sample: Sample, name: str) -> More | None:
     total, within = (float(np.square(part @ weights).sum()) for part in (rows.between, rows.within))
     between = max(total - within, 0.0)
     now = (1 - sample.fraction) * between + within
-    if now <= 0:
-        return None
+    if now <= 0:  # nobody saw a mistake, and the interval is as long as one in so many questions
+        return More(len(sample.image), len(sample.mapped))
     images = np.arange(len(sample.mapped), sample.population + 1)
     left = now / 4 - (1 - images / sample.population) * between * len(sample.mapped) / images
     # Where what is between these images alone is too much, no number of questions does.

@@ -113,10 +113,18 @@ def audit_questions(
     if questions < LEAST:
         hint = f"Ask at least {LEAST}; with 200 most figures are known to ten points."
         raise ConfigError(f"{questions} questions say nothing.", field="questions", hint=hint)
-    images = len(dataset.items)
-    choices = {max(LEAST, questions // images), max(LEAST, -(-questions // images))}
-    per_image = max(sorted(choices), key=lambda each: min(images, questions // each) * each)
+    per_image = questions_in_image(questions, len(dataset.items))
     return ask(dataset, per_image=per_image, budget=questions, strategy=strategy, split=ALL, seed=seed, measure=measure)
+
+
+def questions_in_image(questions: int, images: int) -> int:
+    """How many questions of an image use most of those that may be asked, and go to most images.
+
+    >>> questions_in_image(200, 80), questions_in_image(200, 18), questions_in_image(200, 1000)
+    (3, 11, 2)
+    """
+    choices = (max(LEAST, questions // images), max(LEAST, -(-questions // images)))
+    return max(choices, key=lambda each: min(images, questions // each) * each)
 
 
 @dataclass(frozen=True)

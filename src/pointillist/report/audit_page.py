@@ -37,14 +37,9 @@ def sentences(audit: Audit) -> list[str]:
     ]
     if beyond:
         said.append(f"For other images of the same kind: {', '.join(beyond)}.")
-    halved = {name: more for name, more in audit.more.items() if more is not None and more.questions}
-    if halved:
-        each = (
-            f"the interval of {NAMES[name]}: about {more.questions:,} more questions"
-            + ("" if everything else f", all together on {more.images:,} images")
-            for name, more in halved.items()
-        )
-        said.append(f"What would halve {'; '.join(each)}.")
+    for name, more in audit.more.items():
+        where = "" if everything else f" (all questions together on {more.images:,} images)"
+        said.append(f"About {more.questions:,} more questions{where} would halve the interval of {NAMES[name]}.")
     unsure = sum(counts[name] for name in ANSWERS)
     if unsure:
         area = audit.figures[LEFT_OUT]
