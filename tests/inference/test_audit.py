@@ -149,6 +149,8 @@ def test_from_questions_to_the_page(cli: Cli, home: Path, tmp_path: Path) -> Non
 
     with (run / "audit.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    order = list(dict.fromkeys(row["image"] for row in rows))
+    assert order != sorted(order)  # who stops half way has answered about images drawn by chance
     for number, row in enumerate(rows[:120]):
         mask = np.asarray(Image.open(home / "data" / "masks" / row["image"]))
         row["class"] = CLASSES.names[mask[int(float(row["y"])), int(float(row["x"]))]]
@@ -173,8 +175,8 @@ def test_from_questions_to_the_page(cli: Cli, home: Path, tmp_path: Path) -> Non
         {"asked": 4, "of": 6},
     )
     low, high = content["accuracy"]["interval"]
-    assert low < content["accuracy"]["value"] < high
-    assert content["accuracy"]["interval_other_images"][0] < low
+    assert 0.9 < low < content["accuracy"]["value"] <= high
+    assert content["accuracy"]["interval_other_images"][0] <= low
     page, report = (run / "audit.html").read_text(), (run / "report.html").read_text()
     assert report.count("How good is it, by your answers?") == page.count("How good is it, by your answers?") == 1
     assert f"{content['miou']['value']:.3f}" in report

@@ -18,6 +18,7 @@ from pointillist.data.dataset import ALL, Dataset, Item
 from pointillist.errors import ConfigError, DatasetError, PointsError, RunError
 from pointillist.files import read_text
 from pointillist.points.questions import ANSWER, ANSWERS, Strategy, inclusion_of, is_question
+from pointillist.points.seeds import rng_for
 from pointillist.points.table import Point, PointTable
 from pointillist.training.inputs import training_items
 from pointillist.training.methods import get_method
@@ -101,6 +102,8 @@ def audit_questions(
 ) -> PointTable:
     """About so many questions on all images of a data set, or on some drawn by chance, at least `LEAST` in each.
 
+    The images come in an order by chance: whoever answers a part only has answered about a random part of them.
+
     Args:
         dataset: What `unlearnt` gave.
         questions: How many; never more.
@@ -114,7 +117,13 @@ def audit_questions(
         hint = f"Ask at least {LEAST}; with 200 most figures are known to ten points."
         raise ConfigError(f"{questions} questions say nothing.", field="questions", hint=hint)
     per_image = questions_in_image(questions, len(dataset.items))
-    return ask(dataset, per_image=per_image, budget=questions, strategy=strategy, split=ALL, seed=seed, measure=measure)
+    table = ask(
+        dataset, per_image=per_image, budget=questions, strategy=strategy, split=ALL, seed=seed, measure=measure
+    )
+    order = rng_for(seed, "order of images").permutation(len(table.listed))
+    place = dict(zip(table.listed, order.tolist(), strict=True))
+    shuffled = sorted(table.unnamed, key=lambda question: place[question.image])
+    return PointTable((), table.columns, unnamed=shuffled)
 
 
 def questions_in_image(questions: int, images: int) -> int:
