@@ -139,15 +139,17 @@ def test_a_run_that_kept_no_names_knows_them_by_its_clicks_alone(home: Path, tmp
 def test_from_questions_to_the_page(cli: Cli, home: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(home / "forest", run)
-    first = cli("audit", run, home / "data")
+    data = tmp_path / "data"
+    shutil.copytree(home / "data", data)
+    first = cli("audit", run, data)
     assert first.code == 0, first.err
     assert "wrote 198 questions on 6 of 6 images of 'val'" in first.out
-    unanswered = cli("audit", run, home / "data")
+    unanswered = cli("audit", run, data)
     assert unanswered.code == 2
     assert "198 without an answer" in unanswered.err
-    assert cli("audit", run, home / "data", "--questions", "50").code == 2  # it is there already
+    assert cli("audit", run, data, "--questions", "50").code == 2  # it is there already
 
-    with (run / "audit.csv").open(newline="") as file:
+    with (data / "audit.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     order = list(dict.fromkeys(row["image"] for row in rows))
     assert order != sorted(order)  # who stops half way has answered about images drawn by chance
@@ -156,12 +158,12 @@ def test_from_questions_to_the_page(cli: Cli, home: Path, tmp_path: Path) -> Non
         row["class"] = CLASSES.names[mask[int(float(row["y"])), int(float(row["x"]))]]
         if number % 40 == 0:
             row |= {"class": "", "answer": "border"}
-    with (run / "audit.csv").open("w", newline="") as file:
+    with (data / "audit.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
     for _ in range(2):
-        done = cli("audit", run, home / "data")
+        done = cli("audit", run, data)
         assert done.code == 0, done.err
     said = " ".join(done.out.split())
     assert "120 answers on 4 of 6 images" in said

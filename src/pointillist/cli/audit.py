@@ -36,7 +36,7 @@ def audit(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the draw; another one for more questions.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File of the questions, scored once it is there.  [default: audit.csv in RUN]")
+        Path | None, typer.Option(help="File of the questions, scored once it is there.  [default: audit.csv in DATA]")
     ] = None,
     answers: Annotated[
         list[Path] | None,
@@ -71,7 +71,7 @@ def audit(
     from pointillist.inference.audit import JSON, PAGE, QUESTIONS
     from pointillist.inference.audit import audit as judge
     from pointillist.inference.predictor import Predictor
-    from pointillist.inference.unlearnt import audit_questions, learnt_images, read_answers, unlearnt
+    from pointillist.inference.unlearnt import LEAST, audit_questions, learnt_images, read_answers, unlearnt
     from pointillist.points.formats.native import write_csv
     from pointillist.report.audit_page import put_into_report, sentences, write_audit_page
     from pointillist.training.run_directory import RunDirectory
@@ -82,7 +82,8 @@ def audit(
         raise ConfigError(f"{strategy!r} is no strategy.", field="--strategy", hint=nearest(strategy, STRATEGIES))
     home = RunDirectory.open(run)
     dataset = load_dataset(data, layout=layout)
-    file = out or home.root / QUESTIONS
+    folder = dataset.root.parent if dataset.root.is_file() else dataset.root
+    file = out or folder / QUESTIONS
     if answers and asks:
         hint = "Leave --answers out to ask, or leave out what is said about the questions."
         raise ConfigError("questions are asked, or answers are read, not both.", field="--answers", hint=hint)
@@ -91,7 +92,8 @@ def audit(
         refuse_existing(file, overwrite)
         judged, where = unlearnt(dataset, learnt_images(home, dataset), split)
         number = 200 if questions is None else questions
-        table = audit_questions(judged, number, strategy, seed=seed or 0, measure=unsure(predictor))
+        with counting("asking", min(len(judged.items), number // LEAST)) as done:
+            table = audit_questions(judged, number, strategy, seed=seed or 0, measure=unsure(predictor), on_image=done)
         if from_masks:
             table = answered(table, judged)
         write_csv(table, file)

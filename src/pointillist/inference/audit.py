@@ -22,8 +22,11 @@ from pointillist.inference.unlearnt import ELSEWHERE, LEARNT, OPEN, Asked
 from pointillist.points.questions import ANSWERS
 from pointillist.training.metrics import known
 
-JSON, PAGE, QUESTIONS = "audit.json", "audit.html", "audit.csv"
+JSON, PAGE = "audit.json", "audit.html"
 """What an audit leaves in a run directory."""
+
+QUESTIONS = "audit.csv"
+"""Its questions, beside the data: a run that is made anew must not take the answers with it."""
 
 METRIC = "mIoU of one confusion matrix over all pixels of the split, estimated from answers to questions"
 

@@ -99,6 +99,7 @@ def audit_questions(
     *,
     seed: int = 0,
     measure: Callable[[Item], NDArray[Any]] | None = None,
+    on_image: Callable[[str], None] | None = None,
 ) -> PointTable:
     """About so many questions on all images of a data set, or on some drawn by chance, at least `LEAST` in each.
 
@@ -107,7 +108,7 @@ def audit_questions(
     Args:
         dataset: What `unlearnt` gave.
         questions: How many; never more.
-        strategy, seed, measure: As in `pointillist.data.ask.ask`.
+        strategy, seed, measure, on_image: As in `pointillist.data.ask.ask`.
 
     Raises:
         ConfigError: Too few for one image.
@@ -118,7 +119,14 @@ def audit_questions(
         raise ConfigError(f"{questions} questions say nothing.", field="questions", hint=hint)
     per_image = questions_in_image(questions, len(dataset.items))
     table = ask(
-        dataset, per_image=per_image, budget=questions, strategy=strategy, split=ALL, seed=seed, measure=measure
+        dataset,
+        per_image=per_image,
+        budget=questions,
+        strategy=strategy,
+        split=ALL,
+        seed=seed,
+        measure=measure,
+        on_image=on_image,
     )
     order = rng_for(seed, "order of images").permutation(len(table.listed))
     place = dict(zip(table.listed, order.tolist(), strict=True))
