@@ -157,6 +157,41 @@ def other_images(images: Images, classes: int, questions: int, draws: int) -> di
     return {"questions": questions, "images": len(images) // 5, "of": len(images), "coverage": found}
 
 
+def table(content: dict[str, Any]) -> list[str]:
+    """The result as lines of docs/statistics.md: coverage in per cent, of classes from the lowest to the highest."""
+    heads = ("set", "images", "questions", "accuracy", "mIoU", "IoU", "area", "precision, recall", "differences")
+    lines = ["| " + " | ".join((*heads, "bootstrap: accuracy", "IoU")) + " |", "|" + "---|" * 11]
+
+    def between(figures: dict[str, Any], *starts: str, key: str = "coverage") -> str:
+        found = [100 * one[key] for name, one in figures.items() if name.startswith(starts) and one[key] is not None]
+        low, high = min(found), max(found)
+        return f"{low:.1f}" if low == high else f"{low:.1f} – {high:.1f}"
+
+    for row in content["these"]:
+        figures = row["figures"]
+        cells = [
+            row["dataset"],
+            f"{row['images']} of {row['of']}",
+            f"{row['questions']} {row['strategy']}",
+            *(between(figures, start) for start in (ACCURACY, MIOU, IOU, "area")),
+            between(figures, "precision", "recall"),
+            between(figures, f"difference of {ACCURACY}", f"difference of {MIOU}"),
+            *(between(figures, start, key="bootstrap_coverage") for start in (ACCURACY, IOU)),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    every = [one["coverage"] for row in content["these"] for name, one in row["figures"].items() if name != LEFT_OUT]
+    near = float(np.mean([0.93 <= one <= 0.97 for one in every]))
+    other = [one for row in content["other"] for name, one in row["coverage"].items() if name != LEFT_OUT]
+    lines += [
+        "",
+        f"All {len(every)} intervals, differences of each class included: mean {np.mean(every):.1%}, {near:.0%} of "
+        f"them within 93–97 %, from {min(every):.1%} to {max(every):.1%}.",
+        f"For other images (a fifth of the images taken for all there is, {len(other)} intervals): mean "
+        f"{np.mean(other):.1%}, from {min(other):.1%} to {max(other):.1%}.",
+    ]
+    return lines
+
+
 def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)

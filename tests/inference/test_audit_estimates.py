@@ -40,7 +40,8 @@ def test_the_example_of_olofsson_2014() -> None:
     variance = (weights**2 * share * (1 - share) / (asked - 1)).sum()  # equation 10 of the paper
     assert deviation[index] == pytest.approx(variance**0.5, rel=0.01)
     low, high = found["area 0"].interval
-    assert (high - low) / 2 * 10_000_000 == pytest.approx(68_418, rel=0.05)
+    # Theirs is 68,418 to both sides, by the normal distribution; 12 doubtful answers of 640 are trusted less here.
+    assert 68_418 < (high - low) / 2 * 10_000_000 < 1.2 * 68_418
 
 
 class World:
