@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pointillist as pt
 from pointillist.api import evaluate, load, train_config
 from pointillist.errors import PointsError, RunError
 from pointillist.inference.audit import audit
@@ -97,6 +98,7 @@ def test_questions_that_were_learnt_from_never_count(cli: Cli, tmp_path: Path) -
     refused = cli("audit", tmp_path / "run", data, "--answers", data / "points.csv")
     assert refused.code == 2
     assert "60 on images that the model has learnt from" in refused.err
+    assert "held back" in refused.err
     mixed = cli("audit", tmp_path / "run", data, "--answers", tmp_path / "all.csv")
     assert "60 questions are on images that the model has learnt from; they do not count" in " ".join(mixed.out.split())
     content = json.loads((tmp_path / "run" / "audit.json").read_text())
@@ -217,6 +219,8 @@ def test_models_are_compared_on_the_same_answers(cli: Cli, home: Path, tmp_path:
     )
     assert asked.code == 0, asked.err
     assert cli("audit", home / "points", home / "data", "--answers", answers, "--json", tmp_path / "1.json").code == 0
+    found = pt.audit(home / "forest", home / "data", answers)
+    assert found.to_json() == (tmp_path / "0.json").read_text()
     done = cli(
         *("compare", home / "forest", home / "points", home / "data", "--answers", answers),
         *("--json", tmp_path / "both.json", "--report", tmp_path / "both.html"),

@@ -41,8 +41,15 @@ def figures(sample: Sample) -> dict[str, Figure]:
     values = shares(sample, wanted)
     rows = spread(sample, *influences(sample, wanted))
     intervals = [_intervals(sample, wanted, values, rows, fraction) for fraction in (sample.fraction, 0.0)]
-    found = {name: Figure(value, *both) for name, value, *both in zip(named, values.tolist(), *intervals, strict=True)}
-    return {"miou": _mean([name.startswith(IOU) for name in named], values, intervals, rows), **found}
+    found = {name: _figure(value, *both) for name, value, *both in zip(named, values.tolist(), *intervals, strict=True)}
+    return {MIOU: _mean([name.startswith(IOU) for name in named], values, intervals, rows), **found}
+
+
+def _figure(value: float, these: Interval | None, others: Interval | None) -> Figure:
+    """An estimate; of other images nobody knows more than of these, whatever the chance in both variances says."""
+    if these is not None and others is not None:
+        others = (min(these[0], others[0]), max(these[1], others[1]))
+    return Figure(value, these, others)
 
 
 def _intervals(
@@ -91,7 +98,7 @@ def _mean(chosen: Sequence[bool], values: Floats, intervals: Sequence[list[Inter
     """
     known = [index for index, wanted in enumerate(chosen) if wanted and values[index] == values[index]]
     if not known:
-        return Figure(float("nan"), None, None)
+        return _figure(float("nan"), None, None)
     value = float(values[known].mean())
     found: list[Interval | None] = []
     for fraction, each in zip((rows.fraction, 0.0), intervals, strict=True):
@@ -103,7 +110,7 @@ def _mean(chosen: Sequence[bool], values: Floats, intervals: Sequence[list[Inter
         correlation = correlated(rows.covariance(fraction)[np.ix_(known, known)])
         low, high = np.sqrt(np.maximum(np.einsum("kj,kl,lj->j", apart, correlation, apart), 0)) / len(known)
         found.append((max(value - float(low), 0.0), min(value + float(high), 1.0)))
-    return Figure(value, *found)
+    return _figure(value, *found)
 
 
 def correlated(covariance: Floats) -> Floats:
@@ -146,7 +153,7 @@ def differences(first: Sample, other: Sample) -> dict[str, Figure]:
             above = _apart(upper[1] - two.value, one.value - lower[0], shared)
             value = two.value - one.value
             limits.append((0.0, 0.0) if same else (max(value - below, -1.0), min(value + above, 1.0)))
-        found[name] = Figure(two.value - one.value, *limits)
+        found[name] = _figure(two.value - one.value, *limits)
     return found
 
 

@@ -210,7 +210,9 @@ def read_answers(
     if not found:
         lost = {LEARNT: "on images that the model has learnt from", ELSEWHERE: f"on images outside '{split}'"}
         said = [f"{counts[key]:,} {text}" for key, text in (lost | {OPEN: "without an answer"}).items() if counts[key]]
-        hint = f"Write the class into the column 'class', or {' or '.join(ANSWERS)} into 'answer'."
+        hint = "Ask about images that were held back: pointillist audit RUN DATA --questions 200."
+        if counts[OPEN]:
+            hint = f"Write the class into the column 'class', or {' or '.join(ANSWERS)} into 'answer'."
         raise PointsError(f"holds no answer that counts: {', '.join(said)}.", where=files[0], hint=hint)
     found.sort(key=lambda each: each[0].image)
     return Asked(judged, split, tuple(point for point, _ in found), np.array([weight for _, weight in found]), counts)
