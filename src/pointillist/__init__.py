@@ -17,7 +17,7 @@ from pointillist.errors import explained
 from pointillist.version import __version__
 
 if TYPE_CHECKING:
-    from pointillist.api import evaluate, load, train
+    from pointillist.api import audit, evaluate, load, train
     from pointillist.classes import ClassSet
     from pointillist.data.dataset import Dataset
     from pointillist.data.images import read_image
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pointillist.registry import register
 
 _MODULES = {
-    "pointillist.api": ("load", "train", "evaluate"),
+    "pointillist.api": ("load", "train", "evaluate", "audit"),
     "pointillist.classes": ("ClassSet",),
     "pointillist.data.dataset": ("Dataset",),
     "pointillist.data.images": ("read_image",),
@@ -48,6 +48,7 @@ __all__ = [
     "Predictor",
     "PseudoMaskGenerator",
     "__version__",
+    "audit",
     "evaluate",
     "load",
     "read_image",

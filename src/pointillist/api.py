@@ -1,8 +1,8 @@
-"""Load, train, evaluate and predict from Python, as on the command line."""
+"""Load, train, evaluate, audit and predict from Python, as on the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import RunError
 from pointillist.files import read_text, write_text
+from pointillist.inference import audit as auditing
 from pointillist.inference import evaluate as evaluation
+from pointillist.inference.audit import Audit
 from pointillist.inference.evaluate import Evaluation
 from pointillist.inference.predictor import Predictor
+from pointillist.inference.unlearnt import read_answers
 from pointillist.report.page import write_report
 from pointillist.report.snapshots import SnapshotWriter
 from pointillist.training.card import CardScores, model_card
@@ -26,7 +29,7 @@ from pointillist.training.model_file import read_model_file
 from pointillist.training.run import fit, is_first_process
 from pointillist.training.run_directory import RunDirectory
 
-__all__ = ["Predictor", "evaluate", "load", "read_image", "train", "train_config"]
+__all__ = ["Predictor", "audit", "evaluate", "load", "read_image", "train", "train_config"]
 
 
 def load(path: str | Path, *, layout: str | None = None, points: str | Path | None = None) -> Dataset:
@@ -172,3 +175,31 @@ def evaluate(
     predictor = run if isinstance(run, Predictor) else Predictor(run)
     dataset = data if isinstance(data, Dataset) else load(data)
     return evaluation.evaluate(predictor, dataset, split, on_image=on_image)
+
+
+def audit(
+    run: RunDirectory | str | Path,
+    data: Dataset | str | Path,
+    answers: str | Path | Sequence[str | Path],
+    split: str | None = None,
+    *,
+    on_image: Callable[[str], None] | None = None,
+) -> Audit:
+    """Judge a trained model by answers to questions on images that it has not learnt from; without a mask.
+
+    Args:
+        run: The run directory, which knows what it has learnt from.
+        data: Where the images are.
+        answers: Label file of the answered questions of `pointillist audit`, or several, each of a draw of its own.
+        split: Which images were asked about; `test` or `val` when not given, else all.
+        on_image: Called with the name of each image that is done.
+
+    Raises:
+        PointillistError: See `pointillist.inference.unlearnt.read_answers` and `pointillist.inference.audit.audit`.
+    """
+    home = RunDirectory.open(run if isinstance(run, str | Path) else run.root)
+    dataset = data if isinstance(data, Dataset) else load(data)
+    files = [answers] if isinstance(answers, str | Path) else answers
+    asked = read_answers([home], dataset, [Path(file) for file in files], split)
+    (found,) = auditing.audit([Predictor(home)], asked, on_image=on_image)
+    return found

@@ -12,7 +12,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli import annotate, ask, compare, data, demo, evaluate, export, info, init, points, predict, train
+from pointillist.cli import (
+    annotate,
+    ask,
+    audit,
+    compare,
+    data,
+    demo,
+    evaluate,
+    export,
+    info,
+    init,
+    points,
+    predict,
+    train,
+)
 from pointillist.cli import map as map_command
 from pointillist.errors import ConfigError, PointillistError, PointillistWarning, explained
 from pointillist.registry import use_plugin_files
@@ -33,6 +47,7 @@ for command in (
         ask.ask,
         train.train,
         evaluate.evaluate,
+        audit.audit,
         compare.compare,
         predict.predict,
     ),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pointillist.data.dataset import Item
+    from pointillist.inference.predictor import Predictor
 
 
 def ask(
@@ -57,6 +58,7 @@ def ask(
     from pointillist.data.layouts import open_dataset
     from pointillist.errors import ConfigError, nearest
     from pointillist.files import refuse_existing
+    from pointillist.inference.predictor import Predictor
     from pointillist.points.formats.native import write_csv
 
     if strategy not in STRATEGIES:
@@ -75,7 +77,7 @@ def ask(
             strategy=strategy,
             split=where,
             seed=seed,
-            measure=None if model is None or strategy == "even" else _unsure(model, device),
+            measure=None if model is None or strategy == "even" else unsure(Predictor(model, device or "auto")),
             on_image=done,
         )
     if from_masks:
@@ -89,10 +91,8 @@ def ask(
     say_plain(f"wrote {len(questions.rows):,} questions on {len(questions.listed):,} images to {out}", "green")
 
 
-def _unsure(model: Path, device: str | None) -> Callable[[Item], NDArray[Any]]:
+def unsure(predictor: Predictor) -> Callable[[Item], NDArray[Any]]:
     """How unsure a model is, cell by cell."""
     from pointillist.data.ask import cell_means
-    from pointillist.inference.predictor import Predictor
 
-    predictor = Predictor(model, device or "auto")
     return lambda item: cell_means(predictor.predict(item.image, uncertainty=True).map("uncertainty"))

@@ -24,7 +24,14 @@ def compare(
             metavar="RUN… [DATA]",
         ),
     ],
-    split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Which images; 'all' for every one.  [default: val; with --answers test, val or all]"),
+    ] = None,
+    answers: Annotated[
+        list[Path] | None,
+        typer.Option(help="Answered questions of 'audit', in place of masks; may be repeated.", metavar="FILE"),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the comparison here.", metavar="FILE")
     ] = None,
@@ -37,15 +44,21 @@ def compare(
     """Compare models on the same images: mIoU, and the difference to the first with its interval; IoU by class.
 
     Example: **pointillist compare runs/berries runs/points berries**
+
+    Without masks: --answers, with questions of 'pointillist audit', on images that no model has learnt from.
     """
     from pointillist.api import evaluate as score
-    from pointillist.data.layouts import open_dataset
+    from pointillist.data.layouts import load_dataset, open_dataset
     from pointillist.errors import ConfigError
     from pointillist.files import write_text
+    from pointillist.inference.audit import Audit, accuracies, audit, plain
+    from pointillist.inference.audit import compared as audited
     from pointillist.inference.compare import Scored
     from pointillist.inference.compare import compare as compared
     from pointillist.inference.predictor import Predictor
-    from pointillist.report.comparison_page import write_compared
+    from pointillist.inference.unlearnt import read_answers
+    from pointillist.report.comparison_page import ANSWERED, NOTE, write_compared, write_comparison
+    from pointillist.training.run_directory import RunDirectory
 
     dataset = None
     if any(path.suffix != ".json" for path in models):
@@ -53,24 +66,38 @@ def compare(
         if data.suffix == ".json":
             hint = "Name the data set behind the run directories."
             raise ConfigError(f"{data} is no data set.", field="DATA", hint=hint)
-        dataset = open_dataset(data, layout=layout)
+        dataset = (load_dataset if answers else open_dataset)(data, layout=layout)
     if len(models) < 2:
         hint = "Name at least two run directories and the data set, or two files of 'evaluate --json'."
         raise ConfigError("there are no two models to compare.", field="RUN", hint=hint)
-    scored, predictors = [], {}
-    for path in models:
-        if dataset is None or path.suffix == ".json":
-            scored.append(Scored.read(path))
-            continue
-        predictor = predictors[str(path)] = Predictor(path, device or "auto")
-        images = sum(1 for item in dataset.split(split) if item.mask is not None)
-        with counting(f"scoring {escape(str(path))}", images) as done:
-            scored.append(Scored.of(str(path), score(predictor, dataset, split, on_image=done)))
-    result = compared(scored)
+    scored: list[Scored] = []
+    audits: list[Audit] = []
+    predictors = {str(path): Predictor(path, device or "auto") for path in models if path.suffix != ".json"}
+    if answers:
+        if dataset is None or any(path.suffix == ".json" for path in models):
+            hint = "Name run directories, and the data set behind them."
+            raise ConfigError("files of scores cannot be judged by answers.", field="--answers", hint=hint)
+        asked = read_answers([RunDirectory.open(path) for path in models], dataset, answers, split)
+        with counting("predicting", len(asked.images)) as done:
+            audits = audit([predictors[str(path)] for path in models], asked, on_image=done)
+        result = audited([str(path) for path in models], audits)
+        title, note = f"{len(audits[0].sample.image):,} answers on {result.images} images", ANSWERED
+    else:
+        for path in models:
+            if dataset is None or str(path) not in predictors:
+                scored.append(Scored.read(path))
+                continue
+            images = sum(1 for item in dataset.split(split or "val") if item.mask is not None)
+            with counting(f"scoring {escape(str(path))}", images) as done:
+                scored.append(
+                    Scored.of(str(path), score(predictors[str(path)], dataset, split or "val", on_image=done))
+                )
+        result = compared(scored)
+        title, note = f"{result.images} images", NOTE
 
     console = Console()
     columns = [Column(name, justify="right") for name in ("mIoU", "95 %", "to the first", "95 %")]
-    table = Table(Column("model", overflow="fold"), *columns, title=f"{result.images} images", title_justify="left")
+    table = Table(Column("model", overflow="fold"), *columns, title=title, title_justify="left")
     for number, model in enumerate(result.models):
         difference = (figure(model.difference, "+"), between(model.difference_interval, "+")) if number else ("", "")
         name = f"{escape(model.name)}\n[dim]{escape(model.method)}, seed {model.seed}"
@@ -81,10 +108,27 @@ def compare(
     for index, name in enumerate(result.class_names):
         classes.add_row(escape(name), *(figure(model.iou[index]) for model in result.models))
     console.print(classes)
-    say("[dim]Intervals say what other images of the same kind would change, not what another seed of training would.")
+    content = result.to_dict()
+    for number, (own, lead) in enumerate(accuracies(audits) if audits else ()):
+        model = content["models"][number]
+        model |= {"accuracy": plain(own), "accuracy_difference": plain(lead)}
+        apart = f"; to the first {figure(lead.value, '+')} ({between(lead.interval, '+')})" if number else ""
+        say(f"accuracy of {escape(model['name'])}: {figure(own.value)} ({between(own.interval)}){apart}")
+    say(f"[dim]{note}")
     if json_file is not None:
-        write_text(json_file, json.dumps(result.to_dict(), indent=2) + "\n")
+        write_text(json_file, json.dumps(content, indent=2) + "\n")
         console.print(f"[green]wrote[/] {escape(str(json_file))}", highlight=False)
     if page is not None:
-        write_compared(page, result, scored, predictors, dataset, split, command=context.obj)
+        if answers:
+            write_comparison(
+                page,
+                result,
+                title=f"{len(models)} models compared",
+                subtitle=f"By {title} that none of them has learnt from.",
+                command=context.obj,
+                classes=None if dataset is None else dataset.classes,
+                note=note,
+            )
+        else:
+            write_compared(page, result, scored, predictors, dataset, split or "val", command=context.obj)
         console.print(f"[green]wrote[/] {escape(str(page))}", highlight=False)

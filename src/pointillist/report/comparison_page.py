@@ -17,6 +17,11 @@ from pointillist.report.examples import Example, example
 from pointillist.report.html import between, figure, render
 from pointillist.training.metrics import class_iou, mean_of_known
 
+NOTE = "Intervals say what other images of the same kind would change, not what another seed of training would."
+ANSWERED = (
+    "Intervals say where the figures would lie if all images that were drawn from had masks, not what another seed of "
+    "training would change."
+)
 MOST_APART = 5
 """How many of the images are named on which models differ."""
 
@@ -88,6 +93,7 @@ def write_comparison(
     examples: Sequence[tuple[Example, str]] = (),
     examples_title: str = "",
     protocol: Sequence[tuple[str, str]] = (),
+    note: str = NOTE,
 ) -> None:
     """Write the page of a comparison.
 
@@ -104,6 +110,7 @@ def write_comparison(
         examples: Pictures of images and what each model makes of them, each with a line of text.
         examples_title: Their heading.
         protocol: Names and values that another person needs.
+        note: What the intervals say.
 
     Raises:
         SaveError: It cannot be written.
@@ -127,6 +134,7 @@ def write_comparison(
         examples_title=examples_title,
         legend=swatches,
         protocol=protocol,
+        note=note,
     )
     write_text(path, content)
 

@@ -124,7 +124,8 @@ def fit(
             for one in advice:
                 console.print(f"[yellow]note[/] {escape(str(one))}", highlight=False, soft_wrap=True)
     if leads and not resume:
-        run.begin(config, record, command=command, overwrite=overwrite)
+        learnt = [item.name for item in given.items]
+        run.begin(config, record, learnt, command=command, overwrite=overwrite)
     validated = () if dataset.validation_split is None else dataset.split(dataset.validation_split)
     scored = [item for item in validated if item.mask is not None]
     observers = [Checkpoint(run, config.trainer.checkpoint_seconds), MetricsTable(run), *callbacks]

@@ -1,6 +1,7 @@
 """The run directory: everything a training leaves behind, and where.
 
 config.yaml        settings and the data set they were used on
+images.json        names of the images that it learnt from, so that no audit asks about them
 metrics.csv        one line per epoch
 evaluation.json    scores on the validation split, where it has masks
 checkpoints/       last.ckpt, to resume
@@ -124,6 +125,7 @@ class RunDirectory:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.config_file = self.root / "config.yaml"
+        self.images = self.root / "images.json"
         self.metrics_file = self.root / "metrics.csv"
         self.checkpoint = self.root / "checkpoints" / "last.ckpt"
         self.model = self.root / "model"
@@ -164,8 +166,10 @@ class RunDirectory:
                 raise RunError("holds a run already.", where=self.root, hint=hint)
         return entries
 
-    def begin(self, config: Config, record: DataRecord, *, command: str = "", overwrite: bool = False) -> None:
-        """Make the directory and write what the run is, when it began, and with which command line.
+    def begin(
+        self, config: Config, record: DataRecord, images: list[str], *, command: str = "", overwrite: bool = False
+    ) -> None:
+        """Make the directory and write what the run is, from which images, when it began, with which command line.
 
         Raises:
             RunError: Something is there already.
@@ -182,6 +186,7 @@ class RunDirectory:
             "dataset": asdict(record),
         }
         write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + config.to_yaml())
+        write_text(self.images, json.dumps(images, indent=0) + "\n")
 
     def origin(self) -> dict[str, str]:
         """`begun`, `command`, version (`pointillist`) and `data` set of the run, "" where its record does not say.
