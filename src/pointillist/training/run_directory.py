@@ -30,6 +30,7 @@ from torch import Tensor
 from pointillist.data.dataset import IN_MEMORY, Dataset, Item
 from pointillist.errors import RunError
 from pointillist.files import make_folder, read_yaml, replacing, write_text
+from pointillist.points.questions import inclusion_of, is_question
 from pointillist.training.config import RECORD_KEYS, Config, config_from
 from pointillist.training.inputs import TrainingInput
 from pointillist.training.model_file import FORMAT, check_format, sha256
@@ -78,10 +79,12 @@ class DataRecord:
 
 
 def fingerprint(dataset: Dataset, items: Iterable[Item]) -> str:
-    """Hash over classes, image names and clicks: two runs with the same one had the same labels."""
+    """Hash over classes, image names, clicks and answers: two runs with the same one had the same labels."""
     digest = hashlib.sha256(repr((dataset.classes.names, dataset.classes.policy)).encode())
     for item in items:
-        clicks = [(point.x, point.y, point.label) for point in dataset.points.of(item.name)]
+        points = dataset.points.of(item.name)
+        # A question teaches more than a click at its place: what the other classes cover.
+        clicks = [(p.x, p.y, p.label, *([inclusion_of(p)] if is_question(p) else ())) for p in points]
         digest.update(repr((item.name, clicks)).encode())
     return digest.hexdigest()[:16]
 
