@@ -24,11 +24,13 @@ from pointillist.data.dataset import Dataset
 from pointillist.data.pieces import Piece, clicks_by_class, cut_into_pieces, read_piece
 from pointillist.data.regions import window_of
 from pointillist.data.transforms import Geometry
+from pointillist.errors import PointsError
 from pointillist.inference.predictor import Predictor
 from pointillist.pseudomask import distance_fields
 from pointillist.training.config import DataSettings
+from pointillist.training.filter_bank import PER_BAND
 from pointillist.training.inputs import TrainingInput
-from pointillist.training.pixel_classifier import NOISE, RANGE, RATE, forward, pixel_features
+from pointillist.training.pixel_classifier import LEVELS, NOISE, RANGE, RATE, forward, pixel_features
 
 Floats = NDArray[np.floating]
 
@@ -40,9 +42,6 @@ FAR = 40.0
 
 ALIKE = 0.05
 """Mean difference of smooth features at which another click says 1/e as much."""
-
-SMOOTH = slice(24, 60)
-"""Features of the three largest scales, of images of three bands; of others, about as many."""
 
 MEMBERS, HIDDEN, STEPS, BATCH, DROPOUT, DECAY = 4, 64, 800, 256, 0.5, 1e-2
 TREES = 150
@@ -59,7 +58,7 @@ class ClickEvidence:
         labels: n class indices.
         features: n×F; the first `pixel_count` are those of the pixel.
         pixel_count: See there.
-        near: n×3C, see `near_clicks`, of all clicks.
+        near: n×4C, see `near_clicks`, of all clicks.
         network: n×C probabilities of a network; None without one.
         folds: n, which fold a click's image is in.
     """
@@ -90,7 +89,7 @@ def gather(
     """Look at every click of the training images; also gives the data set with its bands known.
 
     Raises:
-        PointsError: No training image has a click.
+        PointsError: Fewer than two training images have a click.
         DatasetError: The images differ in bands or type.
         ImageError: An image cannot be read.
     """
@@ -112,7 +111,8 @@ def gather(
         fields = _fields(clicks, sample.image, maps)
         pixel = maps[:, at[0], at[1]].T.numpy()
         features.append(np.concatenate([pixel, regions(maps.numpy(), fields, *at)], 1))
-        near.append(near_clicks(clicks, fields[:, at[0], at[1]], pixel[:, SMOOTH], sample.size, maps, count))
+        smooth = pixel[:, 2 * PER_BAND * len(sample.image) : LEVELS * PER_BAND * len(sample.image)]
+        near.append(near_clicks(clicks, fields[:, at[0], at[1]], smooth, sample.size, maps, count))
         if predictor is not None:
             shares = network_shares(predictor, piece)
             network.append(shares[:, *_cells(clicks, sample.size, shares)].T.numpy())
@@ -120,6 +120,10 @@ def gather(
             on_image(piece.item.name)
     clicks = np.concatenate([np.array(own[index]) for index in order])
     names = sorted({piece.item.name for piece in pieces})
+    if len(names) < 2:
+        hint = "Click on some more images: each is judged by what the others say."
+        raise PointsError("only one image has clicks, and an audit takes two.", where=dataset.root, hint=hint)
+    folds = min(folds, len(names))
     fold_of = dict(zip(names, np.random.default_rng(seed).permutation(len(names)) % folds, strict=True))
     where = np.repeat(np.arange(len(order)), [len(own[index]) for index in order])
     return given.dataset, ClickEvidence(
@@ -194,7 +198,7 @@ def near_clicks(
     Args:
         clicks: n×3 (x, y, class).
         geodesic: n×n distances.
-        smooth: n×S smooth features.
+        smooth: n×S features of the larger scales.
         size: (height, width) of the image in the pixels of the clicks.
         maps: F×h×w; distances are in its pixels.
         num_classes: C.

@@ -1,0 +1,204 @@
+"""Measure the click audit: wrong classes and missed objects found, and what remains when its lists are answered.
+
+    python benchmarks/accuracy/click_audit.py --only peanut terraces --seeds 0 1 2     writes results/click-audit.json
+
+Clicks are drawn by the protocol `seen`, once with 5 % wrong classes (each other class as likely), once with 20 % of the
+objects missed, once with 20 % of both. A listed region is right when the pixel in its middle lies on an object (a
+connected component of the mask, of any class but the background) of the named class whose click was missed; objects are
+those that the protocol clicks. Answering a list: a listed click gets the class of the mask under it, a listed region on a missed object its click.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from run import HERE, RESULTS, SOURCE, open_data, read_benchmark
+from scipy import ndimage
+
+from pointillist.data.dataset import Dataset
+from pointillist.data.images import image_size
+from pointillist.inference.click_audit import LISTED, ClickAudit, audit_clicks
+from pointillist.points.table import Point
+
+EVERY = {"peanut": 1, "terraces": 1, "idd_lite": 5, "dubai_aerial": 1, "cityscapes_256": 4}
+"""Every so many training images are taken."""
+
+Numbers = dict[str, float]
+Place = tuple[str, float, float]
+
+
+def place(point: Point) -> Place:
+    """What a click keeps when its class is wrong."""
+    return point.image, round(point.x, 3), round(point.y, 3)
+
+
+def wrong_classes(audit: ClickAudit, truth: dict[Place, str], clicks: list[Point]) -> Numbers:
+    """Precision and recall of the ranking of all clicks, and of the default list.
+
+    Args:
+        audit: Of every click (`least=0`).
+        truth: Right class by place.
+        clicks: Those that were audited.
+    """
+    wrong = sum(truth[place(point)] != point.label for point in clicks)
+    right = np.array([truth[place(one.point)] != one.point.label for one in audit.contradicting])
+    listed = int(sum(one.probability >= LISTED for one in audit.contradicting))
+    hits = np.cumsum(right)
+    precision, recall = hits / np.arange(1, len(right) + 1), hits / wrong
+    named = [one for one in audit.contradicting if truth[place(one.point)] != one.point.label]
+    found = int(right[:listed].sum())
+    return {
+        "clicks": len(clicks),
+        "wrong": wrong,
+        "average_precision": float(precision[right].sum() / wrong),
+        "precision_at_recall_0.6": float(precision[recall >= 0.6].max()),
+        "recall_at_precision_0.8": float(recall[precision >= 0.8].max(initial=0.0)),
+        "listed": listed,
+        "listed_wrong": found,
+        "listed_expected_wrong": sum(one.probability for one in audit.contradicting[:listed]),
+        "listed_precision": found / max(listed, 1),
+        "listed_recall": found / wrong,
+        "class_named_right": sum(truth[place(one.point)] == one.others for one in named) / wrong,
+        "remaining_wrong": wrong - found,
+    }
+
+
+def missed_objects(audit: ClickAudit, data: Dataset, all_clicks: list[Point], left: set[Place]) -> Numbers:
+    """Precision of the first N regions, N being the number of missed objects, and recall of N and of all."""
+    objects: dict[str, tuple[NDArray[np.int64], dict[int, bool]]] = {}
+    background, missed = data.classes.background, 0
+    by_image: dict[str, list[Point]] = {}
+    for point in all_clicks:
+        by_image.setdefault(point.image, []).append(point)
+    for item in data.split("train"):
+        if item.mask is None or item.name not in by_image:
+            continue
+        mask, parts, count = data.masks.read(item.mask, image_size(item.image)), None, 0
+        parts = np.zeros(mask.shape, np.int64)
+        for label in range(len(data.classes)):
+            if label != background:
+                own, more = ndimage.label(mask == label, structure=np.ones((3, 3)))
+                parts[own > 0] = own[own > 0] + count
+                count += more
+        # An object is missed if the protocol clicked it and none of its clicks is left.
+        state: dict[int, bool] = {}
+        for point in by_image[item.name]:
+            part = int(parts[point.pixel])
+            if part:
+                state[part] = state.get(part, True) and place(point) not in left
+        objects[item.name] = parts, state
+        missed += sum(state.values())
+    right, found = [], set()
+    for one in audit.overlooked:
+        if one.image not in objects:
+            continue
+        parts, state = objects[one.image]
+        part = int(parts[int(one.y), int(one.x)])
+        at = next((p for p in by_image[one.image] if int(parts[p.pixel]) == part), None) if part else None
+        hit = at is not None and at.label == one.label and state[part] and (one.image, part) not in found
+        if hit:
+            found.add((one.image, part))
+        right.append(hit)
+    first = right[:missed]
+    return {
+        "missed": missed,
+        "regions": len(right),
+        "precision_at_missed": sum(first) / max(len(first), 1),
+        "precision_of_first_50": sum(right[:50]) / max(len(right[:50]), 1),
+        "recall_at_missed": sum(first) / max(missed, 1),
+        "recall_of_all": len(found) / max(missed, 1),
+        "remaining_missed": missed - len(found),
+    }
+
+
+def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
+    """All three kinds of noise on one data set."""
+    benchmark = read_benchmark(HERE / "protocols" / "own-scale.yaml")
+    entry = {**benchmark["datasets"][name], "every": EVERY[name]}
+    clean, _ = open_data(entry, {"protocol": "seen"}, seed, folder / "clean")
+    truth = {place(point): point.label for point in clean.points}
+    row: dict[str, Any] = {"dataset": name, "seed": seed, "images": len(clean.split("train"))}
+    for kind, noise in {
+        "wrong-5": {"wrong": 0.05},
+        "missed-20": {"missed": 0.2},
+        "wrong-20-missed-20": {"wrong": 0.2, "missed": 0.2},
+    }.items():
+        data, _ = open_data(entry, {"protocol": "seen", **noise}, seed, folder / kind)
+        clicks, started = list(data.points), time.monotonic()
+        audit = audit_clicks(data, least=0.0, seed=seed)
+        row[kind] = {"seconds": round(time.monotonic() - started, 1)}
+        if "wrong" in noise:
+            row[kind] |= wrong_classes(audit, truth, clicks)
+        if "missed" in noise:
+            row[kind] |= missed_objects(audit, clean, list(clean.points), {place(point) for point in clicks})
+        print(name, seed, kind, row[kind], flush=True)
+    return row
+
+
+def source() -> str:
+    """Hash over the code that is measured."""
+    files = [SOURCE / "inference" / name for name in ("click_audit.py", "click_evidence.py")]
+    files += [SOURCE / "training" / name for name in ("pixel_classifier.py", "filter_bank.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation over seeds of each figure of each data set."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == name]
+        found[name] = {
+            kind: {
+                key: [round(statistics.mean(values), 3), round(statistics.stdev(values), 3) if len(values) > 1 else None]
+                for key in own[0][kind]
+                for values in [[row[kind][key] for row in own]]
+            }
+            for kind in own[0]
+            if isinstance(own[0][kind], dict)
+        }
+    return found
+
+
+def main() -> None:
+    """Measure what is asked for; rows of the same source stay."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=["peanut", "terraces", "idd_lite"], choices=list(EVERY))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    path: Path = arguments.results / "click-audit.json"
+    there = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    rows = there["rows"] if there.get("source") == source() else []
+    done = {(row["dataset"], row["seed"]) for row in rows}
+    for seed in arguments.seeds:
+        for name in arguments.only:
+            if (name, seed) in done:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append(measure(name, seed, Path(folder)))
+            content = {
+                "what": "clicks of wrong classes and missed objects found by the audit, without a network",
+                "protocol": "seen",
+                "every": EVERY,
+                "figures": "[mean, standard deviation] over seeds",
+                "source": source(),
+                "summary": summary(rows),
+                "rows": rows,
+            }
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
