@@ -5,14 +5,15 @@
 Clicks are drawn by the protocol `seen`, once with 5 % wrong classes (each other class as likely), once with 20 % of the
 objects missed, once with 20 % of both. A listed region is right when the pixel in its middle lies on an object (a
 connected component of the mask, of any class but the background) of the named class whose click was missed; objects are
-those that the protocol clicks. Answering a list: a listed click gets the class of the mask under it, a listed region on a missed object its click.
+those that the protocol clicks. Answering a list: a listed click gets the class of the mask under it, a listed region on
+a missed object its click.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
+import itertools
 import json
 import statistics
 import tempfile
@@ -33,6 +34,8 @@ from pointillist.points.table import Point
 
 EVERY = {"peanut": 1, "terraces": 1, "idd_lite": 5, "dubai_aerial": 1, "cityscapes_256": 4}
 """Every so many training images are taken."""
+
+NOISE = {"wrong-5": {"wrong": 0.05}, "missed-20": {"missed": 0.2}, "wrong-20-missed-20": {"wrong": 0.2, "missed": 0.2}}
 
 Numbers = dict[str, float]
 Place = tuple[str, float, float]
@@ -122,28 +125,22 @@ def missed_objects(audit: ClickAudit, data: Dataset, all_clicks: list[Point], le
     }
 
 
-def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
-    """All three kinds of noise on one data set."""
+def measure(name: str, seed: int, kind: str, folder: Path) -> dict[str, Any]:
+    """One kind of noise on one data set."""
     benchmark = read_benchmark(HERE / "protocols" / "own-scale.yaml")
     entry = {**benchmark["datasets"][name], "every": EVERY[name]}
     clean, _ = open_data(entry, {"protocol": "seen"}, seed, folder / "clean")
     truth = {place(point): point.label for point in clean.points}
-    row: dict[str, Any] = {"dataset": name, "seed": seed, "images": len(clean.split("train"))}
-    for kind, noise in {
-        "wrong-5": {"wrong": 0.05},
-        "missed-20": {"missed": 0.2},
-        "wrong-20-missed-20": {"wrong": 0.2, "missed": 0.2},
-    }.items():
-        data, _ = open_data(entry, {"protocol": "seen", **noise}, seed, folder / kind)
-        clicks, started = list(data.points), time.monotonic()
-        audit = audit_clicks(data, least=0.0, seed=seed)
-        row[kind] = {"seconds": round(time.monotonic() - started, 1)}
-        if "wrong" in noise:
-            row[kind] |= wrong_classes(audit, truth, clicks)
-        if "missed" in noise:
-            row[kind] |= missed_objects(audit, clean, list(clean.points), {place(point) for point in clicks})
-        print(name, seed, kind, row[kind], flush=True)
-    return row
+    data, _ = open_data(entry, {"protocol": "seen", **NOISE[kind]}, seed, folder / "noisy")
+    clicks, started = list(data.points), time.monotonic()
+    audit = audit_clicks(data, least=0.0, seed=seed)
+    figures: Numbers = {"images": len(clean.split("train")), "seconds": round(time.monotonic() - started, 1)}
+    if "wrong" in NOISE[kind]:
+        figures |= wrong_classes(audit, truth, clicks)
+    if "missed" in NOISE[kind]:
+        figures |= missed_objects(audit, clean, list(clean.points), {place(point) for point in clicks})
+    print(name, kind, seed, figures, flush=True)
+    return {"dataset": name, "noise": kind, "seed": seed, **figures}
 
 
 def source() -> str:
@@ -153,20 +150,17 @@ def source() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and standard deviation over seeds of each figure of each data set."""
-    found: dict[str, Any] = {}
-    for name in dict.fromkeys(row["dataset"] for row in rows):
-        own = [row for row in rows if row["dataset"] == name]
-        found[name] = {
-            kind: {
-                key: [round(statistics.mean(values), 3), round(statistics.stdev(values), 3) if len(values) > 1 else None]
-                for key in own[0][kind]
-                for values in [[row[kind][key] for row in own]]
-            }
-            for kind in own[0]
-            if isinstance(own[0][kind], dict)
-        }
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and standard deviation over seeds of each figure, by data set and noise."""
+    found = []
+    for name, kind in sorted({(row["dataset"], row["noise"]) for row in rows}):
+        own = [row for row in rows if (row["dataset"], row["noise"]) == (name, kind)]
+        line: dict[str, Any] = {"dataset": name, "noise": kind, "seeds": len(own)}
+        for key in list(own[0])[3:]:
+            values = [row[key] for row in own]
+            spread = statistics.stdev(values) if len(values) > 1 else None
+            line[key] = [round(statistics.mean(values), 3), None if spread is None else round(spread, 3)]
+        found.append(line)
     return found
 
 
@@ -175,19 +169,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=["peanut", "terraces", "idd_lite"], choices=list(EVERY))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--noise", nargs="*", default=list(NOISE), choices=list(NOISE))
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path: Path = arguments.results / "click-audit.json"
     there = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     rows = there["rows"] if there.get("source") == source() else []
-    done = {(row["dataset"], row["seed"]) for row in rows}
-    for seed in arguments.seeds:
-        for name in arguments.only:
-            if (name, seed) in done:
-                continue
+    done = {(row["dataset"], row["noise"], row["seed"]) for row in rows}
+    for kind, seed, name in itertools.product(arguments.noise, arguments.seeds, arguments.only):
+        if (name, kind, seed) not in done:
             with tempfile.TemporaryDirectory() as folder:
-                rows.append(measure(name, seed, Path(folder)))
+                rows.append(measure(name, seed, kind, Path(folder)))
             content = {
                 "what": "clicks of wrong classes and missed objects found by the audit, without a network",
                 "protocol": "seen",

@@ -14,6 +14,7 @@ from pointillist.cli.display import counting, say_plain
 from pointillist.cli.options import (
     ClassTable,
     Data,
+    Device,
     Format,
     Layout,
     OlderFlags,
@@ -27,6 +28,7 @@ from pointillist.cli.options import (
     show_advice,
     show_checked,
 )
+from pointillist.cli.show_audit import show_audit
 from pointillist.points.protocols import PROTOCOLS, ClickOptions, draw_options
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -235,6 +237,14 @@ def check(
     split: Annotated[str, typer.Option(help="Which images the page shows; 'all' for every one.")] = "all",
     max_images: Annotated[int, typer.Option(min=1, help="Pictures on the page: suspicious images first.")] = 60,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 when a point was rejected.")] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="List clicks that contradict all others, and objects nobody clicked.")
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Run or model trained on these clicks: more evidence for --audit, which it implies."),
+    ] = None,
+    device: Device = None,
     rename: Rename = None,
     classes: ClassTable = None,
     settings: Settings = None,
@@ -243,6 +253,8 @@ def check(
     """Find every click that does not fit a data set, those that look wrong, and classes that are clicked too rarely.
 
     Example: **pointillist points check berries --out check.html**
+
+    The clicks on other images judge each click: **pointillist points check berries --audit --report audit.json**
     """
     from pointillist.data.layouts import open_dataset
     from pointillist.errors import PointsError
@@ -260,7 +272,8 @@ def check(
         strict=False,
     )
     show_checked(dataset.checked)
-    advice = show_advice(dataset, report)
+    found = show_audit(dataset, model, device or "auto") if audit or model is not None else None
+    advice = show_advice(dataset, report, **({} if found is None else {"audit": found}))
     if out is not None:
         from pointillist.report.points_page import write_points_page
 

@@ -1,13 +1,12 @@
-"""Clicks that contradict everything else, and regions that look like an object nobody clicked: what to look at again."""
+"""Clicks that contradict everything else, and regions that look like an object nobody clicked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional as F
@@ -185,7 +184,7 @@ def audit_clicks(
     )
 
 
-def _mixed(found: list[Floats], labels: NDArray[np.int64]) -> Floats:
+def _mixed(found: Sequence[Floats], labels: NDArray[np.int64]) -> Floats:
     """The mixture of what two learners say that makes the clicks most likely."""
     first, second = found
     mixtures = [share * first + (1 - share) * second for share in (0.0, 0.25, 0.5, 0.75, 1.0)]

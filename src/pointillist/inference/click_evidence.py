@@ -43,7 +43,7 @@ FAR = 40.0
 ALIKE = 0.05
 """Mean difference of smooth features at which another click says 1/e as much."""
 
-MEMBERS, HIDDEN, STEPS, BATCH, DROPOUT, DECAY = 4, 64, 800, 256, 0.5, 1e-2
+MEMBERS, HIDDEN, STEPS, BATCH, DROPOUT, DECAY = 2, 64, 500, 256, 0.5, 1e-2
 TREES = 150
 
 
@@ -219,9 +219,7 @@ def near_clicks(
     return found.reshape(-1, len(clicks)).T
 
 
-def perceptrons(
-    features: Floats, labels: NDArray[np.int64], num_classes: int, seed: int
-) -> Callable[[Floats], Floats]:
+def perceptrons(features: Floats, labels: NDArray[np.int64], num_classes: int, seed: int) -> Callable[[Floats], Floats]:
     """Learn which class features mean; gives n×C probabilities of n×F features."""
     known = torch.from_numpy(features.astype(np.float32))
     mean, deviation = known.mean(0), known.std(0, correction=0) + 1e-6
@@ -278,9 +276,7 @@ def trees(features: Floats, labels: NDArray[np.int64], num_classes: int, seed: i
 LEARNERS = (trees, perceptrons)
 
 
-def held_out(
-    given: ClickEvidence, num_classes: int, teaching: NDArray[np.bool_], seed: int
-) -> Sequence[Floats]:
+def held_out(given: ClickEvidence, num_classes: int, teaching: NDArray[np.bool_], seed: int) -> Sequence[Floats]:
     """n×C probabilities of each of `LEARNERS`, learnt from the teaching clicks of the other folds."""
     seen = given.seen()
     found = [np.zeros((len(seen), num_classes)) for _ in LEARNERS]
