@@ -79,49 +79,37 @@ def wrong_classes(audit: ClickAudit, truth: dict[Place, str], clicks: list[Point
 
 def missed_objects(audit: ClickAudit, data: Dataset, all_clicks: list[Point], left: set[Place]) -> Numbers:
     """Precision of the first N regions, N being the number of missed objects, and recall of N and of all."""
-    objects: dict[str, tuple[NDArray[np.int64], dict[int, bool]]] = {}
-    background, missed = data.classes.background, 0
-    by_image: dict[str, list[Point]] = {}
-    for point in all_clicks:
-        by_image.setdefault(point.image, []).append(point)
+    objects: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], set[int]]] = {}
     for item in data.split("train"):
-        if item.mask is None or item.name not in by_image:
+        if item.mask is None:
             continue
-        mask, parts, count = data.masks.read(item.mask, image_size(item.image)), None, 0
+        mask = data.masks.read(item.mask, image_size(item.image))
         parts = np.zeros(mask.shape, np.int64)
         for label in range(len(data.classes)):
-            if label != background:
-                own, more = ndimage.label(mask == label, structure=np.ones((3, 3)))
-                parts[own > 0] = own[own > 0] + count
-                count += more
-        # An object is missed if the protocol clicked it and none of its clicks is left.
-        state: dict[int, bool] = {}
-        for point in by_image[item.name]:
-            part = int(parts[point.pixel])
-            if part:
-                state[part] = state.get(part, True) and place(point) not in left
-        objects[item.name] = parts, state
-        missed += sum(state.values())
-    right, found = [], set()
+            if label != data.classes.background:
+                own, _ = ndimage.label(mask == label, structure=np.ones((3, 3)))
+                parts[own > 0] = own[own > 0] + parts.max()
+        points = [point for point in all_clicks if point.image == item.name]
+        clicked = {int(parts[point.pixel]) for point in points if place(point) in left}
+        objects[item.name] = mask, parts, {int(parts[point.pixel]) for point in points} - clicked - {0}
+    missed = sum(len(own) for _, _, own in objects.values())
+    right, class_right = [], []
     for one in audit.overlooked:
-        if one.image not in objects:
-            continue
-        parts, state = objects[one.image]
-        part = int(parts[int(one.y), int(one.x)])
-        at = next((p for p in by_image[one.image] if int(parts[p.pixel]) == part), None) if part else None
-        hit = at is not None and at.label == one.label and state[part] and (one.image, part) not in found
-        if hit:
-            found.add((one.image, part))
-        right.append(hit)
+        mask, parts, still = objects[one.image]
+        at = int(one.y), int(one.x)
+        class_right.append(bool(mask[at] == data.classes.index(one.label)))
+        right.append(class_right[-1] and int(parts[at]) in still)
+        still -= {int(parts[at])} if right[-1] else set()
     first = right[:missed]
     return {
         "missed": missed,
         "regions": len(right),
         "precision_at_missed": sum(first) / max(len(first), 1),
         "precision_of_first_50": sum(right[:50]) / max(len(right[:50]), 1),
+        "class_right_at_missed": sum(class_right[:missed]) / max(len(first), 1),
         "recall_at_missed": sum(first) / max(missed, 1),
-        "recall_of_all": len(found) / max(missed, 1),
-        "remaining_missed": missed - len(found),
+        "recall_of_all": sum(right) / max(missed, 1),
+        "remaining_missed": missed - sum(right),
     }
 
 

@@ -162,9 +162,10 @@ def audit_clicks(
         mixed = _mixed(held_out(given, len(names), trusted, seed), given.labels)
         probabilities, wrong, rate = wrong_probabilities(mixed, given.labels)
         trusted = wrong < LISTED
+    points = _points(known, given)
     contradicting = [
         Contradiction(point, names[int(np.argmax(shares * (np.arange(len(names)) != label)))], float(share))
-        for point, share, shares, label in zip(_points(known, given), wrong, probabilities, given.labels, strict=True)
+        for point, share, shares, label in zip(points, wrong, probabilities, given.labels, strict=True)
         if point is not None and share >= least
     ]
     regions: list[Overlooked] = []
@@ -179,7 +180,7 @@ def audit_clicks(
     return ClickAudit(
         tuple(sorted(contradicting, key=lambda one: -one.probability)),
         tuple(sorted(regions, key=lambda one: -one.gain)),
-        len(given.labels),
+        len(points) - points.count(None),
         rate * len(given.labels),
     )
 
