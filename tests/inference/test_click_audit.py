@@ -1,4 +1,4 @@
-"""The audit of clicks: wrong classes and missing clicks planted in a tiny data set are found, and what is said of them."""
+"""The audit of clicks: wrong classes and missing clicks planted in a tiny data set are found."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def test_finds_wrong_clicks_and_missing_ones(planted: Dataset) -> None:
     assert all(one.point in planted.points.of(one.point.image) for one in audit.contradicting)
     assert audit.clicks == sum(len(planted.points.of(item.name)) for item in planted.split("train"))
     assert 1 < audit.expected <= 2
+    assert not {one.image for one in audit.overlooked} & set(WRONG)
     first = audit.overlooked[: len(MISSED)]
     assert {(one.image, one.label) for one in first} == set(MISSED.items())
     for one in first:
@@ -60,7 +61,8 @@ def test_finds_wrong_clicks_and_missing_ones(planted: Dataset) -> None:
         assert item.mask is not None
         mask = planted.masks.read(item.mask, (48, 64))
         assert planted.classes.names[mask[int(one.y), int(one.x)]] == one.label
-        assert one.area == pytest.approx((mask == planted.classes.index(one.label)).sum(), rel=0.5)
+        # Features of a learner of pixels reach beyond an object.
+        assert 0.5 < one.area / (mask == planted.classes.index(one.label)).sum() < 2.5
     gains = [one.gain for one in audit.overlooked]
     assert gains == sorted(gains, reverse=True)
 
@@ -71,7 +73,7 @@ def test_no_image_is_judged_by_learners_that_saw_it(planted: Dataset, monkeypatc
     seen = given.seen()
     rows = {row.tobytes(): name for row, name in zip(seen, image, strict=True)}
 
-    def spy(features: np.ndarray, labels: np.ndarray, num_classes: int, seed: int) -> object:
+    def spy(features: np.ndarray, _: np.ndarray, num_classes: int, __: int) -> object:
         taught = {rows[row.tobytes()] for row in features}
 
         def classify(values: np.ndarray) -> np.ndarray:

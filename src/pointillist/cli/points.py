@@ -14,7 +14,6 @@ from pointillist.cli.display import counting, say_plain
 from pointillist.cli.options import (
     ClassTable,
     Data,
-    Device,
     Format,
     Layout,
     OlderFlags,
@@ -25,10 +24,9 @@ from pointillist.cli.options import (
     Settings,
     names,
     pairs,
-    show_advice,
     show_checked,
 )
-from pointillist.cli.show_audit import show_audit
+from pointillist.cli.points_check import check
 from pointillist.points.protocols import PROTOCOLS, ClickOptions, draw_options
 
 app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -225,63 +223,7 @@ def simulate(
     say_plain(f"wrote {out}: protocol {said}, seed {seed}", "green")
 
 
-@app.command(cls=OlderFlags)
-def check(
-    data: Data,
-    points: Points = None,
-    format_name: Format = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Page of pictures to be written: each image with its points.")
-    ] = None,
-    report: Report = None,
-    split: Annotated[str, typer.Option(help="Which images the page shows; 'all' for every one.")] = "all",
-    max_images: Annotated[int, typer.Option(min=1, help="Pictures on the page: suspicious images first.")] = 60,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 when a point was rejected.")] = False,
-    audit: Annotated[
-        bool, typer.Option("--audit", help="List clicks that contradict all others, and objects nobody clicked.")
-    ] = False,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Run or model trained on these clicks: more evidence for --audit, which it implies."),
-    ] = None,
-    device: Device = None,
-    rename: Rename = None,
-    classes: ClassTable = None,
-    settings: Settings = None,
-    layout: Layout = None,
-) -> None:
-    """Find every click that does not fit a data set, those that look wrong, and classes that are clicked too rarely.
-
-    Example: **pointillist points check berries --out check.html**
-
-    The clicks on other images judge each click: **pointillist points check berries --audit --report audit.json**
-    """
-    from pointillist.data.layouts import open_dataset
-    from pointillist.errors import PointsError
-
-    dataset = open_dataset(data, layout=layout)
-    file = points or dataset.points_file
-    if file is None:
-        raise PointsError("has no points yet.", where=data, hint="Name a label file with --points, or click some.")
-    dataset = dataset.with_points(
-        file,
-        format_name,
-        options=pairs("--set", settings),
-        rename=pairs("--rename", rename),
-        classes=names(classes),
-        strict=False,
-    )
-    show_checked(dataset.checked)
-    found = show_audit(dataset, model, device or "auto") if audit or model is not None else None
-    advice = show_advice(dataset, report, **({} if found is None else {"audit": found}))
-    if out is not None:
-        from pointillist.report.points_page import write_points_page
-
-        with counting("looking", len(dataset.split(split))) as done:
-            write_points_page(dataset, out, split=split, max_images=max_images, advice=advice, on_image=done)
-        say_plain(f"wrote {out}", "green")
-    if strict and dataset.checked.rejections:
-        raise typer.Exit(1)
+app.command(cls=OlderFlags)(check)
 
 
 @app.command()

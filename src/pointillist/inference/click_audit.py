@@ -174,7 +174,7 @@ def audit_clicks(
         pixels = given.features[taught, : given.pixel_count]
         classify = perceptrons(pixels, given.labels[taught], len(names), seed)
         for index in np.unique(given.piece[given.folds == fold]):
-            regions += _overlooked(known, given, int(index), classify, model, trusted)
+            regions += _overlooked(known, given, int(index), classify, model)
             if on_image is not None:
                 on_image(given.pieces[index].item.name)
     return ClickAudit(
@@ -252,12 +252,11 @@ def _overlooked(
     index: int,
     classify: Callable[[Floats], Floats],
     model: Predictor | None,
-    trusted: NDArray[np.bool_],
 ) -> list[Overlooked]:
     """Regions of one piece."""
     piece = given.pieces[index]
     sample = read_piece(dataset, piece, with_mask=False).whole()
-    maps = pixel_features(sample.image[None], all(one.is_whole for one in given.pieces))[0]
+    maps = pixel_features(sample.image[None], given.places)[0]
     size = (maps.shape[1], maps.shape[2])
     shares = classify(maps.flatten(1).T.numpy()).T.reshape(-1, *size)
     if model is not None:
@@ -265,18 +264,14 @@ def _overlooked(
         shares = np.sqrt(np.maximum(shares, 1e-4) * np.maximum(network, 1e-4))
     shares = np.stack([ndimage.gaussian_filter(one, BLUR) for one in shares])
     shares /= shares.sum(0)
-    here = (given.piece == index) & trusted
+    here = given.piece == index
     scale = np.array([size[1] / piece.width, size[0] / piece.height])
     columns, rows = np.minimum((given.positions[here] * scale).astype(int), np.array(size)[::-1] - 1).T
-    clicked = given.labels[here]
     seeds = np.full(size, -1)
-    seeds[rows, columns] = clicked
+    seeds[rows, columns] = given.labels[here]
     valid = F.adaptive_avg_pool2d(sample.valid[None].float(), size)[0].numpy() > 0.5
-    nearest = np.zeros(size, dtype=int)
-    if len(clicked):
-        down, right = ndimage.distance_transform_edt(seeds < 0, return_distances=False, return_indices=True)
-        nearest = seeds[down, right]
-    claimed = np.take_along_axis(shares, nearest[None], 0)[0] if len(clicked) else np.zeros(size)
+    down, right = ndimage.distance_transform_edt(seeds < 0, return_distances=False, return_indices=True)
+    claimed = np.take_along_axis(shares, seeds[down, right][None], 0)[0]
     said, found = np.where(valid, shares.argmax(0), -1), []
     unit = piece.own[0] * piece.own[1] / (piece.whole[0] * piece.whole[1]) / float(np.prod(scale))
     for label in range(len(dataset.classes)):

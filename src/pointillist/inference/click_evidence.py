@@ -61,6 +61,7 @@ class ClickEvidence:
         near: n×4C, see `near_clicks`, of all clicks.
         network: n×C probabilities of a network; None without one.
         folds: n, which fold a click's image is in.
+        places: Whether the place of a pixel is one of its features.
     """
 
     pieces: tuple[Piece, ...]
@@ -72,6 +73,7 @@ class ClickEvidence:
     near: Floats
     network: Floats | None
     folds: NDArray[np.int64]
+    places: bool
 
     def seen(self) -> Floats:
         """n×F', what the learners see of each click."""
@@ -136,6 +138,7 @@ def gather(
         np.concatenate(near),
         np.concatenate(network) if network else None,
         np.array([fold_of[pieces[index].item.name] for index in where]),
+        places,
     )
 
 
