@@ -18,8 +18,9 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from scipy import ndimage
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.inference.click_audit import LISTED, ClickAudit, audit_clicks
-from pointillist.points.table import Point
+from pointillist.points.table import Point, PointTable
 
 EVERY = {"peanut": 1, "terraces": 1, "idd_lite": 5, "dubai_aerial": 1, "cityscapes_256": 4}
 """Every so many training images are taken."""
@@ -77,9 +78,35 @@ def wrong_classes(audit: ClickAudit, truth: dict[Place, str], clicks: list[Point
     }
 
 
-def missed_objects(audit: ClickAudit, data: Dataset, all_clicks: list[Point], left: set[Place]) -> Numbers:
-    """Precision of the first N regions, N being the number of missed objects, and recall of N and of all."""
-    objects: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], set[int]]] = {}
+class Missed(NamedTuple):
+    """What the listed regions are, in their order.
+
+    Attributes:
+        count: Number of missed objects.
+        right: Whether a region is a missed object that none before it is.
+        class_right: Whether the pixel in its middle has the named class.
+        clicks: The missed clicks on the objects found.
+    """
+
+    count: int
+    right: list[bool]
+    class_right: list[bool]
+    clicks: list[Point]
+
+
+def look(audit: ClickAudit, data: Dataset, all_clicks: Iterable[Point], left: set[Place]) -> Missed:
+    """Look at every listed region as a person would.
+
+    Args:
+        audit: The lists.
+        data: A data set with masks.
+        all_clicks: As the protocol draws them.
+        left: Places of those that were not missed.
+    """
+    by_image: dict[str, list[Point]] = {}
+    for point in all_clicks:
+        by_image.setdefault(point.image, []).append(point)
+    objects: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64], dict[int, list[Point]]]] = {}
     for item in data.split("train"):
         if item.mask is None:
             continue
@@ -89,27 +116,42 @@ def missed_objects(audit: ClickAudit, data: Dataset, all_clicks: list[Point], le
             if label != data.classes.background:
                 own, _ = ndimage.label(mask == label, structure=np.ones((3, 3)))
                 parts[own > 0] = own[own > 0] + parts.max()
-        points = [point for point in all_clicks if point.image == item.name]
-        clicked = {int(parts[point.pixel]) for point in points if place(point) in left}
-        objects[item.name] = mask, parts, {int(parts[point.pixel]) for point in points} - clicked - {0}
-    missed = sum(len(own) for _, _, own in objects.values())
-    right, class_right = [], []
+        clicks: dict[int, list[Point]] = {}
+        for point in by_image.get(item.name, ()):
+            clicks.setdefault(int(parts[point.pixel]), []).append(point)
+        none_left = {part: own for part, own in clicks.items() if part and not left & set(map(place, own))}
+        objects[item.name] = mask, parts, none_left
+    found = Missed(sum(len(missed) for _, _, missed in objects.values()), [], [], [])
     for one in audit.overlooked:
-        mask, parts, still = objects[one.image]
+        mask, parts, missed = objects[one.image]
         at = int(one.y), int(one.x)
-        class_right.append(bool(mask[at] == data.classes.index(one.label)))
-        right.append(class_right[-1] and int(parts[at]) in still)
-        still -= {int(parts[at])} if right[-1] else set()
-    first = right[:missed]
+        found.class_right.append(bool(mask[at] == data.classes.index(one.label)))
+        found.right.append(found.class_right[-1] and int(parts[at]) in missed)
+        if found.right[-1]:
+            found.clicks.extend(missed.pop(int(parts[at])))
+    return found
+
+
+def answer(audit: ClickAudit, data: Dataset, clean: PointTable, noisy: PointTable) -> PointTable:
+    """The clicks after a person has answered both lists."""
+    truth = {place(point): point for point in clean}
+    listed = {place(one.point) for one in audit.contradicting if one.probability >= LISTED}
+    kept = [truth[place(point)] if place(point) in listed else point for point in noisy]
+    return PointTable([*kept, *look(audit, data, clean, {place(point) for point in noisy}).clicks])
+
+
+def missed_objects(found: Missed) -> Numbers:
+    """Precision of the first N regions, N being the number of missed objects, and recall of N and of all."""
+    first = found.right[: found.count]
     return {
-        "missed": missed,
-        "regions": len(right),
+        "missed": found.count,
+        "regions": len(found.right),
         "precision_at_missed": sum(first) / max(len(first), 1),
-        "precision_of_first_50": sum(right[:50]) / max(len(right[:50]), 1),
-        "class_right_at_missed": sum(class_right[:missed]) / max(len(first), 1),
-        "recall_at_missed": sum(first) / max(missed, 1),
-        "recall_of_all": sum(right) / max(missed, 1),
-        "remaining_missed": missed - sum(right),
+        "precision_of_first_50": sum(found.right[:50]) / max(len(found.right[:50]), 1),
+        "class_right_at_missed": sum(found.class_right[: found.count]) / max(len(first), 1),
+        "recall_at_missed": sum(first) / max(found.count, 1),
+        "recall_of_all": sum(found.right) / max(found.count, 1),
+        "remaining_missed": found.count - sum(found.right),
     }
 
 
@@ -126,7 +168,7 @@ def measure(name: str, seed: int, kind: str, folder: Path) -> dict[str, Any]:
     if "wrong" in NOISE[kind]:
         figures |= wrong_classes(audit, truth, clicks)
     if "missed" in NOISE[kind]:
-        figures |= missed_objects(audit, clean, list(clean.points), {place(point) for point in clicks})
+        figures |= missed_objects(look(audit, clean, clean.points, {place(point) for point in clicks}))
     print(name, kind, seed, figures, flush=True)
     return {"dataset": name, "noise": kind, "seed": seed, **figures}
 
