@@ -24,6 +24,7 @@ def draw_points(
     wrong: float = 0.0,
     missed: float = 0.0,
     uniform: bool = False,
+    answered: bool = False,
     **options: Unpack[ClickOptions],
 ) -> tuple[PointTable, str]:
     """Simulate clicks on the training images, and what to say about them.
@@ -36,6 +37,8 @@ def draw_points(
         missed: Share of clicks that are left out.
         uniform: No clicks on objects, but as many points on each image, uniform over its pixels with a label. Nobody
             clicks like that: it says what is lost because objects are clicked and not areas.
+        answered: Whether the lists of a click audit are then answered: its wrong clicks get their class, and its missed
+            objects their click.
         options: Of the draw, in place of the protocol's: `per_object`, `per_class`, `jitter`, ….
     """
     chosen, said = draw_options(protocol, options)
@@ -54,7 +57,15 @@ def draw_points(
             points.append(point)
     errors = {"wrong class": wrong, "missed": missed}
     noise = "".join(f"; {value:g} {name}" for name, value in errors.items() if value)
-    return PointTable(points, table.columns, unnamed=table.unnamed), source + noise
+    noisy = PointTable(points, table.columns, unnamed=table.unnamed)
+    if not answered:
+        return noisy, source + noise
+    from click_audit import answer
+
+    from pointillist.inference.click_audit import audit_clicks
+
+    audit = audit_clicks(dataclasses.replace(dataset, points=noisy), seed=seed)
+    return answer(audit, dataset, table, noisy), source + noise + "; click audit answered"
 
 
 def uniform_points(dataset: Dataset, table: PointTable, seed: int) -> PointTable:

@@ -137,8 +137,8 @@ def show_checked(checked: Checked, report: Path | None = None) -> None:
         say_plain(f"report: {report}")
 
 
-def show_advice(dataset: Dataset, report: Path | None) -> list[str]:
-    """Print which classes are clicked too rarely, or why nobody can say, and write the report if one is asked for."""
+def show_advice(dataset: Dataset, report: Path | None, **more: object) -> list[str]:
+    """Print which classes are clicked too rarely, or why nobody can say, and write the report, `more` beside it."""
     advice = None
     try:
         from pointillist.training.advice import LEARNT_FROM, advice_for
@@ -155,6 +155,7 @@ def show_advice(dataset: Dataset, report: Path | None) -> list[str]:
     for line in told:
         say_plain(f"advice: {line}", "yellow")
     if report is not None:
-        dataset.checked.write_report(report, advice=None if advice is None else [one.to_dict() for one in advice])
+        said = None if advice is None else [one.to_dict() for one in advice]
+        dataset.checked.write_report(report, advice=said, **more)
         say_plain(f"report: {report}")
     return told

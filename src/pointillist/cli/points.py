@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pointillist.cli.display import counting, say_plain
+from pointillist.cli.display import say_plain
 from pointillist.cli.options import (
     ClassTable,
     Data,
@@ -24,9 +24,9 @@ from pointillist.cli.options import (
     Settings,
     names,
     pairs,
-    show_advice,
     show_checked,
 )
+from pointillist.cli.points_check import check
 from pointillist.cli.simulate import simulate
 
 if TYPE_CHECKING:
@@ -153,55 +153,8 @@ def _say_written(table: PointTable, out: Path) -> None:
     say_plain(f"wrote {len(table):,} points{questions} on {len(table.listed):,} images to {out}", "green")
 
 
-app.command(cls=OlderFlags)(simulate)
-
-
-@app.command(cls=OlderFlags)
-def check(
-    data: Data,
-    points: Points = None,
-    format_name: Format = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Page of pictures to be written: each image with its points.")
-    ] = None,
-    report: Report = None,
-    split: Annotated[str, typer.Option(help="Which images the page shows; 'all' for every one.")] = "all",
-    max_images: Annotated[int, typer.Option(min=1, help="Pictures on the page: suspicious images first.")] = 60,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 when a point was rejected.")] = False,
-    rename: Rename = None,
-    classes: ClassTable = None,
-    settings: Settings = None,
-    layout: Layout = None,
-) -> None:
-    """Find every click that does not fit a data set, those that look wrong, and classes that are clicked too rarely.
-
-    Example: **pointillist points check berries --out check.html**
-    """
-    from pointillist.data.layouts import open_dataset
-    from pointillist.errors import PointsError
-
-    dataset = open_dataset(data, layout=layout)
-    file = points or dataset.points_file
-    if file is None:
-        raise PointsError("has no points yet.", where=data, hint="Name a label file with --points, or click some.")
-    dataset = dataset.with_points(
-        file,
-        format_name,
-        options=pairs("--set", settings),
-        rename=pairs("--rename", rename),
-        classes=names(classes),
-        strict=False,
-    )
-    show_checked(dataset.checked)
-    advice = show_advice(dataset, report)
-    if out is not None:
-        from pointillist.report.points_page import write_points_page
-
-        with counting("looking", len(dataset.split(split))) as done:
-            write_points_page(dataset, out, split=split, max_images=max_images, advice=advice, on_image=done)
-        say_plain(f"wrote {out}", "green")
-    if strict and dataset.checked.rejections:
-        raise typer.Exit(1)
+for command in (simulate, check):
+    app.command(cls=OlderFlags)(command)
 
 
 @app.command()
