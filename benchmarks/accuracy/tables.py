@@ -52,6 +52,11 @@ STEPS = (
     "On training images held out, `val` unopened. The lengths of the comparison are those from which on doubling gains "
     "`full` less than 2 points."
 )
+QUESTIONS = (
+    "*questions-N*: no clicks, but N evenly drawn pixels of each image, named; *clicks-and-10*: the clicks of the "
+    "comparison with 10 questions beside. In brackets the difference to `single-stage` with the clicks of the "
+    "comparison, whose runs may be of an earlier source: what clicks alone teach is the same."
+)
 BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
 
@@ -94,6 +99,15 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> 
         )
     lines += fixed_network_study("fixed-network-own-scale")
     lines += section("How many clicks", studies["own-scale-clicks"], lambda runs: clicks_study(runs, main.runs))
+    lines += section(
+        "Questions, and questions beside clicks",
+        studies["own-scale-questions"],
+        lambda runs: [
+            *variants_table([*same_seeds(main.runs, runs, (OURS, "points", "full")), *runs], OURS),
+            "",
+            QUESTIONS,
+        ],
+    )
     lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
     if (IMAGES / "evolution.png").is_file():
         lines += ["## How pseudo-masks evolve", ""]
