@@ -124,12 +124,19 @@ def _show_audit(dataset: Dataset, model: Path | None, device: str) -> dict[str, 
     for rank, region in enumerate(found.overlooked[:SHOWN], 1):
         place = f"{region.x:.0f}, {region.y:.0f}"
         missed.add_row(f"{rank}", escape(region.image), place, escape(region.label), f"{region.area:,}")
-    say_plain(
-        f"{len(found.contradicting):,} of {found.clicks:,} clicks contradict what all others say; "
-        f"about {found.expected:.0f} of them are wrong"
-    )
+    if found.contradicting:
+        say_plain(
+            f"{len(found.contradicting):,} of {found.clicks:,} clicks contradict what all others say; "
+            f"about {found.expected:.0f} of them are wrong"
+        )
+    else:
+        say_plain(f"none of {found.clicks:,} clicks contradicts what all others say")
     _show(wrong, len(found.contradicting))
-    say_plain(f"{len(found.overlooked):,} regions look like an object without a click, those with most to gain first")
+    say_plain(
+        f"{len(found.overlooked):,} regions may be objects without a click, most to gain first. Only the top "
+        "of the list is worth a look: where a fifth of all objects was left out for a test, 38 to 94 % of its first 50 "
+        "were such; where all were clicked, none can be"
+    )
     _show(missed, len(found.overlooked))
     return found.to_dict()
 
