@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.images import image_size
 from pointillist.errors import ConfigError
-from pointillist.points.questions import COLUMNS, INCLUSION, QUESTION, SOURCE, Strategy, draw_pixels
+from pointillist.points.questions import ANSWER, COLUMNS, INCLUSION, QUESTION, SOURCE, UNSURE, Strategy, draw_pixels
 from pointillist.points.seeds import rng_for
 from pointillist.points.table import Point, PointTable
 
@@ -30,13 +30,13 @@ def ask(
 ) -> PointTable:
     """Choose pixels that somebody shall name.
 
-    The same data set, seed and settings give the same questions, whatever other images it has.
+    The same seed and settings give the same questions; without a budget, whatever other images the data set has.
 
     Args:
         dataset: The data set.
         per_image: Questions in an image.
-        budget: Questions in all. Where it does not reach for every image, so many images are drawn, each as likely, and
-            that is part of the inclusion probabilities.
+        budget: Questions in all. Where they do not reach for every image, images are drawn, each as likely, and that is
+            part of the inclusion probabilities.
         strategy: See `pointillist.points.questions.draw_pixels`.
         split: Which images; those that are learnt from when not given.
         seed: Seed of the draw, ≥ 0.
@@ -116,7 +116,7 @@ def answered(questions: PointTable, dataset: Dataset) -> PointTable:
             elif value < len(dataset.classes):
                 named.append(replace(point, label=dataset.classes.names[value]))
             else:
-                unnamed.append(replace(point, extra={**point.extra, "answer": "unsure"}))
+                unnamed.append(replace(point, extra={**point.extra, ANSWER: UNSURE}))
     return PointTable(named, questions.columns, unnamed=unnamed)
 
 
