@@ -99,15 +99,16 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> 
         )
     lines += fixed_network_study("fixed-network-own-scale")
     lines += section("How many clicks", studies["own-scale-clicks"], lambda runs: clicks_study(runs, main.runs))
-    lines += section(
-        "Questions, and questions beside clicks",
-        studies["own-scale-questions"],
-        lambda runs: [
-            *variants_table([*same_seeds(main.runs, runs, (OURS, "points", "full")), *runs], OURS),
-            "",
-            QUESTIONS,
-        ],
-    )
+    if "own-scale-questions" in studies:
+        lines += section(
+            "Questions, and questions beside clicks",
+            studies["own-scale-questions"],
+            lambda runs: [
+                *variants_table([*same_seeds(main.runs, runs, (OURS, "points", "full")), *runs], OURS),
+                "",
+                QUESTIONS,
+            ],
+        )
     lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
     if (IMAGES / "evolution.png").is_file():
         lines += ["## How pseudo-masks evolve", ""]
