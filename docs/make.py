@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,25 @@ def main() -> None:
         "",
     ]
     (HERE / "settings.md").write_text("\n".join(lines), encoding="utf-8")
+    guarantees = HERE / "guarantees.md"
+    text = guarantees.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    guarantees.write_text(before + BEGIN + "\n" + faults() + END + rest.split(END)[1], encoding="utf-8")
     subprocess.run([sys.executable, HERE.parent / "benchmarks" / "accuracy" / "tables.py"], check=True)
+
+
+BEGIN, END = "<!-- faults: begin (made by docs/make.py from docs/faults.json) -->", "<!-- faults: end -->"
+
+
+def faults() -> str:
+    """What `make torture` has recorded of failing calls and kills."""
+    record = json.loads((HERE / "faults.json").read_text(encoding="utf-8"))
+    lines = ["", "| | calls it makes | failures tried | held | kills | held |", "|---|---|---|---|---|---|"]
+    for name in dict.fromkeys((*record["faults"], *record["kills"])):
+        fault, kill = record["faults"].get(name, {}), record["kills"].get(name, {})
+        figures = [fault.get("calls"), *(part.get(key) for part in (fault, kill) for key in ("tried", "held"))]
+        lines.append(f"| {name} | {' | '.join('–' if one is None else f'{one:,}' for one in figures)} |")
+    return "\n".join([*lines, "", ""])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ ROOT = Path(pointillist.__file__).parent
 
 LAYERS = [
     {"errors", "version"},
+    {"yamltext", "naming", "renaming"},
     {"files", "schema", "registry"},
-    {"classes", "archives"},
+    {"classes", "archives", "locks", "sealed"},
     {"points"},
     {"pseudomask", "data"},
     {"training"},

@@ -1,6 +1,6 @@
 """How often the 95 % intervals of an audit have the truth inside: sets with masks, many draws of questions.
 
-    POINTILLIST_REAL_DATA=/where/the/data/are python benchmarks/accuracy/audit_coverage.py --cache /tmp/predictions
+    POINTILLIST_REAL_DATA=/where/the/data/are python benchmarks/accuracy/audit_coverage.py --cache predictions
 
 The truth is what the masks of all images of `val` say. Images and pixels are drawn as `pointillist audit` draws them,
 by seeds 0, 1, …. Beside the project's intervals stand those of the plain bootstrap over images.

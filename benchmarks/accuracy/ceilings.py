@@ -42,10 +42,10 @@ def use_oracle(oracle: Oracle) -> None:
             # A little mass everywhere, so that no logarithm is infinite.
             self.inside, self.outside = torch.full((2, len(classes), BINS), 5.0)
 
-        def labels_of(self, step: StepInput, logits: Tensor) -> Tensor:
+        def pseudo_labels(self, step: StepInput) -> Tensor:
             if oracle == "prior-and-distances":
                 step = replace(step, batch=replace(step.batch, distances=self.oracle_distances(step.batch)))
-            labels = super().labels_of(step, logits)
+            labels = super().pseudo_labels(step)
             if oracle in ("prior", "prior-and-distances"):
                 return labels
             mask = mask_of(step.batch)

@@ -53,6 +53,38 @@ def main_table(runs: list[Run]) -> list[str]:
     return lines
 
 
+def short_table(runs: list[Run]) -> list[str]:
+    """One row per data set: the two bounds, the best of the other methods that learn from clicks, and ours."""
+    lines = [
+        f"| data set | clicks per image | `points` | best baseline | **`{OURS}`** | `full` (masks) | % of `full` |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for dataset in names(runs, "dataset", DATASETS):
+        groups = {name: chosen(runs, dataset, name) for name in METHODS}
+        means = {
+            name: statistics.mean(run["miou"] for run in group.values()) for name, group in groups.items() if group
+        }
+        best = max(means.keys() - {OURS, "points", "full"}, key=lambda name: means[name], default=None)
+        share = [100 * ratio for ratio in shares_of_full(runs, dataset, OURS)]
+        ours = list(groups[OURS].values())
+        cells = [
+            dataset,
+            f"{statistics.mean(run['protocol']['clicks_per_image'] for run in ours):.1f}" if ours else "–",
+            score_of(groups["points"]),
+            "–" if best is None else f"{score_of(groups[best])} `{best}`",
+            f"**{score_of(groups[OURS])}**",
+            score_of(groups["full"]),
+            mean_sd(share, 1) if share else "–",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def score_of(group: dict[int, Run]) -> str:
+    """mIoU of the seeds of a method; a dash where there is none."""
+    return mean_sd([run["miou"] for run in group.values()]) if group else "–"
+
+
 def step_seconds(runs: list[Run]) -> str:
     """Mean processor time of a step; of the whole training for a method without steps."""
     if any(run["cpu_seconds_per_step"] is None for run in runs):

@@ -18,6 +18,7 @@ from comparison import (
     other_classes,
     per_class,
     protocol_line,
+    short_table,
     step_times,
 )
 from runs import EXTERNAL, OURS, Run, Study, read_results, read_studies, same_seeds
@@ -34,6 +35,12 @@ COLUMNS = (
     "pseudo-labels that are right; *coverage*: share of a class's real pixels that have any pseudo-label; both at the "
     "last step, on whole training images, means over classes. *CPU-s per step*: processor time of a run divided by its "
     "steps, set-up and the judging of pseudo-labels included; *in all* for a method without steps."
+)
+SHORT = (
+    "mIoU on images that were not learnt from: mean ± sd over seeds, one seed where there is no ±. *best "
+    "baseline*: the best of the other methods that learn from the same clicks and have been run on the set, "
+    "`points` apart. All methods, protocol, precision, cost and intervals: [docs/results.md](docs/results.md); "
+    "what was aimed at, and what of it is reached so far: [what must hold](docs/results.md#what-must-hold)."
 )
 INTERVALS = (
     "Points (hundredths) of mIoU, paired by data set and seed, with 95 % intervals. *over sets × seeds*: Student's t "
@@ -128,16 +135,14 @@ def readme(main: Study, found: list[Claim], small: list[Run]) -> list[str]:
     there = {(run["dataset"], run["variant"]) for run in main.runs}
     if all((dataset, method) in there for dataset in main.datasets for method in (OURS, "points", "full")):
         status = [] if not main.missing() else [main.status, ""]
-        return [*status, *main_table(main.runs), "", COLUMNS, "", not_reached(found), "", protocol_line(main.runs), ""]
+        return [*status, *short_table(main.runs), "", SHORT, "", not_reached(found), ""]
     return [
         "**Figures of a benchmark that is retired** ([why](docs/results-thumbnails.md)): images of 160 pixels, on "
         f"which methods cannot be told apart. Of the one that takes its place: {main.status}",
         "",
-        *main_table(small),
+        *short_table(small),
         "",
-        COLUMNS,
-        "",
-        protocol_line(small),
+        SHORT,
         "",
     ]
 

@@ -68,6 +68,7 @@ def measure(side: int, options: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "data", "images", "large.tif")
         path.parent.mkdir(parents=True)
+        os.environ["XDG_CACHE_HOME"] = str(Path(folder, "cache"))
         draw(path, side, options)
         found: dict[str, Any] = {"file_megabytes": round(path.stat().st_size / 1e6, 1), "load": os.getloadavg()[0]}
         with serving(Path(folder, "data")) as server, server.client() as client:
@@ -101,7 +102,7 @@ def measure(side: int, options: dict[str, Any]) -> dict[str, Any]:
                 client.post(f"{address}/layer", json=request).raise_for_status()
                 found[f"{quality}_layer_s"] = round(time.perf_counter() - began, 2)
             found["peak_megabytes"] = server.memory()
-            cache = Path(folder, "data", ".pointillist", "cache")
+            cache = Path(os.environ["XDG_CACHE_HOME"])
             found["cache_megabytes"] = round(sum(f.stat().st_size for f in cache.rglob("*") if f.is_file()) / 1e6, 1)
     return found
 

@@ -49,14 +49,15 @@ class Server:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/\?token=(\S+)", line)
             if found:
-                self.url = found[0]
+                self.url, self.token = found[1], found[2]
                 return
         raise SystemExit("the annotator did not start")
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"x-pointillist": "1"}, timeout=60)
+        headers = {"x-pointillist": "1", "authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def memory(self) -> dict[str, float]:
         """Megabytes of the server and of its engine: most so far."""

@@ -31,10 +31,11 @@ from torch.utils.data import DataLoader
 
 from pointillist.classes import ClassSet
 from pointillist.data.dataset_file import write_dataset_file
+from pointillist.data.draws import DrawSampler, steps_per_epoch
 from pointillist.data.inputs import Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.data.pieces import clicks_by_class, cut_into_pieces
-from pointillist.data.samples import Collate, DrawSampler, TrainingSamples, steps_per_epoch
+from pointillist.data.samples import Collate, TrainingSamples
 from pointillist.data.transforms import Geometry
 from pointillist.training.config import DataSettings
 from pointillist.training.methods.pseudo_masks import GeodesicDistances

@@ -57,12 +57,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Importing torch takes seconds; a user who only asks for help or a version should not wait for it.
-    for module, names in _MODULES.items():
-        if name in names:
-            try:
-                return getattr(importlib.import_module(module), name)
-            except ModuleNotFoundError as error:
-                raise explained(error) from error
-    raise AttributeError(f"module 'pointillist' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one of type Any
+
+    def __getattr__(name: str) -> Any:
+        # Importing torch takes seconds; a user who only asks for help or a version should not wait for it.
+        for module, names in _MODULES.items():
+            if name in names:
+                try:
+                    return getattr(importlib.import_module(module), name)
+                except ModuleNotFoundError as error:
+                    raise explained(error) from error
+        raise AttributeError(f"module 'pointillist' has no attribute {name!r}")

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import lightning as L
+from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
-from pointillist.errors import RunError
+from pointillist.errors import ConfigError, RunError
 from pointillist.files import read_text, write_text
 from pointillist.inference import audit as auditing
 from pointillist.inference import evaluate as evaluation
 from pointillist.inference.audit import Audit
 from pointillist.inference.evaluate import Evaluation
+from pointillist.inference.hub import find_model
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.unlearnt import read_answers
+from pointillist.locks import in_use
 from pointillist.report.page import write_report
 from pointillist.report.snapshots import SnapshotWriter
 from pointillist.training.card import CardScores, model_card
 from pointillist.training.config import Config, make_config
+from pointillist.training.live_model import Stop
 from pointillist.training.methods import get_method
-from pointillist.training.model_file import read_model_file
-from pointillist.training.run import fit, is_first_process
+from pointillist.training.model_file import LARGEST, read_model_file
+from pointillist.training.network_settings import OWN
+from pointillist.training.own import NOTHING, Own, OwnModule, OwnOptimizer, parted_loggers
+from pointillist.training.run import fit, is_first_process, is_leading
 from pointillist.training.run_directory import RunDirectory
+from pointillist.training.start import Start
 
 __all__ = ["Predictor", "audit", "evaluate", "load", "read_image", "train", "train_config"]
 
@@ -61,6 +71,12 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
+    init: str | Path | None = None,
+    minutes: float | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    logger: str | Logger | Sequence[str | Logger] | None = None,
+    network: OwnModule | None = None,
+    optimizer: OwnOptimizer | None = None,
 ) -> RunDirectory:
     """Train a network on a data set.
 
@@ -77,25 +93,95 @@ def train(
         resume: Continue the run in `out` where it stopped, with its own settings; others are refused.
         overwrite: Replace a run that is there.
         console: Where progress is shown; nowhere when None.
+        init: A run or model whose weights it begins with, for example to learn from clicks that were added since. The
+            settings are then those of that run, with a lower learning rate and fewer steps, unless others are given.
+        minutes: Length in minutes on this machine in place of `epochs`.
+        callbacks: Callbacks of Lightning; they can watch `loss` and `val_miou`. What one keeps in checkpoints must be
+            numbers and tensors.
+        logger: Names as in `trainer.logger`, loggers of Lightning, or several of both; "none" for none.
+        network: A `torch.nn.Module` of your own, from B×K×H×W images of K bands in [0, 1], H and W multiples of 32, to
+            B×C×H×W logits; or a function of C and K that makes one. It may give `NetworkOutput(logits, features)`:
+            `single-stage` makes its pseudo-masks from the features, else from the logits. A copy is trained. The run
+            keeps its weights and no code: see `Predictor` for using it. A run that is resumed needs it again.
+        optimizer: A function of the list of weights that makes an optimiser, or an optimiser and its schedule by steps,
+            for example `functools.partial(torch.optim.SGD, lr=0.1)`. A run that is resumed needs it again.
 
     Raises:
         PointillistError: With what was found, where, and the hint.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tempfile import TemporaryDirectory
+        >>> images = [np.full((32, 48, 3), 90, np.uint8)] * 2
+        >>> clicks = [[(8.5, 8.5, "soil"), (30.5, 20.5, "berry")]] * 2
+        >>> data = Dataset.from_arrays(images, clicks, ["soil", "berry"])
+        >>> with TemporaryDirectory() as folder:
+        ...     short = {"trainer.steps": 1, "trainer.snapshots": 0}
+        ...     run = train(data, out=Path(folder, "run"), method="points", device="cpu", settings=short)
+        ...     labels = Predictor(run, "cpu")(images[0])
+        >>> labels.shape, labels.dtype
+        ((32, 48), dtype('uint8'))
     """
+    named, own_loggers = parted_loggers(logger)
+    if network is not None and any(name.startswith("network.") for name in settings or ()):
+        hint = "Leave the settings of networks out, or network=…."
+        raise ConfigError("a network is handed over, and settings name another.", field="network", hint=hint)
     chosen = {
         "method": method,
         "trainer.epochs": epochs,
+        "trainer.minutes": minutes,
         "data.size": list(size) if isinstance(size, tuple) else size,
         "trainer.seed": seed,
         "trainer.device": device,
+        "trainer.logger": named,
+        **({} if network is None else {"network.architecture": OWN, "network.encoder": ""}),
+        **({} if optimizer is None else {"optimizer.name": OWN}),
         **(settings or {}),
     }
     if resume:
         config = config or RunDirectory.open(out).config_file
     dataset = data if isinstance(data, Dataset) else load(data)
-    made = make_config(config, chosen, resume=resume)
-    return train_config(made, dataset, out, resume=resume, overwrite=overwrite, console=console)
+    start = start_from(init, resume=resume, network=network)
+    made = make_config(config, chosen, resume=resume, base=None if start is None else start.settings)
+    how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "console": console, "start": start}
+    own = Own(network, optimizer, own_loggers)
+    return train_config(made, dataset, out, callbacks=callbacks, own=own, **how)
 
 
+def start_from(model: str | Path | None, *, resume: bool = False, network: OwnModule | None = None) -> Start | None:
+    """What to go on from, wherever `find_model` finds it; None for None. `network` is that of `train`.
+
+    Raises:
+        ConfigError: The run is to be resumed, which has its own beginning.
+        RunError: There is no such model, or it has no weights that can be trained.
+    """
+    if model is None:
+        return None
+    if resume:
+        found = "a run that is resumed goes on from where it stopped, not from a model."
+        raise ConfigError(found, field="--from", hint="Leave --resume or --from out.")
+    place = find_model(model)
+    if not place.is_dir():
+        raise RunError("has no weights to go on from.", where=place, hint="Name a run, or its folder model/.")
+    return Start.read(place, network)
+
+
+Train = TypeVar("Train", bound=Callable[..., RunDirectory])
+
+
+def _alone(train: Train) -> Train:
+    """The same, with the run directory held against others by the process that writes it."""
+
+    @wraps(train)
+    def held(config: Config, dataset: Dataset, out: str | Path, **more: Any) -> RunDirectory:
+        leads = is_leading(config.trainer.devices * config.trainer.nodes)
+        with in_use(Path(out), "training") if leads else nullcontext():
+            return train(config, dataset, out, **more)
+
+    return cast(Train, held)
+
+
+@_alone
 def train_config(
     config: Config,
     dataset: Dataset,
@@ -105,10 +191,15 @@ def train_config(
     overwrite: bool = False,
     console: Console | None = None,
     command: str = "",
+    start: Start | None = None,
+    stop: Stop | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    own: Own = NOTHING,
 ) -> RunDirectory:
     """Train with a complete configuration, take snapshots, score, and write `evaluation.json` and `report.html`.
 
-    Every image of the validation split that has a mask is scored once more with the finished model.
+    Every image of the validation split that has a mask is scored once more with the finished model. `start`, `stop`
+    and `own` are those of `pointillist.training.run.fit`.
     """
     if config.data.background is not None:
         dataset = dataset.with_policy(config.data.background)
@@ -120,10 +211,11 @@ def train_config(
         check_ambiguous(dataset, dataset.split(dataset.training_split))
     run = RunDirectory(out)
     observers = [SnapshotWriter(run, dataset, config.trainer.snapshots)] if config.trainer.snapshots else []
-    fit(config, dataset, out, resume=resume, overwrite=overwrite, console=console, callbacks=observers, command=command)
+    how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "command": command, "start": start, "stop": stop}
+    fit(config, dataset, out, console=console, callbacks=[*observers, *callbacks], own=own, **how)
     if not is_first_process():
         return run
-    predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto")
+    predictor = Predictor(run, "cpu" if config.trainer.device == "cpu" else "auto", own.network)
     scored = evaluate(predictor, dataset, split) if split is not None and scored_items else None
     if scored is not None:
         write_text(run.evaluation, scored.to_json())
@@ -134,7 +226,7 @@ def train_config(
 
 def _card(run: RunDirectory, dataset: Dataset, scored: Evaluation | None) -> str:
     file = run.model / "model.json"
-    model, content = read_model_file(read_text(file, RunError), file)
+    model, content = read_model_file(read_text(file, RunError, max_bytes=LARGEST), file)
     name = "in memory" if dataset.layout == IN_MEMORY else dataset.root.resolve().name
     scores = None if scored is None else CardScores(scored.split, scored.images, scored.miou, scored.scores.iou)
     return model_card(model, content, title=run.root.resolve().name, data=name, scores=scores)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from unicodedata import normalize
 
 from pointillist.errors import DatasetError, nearest
+from pointillist.naming import class_name_problem
 
 BackgroundPolicy = Literal["points", "border", "none"]
 """How background is told from the rest.
@@ -55,9 +56,8 @@ class ClassSet:
             raise refused(f"{count} classes are listed; label maps hold at most {IGNORE}.", hint="Merge or drop some.")
         composed = [normalize("NFC", name) for name in self.names]
         for name in self.names:
-            if not name or name != name.strip() or any(ord(c) < 32 for c in name):
-                hint = "Use a name without leading or trailing blanks or control characters."
-                raise refused(f"{name!r} is no usable class name.", hint=hint)
+            if (wrong := class_name_problem(name)) is not None:
+                raise refused(wrong, hint="Use a name of visible characters, without blanks at its ends.")
             if composed.count(normalize("NFC", name)) > 1:
                 raise refused(f"{name!r} is listed twice.", hint="Give every class its own name.")
         if len(self.colors) != count:
@@ -90,10 +90,11 @@ class ClassSet:
     ) -> ClassSet:
         """Build from names alone: the first is the background, colours come from a palette safe for colour-blind eyes.
 
-        >>> ClassSet.create(["soil", "berry"]).background
-        0
-        >>> ClassSet.create(["berry", "soil"], background="soil").background
-        1
+        Examples:
+            >>> ClassSet.create(["soil", "berry"]).background
+            0
+            >>> ClassSet.create(["berry", "soil"], background="soil").background
+            1
         """
         index = None
         if policy != "none" and names:
@@ -147,8 +148,9 @@ class ClassSet:
 def parse_color(color: Color | str) -> Color:
     """`#c81e3c` or (200, 30, 60) as a triple.
 
-    >>> parse_color("#c81e3c")
-    (200, 30, 60)
+    Examples:
+        >>> parse_color("#c81e3c")
+        (200, 30, 60)
     """
     if isinstance(color, str):
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
@@ -172,8 +174,9 @@ def voc_palette(count: int) -> tuple[Color, ...]:
 
     Source: `VOClabelcolormap` of the PASCAL VOC development kit.
 
-    >>> voc_palette(3)
-    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    Examples:
+        >>> voc_palette(3)
+        ((0, 0, 0), (128, 0, 0), (0, 128, 0))
     """
 
     def color(index: int) -> Color:
@@ -204,8 +207,9 @@ _OKABE_ITO: tuple[Color, ...] = (
 def default_palette(count: int) -> tuple[Color, ...]:
     """Colours that colour-blind eyes tell apart, as far as they reach; then the VOC palette.
 
-    >>> len(set(default_palette(60)))
-    60
+    Examples:
+        >>> len(set(default_palette(60)))
+        60
     """
     rest = (color for color in voc_palette(256 + count)[1:] if color not in _OKABE_ITO)
     return (_OKABE_ITO + tuple(rest))[:count]

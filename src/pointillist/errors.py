@@ -124,8 +124,9 @@ def explained(error: ModuleNotFoundError) -> Exception:
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint for a misspelt name: the nearest valid one, or all of them.
 
-    >>> nearest("singel-stage", ["full", "points", "single-stage"])
-    "Did you mean 'single-stage'? Valid: full, points, single-stage."
+    Examples:
+        >>> nearest("singel-stage", ["full", "points", "single-stage"])
+        "Did you mean 'single-stage'? Valid: full, points, single-stage."
     """
     valid = list(choices)
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)

@@ -26,6 +26,7 @@ from pointillist.files import new_folder, refuse_existing
 from pointillist.inference.shapes.ground import ground_of
 from pointillist.inference.writers import get_writer
 from pointillist.inference.writers.base import Result, Writer, save
+from pointillist.locks import MARKER
 from pointillist.points.check import Checked
 from pointillist.points.formats import choose_format
 from pointillist.points.formats.native import write_csv
@@ -189,7 +190,7 @@ class MapMaker:
     def _data(self, resume: bool) -> Dataset:
         """The data set of the run, written into it: whatever works with data sets works with this one."""
         run = self.run
-        others = [path for path in run.root.iterdir() if path != run.data] if run.root.is_dir() else []
+        others = set(run.root.iterdir()) - {run.data, run.root / MARKER} if run.root.is_dir() else []
         if run.root.exists() and (not run.root.is_dir() or (others and not run.config_file.is_file())):
             raise RunError("exists and is no run.", where=run.root, hint="Name another with --run.")
         if resume:

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from hashlib import sha256
 from importlib.machinery import ModuleSpec
-from importlib.metadata import entry_points
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -163,6 +162,8 @@ def _missing(thing: type, base: type) -> list[str]:
 
 def _foreign(package: str, base: type[T]) -> Iterator[tuple[str, type[T]]]:
     """Classes from outside, each with where it comes from."""
+    from importlib.metadata import entry_points  # takes a while, and no help text needs it
+
     group = next(group for name, group in BASES.items() if name.startswith(f"{package}."))
     for entry in entry_points(group=f"pointillist.{group}"):
         origin = f"{entry.dist.name if entry.dist else 'a distribution'} ({entry.name} = {entry.value})"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, ValuesView
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pointillist.errors import PointillistError
+from pointillist.yamltext import MAX_DEPTH
 
 
 class Strict(BaseModel):
@@ -42,6 +43,20 @@ PlainOptions = Annotated[dict[str, Any], AfterValidator(_plain)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def check_depth(values: Any, kind: type[PointillistError], where: str | Path) -> None:
+    """Refuse what is nested so deep that whoever goes through it would run out of stack.
+
+    Raises:
+        kind: It is more than `MAX_DEPTH` deep.
+    """
+    level = [values]
+    for _ in range(MAX_DEPTH + 1):
+        inner = (one.values() if isinstance(one, Mapping) else one for one in level)
+        level = [value for one in inner if isinstance(one, list | tuple | ValuesView) for value in one]
+    if level:
+        raise kind(f"is nested more than {MAX_DEPTH} deep.", where=where, hint="Is this the right file?")
+
+
 def parse(
     model: type[Model], values: Mapping[str, Any], kind: type[PointillistError], where: str | Path, prefix: str = ""
 ) -> Model:
@@ -50,6 +65,7 @@ def parse(
     Raises:
         kind: At the first key that does not exist or has an impossible value.
     """
+    check_depth(values, kind, where)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -116,7 +132,7 @@ def _location(model: type[BaseModel], path: Sequence[str | int]) -> list[str | i
         if fields or isinstance(part, int) or not kept or part not in _kinds(models):
             kept.append(part)
         models = [inner for field in fields for inner in _models(field.annotation)] or models
-    return kept
+    return kept or list(path)
 
 
 def _kinds(models: Sequence[type[BaseModel]]) -> set[Any]:

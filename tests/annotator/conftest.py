@@ -19,6 +19,8 @@ from pointillist.annotator.folder import open_folder
 from pointillist.annotator.labels.applying import Applied
 from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.access import Access
+from pointillist.annotator.web.protocol import Protocol
 from pointillist.annotator.web.server import make_app
 from pointillist.annotator.web.serving import listen
 
@@ -32,6 +34,12 @@ def write_images(folder: Path, count: int = 3, size: tuple[int, int] = (HEIGHT, 
         noise = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
         Image.fromarray(noise).save(folder / f"i{index}.png")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that a test makes are for it alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture
@@ -131,8 +139,9 @@ def serve() -> Iterator[Serve]:
         listener = listen("127.0.0.1", 0)
         port = listener.getsockname()[1]
         session = Session(open_folder(path))
-        app = make_app(session, port=port, token=token, warm=False, **options)
-        config = uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1)
+        access = None if token is None else Access(token, port)
+        app = make_app(session, port=port, access=access, warm=False, **options)
+        config = uvicorn.Config(app, http=Protocol, log_level="error", ws="none", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

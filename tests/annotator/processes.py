@@ -34,15 +34,16 @@ class Annotator:
         said = ""
         for line in self.process.stdout:
             said += line
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/\?token=(\S+)", line)
             if found:
-                self.url = found[0].rstrip("/")
+                self.url, self.token = found[1], found[2]
                 return
         raise AssertionError(f"it ended: {said}")
 
     def client(self) -> httpx.Client:
         """A tab."""
-        return httpx.Client(base_url=self.url, headers={"x-pointillist": "1"}, timeout=60)
+        headers = {"x-pointillist": "1", "authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def kill(self) -> None:
         """End it as a lost power supply would, but for the disk's own memory."""

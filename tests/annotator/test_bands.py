@@ -15,6 +15,7 @@ from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import LayerJob
 from pointillist.annotator.images import bands
 from pointillist.annotator.images.bands import View
+from pointillist.annotator.images.cache import cache_folder
 from pointillist.annotator.session import Session
 from pointillist.errors import DatasetError, ImageError
 from tests.annotator.conftest import Hand, Live, Serve, write_images
@@ -100,7 +101,7 @@ def test_thumbnails_follow_the_choice_and_only_the_usual_one_is_kept(sentinel: P
     live = serve(sentinel)
     usual, other = (thumbnail(live, "s1.tif", view) for view in ("", "5-5.5.5-data"))
     assert np.ptp(other, axis=2).max() < 12 < np.ptp(usual, axis=2).max()
-    assert len(list((sentinel / ".pointillist" / "cache" / "thumbnails").iterdir())) == 1
+    assert len(list(cache_folder("thumbnails").iterdir())) == 1
     # A grey one by choice is made anew, not taken for the usual one, and the other way round.
     assert np.array_equal(thumbnail(live, "s1.tif", ""), usual)
     assert np.array_equal(thumbnail(live, "s1.tif", "5-5.5.5-data"), other)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pointillist.annotator.images import catalogue, files, pyramid
+from pointillist.annotator.images.cache import cache_folder
 from pointillist.annotator.images.levels import TILE, fitted_size, levels_of
 from pointillist.annotator.session import Session
 from pointillist.data.images import read_image
@@ -54,7 +55,7 @@ def test_tiles_are_the_pixels_of_every_level(
     for level in range(3):
         assert np.array_equal(stitched(session, "a.png", level), np.asarray(expected))
         expected = expected.reduce(2)
-    assert bool(list((tmp_path / ".pointillist" / "cache" / "images").iterdir())) == on_disk
+    assert bool(list(cache_folder("images").iterdir())) == on_disk
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -135,7 +136,7 @@ def test_memory_and_disk_are_bounded(tmp_path: Path, opened: Open, monkeypatch: 
             name = f"{kind}{index}.png"
             assert np.array_equal(stitched(session, name, 0), read_image(tmp_path / "images" / name))
             assert session.pyramids._bytes() <= 70_000
-    cache = tmp_path / ".pointillist" / "cache" / "images"
+    cache = cache_folder("images")
     assert sum(file.stat().st_size for file in cache.rglob("*.raw")) <= 300_000
     # What was dropped is made again.
     assert np.array_equal(stitched(session, "large0.png", 0), read_image(tmp_path / "images" / "large0.png"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pointillist.annotator.files import label_files
+from pointillist.annotator.files import foreign, label_files
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.session import Session
 from pointillist.data.layouts import load_dataset
@@ -128,7 +128,7 @@ def test_other_hands_edits_are_taken_in(hand: Hand, data: Path, opened: Open, ru
     assert live(session) == {("i0.png", 2, 2, "soil"), ("i2.png", 9, 9, "leaf")} | expected
     assert set(rows(data)) == live(session)
     # What was there before stays at hand.
-    assert len(list((data / ".pointillist" / "backups").glob("points-*.csv"))) == 1
+    assert len(list((data / ".pointillist" / "backups").glob("points-*.csv"))) == 2  # as it was, and as it was found
 
 
 def append_leaf(data: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_damaged_edit_stops_the_writing_not_the_clicking(hand: Hand, data: Pat
     (data / "points.csv").write_text("image,x,y,class\ni0.png,1.0,1.0,soil\n")
     hand.session.files.flush()
     assert set(rows(data)) == {("i0.png", 1, 1, "soil"), ("i0.png", 2, 2, "soil")}
-    assert hand.session.csv_state() == {"current": True, "problem": None}
+    assert hand.session.csv_state()["current"]
 
 
 def test_an_edit_that_is_taken_back_is_taken_back(hand: Hand, data: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_file_is_read_when_it_rests(hand: Hand, data: Path, monkeypatch: pytes
         if source == data / "points.csv" and next(copies) == 0:
             source.write_text(whole)
 
-    monkeypatch.setattr(label_files.shutil, "copyfile", copy_and_go_on_writing)
+    monkeypatch.setattr(foreign.shutil, "copyfile", copy_and_go_on_writing)
     hand.session.files.flush()
     assert live(hand.session) == {("i0.png", 1, 1, "soil"), ("i0.png", 2, 2, "soil"), ("i2.png", 9, 9, "leaf")}
 
@@ -241,7 +241,7 @@ def test_a_file_is_read_when_it_rests(hand: Hand, data: Path, monkeypatch: pytes
 def test_a_file_that_never_rests_is_told(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hand.add("point-01", 1, 1)
     hand.session.files.flush()
-    monkeypatch.setattr(label_files, "REST", 0.0)
+    monkeypatch.setattr(foreign, "REST", 0.0)
     append_leaf(data)
     copy = shutil.copyfile
 
@@ -249,12 +249,12 @@ def test_a_file_that_never_rests_is_told(hand: Hand, data: Path, monkeypatch: py
         copy(source, target)
         append_leaf(data)
 
-    monkeypatch.setattr(label_files.shutil, "copyfile", copy_and_go_on_writing)
+    monkeypatch.setattr(foreign.shutil, "copyfile", copy_and_go_on_writing)
     with pytest.raises(SaveError, match="being written by another program"):
         hand.session.files.flush()
     monkeypatch.undo()
     hand.session.files.flush()
-    assert hand.session.csv_state() == {"current": True, "problem": None}
+    assert hand.session.csv_state()["current"]
 
 
 def test_a_failure_of_the_disk_is_told_and_passes(hand: Hand, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_a_failure_of_the_disk_is_told_and_passes(hand: Hand, data: Path, monkey
     def locked(path: Path) -> str:
         raise PermissionError(13, "is locked by an editor", str(path))
 
-    monkeypatch.setattr(label_files, "_digest", locked)
+    monkeypatch.setattr(label_files, "digest_of", locked)
     assert hand.add("point-02", 2, 2).status == "done"
     with pytest.raises(SaveError, match="locked by an editor"):
         hand.session.files.flush()
@@ -386,8 +386,12 @@ def test_masks_told_by_colours_or_names_forbid_what_they_could_not_follow(
 
 @pytest.mark.usefixtures("hand")
 def test_a_folder_is_opened_once(data: Path) -> None:
-    with pytest.raises(RunError, match="another annotator"):
-        Session(open_folder(data))
+    found = rf"is in use: process {os.getpid()} on \S+ is annotating here since 20"
+    for marker in (None, *(data / ".pointillist").glob(".in-use*")):
+        if marker is not None:
+            marker.unlink()
+        with pytest.raises(RunError, match=found if marker is None else "is in use"):
+            Session(open_folder(data))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from PIL import Image
 
 from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import DROP, Clicks, Failure, Job, MethodsJob, UncertaintyJob
-from pointillist.annotator.engine.layer import SPREAD, WITHOUT_MODEL, ModelOutput, layer_labels, layer_png
+from pointillist.annotator.engine.layer import SPREAD, WITHOUT_MODEL, ModelOutput, layer_labels
 from pointillist.annotator.engine.process import Engine
 from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.engine.uncertain_region import uncertain_region
+from pointillist.annotator.images.pictures import labels_png
 from pointillist.annotator.session import Session
 from pointillist.annotator.web import live as live_module
 from pointillist.annotator.web.live import Live
@@ -118,7 +119,7 @@ def test_what_is_not_wanted_any_more_is_not_finished() -> None:
 
 def test_the_picture_holds_classes_as_colours_and_nothing_where_undecided() -> None:
     labels = np.array([[0, 1], [255, 1]], np.uint8)
-    picture = Image.open(io.BytesIO(layer_png(labels, ["#102030", "#ff0080"])))
+    picture = Image.open(io.BytesIO(labels_png(labels, ["#102030", "#ff0080"])))
     assert picture.mode == "P"
     rgba = np.asarray(picture.convert("RGBA"))
     assert rgba[0, 0].tolist() == [16, 32, 48, 255]

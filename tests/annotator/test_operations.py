@@ -10,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from pointillist.annotator.labels import cost
+from pointillist.annotator.labels.applying import Applier
 from pointillist.annotator.labels.operations import OperationBatch
+from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.session import Session
 from tests.annotator.conftest import HEIGHT, WIDTH, Hand
 
@@ -290,7 +292,7 @@ def test_costs_count_clicks_and_the_time_between_them(hand: Hand, monkeypatch: p
     now[0] += 3600  # lunch
     hand.add("point-03", 3, 3)
     answers = {"answers": 0, "seconds_per_answer": None}
-    assert hand.session.cost() == {"clicks": 3, "minutes": 0.2, "seconds_per_click": 4.0, **answers}
+    assert hand.session.cost() == {"clicks": 2, "minutes": 0.2, "seconds_per_click": 6.0, **answers}
 
 
 def test_changes_tell_what_happened_in_order(hand: Hand) -> None:
@@ -312,3 +314,30 @@ def test_changes_tell_what_happened_in_order(hand: Hand) -> None:
         "question": None,
     }
     assert not rest["more"]
+
+
+def test_no_operation_on_classes_leaves_points_without_one(hand: Hand) -> None:
+    """The id of one class under the name of another hid the first, and the folder could not be opened again."""
+    hand.do("class-add", class_="class-leaf", name="leaf")
+    for number, label in enumerate(("soil", "berry", "leaf")):
+        hand.add(f"point-0{number}", number, label=label)
+    assert hand.do("class-add", class_="class-berry", name="soil").status == "rejected"
+    assert hand.do("class-merge", class_="class-leaf", into="class-berry").status == "done"
+    # Its id means another class by now.
+    assert hand.do("class-add", class_="class-leaf", name="soil").status == "rejected"
+    assert hand.do("class-add", class_="class-leaf", name="new").status == "rejected"
+    assert [row.name for row in hand.session.store.reading().classes()] == ["soil", "berry"]
+    assert not hand.session.store.reading().strays()
+
+
+def test_an_operation_that_would_leave_points_without_a_class_does_nothing(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand.add("point-01", label="berry")
+
+    def careless(_self: Applier, tables: Tables, _operation: object) -> None:
+        tables.change_class("class-berry", removed=True)
+
+    monkeypatch.setattr(Applier, "_remove", careless)
+    assert hand.do("class-remove", class_="class-berry").status == "rejected"
+    assert [row.name for row in hand.session.store.reading().classes()] == ["soil", "berry"]

@@ -41,7 +41,7 @@ def test_imports_point_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_store_speaks_sql(path: Path) -> None:
-    if name_of(path) not in ("labels/store.py", "labels/tables.py"):
+    if name_of(path) not in ("labels/store.py", "labels/tables.py", "labels/mask_tables.py"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\.sql\b|\._sql\b|\.execute\w*\(", text)
         assert not re.search(r"sqlite3\.connect", text)
@@ -61,8 +61,11 @@ def test_nothing_on_the_way_to_the_engine_looks_again_and_again(name: str) -> No
 
 def test_the_server_knows_no_torch() -> None:
     """Of what imports torch at its beginning, the server's own modules import nothing at theirs."""
-    heavy = {f"pointillist.annotator.engine.{name}" for name in ("layer", "loaded_model", "methods", "process")}
-    heavy |= {"pointillist.annotator.model.training_process", "pointillist.annotator.engine.uncertain_region", "torch"}
+    heavy = {
+        f"pointillist.annotator.engine.{name}" for name in ("layer", "loaded_model", "methods", "outputs", "process")
+    }
+    heavy |= {f"pointillist.annotator.model.{name}_process" for name in ("training", "batch", "work")}
+    heavy |= {"pointillist.annotator.engine.uncertain_region", "torch"}
     for path in MODULES:
         module = "pointillist.annotator." + name_of(path).removesuffix(".py").replace("/", ".")
         if module in heavy:

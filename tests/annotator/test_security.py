@@ -18,12 +18,9 @@ from PIL import Image
 from pointillist.annotator.files.transfer import safe_name
 from pointillist.annotator.folder import open_folder
 from pointillist.annotator.images import pyramid
-from pointillist.annotator.web.security import FILE_BYTES, JSON_BYTES, Security
-from pointillist.annotator.web.serving import check_reach
-from pointillist.errors import ConfigError, DatasetError, PointsError
+from pointillist.annotator.web.security import FILE_BYTES, JSON_BYTES
+from pointillist.errors import DatasetError, PointsError
 from tests.annotator.conftest import Live, Serve, write_images
-
-TOKEN = "0123456789abcdefABCDEF"
 
 
 @pytest.fixture
@@ -175,7 +172,7 @@ def test_own_files_that_are_links_are_refused(data: Path, name: str) -> None:
 
 
 def test_a_training_sees_no_image_outside(data: Path) -> None:
-    from pointillist.annotator.model.training_process import _only_inside
+    from pointillist.annotator.model.training_process import only_inside
     from pointillist.data.layouts import open_dataset
 
     (data / "images" / "link.png").symlink_to(write_images(data.parent / "outside", 1) / "i0.png")
@@ -184,7 +181,7 @@ def test_a_training_sees_no_image_outside(data: Path) -> None:
     (data / "splits" / "train.txt").write_text("link.png\ni0.png\n")
     dataset = open_dataset(data)
     assert "link.png" in {item.name for item in dataset.items}
-    kept = _only_inside(dataset, set(open_folder(data).images))
+    kept = only_inside(dataset, set(open_folder(data).images))
     assert {item.name for item in kept.items} == {"i0.png", "i1.png", "i2.png"}
     assert kept.splits == {"train": ("i0.png",)}
 
@@ -429,47 +426,6 @@ def test_image_bombs_are_refused_before_they_are_opened(
         assert answer.status_code == 422
         assert "60,000 × 60,000" in answer.json()["error"]["found"]
     assert decoded == []
-
-
-# Tokens
-
-
-def test_beyond_this_machine_a_token_is_needed() -> None:
-    for host in ("0.0.0.0", "192.168.0.7", "::", "example.org"):
-        with pytest.raises(ConfigError, match="--token"):
-            check_reach(host, None)
-        check_reach(host, TOKEN)
-    for short in ("short", "", "0123456789 abcdef", "0123456789abcdé"):
-        with pytest.raises(ConfigError, match="token"):
-            check_reach("0.0.0.0", short)
-    check_reach("127.0.0.1", None)
-
-
-def test_with_a_token_nothing_is_said_without_it(data: Path, serve: Serve) -> None:
-    live = serve(data, token=TOKEN)
-    for path in ("/", "/static/app.js", "/api/project", "/api/events", "/?token=wrong", f"/api/project?token={TOKEN}"):
-        answer = live.client.get(path)
-        assert answer.status_code == 401
-        assert TOKEN not in answer.text
-    entered = live.client.get(f"/?token={TOKEN}")
-    assert (entered.status_code, entered.headers["location"]) == (303, "/")
-    cookie = entered.headers["set-cookie"]
-    assert TOKEN not in cookie
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
-    assert live.client.get("/api/project").status_code == 200
-    wrong = {"Authorization": "Bearer wrong", "Host": f"127.0.0.1:{live.port}"}
-    assert raw(live, "GET", "/api/project", wrong)[0] == 401
-    assert raw(live, "GET", "/api/project", {**wrong, "Authorization": f"Bearer {TOKEN}"})[0] == 200
-    assert raw(live, "GET", "/api/project", {"Cookie": "pointillist_session=" + "0" * 64})[0] == 401
-
-
-def test_the_cookie_outlives_a_restart_with_the_same_token_only() -> None:
-    def session(token: str) -> str:
-        return Security(None, port=1, token=token)._session()  # type: ignore[arg-type]
-
-    assert session(TOKEN) == session(TOKEN)
-    assert session(TOKEN) != session(TOKEN + "x")
 
 
 # What errors tell

@@ -216,8 +216,8 @@ def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_it_needs(cli: Cli, data: Path) -> None:
-    refused = cli("annotate", data, "--host", "0.0.0.0", "--no-browser")
-    assert (refused.code, "--token" in refused.err) == (2, True)
+    refused = cli("annotate", data, "--token-file", data / "nowhere", "--no-browser")
+    assert (refused.code, "no such file" in refused.err) == (2, True)
     refused = cli("annotate", data / "nowhere", "--no-browser")
     assert (refused.code, "no such folder" in refused.err) == (2, True)
 
@@ -242,3 +242,21 @@ def test_windows_is_asked_for_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def live(serve: Serve, data: Path) -> Live:
     return serve(data)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, 2**63, 10**30, -1, "x"])
+@pytest.mark.parametrize("path", ["/api/changes?after=", "/api/changes?limit=", "/api/events?after="])
+def test_numbers_that_no_operation_has(path: str, number: object, live: Live) -> None:
+    answer = live.client.get(f"{path}{number}", timeout=10)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["hint"]
+
+
+def test_bodies_nested_deeply(live: Live) -> None:
+    for depth in (900, 100_000):
+        for inner in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            for path, key in (("/api/ops", "ops"), ("/api/training/start", "size"), ("/api/training/start", "network")):
+                body = f'{{"client": "tab-one-0", "{key}": {inner}}}'
+                answer = live.client.post(path, content=body, headers={"content-type": "application/json"})
+                assert 400 <= answer.status_code < 500, (path, depth)
+    assert live.client.get("/api/project").status_code == 200

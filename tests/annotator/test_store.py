@@ -13,19 +13,6 @@ from pointillist.annotator.session import Session
 VERSION_0_1 = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "annotated"
 
 
-def test_a_store_of_version_0_1_opens(tmp_path: Path) -> None:
-    path = tmp_path / "annotator.sqlite"
-    shutil.copyfile(VERSION_0_1 / ".pointillist" / "annotator.sqlite", path)
-    store = Store(path)
-    tables = store.reading()
-    names = {row.id: row.name for row in tables.classes()}
-    points = [(image, x, y, names[label]) for _, image, x, y, label, _ in tables.all_points()]
-    assert len(points) == 10
-    assert ("tiny_0.png", 5.5, 6.25, "square") in points
-    assert store.metadata("secret")
-    store.close()
-
-
 def test_a_folder_of_version_0_1_goes_on(tmp_path: Path, opened: Callable[[Path], Session]) -> None:
     data = tmp_path / "annotated"
     shutil.copytree(VERSION_0_1, data)

@@ -88,7 +88,7 @@ def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve
 
     # The model is there by itself: in the layer, and in the order of the images.
     project = live.client.get("/api/project").json()
-    assert project["model"] == {"run": "0001", "classes": ["ground", "square", "disc"], "stale": False}
+    assert project["model"] == {"run": "0001", "steps": 3, "classes": ["ground", "square", "disc"], "stale": False}
     request = {"client": "tab-one-0", "request": 1, "quality": "full"}
     layer = live.client.post(f"/api/images/{images['tiny_1.png']}/layer", json=request)
     assert layer.headers["x-layer-source"] == "model"
@@ -112,6 +112,7 @@ def test_from_clicks_to_a_model_that_helps_to_click(tmp_path: Path, serve: Serve
     live.client.post("/api/ops", json={"client": "tab-one-0", "ops": changes})
     assert live.client.get("/api/project").json()["model"] == {
         "run": "0001",
+        "steps": 3,
         "classes": ["ground", "square", "plate"],
         "stale": True,
     }
@@ -220,7 +221,7 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
     start(live, 100_000)
     # The first checkpoint comes after twenty seconds.
     checkpoints = tmp_path / "tiny" / ".pointillist" / "runs" / "0001" / "checkpoints"
-    wait(live, lambda status: status["epoch"] >= 2 and (how != "stopped" or (checkpoints / "last.ckpt").is_file()))
+    wait(live, lambda status: status["epoch"] >= 2 and (checkpoints / "last.ckpt").is_file())
     if how == "stopped":
         assert live.client.post("/api/training/stop", json={}).json()["state"] == "stopping"
     if how == "killed":
@@ -238,7 +239,9 @@ def test_a_training_that_ends_early_hurts_no_label(tmp_path: Path, serve: Serve,
         assert "signal 9" in str(status["error"])
     assert click(live, "tiny_0.png", 1) == 200
     assert live.client.get("/api/project").json()["images"]["points"] == before + 1
-    assert live.client.get("/api/project").json()["model"] is None
+    # The checkpoint left a model, and a run that was stopped another one, of its last step.
+    assert live.client.get("/api/project").json()["model"]["run"] == "0001"
+    assert status["can_continue"]
 
 
 def test_records_of_runs_survive_a_restart(tmp_path: Path, opened: Callable[[Path], Session]) -> None:

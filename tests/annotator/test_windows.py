@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pointillist.annotator.images import catalogue, files, pyramid, windows
+from pointillist.annotator.images.cache import cache_folder
 from pointillist.annotator.images.levels import TILE, levels_of, reduced
 from pointillist.annotator.images.windows import Windows
 from pointillist.annotator.session import Session
@@ -120,7 +121,7 @@ def test_smaller_versions_in_the_file_are_used(tmp_path: Path, opened: Open, mon
         found, is_exact = stitched(session, "a.tif", level)
         assert is_exact
         assert np.abs(found.astype(float) - reduced(values, 2**level)).mean() < 1
-    assert not list((tmp_path / ".pointillist" / "cache" / "images").iterdir())
+    assert not list(cache_folder("images").iterdir())
 
 
 def test_pages_hear_of_exact_levels(tmp_path: Path, serve: Serve) -> None:
@@ -158,7 +159,7 @@ def test_levels_take_a_bounded_part_of_the_disk(tmp_path: Path, opened: Open, mo
         if not session.pyramids.fitted(f"{index}.tif", 1000).exact:
             assert event.wait(60)
         assert session.pyramids.fitted(f"{index}.tif", 1000).exact
-        kept = list((tmp_path / ".pointillist" / "cache" / "images").rglob("*.raw"))
+        kept = list(cache_folder("images").rglob("*.raw"))
         assert 0 < sum(file.stat().st_size for file in kept) <= whole // 3
 
 

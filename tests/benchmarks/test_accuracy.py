@@ -299,6 +299,18 @@ def test_a_complete_benchmark_says_what_holds_and_what_does_not(write: Any) -> N
     assert "retired" not in "\n".join(readme(studies["own-scale"], list(found.values()), []))
 
 
+def test_the_short_table_has_the_bounds_and_the_best_baseline_of_each_set() -> None:
+    from comparison import short_table
+
+    scores = {"single-stage": 0.4, "points": 0.3, "gated-crf": 0.35, "refine-only": 0.31, "full": 0.5}
+    runs = [result("camvid", method, 0, miou) for method, miou in scores.items()]
+    rows = short_table([*runs, result("peanut", "points", 0, 0.2)])
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+    assert [row[0] for row in cells] == ["camvid", "peanut"]
+    assert cells[0][2:] == ["0.300", "0.350 `gated-crf`", "**0.400**", "0.500", "80.0"]
+    assert cells[1][1:] == ["–", "0.200", "–", "**–**", "–", "–"]
+
+
 def test_what_is_missed_is_named(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from claims import not_reached
 

@@ -10,14 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect
 
@@ -25,6 +24,8 @@ from pointillist.data.synthetic import draw_scene
 
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 TABLET: ViewportSize = {"width": 820, "height": 1180}
+
+TOKEN = "a-token-of-the-tests"
 
 PATIENCE = 60_000
 """Milliseconds that anything on the page may take: these machines are slow and shared."""
@@ -73,6 +74,7 @@ class Server:
         self.log = folder.parent / f"{folder.name}.log"
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
+        self.link = f"{self.url}?token={TOKEN}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -83,7 +85,12 @@ class Server:
                 [*command, "--port", str(self.port), "--no-browser"],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": "1",
+                    "POINTILLIST_TOKEN": TOKEN,
+                    "XDG_CACHE_HOME": str(self.folder.parent / "cache"),
+                },
                 # Its trainings are killed with it.
                 start_new_session=True,
             )
@@ -91,11 +98,17 @@ class Server:
             if self._process.poll() is not None:
                 break
             try:
-                with urllib.request.urlopen(f"{self.url}api/project", timeout=10):
+                with self.client() as client:
+                    client.get("/api/project").raise_for_status()
                     return
-            except (urllib.error.URLError, OSError):
+            except httpx.HTTPError:
                 time.sleep(0.2)
         raise RuntimeError(f"The server did not start: {self.log.read_text()}")
+
+    def client(self) -> httpx.Client:
+        """One that talks to it beside the pages."""
+        headers = {"x-pointillist": "1", "authorization": f"Bearer {TOKEN}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def kill(self) -> None:
         """Kill it as a power cut would."""
@@ -233,8 +246,9 @@ class Annotator:
         self.page.locator("#tab-points").click()
         label = self.page.locator("#canvas").get_attribute("aria-label") or ""
         expect(self.page.locator(".point-row")).to_have_count(int(label.split(", ")[-1].split()[0]))
-        # All rows in one go: one by one they might be of two states of the list.
-        rows = [row.strip().split("\n") for row in self.page.locator(".point-row").all_inner_texts()]
+        # All rows in one go, found and read: in between, the list might be drawn anew.
+        texts = self.page.evaluate("[...document.querySelectorAll('.point-row')].map((row) => row.innerText)")
+        rows = [row.strip().split("\n") for row in texts]
         return [(name, *map(float, place.split(", "))) for name, place in rows]  # type: ignore[misc]
 
     def expect_listed(self, label: str, x: float, y: float) -> None:
@@ -258,9 +272,10 @@ def _ending(words: str) -> Any:
 
 @contextmanager
 def annotator(browser: Browser, server: Server, size: ViewportSize = DESKTOP, **context: Any) -> Iterator[Annotator]:
-    """A fresh browser profile on the page of a server."""
+    """A fresh browser profile that was let in by a server, with a page."""
     profile = browser.new_context(viewport=size, **context)
     try:
+        profile.request.get(server.link)
         yield Annotator(profile.new_page(), server)
     finally:
         profile.close()

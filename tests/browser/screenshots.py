@@ -58,6 +58,7 @@ def main() -> None:
             with annotator(browser, server) as person:
                 at_work(person.open())
                 asked(person)
+                checked(person)
             with_model(browser, server, "tablet", TABLET, "light")
             with_model(browser, server, "dark", DESKTOP, "dark")
         run_report(browser, Path(folder))
@@ -118,10 +119,37 @@ def asked(person: Annotator) -> None:
     page.keyboard.press("Escape")
 
 
+def checked(person: Annotator) -> None:
+    """How good the model is, by questions that the truth answers; and a click that contradicts all others."""
+    page = person.page
+    page.locator("#tab-checks").click()
+    page.locator("#audit-number").fill("60")
+    page.locator("#audit-go").click()
+    expect(page.locator("#ask")).to_be_visible(timeout=TRAINING)
+    for number in range(60):
+        expect(page.locator("#ask-progress")).to_contain_text(f"{number + 1} of 60", timeout=TRAINING)
+        expect(page.locator("#ask-canvas[data-shown]")).to_be_visible()
+        label = page.locator("#ask-canvas").get_attribute("aria-label") or ""
+        x, y, index = map(int, re.findall(r"column (\d+), row (\d+) of village_(\d+)", label)[0])
+        page.wait_for_timeout(300)
+        page.keyboard.press(str(1 + draw_scene(0, index).mask[y // SCALE, x // SCALE]))
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator("#audit-result tbody")).to_have_count(len(CLASSES), timeout=TRAINING)
+    page.locator("#checks-go").click()
+    expect(page.locator("#checks-walk")).to_be_visible(timeout=TRAINING)
+    page.locator("#checks-walk").click()
+    settle(page)
+    page.locator("#audit-result").scroll_into_view_if_needed()
+    page.locator(".side").evaluate("(side) => side.scrollTo(0, side.scrollHeight - 1250)")
+    save(page, "check")
+    page.keyboard.press("Escape")
+
+
 def at_work(person: Annotator) -> None:
     """Training, and where the model is unsure."""
     page = person.page
     page.locator("#tab-train").click()
+    page.locator("#train-advanced summary").click()
     page.locator("#train-epochs").fill("60")
     page.locator("#train-size").select_option("128x128")
     page.get_by_role("button", name="Train", exact=True).click()

@@ -62,10 +62,10 @@ def test_from_an_empty_folder_to_a_trained_layer(browser: Browser, server: Serve
 
         # Train, watch, and see the model's own layer.
         page.locator("#tab-train").click()
+        # The methods are those that the engine knows.
+        page.locator("#train-advanced summary").click()
         page.locator("#train-epochs").fill("2")
         page.locator("#train-size").select_option("128x128")
-        # The methods are those that the engine knows.
-        page.locator(".train-form summary").click()
         expect(page.locator("#train-method")).to_have_value("single-stage", timeout=TRAINING)
         assert page.locator("#train-method option").count() > 2
         page.get_by_role("button", name="Train", exact=True).click()
@@ -121,6 +121,7 @@ def test_a_training_can_be_stopped(browser: Browser, server: Server) -> None:
         person.expect_points(2)
         person.expect_saved()
         page.locator("#tab-train").click()
+        page.locator("#train-advanced summary").click()
         page.locator("#train-epochs").fill("5000")
         page.locator("#train-size").select_option("128x128")
         page.get_by_role("button", name="Train", exact=True).click()

@@ -118,7 +118,7 @@ def test_ctrl_c_says_how_to_go_on(cli: Cli, tmp_path: Path, monkeypatch: pytest.
         patch.setattr("pointillist.maps.train_config", stop)
         done = cli(*command)
     assert done.code == 130
-    assert "go on with the same command and --resume" in done.out
+    assert "go on with the same command and --resume" in done.err
     assert not Path("result.fgb").exists()
     assert cli(*command, "--resume", "--device", "cpu", *FLAGS).code == 0
     assert len(pyogrio.raw.read("result.fgb")[2])

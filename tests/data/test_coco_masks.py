@@ -257,7 +257,7 @@ def test_shapes_that_cannot_be_drawn_are_mask_errors(write, shape: Any, found: s
     ("settings", "content", "found"),
     [
         ({"paths": {}}, {}, "no COCO file is named"),
-        ({"paths": {"masks": "images"}}, {}, "no such file"),
+        ({"paths": {"masks": "images"}}, {}, "is a folder"),
         ({"overlap": "larger"}, {}, "overlap"),
         ({"masks": "index", "overlap": "later", "paths": {}}, {}, "only goes with masks: coco"),
         ({"classes": [{"name": "soil", "value": 0}, {"name": "berry", "value": 1}]}, {}, "have no value"),

@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from pointillist.classes import IGNORE
 from pointillist.data.dataset import Dataset
+from pointillist.data.draws import DrawSampler, steps_per_epoch
 from pointillist.data.inputs import Scale
 from pointillist.data.layouts import load_dataset
 from pointillist.data.pieces import clicks_by_class, cut_into_pieces
 from pointillist.data.samples import (
     Batch,
     Collate,
-    DrawSampler,
     TrainingSamples,
     read_sample,
-    steps_per_epoch,
 )
 from pointillist.data.transforms import Geometry
 from pointillist.errors import ImageError
@@ -237,7 +236,7 @@ def test_a_batch_without_masks_has_none(berries: Path) -> None:
     drawn = samples(dataset)
     batch = Collate(2)([drawn[0, 0]])
     assert batch.mask is not None
-    assert batch.without_masks().mask is None
+    assert batch.for_points().mask is None
     assert Collate(2)([samples(dataset, with_masks=False)[0, 0]]).mask is None
     moved = batch.to(torch.device("cpu"))
     assert_equal(moved, batch)

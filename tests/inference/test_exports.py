@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from pointillist.inference.predictor import Predictor
 from pointillist.training.model_folder import Model, load_model
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
-from tests.conftest import Cli
+from tests.conftest import Cli, Result
 
 pytest.importorskip("onnxruntime")
 
@@ -169,6 +170,44 @@ def ready_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("ready_onnx")
+class TestCardOfTheHub:
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        return shutil.copytree(RUN, tmp_path / "berries")
+
+    @staticmethod
+    def export(cli: Cli, run: Path, *more: str) -> Result:
+        return cli("export", run, "--to", "huggingface", "--out", run / "hub", "--images", IMAGES, *more)
+
+    def test_the_hubs_own_reader_finds_license_tags_and_scores(self, cli: Cli, run: Path) -> None:
+        hub = pytest.importorskip("huggingface_hub")
+        scores = {"dataset": "fields", "split": "val", "miou": 0.51239, "per_image": []}
+        (run / "evaluation.json").write_text(json.dumps(scores))
+        assert self.export(cli, run, "--license", "MIT").code == 0
+        card = hub.ModelCard.load(run / "hub" / "README.md")
+        data = card.data
+        assert (data.license, data.library_name, data.pipeline_tag) == ("mit", "pointillist", "image-segmentation")
+        assert {"semantic-segmentation", "point-annotations"} <= set(data.tags)
+        (result,) = data.eval_results
+        assert (result.metric_type, result.metric_value) == (data.metrics[0], 0.5124)
+        assert (result.dataset_name, result.dataset_split, data.model_name) == ("fields", "val", "berries")
+        assert card.text.lstrip().startswith("# ")
+
+    def test_no_scores_are_made_up(self, cli: Cli, run: Path) -> None:
+        assert self.export(cli, run).code == 0
+        about = yaml.safe_load((run / "hub" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+        assert not {"license", "metrics", "model-index"} & set(about)
+
+    @pytest.mark.parametrize("text", ["{", "[]", '{"dataset": "a", "split": "val"}', '{"miou": 2}'])
+    def test_scores_that_cannot_be_read_are_an_error(self, text: str, cli: Cli, run: Path) -> None:
+        (run / "evaluation.json").write_text(text)
+        done = self.export(cli, run)
+        assert done.code == 2
+        assert "evaluation.json" in done.err
+        assert not (run / "hub").exists()
+
+
+@pytest.mark.usefixtures("ready_onnx")
 def test_a_folder_of_the_hub(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "hub"
     done = cli("export", RUN, "--to", "huggingface", "--out", folder, "--images", IMAGES, "--license", "CC-BY-4.0")
@@ -255,18 +294,26 @@ def test_onnx_leaves_the_house(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("target", ["onnx", "torchscript", "torch-export"])
-@pytest.mark.parametrize("architecture", ["fpn", "unet", "deeplabv3plus", "segformer"])
-def test_other_architectures(architecture: str, target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "scale"),
+    [
+        ("fpn", Scale((48, 64))),
+        ("unet", Scale.of(0.5)),
+        ("deeplabv3plus", Scale((48, 64))),
+        ("segformer", Scale.of(0.5)),
+    ],
+)
+def test_other_architectures(architecture: str, scale: Scale, target: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = build_network(NetworkSettings(architecture=architecture), 3).eval()
+    narrow = {"channels": [8] * 4, "stem_width": 8}
+    network = build_network(NetworkSettings(architecture=architecture, options=narrow), 3).eval()
     rng = np.random.default_rng(0)
     probes = [Probe(str(size), rng.uniform(0, 255, (1, 3, *size)).astype(np.float32)) for size in SIZES]
-    for scale in (Scale((48, 64)), Scale.of(0.5)):
-        content = json.loads((RUN / "model" / "model.json").read_text())
-        model = Model(network, ClassSet.create(["a", "b", "c"]), InputSpec(RGB, scale), {}, None, "")
-        source = type("Source", (), {"model": model, "content": content, "probes": probes})()
-        parity = targets()[target]().write(source, tmp_path / "model")
-        assert parity.difference <= 1e-4
+    content = json.loads((RUN / "model" / "model.json").read_text())
+    model = Model(network, ClassSet.create(["a", "b", "c"]), InputSpec(RGB, scale), {}, None, "")
+    source = type("Source", (), {"model": model, "content": content, "probes": probes})()
+    parity = targets()[target]().write(source, tmp_path / "model")
+    assert parity.difference <= 1e-4
 
 
 def test_torchscript_refuses_what_it_cannot(model: Model, tmp_path: Path) -> None:

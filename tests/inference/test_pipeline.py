@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -168,3 +169,28 @@ def test_what_waits_is_bounded(predictor: Predictor, tmp_path: Path, monkeypatch
     monkeypatch.setattr(pipeline.Pipeline, "_write", counted_write)
     assert predict_files(predictor, [folder], tmp_path / "out", write=["png"]).written == 80
     assert most <= 5 * pipeline.AHEAD
+
+
+def test_a_manifest_that_changed_on_the_disk_is_not_believed(predictor: Predictor, tmp_path: Path) -> None:
+    folder, out = photos(tmp_path / "photos", 3), tmp_path / "out"
+    file = predict_files(predictor, [folder], out, write=["png"]).manifest
+    lines = file.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        key = line.index(b'"crc32')  # without this key, the line is one of an earlier version
+        for place in (*range(0, key, 11), *range(key + 8, len(line) - 1)):
+            changed = line[:place] + bytes([line[place] ^ 1]) + line[place + 1 :]
+            file.write_bytes(b"".join([*lines[:number], changed, *lines[number + 1 :]]))
+            with pytest.raises((ValueError, TypeError)):
+                list(manifest_lines(file))
+    with pytest.raises(RunError, match="does not say what was predicted"):
+        predict_files(predictor, [folder], out, write=["png"], resume=True)
+    old = [{key: value for key, value in json.loads(line).items() if key not in ("crc32", "format")} for line in lines]
+    file.write_text("".join(json.dumps(line) + "\n" for line in old))
+    (out / LOG).unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Png, "write", lambda *_: pytest.fail("it was done already"))
+        assert predict_files(predictor, [folder], out, write=["png"], resume=True).written == 3
+    first = {**old[0], "format": 2}
+    file.write_text("".join(json.dumps(line) + "\n" for line in [first, *old[1:]]))
+    with pytest.raises(RunError, match="has format 2"):
+        predict_files(predictor, [folder], out, write=["png"], resume=True)

@@ -110,6 +110,11 @@ def write_valid(kind: Kind, folder: Path, points: list[Point] | None = None) -> 
     """A label file with points in one image; the file itself, also of a format that has one per image."""
     path = target(kind, folder)
     made(kind).write(table(kind, ("a.png",)) if points is None else PointTable(points, COLUMNS), path, context(kind))
+    return file_at(path)
+
+
+def file_at(path: Path) -> Path:
+    """The one file that was written."""
     return next(file for file in sorted(path.rglob("*")) if file.is_file()) if path.is_dir() else path
 
 
@@ -222,12 +227,19 @@ def refuses_a_broken_question(kind: Kind, folder: Path) -> None:
         ("cat", "1", "border", "answer"),
     ):
         extra = {"source": "question", "inclusion": inclusion, "answer": answer}
-        file = write_valid(kind, folder, [Point("a.png", 20.0, 20.0, label, extra)])
+        broken = [Point("a.png", 20.0, 20.0, label, extra)]
+        with pytest.raises(PointsError, match=repr(inclusion if column == "inclusion" else answer)) as refused:
+            write_valid(kind, folder, broken)
+        assert refused.value.field == column
+        # As others could have written it.
+        path = target(kind, folder)
+        made(kind)._write(PointTable(broken, COLUMNS), path, context(kind))
+        file = file_at(path)
         with pytest.raises(PointsError, match=repr(inclusion if column == "inclusion" else answer)) as caught:
             made(kind).read(file, context(kind))
         assert str(caught.value.field).endswith(column)
         assert caught.value.hint
-    broken = [Point("a.png", 20.0, 20.0, labels(kind)[0], {"source": "question", "seconds": "1\n2"})]
+    broken = [Point("a.png", 20.0, 20.0, labels(kind)[0], {"source": "question", "inclusion": "1", "seconds": "1\n2"})]
     if kind.keeps != "all":
         with pytest.raises(PointsError, match="no line of text"):
             write_valid(kind, folder, broken)
@@ -267,9 +279,9 @@ def refuses_what_no_file_can_hold(kind: Kind, folder: Path) -> None:
     for bad, words in (
         (Point("a.png", math.nan, 1.0, label), "no position"),
         (Point("a.png", 1.0, -math.inf, label), "no position"),
-        (Point("a.png", 1.0, 1.0, "a\nb"), "class name"),
-        (Point("a.png", 1.0, 1.0, " "), "class name"),
-        (Point("a.png", 1.0, 1.0, "\ud800"), "class name"),
+        (Point("a.png", 1.0, 1.0, "a\nb"), "cannot be seen"),
+        (Point("a.png", 1.0, 1.0, " "), "with a blank"),
+        (Point("a.png", 1.0, 1.0, "\ud800"), "cannot be seen"),
     ):
         with pytest.raises(PointsError, match=words) as caught:
             made(kind).write(PointTable([bad]), target(kind, folder), context(kind))
@@ -291,7 +303,7 @@ def stays_in_its_folder(kind: Kind, folder: Path) -> None:
         return
     sized = ReadContext(context(kind).classes, lambda _: (50, 50))
     for image in ("../../evil.png", "/etc/evil.png", "a\n.png", "..", "C:/evil.png"):
-        with pytest.raises(PointsError, match="cannot become the name of a file"):
+        with pytest.raises(PointsError, match=r"cannot become the name of a file|in its name"):
             made(kind).write(PointTable([Point(image, 20.0, 20.0, labels(kind)[0])]), folder / "out", sized)
     both = PointTable([Point("a.png", 20.0, 20.0, labels(kind)[0]), Point("a.jpg", 20.0, 20.0, labels(kind)[0])])
     with pytest.raises(PointsError, match="would share one file"):

@@ -19,7 +19,7 @@ from PIL import Image
 
 from pointillist.errors import PointsError
 from pointillist.points.formats import ReadContext, formats, get_format, recognise_format
-from pointillist.points.formats.base import MAX_POINTS
+from pointillist.points.formats.writable import MAX_POINTS
 from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 from tests.points.format_contract import labels, made, read_or_typed_error, write_valid
@@ -324,10 +324,32 @@ def test_missing_files_and_empty_folders(name: str, tmp_path: Path) -> None:
 
 def test_more_points_than_anybody_clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_POINTS >= 1_000_000
-    monkeypatch.setattr("pointillist.points.formats.base.MAX_POINTS", 3)
+    monkeypatch.setattr("pointillist.points.formats.writable.MAX_POINTS", 3)
     path = tmp_path / "a.csv"
     path.write_text("image,x,y,class\n" + "a.png,1,2,cat\n" * 4)
     with pytest.raises(PointsError, match="at most 3"):
+        get_format("csv").read(path)
+
+
+@pytest.mark.parametrize("name", ["csv", "via-csv", "napari", "makesense"])
+def test_a_csv_file_of_more_columns_or_rows_than_anybody_needs(name: str, tmp_path: Path) -> None:
+    """60,000 columns took 24 s; six million rows were all read before they were too many."""
+    path = valid(name, tmp_path)
+    first, *rows = path.read_text().splitlines()
+    wide = [",".join([line, *("x" for _ in range(60_000))]) for line in (first, *rows)]
+    wide[0] = ",".join([first, *(f"c{number}" for number in range(60_000))])
+    for content, found in (("\n".join(wide), "columns"), (f"{first}\n" + "x\n" * 5_000_001, "rows")):
+        path.write_text(content)
+        began = time.process_time()
+        with pytest.raises(PointsError, match=found):
+            made(formats()[name]).read(path, ABOUT)
+        assert time.process_time() - began < 5
+
+
+def test_a_csv_file_of_too_many_values(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,class," + ",".join(f"c{i}" for i in range(996)) + "\n" * 30_000)
+    with pytest.raises(PointsError, match="25,000,000 values"):
         get_format("csv").read(path)
 
 

@@ -117,3 +117,45 @@ def test_simulated_answers_err_near_borders_alone() -> None:
             assert point.label not in (truth, "")
         else:
             assert point.label == truth
+
+
+def gaps(size: tuple[int, int]) -> np.ndarray:
+    """Data in a slanted part, as a satellite's swath, with holes."""
+    rows, columns = np.indices(size)
+    return (columns > rows / 2 + 1) & ((rows * 7 + columns * 3) % 11 > 1)
+
+
+@pytest.mark.parametrize("strategy", ["even", "mixed", "uncertain"])
+@pytest.mark.parametrize("count", [1, 5, 40, 500])
+def test_only_pixels_with_data_are_asked_each_as_often_as_is_said(strategy: str, count: int) -> None:
+    rng = np.random.default_rng(2)
+    valid, measure, turns = gaps((19, 23)), rng.random((5, 7)) ** 3, 1500
+    measure[4, 0] = np.nan  # no model says anything where there are no data
+    mask = (np.indices(valid.shape)[0] > 8) & valid
+    asked, said, totals, areas = np.zeros(valid.shape), np.zeros(valid.shape), [], []
+    for _ in range(turns):
+        drawn = draw_pixels(valid.shape, count, strategy, rng, measure, valid)  # type: ignore[arg-type]
+        rows, columns = drawn[:, 1].astype(int), drawn[:, 0].astype(int)
+        assert valid[rows, columns].all()
+        assert len(set(zip(rows, columns, strict=True))) == len(drawn)
+        if strategy == "even" or count <= 5:
+            assert len(drawn) == min(count, int(valid.sum()))
+        asked[rows, columns] += 1 / turns
+        said[rows, columns] = drawn[:, 2]
+        totals.append((mask[rows, columns] / drawn[:, 2]).sum())
+        areas.append((1 / drawn[:, 2]).sum())
+    seen = said > 0
+    spread = np.sqrt(np.maximum(said * (1 - said), 1e-12) / turns)
+    assert (np.abs(asked - said) / np.maximum(spread, 1e-3))[seen].max() < 5.5
+    for values, truth in ((totals, mask.sum()), (areas, valid.sum())):
+        assert abs(np.mean(values) - truth) <= 4 * np.std(values) / turns**0.5 + 1e-6
+
+
+def test_even_questions_on_pixels_with_data_lie_apart() -> None:
+    valid = np.ones((60, 80), bool)
+    valid[:, :30] = False
+    rng = np.random.default_rng(3)
+    halves = [(draw_pixels(valid.shape, 20, "even", rng, None, valid)[:, 1] < 30).sum() for _ in range(300)]
+    # By plain chance the standard deviation were √5.
+    assert np.std(halves) < 1.3
+    assert len(draw_pixels(valid.shape, 20, "even", rng, None, ~np.ones_like(valid))) == 0

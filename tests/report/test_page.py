@@ -69,7 +69,7 @@ def test_the_file_beside_the_page_is_what_evaluate_finds(run: RunDirectory, data
     written = json.loads(run.evaluation.read_text(encoding="utf-8"))
     again = json.loads(evaluate(run, data).to_json())
     for one in (written, again):
-        del one["seconds"]
+        del one["seconds"], one["checksum"]
     assert written == again
 
 
@@ -196,7 +196,7 @@ def test_what_files_say_is_text_on_the_page(tmp_path: Path) -> None:
     dataset = Dataset.from_arrays(
         [image for image, _, _ in drawn],
         [clicks for _, _, clicks in drawn],
-        [evil, "_a_very_long_name_without_any_blank_in_it" * 3, "disc"],
+        [evil, "_a_very_long_name_without_any_blank_in_it" * 2, "disc"],
         [mask for _, mask, _ in drawn],
         names=[f"{evil}{index}" for index in range(4)],
         splits={"val": [2, 3]},

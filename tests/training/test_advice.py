@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
 from pointillist.api import load
 from pointillist.data.dataset import Dataset
+from pointillist.points.table import Point, PointTable
 from pointillist.training import advice as module
 from pointillist.training.advice import Advice, advice_for
 from pointillist.training.run import fit
@@ -58,6 +61,27 @@ def test_soil_that_is_nearly_everything_and_hardly_clicked() -> None:
 
 def test_who_follows_the_advice_gets_no_other() -> None:
     assert advice_for(field(soil_clicks=DISCS)[0]) == []
+
+
+def test_answers_to_questions_say_the_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn where plants are likelier, so that only their probabilities tell how much soil there is."""
+    dataset, _ = field(soil_clicks=1)
+    soil = {"x": 1.5, "y": 1.5, "label": "soil"}
+    plant = {"x": 2.5, "y": 1.5, "label": "plant"}
+    rows = list(dataset.points)
+    for item in dataset.items:
+        for kind, chance, count in ((soil, 0.001, 2), (plant, 0.004, 2)):
+            extra = {"source": "question", "inclusion": str(chance)}
+            rows += [Point(item.name, kind["x"], kind["y"], kind["label"], extra)] * count
+    dataset = replace(dataset, points=PointTable(rows))
+    monkeypatch.setattr(module, "class_shares", lambda *_: pytest.fail("estimated although it is known"))
+    (advice,) = advice_for(dataset)
+    assert (advice.label, advice.pixels) == ("soil", pytest.approx(0.8))
+    assert advice.clicks == pytest.approx((1 + 2) / (1 + DISCS + 4))
+    # A few answers know less than the pixels do.
+    few = replace(dataset, points=PointTable([*rows[: -4 * 4]]))
+    monkeypatch.setattr(module, "class_shares", lambda *_: torch.tensor([0.5, 0.5]))
+    assert advice_for(few) == []
 
 
 def test_clicks_of_the_border_are_no_persons_business() -> None:

@@ -10,6 +10,7 @@ from pointillist.training.methods.cells import (
     cell_means,
     clicked_images,
     feature_stride,
+    features_at,
     valid_cells,
 )
 from pointillist.training.network_settings import NetworkSettings
@@ -56,6 +57,19 @@ def test_features_are_brought_to_the_cells_and_lose_their_padding() -> None:
     assert torch.equal(cell_features(coarse, (13, 21), (3, 5), 4), coarse[..., :3, :5])
     finer = cell_features(coarse, (13, 21), (6, 10), 2)
     assert torch.equal(finer, F.interpolate(coarse, scale_factor=2, mode="bilinear")[..., :6, :10])
+
+
+@pytest.mark.parametrize("size", [(4, 6), (16, 24)])
+def test_features_of_single_pixels_and_their_gradients_are_those_of_all(size: tuple[int, int]) -> None:
+    features = torch.rand(2, 3, *size, dtype=torch.float32, requires_grad=True)  # of 13×21 images
+    pixels = (torch.tensor([0, 0, 0, 1, 1]), torch.tensor([0, 12, 5, 7, 7]), torch.tensor([0, 20, 9, 20, 20]))
+    image, row, column = pixels
+    expected = cell_features(features, (13, 21), (13, 21), 1).permute(0, 2, 3, 1)[image, row, column]
+    found = features_at(features, (13, 21), pixels)
+    weights = torch.rand(5, 3)
+    torch.testing.assert_close(found, expected)
+    wanted, got = (torch.autograd.grad((made * weights).sum(), features)[0] for made in (expected, found))
+    torch.testing.assert_close(got, wanted)
 
 
 def test_an_image_whose_clicks_lie_outside_the_window_is_a_clicked_one() -> None:

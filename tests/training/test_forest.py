@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from math import inf, nan
 from pathlib import Path
@@ -24,6 +25,7 @@ from pointillist.data.transforms import Sample
 from pointillist.errors import ConfigError, RunError
 from pointillist.inference.export import export_model
 from pointillist.inference.predictor import Predictor
+from pointillist.sealed import checksum
 from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
 from pointillist.training.filter_bank import SIGMAS, clicked_features, filter_bank, reach
@@ -194,7 +196,7 @@ def test_what_does_not_go_together_is_refused(tiny_data: Path, tmp_path: Path) -
 def test_a_strangers_forest_is_looked_at(tiny_data: Path, tmp_path: Path) -> None:
     run = fit(make_config(None, {**CPU, **SMALL}), load_dataset(tiny_data), tmp_path / "run")
     weights, file = run.model / "model.safetensors", run.model / "model.json"
-    state, digest = load_file(weights), sha256(weights)
+    state = load_file(weights)
     wrong = (
         ("child", 10_000, "from 0"),
         ("feature", 10_000, "from 0"),
@@ -203,6 +205,7 @@ def test_a_strangers_forest_is_looked_at(tiny_data: Path, tmp_path: Path) -> Non
     )
     for name, more, expected in wrong:
         save_file({**state, name: state[name] + more}, weights)
-        file.write_text(file.read_text().replace(digest, digest := sha256(weights)))
+        content = {**json.loads(file.read_text()), "sha256": sha256(weights)}
+        file.write_text(json.dumps({**content, "checksum": checksum(content)}))
         with pytest.raises(RunError, match=f"'{name}' of this forest holds a number that is not {expected}"):
             Predictor(run)

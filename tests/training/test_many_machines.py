@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from pointillist.errors import ConfigError
-from pointillist.training.run import _leads
+from pointillist.training.run import is_leading
 from tests.conftest import TINY_FLAGS, write_tiny
 
 FLAGS = shlex.join([*map(str, TINY_FLAGS), "--set", "trainer.threads=1", "--lr", "1e-4"])
@@ -145,7 +145,7 @@ def test_one_process_keeps_the_books(variables: dict[str, str], leads: bool, mon
     forget(monkeypatch)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert _leads(4) == leads
+    assert is_leading(4) == leads
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_processes_that_would_each_train_alone(variables: dict[str, str], monkey
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match="started 2 processes, --devices × --nodes is 1"):
-        _leads(1)
+        is_leading(1)
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,11 +24,13 @@ from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, PointillistError, RunError
 from pointillist.inference.predictor import Predictor
 from pointillist.training.config import make_config
+from pointillist.training.model_file import sha256
 from pointillist.training.model_folder import load_model
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network
 from pointillist.training.run import fit
 from tests.conftest import TINY
+from tests.training.test_checkpoints import parts, signed
 
 OLD = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "run"
 CONTENT: dict[str, Any] = json.loads((OLD / "model" / "model.json").read_text(encoding="utf-8"))
@@ -178,6 +180,9 @@ def test_weights_named_by_a_run_are_not_opened(tiny_data: Path, tmp_path: Path, 
     config = make_config(run.config_file, resume=True)
     assert config == run.read()[0]
     Predictor(run)
+    for file in (run.checkpoint, run.checkpoint_before):  # as a stranger makes one who knows how
+        about, body = parts(file)
+        file.write_bytes(signed({**about, "config.yaml": sha256(run.config_file)[:16]}, body))
     fit(config, dataset, run.root, resume=True)
     protocol = json.loads((run.model / "model.json").read_text(encoding="utf-8"))["protocol"]
     assert protocol["initialisation"] == "passwd", "the record stays"
@@ -187,6 +192,7 @@ def test_weights_named_by_a_run_are_not_opened(tiny_data: Path, tmp_path: Path, 
     assert make_config(run.config_file, {"network.weights": "mine.pth"}).network.weights == Path("mine.pth")
     assert make_config(run.config_file, overrides=["network.weights=null"]).network.weights is None
     run.checkpoint.unlink()
+    run.checkpoint_before.unlink()
     with pytest.raises(RunError, match="before its first checkpoint"):
         fit(config, dataset, run.root, resume=True)
     assert "/etc/passwd" not in opened

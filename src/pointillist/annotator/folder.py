@@ -27,7 +27,8 @@ class DataFolder:
     Images are known by the path below the image folder, with `/`; `images_at_root` tells whether that is the folder
     itself, not `images/`. `left_out` also counts links that lead out of the folder or to a folder, which are not
     followed, and names that are no text. `dataset.yaml` and `points.csv` may not be there yet. `masks` is how the masks
-    name classes; None where there are none. `bands` is what `dataset.yaml` said of them when the folder was opened.
+    name classes; None where there are none. `bands` is what `dataset.yaml` said of them when the folder was opened, and
+    `declared` all that it said; None without one.
     """
 
     root: Path
@@ -39,6 +40,7 @@ class DataFolder:
     left_out: LeftOut
     masks: MaskKind | None
     bands: DeclaredBands
+    declared: DatasetFile | None = None
 
     @cached_property
     def own(self) -> Path:
@@ -99,7 +101,7 @@ def open_folder(path: Path) -> DataFolder:
                 raise DatasetError(
                     f"is laid out as '{name}', which has no place for clicks.",
                     where=path,
-                    hint="Make a folder of it first: pointillist data convert --help.",
+                    hint="Make a folder of it first: pointillist data convert.",
                 )
     paths = PathsEntry() if settings is None else settings.paths
     at_root = settings is None and not (root / paths.images).is_dir()
@@ -128,6 +130,7 @@ def open_folder(path: Path) -> DataFolder:
         left_out=found.left_out,
         masks=None if not has_masks else "index" if settings is None else settings.masks,
         bands=DeclaredBands() if settings is None else settings.bands,
+        declared=settings,
     )
 
 

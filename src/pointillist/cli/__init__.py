@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pointillist.cli import (
@@ -28,8 +28,11 @@ from pointillist.cli import (
     train,
 )
 from pointillist.cli import map as map_command
+from pointillist.cli.display import OUTPUT, error_console, log_console
+from pointillist.cli.later import group_of
 from pointillist.errors import ConfigError, PointillistError, PointillistWarning, explained
 from pointillist.registry import use_plugin_files
+from pointillist.version import __version__
 
 app = typer.Typer(
     name="pointillist",
@@ -37,30 +40,39 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    add_completion=False,
-)
-for command in (
-    *(
-        demo.demo,
-        init.init,
-        annotate.annotate,
-        ask.ask,
-        train.train,
-        evaluate.evaluate,
-        audit.audit,
-        compare.compare,
-        predict.predict,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    cls=group_of(
+        {
+            "demo": demo.demo,
+            "init": init.init,
+            "annotate": annotate.annotate,
+            "ask": ask.ask,
+            "train": train.train,
+            "evaluate": evaluate.evaluate,
+            "audit": audit.audit,
+            "compare": compare.compare,
+            "predict": predict.predict,
+            "export": export.export,
+            "info": info.info,
+            "map": map_command.map_,
+            "points": points.app,
+            "data": data.app,
+        }
     ),
-    *(export.export, info.info),
-):
-    app.command()(command)
-app.command("map")(map_command.map_)
-app.add_typer(points.app, name="points")
-app.add_typer(data.app, name="data")
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pointillist {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
     plugin: Annotated[
         list[Path] | None,
         typer.Option(help="A Python file with methods, formats, … of your own; anywhere in a command.", metavar="FILE"),
@@ -71,11 +83,13 @@ def options(
 
 def main() -> None:
     """Run the command line; a user's mistake is one message and exit code 2, never a traceback."""
-    console = Console(stderr=True)
+    OUTPUT.end()
+    console = error_console()
 
     def note(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, PointillistWarning):
-            console.print(f"[yellow]note[/]  {escape(str(message))}", highlight=False, soft_wrap=True)
+            place = log_console() if OUTPUT.quiet else console
+            place.print(f"[yellow]note[/]  {escape(str(message))}", highlight=False, soft_wrap=True)
         else:
             shown(message, category, *where)
 
@@ -93,7 +107,12 @@ def main() -> None:
         console.print(f"[red]error[/] {place}{escape(error.found)}", highlight=False, soft_wrap=True)
         console.print(f"[green]hint[/]  {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(2)
+    except Exception:
+        if OUTPUT.log is not None:
+            traceback.print_exc(file=OUTPUT.log)
+        raise
     finally:
+        OUTPUT.end()
         warnings.showwarning = shown
 
 

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say_plain
+from pointillist.cli.display import counting, give, open_console, say_plain
 from pointillist.cli.options import Data, Device, Layout, Overwrite
-from pointillist.points.questions import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +58,7 @@ def ask(
     from pointillist.files import refuse_existing
     from pointillist.inference.predictor import Predictor
     from pointillist.points.formats.native import write_csv
+    from pointillist.points.questions import STRATEGIES
 
     if strategy not in STRATEGIES:
         raise ConfigError(f"{strategy!r} is no strategy.", field="--strategy", hint=nearest(strategy, STRATEGIES))
@@ -86,9 +85,10 @@ def ask(
         summary = Table("class", Column("answers", justify="right"))
         for name in dataset.classes.names:
             summary.add_row(name, f"{counts[name]:,}")
-        Console().print(summary)
+        open_console().print(summary)
     write_csv(questions, out)
     say_plain(f"wrote {len(questions.rows):,} questions on {len(questions.listed):,} images to {out}", "green")
+    give({"out": out, "questions": len(questions.rows), "images": len(questions.listed)})
 
 
 def unsure(predictor: Predictor) -> Callable[[Item], NDArray[Any]]:

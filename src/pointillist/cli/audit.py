@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from pointillist.cli.ask import unsure
-from pointillist.cli.display import between, counting, figure, say_plain
+from pointillist.cli.display import between, counting, figure, give, json_file, open_console, say_plain
 from pointillist.cli.options import Data, Device, Layout, Overwrite, Run
-from pointillist.points.questions import STRATEGIES
 
 if TYPE_CHECKING:
     from pointillist.inference.audit import Audit
@@ -48,9 +46,6 @@ def audit(
     split: Annotated[
         str | None, typer.Option(help="Which images.  [default: test, or val, or all; never those learnt from]")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="The scores.  [default: audit.json in RUN]", metavar="FILE")
-    ] = None,
     page: Annotated[
         Path | None, typer.Option("--report", help="The page.  [default: audit.html in RUN]", metavar="FILE")
     ] = None,
@@ -73,6 +68,7 @@ def audit(
     from pointillist.inference.predictor import Predictor
     from pointillist.inference.unlearnt import LEAST, audit_questions, learnt_images, read_answers, unlearnt
     from pointillist.points.formats.native import write_csv
+    from pointillist.points.questions import STRATEGIES
     from pointillist.report.audit_page import put_into_report, sentences, write_audit_page
     from pointillist.training.run_directory import RunDirectory
 
@@ -102,6 +98,7 @@ def audit(
         if not from_masks:
             say_plain("Write the class of each pixel into the column 'class', or 'unsure' or 'border' into 'answer'.")
             say_plain(f"Then: pointillist audit {run} {data} --answers {file}" + (f" --split {split}" if split else ""))
+            give({"questions": file, "asked": len(table.rows), "images": len(table.listed)})
             return
     asked = read_answers([home], dataset, answers or [file], split)
     with counting("predicting", len(asked.images)) as done:
@@ -109,14 +106,16 @@ def audit(
     _show(found, _truth(predictor, asked) if from_masks else None)
     for line in sentences(found):
         say_plain(line)
-    json_file, page = json_file or home.root / JSON, page or home.root / PAGE
-    write_text(json_file, found.to_json())
+    page = page or home.root / PAGE
+    if json_file() is None:
+        write_text(home.root / JSON, found.to_json())
     write_audit_page(page, found, dataset.classes, command=context.obj)
-    written = [json_file, page]
+    written = [page] if json_file() else [home.root / JSON, page]
     if put_into_report(home.report, found, dataset.classes):
         written.append(home.report)
     for path in written:
         say_plain(f"wrote {path}", "green")
+    give(found.to_json())
 
 
 def _truth(predictor: Predictor, asked: Asked) -> Evaluation:
@@ -133,7 +132,7 @@ def _show(found: Audit, truth: Evaluation | None) -> None:
     from pointillist.inference.estimates import ACCURACY, AREA, IOU, PRECISION, RECALL
     from pointillist.inference.intervals import MIOU
 
-    console = Console()
+    console = open_console()
     known: dict[str, float] = {}
     if truth is not None:
         pixels = truth.scores.pixels

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import between, counting, figure, say
+from pointillist.cli.display import between, counting, figure, give, open_console, say
 from pointillist.cli.options import Device, Layout
 
 
@@ -32,9 +30,6 @@ def compare(
         list[Path] | None,
         typer.Option(help="Answered questions of 'audit', in place of masks; may be repeated.", metavar="FILE"),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the comparison here.", metavar="FILE")
-    ] = None,
     page: Annotated[
         Path | None, typer.Option("--report", help="Also write a page here; with pictures of runs.", metavar="FILE")
     ] = None,
@@ -50,7 +45,6 @@ def compare(
     from pointillist.api import evaluate as score
     from pointillist.data.layouts import load_dataset, open_dataset
     from pointillist.errors import ConfigError
-    from pointillist.files import write_text
     from pointillist.inference.audit import Audit, accuracies, audit, plain
     from pointillist.inference.audit import compared as audited
     from pointillist.inference.compare import Scored
@@ -95,7 +89,7 @@ def compare(
         result = compared(scored)
         title, note = f"{result.images} images", NOTE
 
-    console = Console()
+    console = open_console()
     columns = [Column(name, justify="right") for name in ("mIoU", "95 %", "to the first", "95 %")]
     table = Table(Column("model", overflow="fold"), *columns, title=title, title_justify="left")
     for number, model in enumerate(result.models):
@@ -115,9 +109,7 @@ def compare(
         apart = f"; to the first {figure(lead.value, '+')} ({between(lead.interval, '+')})" if number else ""
         say(f"accuracy of {escape(model['name'])}: {figure(own.value)} ({between(own.interval)}){apart}")
     say(f"[dim]{note}")
-    if json_file is not None:
-        write_text(json_file, json.dumps(content, indent=2) + "\n")
-        console.print(f"[green]wrote[/] {escape(str(json_file))}", highlight=False)
+    give(content)
     if page is not None:
         if answers:
             write_comparison(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say, say_plain
+from pointillist.cli.display import counting, downloading, give, open_console, say, say_plain
+from pointillist.cli.everywhere import Group
 from pointillist.cli.options import Data, Layout, Points
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from pointillist.data.check import Report
     from pointillist.data.dataset import Dataset
 
-app = typer.Typer(help="Work with data sets.", no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(
+    help="Work with data sets.", no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, cls=Group
+)
 
 
 @app.command()
@@ -38,33 +40,29 @@ def get(
 
     Example: **pointillist data get voc2012 --out data/voc2012**
     """
+    from pointillist.data.catalogue import CATALOGUE
     from pointillist.data.get import RECORD, find_entry
     from pointillist.data.get import get as fetch
 
     if name is None:
         _print_catalogue()
+        give({"data_sets": {entry.name: entry.title for entry in CATALOGUE.values()}})
         return
     entry = find_entry(name)
     folder = Path(entry.name) if out is None else out
     if entry.files:
         _agree(entry, accept)
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-
-        def of_file(file: str):  # type: ignore[no-untyped-def]
-            task = progress.add_task(file, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
-
+    with downloading() as of_file:
         fetched = fetch(entry, folder, mirror=mirror, keep_archives=keep, on_progress=of_file)
     for file in fetched.files:
         known = "the published checksum agrees" if file["checked_against"] else "no checksum is published"
         say(f"{file['file']}: {known}; sha256 {file['sha256']}")
-    console.print(f"[green]wrote[/] {escape(str(folder / RECORD))}: source, terms and checksums.", highlight=False)
+    say(f"[green]wrote[/] {escape(str(folder / RECORD))}: source, terms and checksums.")
     if fetched.root is None:
         say(f"[yellow]by hand[/] {entry.by_hand}")
     else:
         say_plain(f"{fetched.images:,} images in {fetched.root}. Next:\n  pointillist info {fetched.root}")
+    give({"root": fetched.root, "images": fetched.images, "files": fetched.files})
 
 
 @app.command()
@@ -100,6 +98,7 @@ def convert(
             f"[yellow]{converted.rejected:,} of {converted.points + converted.rejected:,} clicks fit no image or class "
             "and were left out[/]; 'pointillist points check' says which."
         )
+    give(asdict(converted))
 
 
 @app.command()
@@ -110,11 +109,13 @@ def presets() -> None:
     """
     from pointillist.data.presets import PRESETS
 
-    columns = ("name", "layout", "background", "source", "how it is done here")
+    fields = ("name", "layout", "background", "source", "reading")
+    columns = (*fields[:-1], "how it is done here")
     table = Table(*columns, title="Presets", title_justify="left")
     for preset in PRESETS.values():
-        table.add_row(preset.name, preset.layout, preset.background, preset.source, preset.reading)
-    Console().print(table)
+        table.add_row(*(getattr(preset, column) for column in fields))
+    open_console().print(table)
+    give({"presets": [{column: getattr(preset, column) for column in fields} for preset in PRESETS.values()]})
 
 
 @app.command()
@@ -122,9 +123,6 @@ def check(
     data: Data,
     points: Points = None,
     layout: Layout = None,
-    report_file: Annotated[
-        Path | None, typer.Option("--json", help="Write everything that was found to this file.")
-    ] = None,
 ) -> None:
     """Open every image and mask; list what does not fit, what is missing, and what leaks between the splits.
 
@@ -135,15 +133,16 @@ def check(
     from pointillist.data.check import check as look
     from pointillist.data.folders import describe
     from pointillist.data.layouts import load_dataset
+    from pointillist.data.next_command import to_get_clicks
 
     dataset = load_dataset(data, layout=layout, points=points)
     with counting("checking", len(dataset.items)) as done:
         report = look(dataset, on_image=done)
     _print_report(dataset, report)
+    if not report.points:
+        say(f"no clicks yet. {escape(to_get_clicks(dataset))}")
     say(describe(report.images, report.left_out))
-    if report_file is not None:
-        report.write(report_file)
-        say(f"[green]wrote[/] {escape(str(report_file))}")
+    give(report.to_dict())
     if report.errors:
         raise typer.Exit(1)
 
@@ -171,11 +170,11 @@ def _print_catalogue() -> None:
         published = sum(file.checksum is not None for file in entry.files)
         checksum = "–" if not entry.files else f"{published} of {len(entry.files)} published"
         table.add_row(entry.name, entry.title, checksum, "this command" if entry.files else f"hand: {entry.homepage}")
-    Console().print(table)
+    open_console().print(table)
 
 
 def _print_report(dataset: Dataset, report: Report) -> None:
-    console = Console()
+    console = open_console()
     sizes = ", ".join(f"{width}×{height} ({count:,})" for (height, width), count in report.sizes.most_common(4))
     more = " …" if len(report.sizes) > 4 else ""
     say(f"{report.images:,} images, {report.masks:,} masks, {report.points:,} clicks")

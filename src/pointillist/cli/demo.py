@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from pointillist.cli.display import give, open_console
 
 
 def demo(
@@ -18,5 +20,8 @@ def demo(
     Example: **pointillist demo**
     """
     from pointillist.demo import run_demo
+    from pointillist.errors import RunError
+    from pointillist.files import read_text
 
-    run_demo(out, seed=seed, console=Console())
+    report = run_demo(out, seed=seed, console=open_console())
+    give({"report": report, **json.loads(read_text(out / "results.json", RunError))})

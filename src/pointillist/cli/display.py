@@ -1,24 +1,143 @@
-"""What several commands print."""
+"""What several commands print, and where: on a terminal, into a file, for another program, or not at all."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.control import Control
+
+from pointillist.errors import SaveError
+
+STDOUT = "-"
+"""In place of a file name: standard output."""
+
+
+@dataclass
+class Output:
+    """What the options of all commands say; one command runs in a process.
+
+    Args:
+        quiet: Print errors, and nothing else but what `--json` asks for.
+        json: Where the result goes as JSON: `STDOUT`, a file, or None.
+        log_file: What is printed goes here as well.
+        log: The same file, once the command has begun.
+    """
+
+    quiet: bool = False
+    json: str | None = None
+    log_file: Path | None = None
+    log: TextIO | None = None
+
+    def begin(self, command: str) -> None:
+        """Open the log.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        if self.log_file is None or self.log is not None:
+            return
+        try:
+            self.log = self.log_file.open("a", encoding="utf-8", buffering=1)
+            self.log.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {command}\n")
+        except OSError as error:
+            found = f"could not be written ({error.strerror or error})."
+            hint = "Name a file in a folder that exists."
+            raise SaveError(found, where=self.log_file, field="--log-file", hint=hint) from error
+
+    def end(self) -> None:
+        """Close the log, and forget what was asked for."""
+        if self.log is not None:
+            self.log.close()
+        self.quiet, self.json, self.log_file, self.log = False, None, None, None
+
+
+OUTPUT = Output()
+
+
+class _Logged(Console):
+    """A console whose lines also go into the log."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*objects, **options)
+        # A bar is redrawn by such codes; a file has its lines.
+        if OUTPUT.log is not None and not any(isinstance(one, Control) for one in objects):
+            log_console().print(*objects, **options)
+
+
+def open_console() -> Console:
+    """Where a command prints: on standard error where standard output is for a program."""
+    return _Logged(stderr=OUTPUT.json == STDOUT, quiet=OUTPUT.quiet)
+
+
+def error_console() -> Console:
+    """Where errors go, also of a quiet command."""
+    return _Logged(stderr=True)
+
+
+def log_console() -> Console:
+    """The log alone: lines without colours and control codes; nowhere without a log."""
+    return Console(file=OUTPUT.log, quiet=OUTPUT.log is None, width=120, color_system=None, force_terminal=False)
 
 
 def say(text: str) -> None:
     """Print a line with markup; the terminal breaks it, so that paths can be copied."""
-    Console().print(text, highlight=False, soft_wrap=True)
+    open_console().print(text, highlight=False, soft_wrap=True)
 
 
 def say_plain(text: str, style: str | None = None) -> None:
     """Print a line whatever is in it."""
-    Console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    open_console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def interrupted(hint: str) -> None:
+    """Say that Ctrl-C ended the command, and how to go on."""
+    error_console().print(f"[yellow]interrupted[/] {hint}", highlight=False, soft_wrap=True)
+
+
+def json_file() -> Path | None:
+    """The file that the result goes to, where one is named."""
+    return None if OUTPUT.json in (None, STDOUT) else Path(str(OUTPUT.json))
+
+
+def give(result: Mapping[str, Any] | str) -> None:
+    """Hand the result of a command to whoever asked for it with `--json`.
+
+    Args:
+        result: Values by name, or the same as JSON; NaN becomes null.
+
+    Raises:
+        SaveError: The file cannot be written.
+    """
+    if OUTPUT.json is None:
+        return
+    content = _finite(json.loads(result) if isinstance(result, str) else result)
+    if OUTPUT.json == STDOUT:
+        sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+        return
+    from pointillist.files import write_text
+
+    write_text(Path(OUTPUT.json), json.dumps(content, indent=2, allow_nan=False) + "\n")
+    say_plain(f"wrote {OUTPUT.json}", "green")
+
+
+def _finite(value: Any) -> Any:
+    """Plain values: JSON knows neither NaN nor paths."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 EVERY = 15.0
@@ -26,12 +145,14 @@ EVERY = 15.0
 
 
 @contextmanager
-def counting(description: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
     """How many images are done, how many a second, and the time left; gives a function to be called once per image.
 
     A bar on a terminal; elsewhere, such as in the log of a cluster, a line from time to time, on standard error.
     """
-    console = Console(stderr=True, quiet=quiet)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, quiet=OUTPUT.quiet)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -39,24 +160,59 @@ def counting(description: str, total: int, *, quiet: bool = False) -> Iterator[C
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    started = said = time.monotonic()
-    done = 0
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(description, total=total, speed="")
+    started = time.monotonic()
+    done, lines = 0, Lines()
+    with Progress(*columns, console=console, transient=True, disable=OUTPUT.quiet or not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total, speed="")
 
         def advance(_: str) -> None:
-            nonlocal done, said
+            nonlocal done
             done += 1
-            now = time.monotonic()
-            speed = done / max(now - started, 1e-9)
-            progress.update(task, advance=1, speed=f"{speed:.3g} images/s")
-            if not console.is_terminal and now - said >= EVERY:
-                said = now
-                left = timedelta(seconds=round((total - done) / speed))
-                text = f"{description}: {done:,} of {total:,} images, {speed:.3g} images/s, {left} left"
-                console.print(text, highlight=False, markup=False, soft_wrap=True)
+            speed = done / max(time.monotonic() - started, 1e-9)
+            bar.update(task, advance=1, speed=f"{speed:.3g} images/s")
+            left = timedelta(seconds=round((total - done) / speed))
+            lines.say(f"{description}: {done:,} of {total:,} images, {speed:.3g} images/s, {left} left")
 
         yield advance
+
+
+@contextmanager
+def downloading() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
+    """How much of each file is there; gives a function that takes a file's name, and gives one for done and total."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, quiet=OUTPUT.quiet)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    lines = Lines()
+    with Progress(*columns, console=console, transient=True, disable=OUTPUT.quiet or not console.is_terminal) as bar:
+
+        def of_file(file: str) -> Callable[[int, int | None], None]:
+            task = bar.add_task(file, total=None)
+
+            def advance(done: int, total: int | None) -> None:
+                bar.update(task, completed=done, total=total)
+                lines.say(f"{file}: {done / 1e6:,.0f} MB" + (f" of {total / 1e6:,.0f} MB" if total else ""))
+
+            return advance
+
+        yield of_file
+
+
+class Lines:
+    """Progress as lines, for where no bar can be seen: on standard error without a terminal, and in the log."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Say it, unless something was said a short while ago."""
+        now = time.monotonic()
+        if now - self._said < EVERY:
+            return
+        self._said = now
+        console = Console(stderr=True, quiet=OUTPUT.quiet)
+        for each in (log_console(), *([] if console.is_terminal else [console])):
+            each.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def figure(value: float, sign: str = "") -> str:

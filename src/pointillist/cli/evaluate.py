@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import between, counting, figure, say
+from pointillist.cli.display import between, counting, figure, give, open_console, say
 from pointillist.cli.options import Data, Device, Layout, Run
 
 
@@ -19,9 +18,6 @@ def evaluate(
     run: Run,
     data: Data,
     split: Annotated[str, typer.Option(help="Which images; 'all' for every one.")] = "val",
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the scores here.", metavar="FILE")
-    ] = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Also write a row for each image here.", metavar="FILE")
     ] = None,
@@ -38,13 +34,12 @@ def evaluate(
     """
     from pointillist.api import evaluate as score
     from pointillist.data.layouts import open_dataset
-    from pointillist.files import write_text
     from pointillist.inference.boundary import TOLERANCE
     from pointillist.inference.predictor import Predictor
     from pointillist.report.page import protocol_rows, write_report
     from pointillist.training.run_directory import RunDirectory
 
-    console = Console()
+    console = open_console()
     predictor = Predictor(run, device or "auto")
     dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
@@ -75,9 +70,7 @@ def evaluate(
     for key, value in protocol_rows(result.protocol):
         protocol.add_row(f"[dim]{key}", value)
     console.print(protocol)
-    if json_file is not None:
-        write_text(json_file, result.to_json())
-        console.print(f"[green]wrote[/] {escape(str(json_file))}", highlight=False)
+    give(result.to_json())
     if csv_file is not None:
         result.write_csv(csv_file)
         console.print(f"[green]wrote[/] {escape(str(csv_file))}", highlight=False)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli.display import say_plain
+from pointillist.cli.display import give, open_console, say_plain
 from pointillist.cli.options import Overwrite, Run
 
 
@@ -41,12 +40,15 @@ def export(
     from pointillist.inference.exports.parity import DIFFERENCE
 
     done = export_model(run, to, out, images=images or (), authors=author or (), license_=license_, overwrite=overwrite)
-    Console().print(
+    open_console().print(
         f"[green]done[/] {escape(str(done.path))}, {done.bytes / 1e6:.1f} MB, {done.seconds:.0f} s", highlight=False
     )
+    compared = None
     if done.parity is not None:
+        compared = {"agreement": done.parity.agreement, "difference": float(done.parity.difference)}
         pixels, count = sum(row.pixels for row in done.parity.rows), len(done.parity.rows)
         say_plain(
             f"compared with the model on {count} images, {pixels:,} pixels: {done.parity.agreement:.4%} have the same "
             f"label, probabilities differ by at most {done.parity.difference:.1e} ({DIFFERENCE:g} is allowed)"
         )
+    give({"path": done.path, "bytes": done.bytes, "seconds": done.seconds, "parity": compared})

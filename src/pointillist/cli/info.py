@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
+from pointillist.cli.display import give, open_console
 from pointillist.cli.options import Layout, Points
 from pointillist.version import __version__
 
@@ -32,16 +33,20 @@ def info(
         from pointillist.training.config import describe_settings
 
         table.add_column(style="dim")
-        rows: Iterable[tuple[str, ...]] = describe_settings()
+        found = describe_settings()
+        rows: Iterable[tuple[str, ...]] = found
+        content: dict[str, Any] = {"settings": [one._asdict() for one in found]}
     elif path is None:
         rows = _installation()
+        content = {"installation": dict(rows)}
     elif (path / "config.yaml").is_file():
-        rows = _run(path)
+        rows, content = _run(path)
     else:
-        rows = _dataset(path, points, layout)
+        rows, content = _dataset(path, points, layout)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    open_console().print(table)
+    give(content)
 
 
 def _installation() -> list[tuple[str, str]]:
@@ -80,7 +85,7 @@ def _training() -> list[tuple[str, str]]:
     ]
 
 
-def _run(path: Path) -> list[tuple[str, str]]:
+def _run(path: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     from pointillist.report.page import protocol_rows
     from pointillist.training.callbacks import describe, read_metrics
     from pointillist.training.run_directory import RunDirectory
@@ -90,6 +95,13 @@ def _run(path: Path) -> list[tuple[str, str]]:
     rows = read_metrics(run)
     last = {name: float(value) for name, value in rows[-1].items() if value} if rows else {}
     finished = (run.model / "model.json").is_file()
+    content = {
+        "state": "finished" if finished else "unfinished",
+        "epochs": len(rows),
+        "last_epoch": last,
+        "dataset": asdict(record),
+        "settings": config.to_dict(),
+    }
     return [
         ("state", "finished" if finished else "unfinished: continue it with 'train --resume'"),
         ("epochs done", str(len(rows))),
@@ -97,11 +109,12 @@ def _run(path: Path) -> list[tuple[str, str]]:
         ("data set", record.path),
         ("images, clicks", f"{record.images:,}, {record.clicks:,}"),
         *protocol_rows(config.to_dict()),
-    ]
+    ], content
 
 
-def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[str, str]]:
+def _dataset(path: Path, points: Path | None, layout: str | None) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     from pointillist.data.layouts import load_dataset
+    from pointillist.data.next_command import command, to_get_clicks
     from pointillist.points.questions import is_question
 
     dataset = load_dataset(path, layout=layout, points=points)
@@ -123,4 +136,22 @@ def _dataset(path: Path, points: Path | None, layout: str | None) -> list[tuple[
     ]
     if dataset.rejected is not None and dataset.rejected.rejections:
         rows += [(f"  rejected: {reason}", f"{count:,}") for reason, count in dataset.rejected.reasons().items()]
-    return rows
+    given = [
+        word for option, value in (("--points", points), ("--layout", layout)) if value for word in (option, str(value))
+    ]
+    train = command("train", path, *given)
+    rows.append(("next", train if len(dataset.points) else to_get_clicks(dataset)))
+    content = {
+        "dataset": dataset.root,
+        "layout": dataset.layout,
+        "images": len(dataset.items),
+        "masks": sum(item.mask is not None for item in dataset.items),
+        "splits": {name: len(images) for name, images in dataset.splits.items()},
+        "background": policy,
+        "clicks": {name: counts[name] for name in dataset.classes.names},
+        "questions": asked,
+        "rejected": {}
+        if dataset.rejected is None
+        else {str(key): count for key, count in dataset.rejected.reasons().items()},
+    }
+    return rows, content

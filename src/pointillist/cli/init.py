@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli.display import say
+from pointillist.cli.display import give, open_console, say
 from pointillist.cli.options import Data
 
 
@@ -28,17 +27,21 @@ def init(
     """
     from pointillist.data.folders import describe
     from pointillist.data.layouts.folder import create_dataset
+    from pointillist.data.next_command import command, to_get_clicks
 
     dataset = create_dataset(
         data, [name.strip() for name in classes.split(",")], background=background, masks=masks, overwrite=overwrite
     )
-    console = Console()
+    console = open_console()
     say(f"[green]wrote[/] {escape(str(data / 'dataset.yaml'))}: {len(dataset.classes)} classes")
     if dataset.points_file is None:
         console.print(
-            f"Next: put clicks into {escape(str(data / 'points.csv'))}, "
-            "one a line after the header [bold]image,x,y,class[/]; then\n"
-            f"  pointillist train {escape(str(data))}",
+            f"Next: {escape(to_get_clicks(dataset))}\n"
+            f"Or put clicks made elsewhere into {escape(str(data / 'points.csv'))}, "
+            "one a line after the header [bold]image,x,y,class[/].\n"
+            f"Then: {escape(command('train', data))}",
             highlight=False,
+            soft_wrap=True,
         )
     say(describe(len(dataset.items), dataset.left_out))
+    give({"dataset": data / "dataset.yaml", "classes": list(dataset.classes.names), "images": len(dataset.items)})

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import say, say_plain
+from pointillist.cli.display import give, interrupted, open_console, say, say_plain
 from pointillist.cli.options import Device, names, pairs
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def map_(
     """
     from pointillist.maps import MapMaker
 
-    console = Console()
+    console = open_console()
     # Settings of a training have a dot, but for one; options of formats have none.
     given = pairs("--set", set_)
     settings = {key: value for key, value in given.items() if "." in key or key == "method"}
@@ -74,11 +73,14 @@ def map_(
     try:
         made = maker.make({"trainer.device": device}, overrides, resume=resume, console=console)
     except KeyboardInterrupt:
-        say("[yellow]interrupted[/] go on with the same command and --resume")
+        interrupted("go on with the same command and --resume")
         raise typer.Exit(130) from None
     _show_map(made)
     say_plain(f"map: {made.file}   picture: {made.picture}   report of the training: {made.run.report}", "green")
     say_plain(f"Next: pointillist predict {run} OTHER-IMAGES --out maps    pointillist annotate {made.run.data}")
+    areas = dict(zip(made.classes.names, made.areas.tolist(), strict=True))
+    found = {"map": made.file, "picture": made.picture, "run": made.run.root, "report": made.run.report}
+    give({**found, "clicks": dict(made.clicks), "unit": made.unit, "areas": areas})
 
 
 def _show_clicks(checked: Checked) -> None:
@@ -98,4 +100,4 @@ def _show_map(made: Map) -> None:
     for name, area in zip(made.classes.names, made.areas.tolist(), strict=True):
         shown = f"{area / 10_000:,.2f}" if hectares else f"{area:,.0f}"
         table.add_row(escape(name), f"{made.clicks.get(name, 0):,}", shown, f"{area / made.areas.sum():.1%}")
-    Console().print(table)
+    open_console().print(table)

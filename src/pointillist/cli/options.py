@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
-from typer.core import TyperCommand
 
-from pointillist.cli.display import counting, say_plain
-from pointillist.errors import ConfigError, PointillistError, explained
+from pointillist.cli.display import counting, open_console, say_plain
+from pointillist.cli.everywhere import Command
+from pointillist.errors import ConfigError, PointillistError, RenamedWarning, explained
 
 if TYPE_CHECKING:
     from pointillist.data.dataset import Dataset
@@ -51,7 +51,7 @@ _RENAMED = {
 """What flags of version 0.1 are called today."""
 
 
-class OlderFlags(TyperCommand):
+class OlderFlags(Command):
     """A command that still reads its flags of version 0.1, and says what they are called today."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -67,7 +67,7 @@ def _renewed(args: list[str]) -> Iterator[str]:
             yield argument
             continue
         new = _RENAMED[flag] + (value if equals else next(rest, ""))
-        typer.echo(f"note: {flag} is called {new} today", err=True)
+        warnings.warn(f"{flag} is called {new} today", RenamedWarning, stacklevel=2)
         yield from new.split(" ", 1)
 
 
@@ -110,7 +110,7 @@ def names(classes: str | None) -> list[str] | None:
 
 def show_checked(checked: Checked, report: Path | None = None) -> None:
     """Print what came in and what did not, and write the report if one is asked for."""
-    console = Console()
+    console = open_console()
     imported = len(checked.points.rows)
     total = f"{checked.total:,} points: {imported:,} imported + {len(checked.rejections):,} rejected"
     console.print(total, style="bold", highlight=False, soft_wrap=True)
@@ -137,8 +137,11 @@ def show_checked(checked: Checked, report: Path | None = None) -> None:
         say_plain(f"report: {report}")
 
 
-def show_advice(dataset: Dataset, report: Path | None, **more: object) -> list[str]:
-    """Print which classes are clicked too rarely, or why nobody can say, and write the report, `more` beside it."""
+def show_advice(dataset: Dataset, report: Path | None, **more: object) -> tuple[list[str], list[Any] | None]:
+    """Print which classes are clicked too rarely, or why nobody can say, and write the report, `more` beside it.
+
+    Gives what was said, and the same as plain values: None where nobody can say.
+    """
     advice = None
     try:
         from pointillist.training.advice import LEARNT_FROM, advice_for
@@ -154,8 +157,8 @@ def show_advice(dataset: Dataset, report: Path | None, **more: object) -> list[s
     told = [str(one) for one in advice or ()]
     for line in told:
         say_plain(f"advice: {line}", "yellow")
+    said = None if advice is None else [one.to_dict() for one in advice]
     if report is not None:
-        said = None if advice is None else [one.to_dict() for one in advice]
         dataset.checked.write_report(report, advice=said, **more)
         say_plain(f"report: {report}")
-    return told
+    return told, said

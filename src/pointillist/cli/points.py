@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pointillist.cli.display import say_plain
+from pointillist.cli.display import give, open_console, say_plain
+from pointillist.cli.everywhere import Group
 from pointillist.cli.options import (
     ClassTable,
     Data,
@@ -32,7 +33,9 @@ from pointillist.cli.simulate import simulate
 if TYPE_CHECKING:
     from pointillist.points.table import PointTable
 
-app = typer.Typer(help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(
+    help="Work with clicks.", no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, cls=Group
+)
 
 
 @app.command("import", cls=OlderFlags)
@@ -70,6 +73,8 @@ def import_points(
     show_checked(checked, report)
     checked.raise_if_none_fits(file)
     say_plain(f"wrote {written}", "green")
+    say_plain(f"Next: pointillist points check {data}    pointillist train {data}")
+    give({"out": written, **checked.report()})
 
 
 @app.command("export", cls=OlderFlags)
@@ -103,6 +108,7 @@ def export_points(
         overwrite=overwrite,
     )
     _say_written(table, out)
+    give({"out": out, "points": len(table), "images": len(table.listed)})
 
 
 @app.command("convert", cls=OlderFlags)
@@ -146,6 +152,7 @@ def convert_points(
     show_checked(checked, report)
     checked.raise_if_none_fits(file)
     _say_written(written, out)
+    give({"out": out, **checked.report()})
 
 
 def _say_written(table: PointTable, out: Path) -> None:
@@ -170,6 +177,7 @@ def formats(
     from pointillist.points.formats.attributes import in_words
 
     if name is None:
+        give({"formats": {listed: kind.title for listed, kind in known().items()}})
         table = Table("name", "what", "coordinates", "further columns", "options (--set KEY=VALUE)")
         meaning = {"corner": "continuous, from the corner", "pixel": "pixel index: + 0.5"}
         for listed, kind in known().items():
@@ -179,8 +187,9 @@ def formats(
             kept = in_words(kind.keeps, kind.keeps_unnamed)
             table.add_row(listed, escape(kind.title), meaning[kind.origin], kept, options)
     else:
+        give({"options": [asdict(info) for info in get_format(name).option_infos()]})
         table = Table("option", "values", "default", "meaning")
         for info in get_format(name).option_infos():
             default = "required" if info.required else info.default
             table.add_row(info.name, info.values, escape(default), escape(info.description))
-    Console().print(table)
+    open_console().print(table)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say_plain
+from pointillist.cli.display import counting, give, open_console, say_plain
 from pointillist.cli.options import (
     ClassTable,
     Data,
@@ -65,12 +64,13 @@ def check(
     The clicks on other images judge each click: **pointillist points check berries --audit --report audit.json**
     """
     from pointillist.data.layouts import open_dataset
+    from pointillist.data.next_command import to_get_clicks
     from pointillist.errors import PointsError
 
     dataset = open_dataset(data, layout=layout)
     file = points or dataset.points_file
     if file is None:
-        raise PointsError("has no points yet.", where=data, hint="Name a label file with --points, or click some.")
+        raise PointsError("has no points yet.", where=data, hint=to_get_clicks(dataset))
     dataset = dataset.with_points(
         file,
         format_name,
@@ -81,13 +81,20 @@ def check(
     )
     show_checked(dataset.checked)
     found = _show_audit(dataset, model, device or "auto") if audit or model is not None else None
-    advice = show_advice(dataset, report, **({} if found is None else {"audit": found}))
+    advice, said = show_advice(dataset, report, **({} if found is None else {"audit": found}))
     if out is not None:
         from pointillist.report.points_page import write_points_page
 
         with counting("looking", len(dataset.split(split))) as done:
             write_points_page(dataset, out, split=split, max_images=max_images, advice=advice, on_image=done)
         say_plain(f"wrote {out}", "green")
+    give(
+        {
+            **dataset.checked.report(),
+            "advice": said,
+            "audit": found,
+        }
+    )
     if strict and dataset.checked.rejections:
         raise typer.Exit(1)
 
@@ -143,6 +150,6 @@ def _show_audit(dataset: Dataset, model: Path | None, device: str) -> dict[str, 
 
 def _show(table: Table, count: int) -> None:
     if count:
-        Console().print(table)
+        open_console().print(table)
     if count > SHOWN:
         say_plain(f"and {count - SHOWN:,} more: --report FILE.json has all")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli.display import counting, say
+from pointillist.cli.display import counting, give, interrupted, say
 from pointillist.cli.options import Device, Run, numbers, pairs, planes
 from pointillist.errors import ConfigError
 
@@ -64,8 +61,6 @@ def predict(
         str | None, typer.Option(help="Ray cluster, such as auto or head:6379; without it Ray starts here.")
     ] = None,
     device: Device = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
     """Label images at their own size, and list what was written in a manifest.
 
@@ -91,7 +86,7 @@ def predict(
     found = len(collect_images(images).images)
     total = found if share is None else len(range(share[0] - 1, found, share[1]))
     try:
-        with counting("predicting", total, quiet=quiet or as_json) as done:
+        with counting("predicting", total) as done:
             result = predict_files(
                 predictor,
                 images,
@@ -104,17 +99,15 @@ def predict(
                 work=work,
             )
     except KeyboardInterrupt:
-        Console(stderr=True).print("[yellow]interrupted[/] go on with the same command and --resume", highlight=False)
+        interrupted("go on with the same command and --resume")
         raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(json.dumps(_summary(result)))
-    elif not quiet:
-        say(f"[green]done[/] {result.written} of {total} images, listed in {escape(str(result.manifest))}")
-        say(describe(total, result.left_out))
-        for file in result.together:
-            say(f"of all images: {escape(str(file))}")
-        for name, error in result.failed.items():
-            say(f"[red]left out[/] {escape(name)}: {escape(error.found)}")
+    say(f"[green]done[/] {result.written} of {total} images, listed in {escape(str(result.manifest))}")
+    say(describe(total, result.left_out))
+    for file in result.together:
+        say(f"of all images: {escape(str(file))}")
+    for name, error in result.failed.items():
+        say(f"[red]left out[/] {escape(name)}: {escape(error.found)}")
+    give(_summary(result))
     if result.failed:
         first = next(iter(result.failed.values()))
         raise ImageError(
@@ -151,12 +144,14 @@ def _names(write: list[str] | None, *, confidence: bool, uncertainty: bool, over
 
 def _options(settings: list[str] | None) -> dict[str, dict[str, Any]]:
     """Settings by output, from `--set name.setting=value`."""
+    from pointillist.yamltext import parse_yaml
+
     found: dict[str, dict[str, Any]] = {}
     for key, value in pairs("--set", settings).items():
         name, dot, setting = key.partition(".")
         if not dot:
             raise ConfigError(f"found {key!r}.", field="--set", hint="Write it as NAME.SETTING=VALUE.")
-        found.setdefault(name, {})[setting] = yaml.safe_load(value)
+        found.setdefault(name, {})[setting] = parse_yaml(value, ConfigError, where="--set", field=key)
     return found
 
 

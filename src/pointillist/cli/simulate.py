@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from pointillist.cli.display import counting, say_plain
+from pointillist.cli.display import counting, give, open_console, say_plain
 from pointillist.cli.options import Data, Layout
 from pointillist.points.protocols import PROTOCOLS, ClickOptions, draw_options
 
@@ -100,5 +99,7 @@ def simulate(
     summary = Table("class", Column("points", justify="right"), title=title, title_justify="left")
     for name in dataset.classes.names:
         summary.add_row(escape(name), f"{counts[name]:,}")
-    Console().print(summary)
+    open_console().print(summary)
     say_plain(f"wrote {out}: protocol {said}, seed {seed}", "green")
+    say_plain(f"Next: pointillist train {data} --points {out}")
+    give({"out": out, "protocol": said, "seed": seed, "images": images, "points": dict(counts)})

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from pointillist.cli.display import say
+from pointillist.cli.display import give, interrupted, log_console, open_console, say
 from pointillist.cli.options import Device, Layout, Points
+from pointillist.errors import ConfigError, RunError
 
 
 def train(
@@ -29,6 +29,13 @@ def train(
     layout: Layout = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training images.  [default: by their number]")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length in minutes in place of --epochs, by the pace of this machine.")
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="Run or model to go on from, for example with new clicks.", metavar="RUN"),
     ] = None,
     size: Annotated[
         str | None, typer.Option(help="HxW that images are fitted into, or 'native'.", metavar="HxW")
@@ -61,18 +68,23 @@ def train(
 
     Without options it uses the recipe that measured best; the number of images decides how long it trains.
     """
-    from pointillist.api import data_of, run_folder, train_config
+    # Here, because importing what trains takes seconds.
+    if data is None and not resume:
+        raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
+    from pointillist.api import data_of, run_folder, start_from, train_config
     from pointillist.data.folders import describe
     from pointillist.data.layouts import load_dataset
-    from pointillist.errors import ConfigError
+    from pointillist.sealed import read_sealed
+    from pointillist.training.callbacks import ProgressDisplay
     from pointillist.training.config import make_config
     from pointillist.training.run import is_first_process
     from pointillist.training.run_directory import RunDirectory
 
-    console = Console()
+    console = open_console()
     settings = {
         "method": method,
         "trainer.epochs": epochs,
+        "trainer.minutes": minutes,
         "data.size": size,
         "trainer.batch_size": batch_size,
         "optimizer.lr": lr,
@@ -88,27 +100,35 @@ def train(
     }
     if out is None and data is not None:
         out = run_folder(data)
+    if out is None:
+        raise ConfigError(
+            "no run is named.", field="--out", hint="pointillist train --resume --out RUN, or name the data."
+        )
     if resume:
-        if out is None:
-            raise ConfigError(
-                "no run is named.", field="--out", hint="pointillist train --resume --out RUN, or name the data."
-            )
         config = config or RunDirectory.open(out).config_file
-    if out is None or (data is None and not resume):
-        raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
-    chosen = make_config(config, settings, set_ or (), resume=resume)
+    start = start_from(from_, resume=resume)
+    chosen = make_config(config, settings, set_ or (), resume=resume, base=None if start is None else start.settings)
     if data is None:
         dataset = data_of(out, layout=layout, points=points)
     else:
         dataset = load_dataset(data, layout=layout, points=points)
     try:
         run = train_config(
-            chosen, dataset, out, resume=resume, overwrite=overwrite, console=console, command=context.obj
+            chosen,
+            dataset,
+            out,
+            resume=resume,
+            overwrite=overwrite,
+            console=console,
+            command=context.obj,
+            start=start,
+            callbacks=[ProgressDisplay(log_console())] if console.is_terminal else [],
         )
     except KeyboardInterrupt:
         begun = RunDirectory(out).config_file.is_file()
-        how = f"continue with: pointillist train --resume --out {escape(str(out))}" if begun else "nothing was written."
-        console.print(f"[yellow]interrupted[/] {how}", highlight=False)
+        interrupted(
+            f"continue with: pointillist train --resume --out {escape(str(out))}" if begun else "nothing was written."
+        )
         raise typer.Exit(130) from None
     if not is_first_process():
         return
@@ -116,3 +136,6 @@ def train(
     predict, evaluate = f"predict {run.root} IMAGES --out predictions", f"evaluate {run.root} {dataset.root}"
     console.print(f"Next: pointillist {predict}    pointillist {evaluate}", highlight=False, markup=False)
     say(describe(len(dataset.items), dataset.left_out))
+    mend = "Remove it, and run 'pointillist evaluate'."
+    scored = read_sealed(run.evaluation, RunError, mend) if run.evaluation.is_file() else None
+    give({"run": run.root, "model": run.model, "report": run.report, "evaluation": scored})

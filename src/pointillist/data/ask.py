@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.data.dataset import Dataset, Item
+from pointillist.data.gaps import pixels_with_data
 from pointillist.data.images import image_size
 from pointillist.errors import ConfigError
 from pointillist.points.questions import ANSWER, COLUMNS, INCLUSION, QUESTION, SOURCE, UNSURE, Strategy, draw_pixels
@@ -28,7 +29,7 @@ def ask(
     measure: Callable[[Item], NDArray[Any]] | None = None,
     on_image: Callable[[str], None] | None = None,
 ) -> PointTable:
-    """Choose pixels that somebody shall name.
+    """Choose pixels that somebody shall name; those without data are none.
 
     The same seed and settings give the same questions; without a budget, whatever other images the data set has.
 
@@ -60,6 +61,7 @@ def ask(
         strategy=strategy,
         seed=seed,
         measure=None if measure is None else lambda name: measure(items[name]),
+        valid_of=lambda name: pixels_with_data(items[name].image, plane=dataset.declared.plane),
         on_image=on_image,
     )
     return PointTable((), COLUMNS, unnamed=questions)
@@ -74,9 +76,10 @@ def draw_questions(
     strategy: Strategy = "even",
     seed: int = 0,
     measure: Callable[[str], NDArray[Any]] | None = None,
+    valid_of: Callable[[str], NDArray[np.bool_] | None] = lambda _: None,
     on_image: Callable[[str], None] | None = None,
 ) -> list[Point]:
-    """The same for images by their names; `size_of` gives (height, width) in pixels."""
+    """The same for images by their names; `size_of` gives (height, width) in pixels, `valid_of` where data are."""
     for name, value in (("per_image", per_image), ("budget", 1 if budget is None else budget)):
         if value < 1:
             raise ConfigError(f"{name} is {value}.", field=name, hint="Use a whole number of at least 1.")
@@ -91,7 +94,8 @@ def draw_questions(
     for name in names:
         grid = None if measure is None or strategy == "even" else measure(name)
         rng = rng_for(seed, f"ask {name}")
-        for x, y, chance in draw_pixels(size_of(name), per_image, strategy, rng, grid).tolist():
+        valid = valid_of(name)
+        for x, y, chance in draw_pixels(size_of(name), per_image, strategy, rng, grid, valid).tolist():
             questions.append(Point(name, x, y, "", {SOURCE: QUESTION, INCLUSION: repr(chance * share)}))
         if on_image is not None:
             on_image(name)

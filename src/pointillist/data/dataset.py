@@ -47,6 +47,7 @@ class Item:
         mask: Where its mask is.
         instances: Where its instance map is, which tells touching objects of one class apart.
         count: Number of objects in it, where a data set says so.
+        mask_learnt: Whether every method learns from its mask, also one that learns from points.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Item:
     mask: Source | None = None
     instances: Path | None = None
     count: int | None = None
+    mask_learnt: bool = False
 
     @property
     def file(self) -> Path:
@@ -130,6 +132,13 @@ class Dataset:
         Raises:
             DatasetError, ImageError, PointsError, MaskError: Something does not fit. The first such thing is named,
                 with the name of its image and its place (`points[2][5]`), and how many other images have problems.
+
+        Examples:
+            >>> images = [np.zeros((32, 48, 3), np.uint8)] * 3
+            >>> clicks = [[(8.5, 8.5, "soil")], [(8.5, 8.5, "berry")], []]
+            >>> data = Dataset.from_arrays(images, clicks, ["soil", "berry"], splits={"val": [2]})
+            >>> len(data.split("train")), dict(data.points.counts())
+            (2, {'soil': 1, 'berry': 1})
         """
         from pointillist.data.in_memory import dataset_of_arrays  # builds on this module
 

@@ -16,6 +16,7 @@ from pointillist.data.masks import MaskEncoding, MaskReader
 from pointillist.errors import DatasetError
 from pointillist.files import read_text, write_text
 from pointillist.schema import Strict
+from pointillist.yamltext import render_yaml
 
 FILE = "dataset.yaml"
 
@@ -208,5 +209,4 @@ def write_dataset_file(
         content["ignore_index"] = classes.ignore_index
     if paths:
         content["paths"] = dict(paths)
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-    write_text(path, text)
+    write_text(path, render_yaml(content, DatasetError, path, short=True), keep=True)

@@ -185,7 +185,7 @@ class _Part:
 
     def _read_notes(self, url: str) -> dict[str, Any]:
         """Empty when the part belongs to nothing that could be continued."""
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             notes = json.loads(self.notes.read_text(encoding="utf-8"))
             if isinstance(notes, dict) and notes.get("url") == url and isinstance(notes.get("version"), str):
                 return notes

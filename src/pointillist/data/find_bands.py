@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from pointillist.data.bands import EIGHT_BITS, Bands, Range
 from pointillist.data.images import image_kind, image_size, read_pixels, reads_windows
 from pointillist.data.pixels import Pixels, Plane, kind_of
-from pointillist.data.regions import Source, file_of, window_of
+from pointillist.data.rasters import open_raster
+from pointillist.data.regions import InMemory, Region, Source, file_of, window_of
 from pointillist.errors import DatasetError, ImageError, ImageWarning
 from pointillist.schema import Strict
 
@@ -181,6 +182,13 @@ def _grid(source: Source, plane: Plane) -> Pixels:
     tall, wide = (min(MEASURED_SIDE // 4, side) for side in (height, width))
     tops = np.linspace(0, height - tall, 4).round().astype(int)
     lefts = np.linspace(0, width - wide, 4).round().astype(int)
-    parts = [read_pixels(window_of(source, int(t), int(x), tall, wide)) for t in tops for x in lefts]
+    places = [(int(top), int(left)) for top in tops for left in lefts]
+    if isinstance(source, InMemory):
+        parts = [read_pixels(window_of(source, *place, tall, wide)) for place in places]
+    else:
+        # Opened once: where rows are compressed together, each opening costs all rows above.
+        top, left = (source.top, source.left) if isinstance(source, Region) else (0, 0)
+        with open_raster(file_of(source)) as raster:
+            parts = [raster.pixels(top + y, left + x, tall, wide) for y, x in places]
     valid = [np.ones(part.size, bool) if part.valid is None else part.valid for part in parts]
     return Pixels(np.concatenate([part.values for part in parts]), np.concatenate(valid))

@@ -12,6 +12,7 @@ from typing import Any
 
 from pointillist.data.images import SUFFIXES
 from pointillist.data.outputs import is_run, predicted
+from pointillist.naming import image_name_problem
 
 NAMED = 20
 """How many names are kept for each reason; the others are counted."""
@@ -44,6 +45,7 @@ _PLURALS = {
     "link to a folder": "links to folders",
     "link out of the folder": "links out of the folder",
     "name that is no text": "names that are no text",
+    "name that label files cannot hold": "names that label files cannot hold",
     "hidden image": "hidden images",
     "result of predict": "results of predict",
     "image of the COCO file that is not there": "images of the COCO file that are not there",
@@ -240,4 +242,7 @@ def _beyond(entry: os.DirEntry[str], border: Path, is_folder: bool, wanted: bool
     if entry.is_symlink() and wanted and not Path(os.path.realpath(entry.path)).is_relative_to(border):
         return "link out of the folder"
     # On some systems a name may be any bytes, which cannot be written down.
-    return None if entry.name.encode(errors="ignore").decode() == entry.name else "name that is no text"
+    if entry.name.encode(errors="ignore").decode() != entry.name:
+        return "name that is no text"
+    # Points of this image, or of those below, could be written and never read again.
+    return "name that label files cannot hold" if image_name_problem(entry.name) else None

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from pointillist.data.regions import InMemory, Part, Region, Source, file_of
 from pointillist.data.stacks import read_stack
 from pointillist.data.tiffs import TiffHeader, tiff_header
 from pointillist.errors import ImageError, ImageWarning, PointillistError, ignoring
+from pointillist.files import regular
 
 HEIF = frozenset({".heic", ".heif"})
 """What phones write; pillow-heif reads it."""
@@ -31,7 +33,11 @@ SUFFIXES = frozenset(
 ) | (HEIF if find_spec("pillow_heif") else frozenset())
 """File name endings that count as images, lower case."""
 
+_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "AVIF", "JPEG2000", "GIF", "HEIF")
+"""Pillow's names of what `SUFFIXES` stand for."""
+
 _TIFF = (".tif", ".tiff")
+_STRIP = 2**22  # pixels that are converted together
 Value = TypeVar("Value", bound=np.generic)
 _ORIENTATION = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
@@ -66,7 +72,7 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
     """
     if isinstance(source, InMemory):
         return _part(source.read(), source)
-    path = file_of(source)
+    path = regular(file_of(source), ImageError)
     header = _tiff_header(path)
     if header is not None and (header.stack or plane):
         stack = read_stack(path, plane or {})
@@ -80,8 +86,10 @@ def read_pixels(source: Source, *, plane: Plane | None = None, size: tuple[int, 
 
 def on_a_map(source: Source) -> bool:
     """Whether an image says where on the earth it lies."""
-    header = None if isinstance(source, InMemory) else _tiff_header(file_of(source))
-    return header is not None and header.on_a_map
+    with suppress(ImageError):  # a damaged one is named when it is read
+        header = None if isinstance(source, InMemory) else _tiff_header(file_of(source))
+        return header is not None and header.on_a_map
+    return False
 
 
 def reads_windows(source: Source) -> bool:
@@ -115,6 +123,7 @@ def image_size(path: Source) -> tuple[int, int]:
     """
     if not isinstance(path, Path):
         return path.height, path.width
+    regular(path, ImageError)
     with suppress(OSError):
         if (size := plain_size(path)) is not None:
             return size
@@ -139,7 +148,7 @@ def image_kind(source: Source, *, plane: Plane | None = None) -> tuple[int, str,
     if isinstance(source, InMemory):
         grey = (source.bands, source.dtype) == (1, "uint8")
         return 3 if grey else source.bands, source.dtype, ()
-    path = file_of(source)
+    path = regular(file_of(source), ImageError)
     header = _tiff_header(path)
     if header is not None and (header.stack or plane):
         values = read_stack(path, plane or {}).values
@@ -172,10 +181,9 @@ def _deep_png(path: Path) -> bool:
 
 
 def _tiff_header(path: Path) -> TiffHeader | None:
-    if path.suffix.lower() not in _TIFF:
-        return None
-    with suppress(OSError):
-        return tiff_header(path)
+    if path.suffix.lower() in _TIFF and path.is_file():
+        with suppress(OSError):
+            return tiff_header(path)
     return None
 
 
@@ -222,13 +230,27 @@ def photograph(image: Image.Image) -> Pixels:
     """Pixels of an open image, turned upright: one band of grey or of more than 8 bits, else red, green and blue."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode in _DEEP:
-        return Pixels(np.array(upright).astype(_deep_type(image))[:, :, None])
+        return Pixels(np.array(upright).astype(_deep_type(image), copy=False)[:, :, None])
     valid = None
     if upright.has_transparency_data:
-        alpha = np.asarray(upright.convert("RGBA").getchannel("A"))
-        valid = None if alpha.all() else alpha > 0
-    values = np.array(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))
-    return Pixels(values[:, :, None] if values.ndim == 2 else values, valid)
+        valid = np.empty(upright.size[::-1], bool)
+        for rows, strip in _strips(upright):
+            valid[rows] = np.asarray(strip.convert("RGBA").getchannel("A")) > 0
+        valid = None if valid.all() else valid
+    mode = "L" if upright.mode in ("1", "L", "LA") else "RGB"
+    values = np.empty((*upright.size[::-1], 1 if mode == "L" else 3), np.uint8)
+    for rows, strip in _strips(upright):
+        values[rows] = np.asarray(strip.convert(mode)).reshape(values[rows].shape)
+    return Pixels(values, valid)
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """An image from top to bottom: Pillow takes several times as much for a conversion as it has pixels."""
+    width, height = image.size
+    step = max(1, _STRIP // width)
+    for top in range(0, height, step):
+        bottom = min(height, top + step)
+        yield slice(top, bottom), image if bottom - top == height else image.crop((0, top, width, bottom))
 
 
 @contextmanager
@@ -238,13 +260,12 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
     Raises:
         kind: Missing, unreadable, truncated, or larger than Pillow's guard against decompression bombs.
     """
+    regular(path, kind)
     if path.suffix.lower() in HEIF:
         _prepare_heif(path, kind)
     try:
-        with ignoring(), Image.open(path) as image:
+        with ignoring(), Image.open(path, formats=_readers()) as image:
             yield image
-    except FileNotFoundError as error:
-        raise kind("there is no such file.", where=path, hint="Check the path.") from error
     except Image.DecompressionBombError as error:
         raise kind(
             f"is too large to open at once ({error}).",
@@ -259,6 +280,13 @@ def opened(path: Path, kind: type[PointillistError] = ImageError) -> Iterator[Im
         ) from error
 
 
+@cache
+def _readers() -> tuple[str, ...]:
+    """Those of Pillow's readers that are wanted, whatever a file is called: others start programs (Ghostscript)."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _prepare_heif(path: Path, kind: type[PointillistError]) -> None:
     try:
         import pillow_heif
@@ -269,3 +297,4 @@ def _prepare_heif(path: Path, kind: type[PointillistError]) -> None:
             hint="Install it with: pip install 'pointillist[heif]', or save it as JPEG.",
         ) from error
     pillow_heif.register_heif_opener()
+    _readers.cache_clear()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.errors import MaskError
+from pointillist.files import regular
 
 SUFFIX = ".mat"
 
@@ -47,9 +48,7 @@ def read_segmentation(path: Path, variable: str) -> NDArray[np.int64]:
     """
     hint = "Give SBD's own files, or save the masks as PNG files."
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise MaskError(f"has {size:,} bytes; at most {MAX_BYTES:,} are read.", where=path, hint=hint)
-        content = path.read_bytes()
+        content = regular(path, MaskError, max_bytes=MAX_BYTES).read_bytes()
     except OSError as error:
         raise MaskError(
             f"could not be read ({error.strerror or error}).", where=path, hint="Check the file."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Set
+import zlib
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -30,6 +31,9 @@ EARLIER = "earlier_results"
 
 ABOUT = frozenset({"image", "state", "height", "width", "error", "field", "hint"})
 """What a manifest says of an image besides its files."""
+
+_CHECKSUM = "crc32"
+"""Key of each line of a manifest: that of the line without it."""
 
 _NAMES = re.compile(r"manifest(\.json|(-\d+-of-\d+)?\.(jsonl|log))")
 
@@ -74,17 +78,30 @@ def manifest_lines(file: Path) -> Iterator[dict[str, Any]]:
             yield _entry(entry)
         return
     try:
-        with file.open(encoding="utf-8") as stream:
-            # A line that a power cut left torn is the last one, and its image is predicted again.
+        growing = file.suffix == PurePath(LOG).suffix
+        with file.open(encoding="utf-8", errors="replace" if growing else "strict") as stream:
             whole = (line for line in stream if line.endswith("\n"))
             for first in whole:
                 yield _object(first)
                 break
             for line in whole:
-                yield _entry(_object(line))
+                try:
+                    content = _object(line)
+                except (ValueError, TypeError):
+                    # A power cut leaves what was added last torn, missing or as zeros; such an image is done again.
+                    if not growing:
+                        raise
+                    continue
+                yield _entry(content)
     except OSError as error:
         found = f"could not be read ({error.strerror or error})."
         raise RunError(found, where=file, hint="Check its permissions.") from error
+
+
+def manifest_line(content: Mapping[str, Any]) -> str:
+    """A line of a manifest or a log, with a checksum of its own: a log grows line by line."""
+    text = json.dumps(content)
+    return json.dumps({**content, _CHECKSUM: zlib.crc32(text.encode())}) + "\n"
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -94,6 +111,9 @@ def _object(text: str) -> dict[str, Any]:
         raise ValueError("too deep") from error
     if not isinstance(content, dict):
         raise TypeError("no object")
+    # Versions before 0.2 wrote none.
+    if (said := content.pop(_CHECKSUM, None)) is not None and said != zlib.crc32(json.dumps(content).encode()):
+        raise ValueError("something in it has changed")
     return content
 
 

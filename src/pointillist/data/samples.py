@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pointillist.classes import IGNORE
@@ -31,12 +31,13 @@ class Batch:
         image: B×K×H×W in [0, 1], the same without the jitter, for whatever looks at true colours.
         points: Per image N×3 (x, y, class); clicks outside the window keep their coordinates.
         valid: B×H×W bool, False on padding and where there is no data.
-        mask: B×H×W class indices, 255 = ignore; None in a batch for a method that learns from points.
+        mask: B×H×W class indices, 255 = ignore; for a method that learns from points those of `mask_learnt` alone.
         scales: B times √(H·W) of the whole image in pixels, see `Sample`.
         distances: B×C×H×W in pixels, +inf for classes without a click; None when not asked for.
         evidence: B×C×H×W in [0, 1], 0 for classes that cannot be there; None when not asked for.
         presence: Per image, how likely each of the C classes is somewhere in it; None where objects were clicked, so
             that it follows from the clicks.
+        mask_learnt: B bool, of which images a method that learns from points learns the mask, too.
     """
 
     names: tuple[str, ...]
@@ -49,20 +50,24 @@ class Batch:
     distances: Tensor | None = None
     evidence: Tensor | None = None
     presence: tuple[Tensor | None, ...] | None = None
+    mask_learnt: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
-        names = ("augmented", "image", "valid", "mask", "distances", "evidence")
+        names = ("augmented", "image", "valid", "mask", "distances", "evidence", "mask_learnt")
         planes = {name: plane for name in names if (plane := getattr(self, name)) is not None}
         moved: dict[str, Any] = {name: plane.to(device, non_blocking=True) for name, plane in planes.items()}
         return replace(self, points=tuple(points.to(device, non_blocking=True) for points in self.points), **moved)
 
-    def without_masks(self) -> Batch:
-        """The same batch for a method that learns from points: it cannot see what it must not use."""
-        return replace(self, mask=None)
+    def for_points(self) -> Batch:
+        """The same batch for a method that learns from points: it cannot see a mask that it must not use."""
+        mask = self.mask
+        if mask is None or self.mask_learnt is None or not self.mask_learnt.any():
+            return replace(self, mask=None)
+        return replace(self, mask=mask.masked_fill(~self.mask_learnt[:, None, None], IGNORE))
 
 
 def read_sample(dataset: Dataset, item: Item, scale: Scale, *, with_mask: bool) -> Sample:
@@ -113,7 +118,7 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
         balanced: Share of balanced draws.
         color_jitter: See `jitter_colors`.
         seed: Seed of all transformations.
-        with_masks: Whether masks are opened.
+        with_masks: Whether masks are opened that no method asks for; see also `Item.mask_learnt`.
         distances_of: Makes distances once for each piece; they then move with it.
         evidence_of: Makes evidence in the same way.
         cache_bytes: Samples are kept in so many bytes of memory, and of a temporary folder.
@@ -138,6 +143,12 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
     def __len__(self) -> int:
         return len(self.pieces)
 
+    @cached_property
+    def collate(self) -> Collate:
+        """Joins these samples into batches."""
+        learnt = frozenset(piece.item.name for piece in self.pieces if piece.item.mask_learnt)
+        return Collate(len(self.dataset.classes), learnt)
+
     def stored(self, index: int) -> StoredSample:
         """A piece, not yet cut."""
         found = self._store.get(index)
@@ -145,7 +156,7 @@ class TrainingSamples(torch.utils.data.Dataset[tuple[Sample, Tensor]]):
             found = read_piece(
                 self.dataset,
                 self.pieces[index],
-                with_mask=self.with_masks,
+                with_mask=self.with_masks or self.pieces[index].item.mask_learnt,
                 distances_of=self.distances_of,
                 evidence_of=self.evidence_of,
             )
@@ -210,9 +221,11 @@ class Collate:
 
     Args:
         num_classes: C of the distances.
+        masks_learnt: Names of the images whose masks every method learns from.
     """
 
     num_classes: int
+    masks_learnt: frozenset[str] = frozenset()
 
     def __call__(self, drawn: Sequence[tuple[Sample, Tensor]]) -> Batch:
         """Stack."""
@@ -232,6 +245,7 @@ class Collate:
             distances=self._planes([(s.distances, s.distance_classes) for s in samples], torch.inf),
             evidence=self._planes([(s.evidence, s.evidence_classes) for s in samples], 0.0),
             presence=tuple(sample.presence for sample in samples),
+            mask_learnt=torch.tensor([sample.name in self.masks_learnt for sample in samples]),
         )
 
     def _planes(self, given: Sequence[tuple[Tensor | None, Tensor | None]], fill: float) -> Tensor | None:
@@ -244,52 +258,3 @@ class Collate:
             if planes is not None and classes is not None:
                 image[classes] = planes
         return joined
-
-
-@dataclass(eq=False, repr=False)
-class DrawSampler(torch.utils.data.Sampler[list[tuple[int, int]]]):
-    """Batches of (piece index, sample index) from an endless stream of seeded permutations.
-
-    Sample number d of a run is always the same image with the same transformation: whatever the number of processes or
-    workers, and wherever a run was interrupted.
-
-    Args:
-        length: Number of pieces.
-        batch_size: Images per step over all processes together.
-        seed: Seed of the permutations.
-        steps: Batches in an epoch.
-        steps_done: Asked when an epoch begins: how many steps the run has behind it.
-        rank: This process.
-        processes: Number of processes; each takes its share of every batch.
-    """
-
-    length: int
-    batch_size: int
-    seed: int
-    _: KW_ONLY
-    steps: int
-    steps_done: Callable[[], int] = lambda: 0
-    rank: int = 0
-    processes: int = 1
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        share = self.batch_size // self.processes
-        orders: dict[int, NDArray[Any]] = {}
-        start = self.steps_done()
-        for step in range(start, start + len(self)):
-            first = step * self.batch_size + self.rank * share
-            batch = []
-            for sample_index in range(first, first + share):
-                turn, place = divmod(sample_index, self.length)
-                if turn not in orders:
-                    orders[turn] = np.random.default_rng([self.seed, 1, turn]).permutation(self.length)
-                batch.append((int(orders[turn][place]), sample_index))
-            yield batch
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Steps in which as many samples are drawn as there are images."""
-    return max(1, round(images / batch_size))

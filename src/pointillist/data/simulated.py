@@ -12,6 +12,7 @@ from pointillist.data.ambiguous import check_ambiguous
 from pointillist.data.dataset import Dataset
 from pointillist.data.images import image_size
 from pointillist.data.masks import read_instances
+from pointillist.data.next_command import to_click
 from pointillist.points.protocols import ClickOptions
 from pointillist.points.questions import COLUMNS, is_question
 from pointillist.points.simulate import simulate_image
@@ -51,7 +52,7 @@ def simulate_dataset(
         **options,
     )
     points = []
-    masked = dataset.masked(split, "draw clicks from", "Add masks, or click by hand.")
+    masked = dataset.masked(split, "draw clicks from", f"There must be masks. {to_click(dataset)}")
     check_ambiguous(dataset, [item for item, _ in masked])
     for item, mask in masked:
         size = image_size(item.image)

@@ -9,8 +9,10 @@ from typing import Any
 
 from PIL import TiffImagePlugin
 
+from pointillist.errors import ImageError
+
 KIND, WIDTH, HEIGHT, BITS, COLORS, DESCRIPTION, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 270, 274, 277
-EXTRA, FORMAT, GEO_KEYS, NO_DATA = 338, 339, 34735, 42113
+EXTRA, FORMAT, GEO_KEYS, NO_DATA, COMPRESSION, ROWS = 338, 339, 34735, 42113, 259, 278
 """Numbers of tags."""
 
 _VALUES = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
@@ -40,6 +42,7 @@ class TiffHeader:
         on_a_map: Whether it says where on the earth it lies (GeoTIFF).
         direct: Whether values are stored as they are seen: no palette, no negative, no single bits.
         gaps: Whether it says which pixels have no data, by a value or by a mask; alpha does not count.
+        in_one_piece: Whether all rows are compressed together, so that a row can only be read after all before it.
     """
 
     size: tuple[int, int]
@@ -52,6 +55,7 @@ class TiffHeader:
     on_a_map: bool
     direct: bool
     gaps: bool
+    in_one_piece: bool
 
     @property
     def stack(self) -> bool:
@@ -69,6 +73,7 @@ def tiff_header(path: Path) -> TiffHeader | None:
 
     Raises:
         OSError: The file cannot be opened.
+        ImageError: Its pages form a ring, which others would go round for long.
     """
     with path.open("rb") as stream:
         head = stream.read(8)
@@ -86,6 +91,9 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 kind = int(tags.get(KIND, 0))
                 masked |= bool(kind & _MASK)
                 pages += not kind & (_REDUCED | _MASK)
+            if tags.next in seen:
+                hint = "It is damaged; save it again from its source."
+                raise ImageError("has pages that lead back to an earlier one.", where=path, hint=hint)
             if first is None:
                 return None
             bands = int(first.get(SAMPLES, 1))
@@ -103,6 +111,9 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 photograph=dtype in ("uint1", "uint8") and bands - alpha == _VALUES.get(colors),
                 direct=dtype != "uint1" and colors not in _INDIRECT,
                 gaps=masked or NO_DATA in first,
+                in_one_piece=int(first.get(COMPRESSION, 1)) != 1
+                and ROWS in first
+                and int(first[ROWS]) >= int(first[HEIGHT]),
             )
         except (struct.error, SyntaxError, KeyError, TypeError, ValueError, RuntimeError, MemoryError, EOFError):
             return None

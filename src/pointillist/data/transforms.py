@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms.v2 import functional as color
 
 from pointillist.classes import IGNORE
 
@@ -276,6 +275,9 @@ def jitter_colors(image: Tensor, strength: float, rng: np.random.Generator) -> T
     if strength == 0:
         return image
     if len(image) == 3:
+        # Imported here: it brings 170 MB along, which only a training needs.
+        from torchvision.transforms.v2 import functional as color
+
         image = color.adjust_brightness(image, factors[0])
         image = color.adjust_contrast(image, factors[1])
         saturated: Tensor = color.adjust_saturation(image, factors[2])

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pointillist.data.folders import Found, LeftOut, look_through
 from pointillist.data.images import on_a_map
@@ -22,6 +22,8 @@ from pointillist.inference.pipeline import Job, Pipeline, file_of
 from pointillist.inference.predictor import Predictor
 from pointillist.inference.writers import STANDARD, get_writer, writers
 from pointillist.inference.writers.base import Writer
+from pointillist.locks import in_use
+from pointillist.naming import file_key
 from pointillist.version import __version__
 
 ON_A_MAP = (*STANDARD, "geotiff")
@@ -72,22 +74,45 @@ def collect_images(inputs: Sequence[Path]) -> Found:
         left_out.include(inside.left_out, f"{given.name}/" if len(inputs) > 1 else "")
         for name, path in inside.images.items():
             stem = str(PurePosixPath(name).with_suffix(""))
-            if stem in results:
+            key = file_key(stem)
+            if key in results:
                 raise RunError(
-                    f"'{results[stem]}' and '{path}' would both be written under the name '{stem}'.",
+                    f"'{results[key]}' and '{path}' would both be written under the name '{stem}'.",
                     field="IMAGE",
                     hint="Predict them into different --out folders.",
                 )
-            results[stem] = path
+            results[key] = path
             found[name] = path
     if not found:
         raise no_images(inputs[0], left_out)
     return Found(found, left_out)
 
 
+Predict = TypeVar("Predict", bound=Callable[..., BatchResult])
+
+
+def _alone(predict: Predict) -> Predict:
+    """The same, with the output folder held against others; shares go along with each other."""
+
+    @wraps(predict)
+    def held(
+        predictor: Predictor,
+        inputs: Sequence[Path],
+        out: Path,
+        *,
+        shard: tuple[int, int] | None = None,
+        **more: Any,
+    ) -> BatchResult:
+        with in_use(out, "predicting", share="{}-of-{}".format(*shard) if shard else ""):
+            return predict(predictor, inputs, out, shard=shard, **more)
+
+    return cast(Predict, held)
+
+
+@_alone
 def predict_files(
     predictor: Predictor,
-    inputs: Sequence[Path],
+    inputs: Sequence[Path] | Found,
     out: Path,
     *,
     write: Sequence[str] | None = None,
@@ -104,7 +129,7 @@ def predict_files(
 
     Args:
         predictor: The model.
-        inputs: Images and folders of images.
+        inputs: Images and folders of images; or what was found of them already.
         out: Output folder; made when missing.
         write: Names of what to write, see `writers`; by default `STANDARD`, or `ON_A_MAP` where an image is on one.
         options: Settings of writers, by name.
@@ -121,7 +146,7 @@ def predict_files(
             settings, or, with `shard`, images lie in `out`.
         SaveError: A file could not be written.
     """
-    found = collect_images(inputs)
+    found = inputs if isinstance(inputs, Found) else collect_images(inputs)
     images = found.images
     if write is None:
         write = ON_A_MAP if any(map(on_a_map, images.values())) else STANDARD

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from pointillist.errors import RunError
-from pointillist.files import read_text
 from pointillist.inference.bootstrap import interval, resampled_miou
 from pointillist.inference.evaluate import Evaluation
 from pointillist.schema import parse
+from pointillist.sealed import read_sealed
 from pointillist.training.metrics import by_class, class_iou, known, mean_of_known
 
 MOST = 2**40
@@ -83,11 +82,8 @@ class Scored:
             RunError: It cannot be read, is of an earlier version, or its numbers do not fit together.
         """
         again = "Write it again with 'pointillist evaluate RUN DATA --json FILE'."
-        try:
-            content = json.loads(read_text(path, RunError))
-        except (ValueError, RecursionError) as error:
-            raise RunError("is not valid JSON.", where=path, hint=again) from error
-        if not isinstance(content, dict) or "per_image" not in content:
+        content = read_sealed(path, RunError, again)
+        if "per_image" not in content:
             raise RunError("holds no scores by image.", where=path, field="per_image", hint=again)
         file = parse(_File, content, RunError, path)
         names = tuple(file.pixels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pointillist.inference.calibration import Calibration, CalibrationCounter
 from pointillist.inference.prediction import empty_array
 from pointillist.inference.predictor import Predictor
 from pointillist.points.formats.files import write_csv_rows
+from pointillist.sealed import sealed
 from pointillist.training.metrics import (
     Scores,
     by_class,
@@ -181,7 +181,7 @@ class Evaluation:
 
     def to_json(self) -> str:
         """The same as the text of a file; `compare` reads it."""
-        return json.dumps(self.to_dict(), indent=2) + "\n"
+        return sealed(self.to_dict(), indent=2)
 
     def write_csv(self, path: Path) -> None:
         """Write a row for each image: its scores, and IoU by class; what is not defined is empty.

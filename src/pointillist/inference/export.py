@@ -13,11 +13,13 @@ from pointillist.errors import ConfigError, PointillistError, RunError
 from pointillist.files import make_folder, new_folder, read_text, refuse_existing, replacing
 from pointillist.inference.batch import collect_images
 from pointillist.inference.exports import TARGETS
-from pointillist.inference.exports.base import Source
+from pointillist.inference.exports.base import Source, Validation
 from pointillist.inference.exports.parity import Parity
 from pointillist.inference.hub import find_model, unpacked
+from pointillist.schema import parse
+from pointillist.sealed import read_sealed
 from pointillist.training.card import model_card
-from pointillist.training.model_file import read_model_file
+from pointillist.training.model_file import LARGEST, read_model_file
 from pointillist.training.model_folder import load_model
 from pointillist.training.run_directory import RunDirectory
 
@@ -80,9 +82,14 @@ def export_model(
         if not folder.is_dir() or not (folder / "model.json").is_file():
             raise RunError("holds no model that torch can read.", where=place, hint="Give the run directory.")
         model = load_model(folder)
-        saved, content = read_model_file(read_text(folder / "model.json", RunError), folder / "model.json")
+        saved, content = read_model_file(
+            read_text(folder / "model.json", RunError, max_bytes=LARGEST), folder / "model.json"
+        )
         card = _card_of(folder) or model_card(saved, content, title=name)
-        source = Source(name, folder, model, content, card, lambda: _images(root, images), tuple(authors), license_)
+        scored = None if place.is_file() else _validation(root)
+        source = Source(
+            name, folder, model, content, card, lambda: _images(root, images), tuple(authors), license_, scored
+        )
         make_folder(path.parent)
         writing: AbstractContextManager[Path] = new_folder(path) if target.folder else replacing(path)
         with writing as temporary:
@@ -100,6 +107,15 @@ def _card_of(folder: Path) -> str | None:
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2].lstrip("\n")
     return text
+
+
+def _validation(root: Path) -> Validation | None:
+    """What the run scored."""
+    file = RunDirectory(root).evaluation
+    if not file.is_file():
+        return None
+    hint = "Make it again with 'pointillist evaluate RUN DATA --json FILE', or remove it."
+    return parse(Validation, read_sealed(file, RunError, hint), RunError, file)
 
 
 def _images(root: Path, given: Sequence[Path]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ HINT = "Give a run directory, or a .zip or .onnx of 'pointillist export'."
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 REVISION = re.compile(r"[\w][\w./-]{0,199}")
+MADE = "one is made by: pointillist train DATA --out RUN"
 
 
 def find_model(name: str | Path, *, revision: str | None = None, cache_dir: str | Path | None = None) -> Path:
@@ -50,7 +52,7 @@ def find_model(name: str | Path, *, revision: str | None = None, cache_dir: str 
     if path.is_dir():
         return _in_folder(path, revision)
     if not NAME.fullmatch(str(name)):
-        raise RunError("there is no such run or model.", where=path, hint="Check the path.")
+        raise RunError("there is no such run or model.", where=path, hint=f"Check the path; {MADE}")
     cache = _cache() if cache_dir is None else Path(cache_dir)
     kept = cache / f"models--{str(name).replace('/', '--')}"
     if (snapshot := _snapshot(kept, revision)) is not None:
@@ -87,7 +89,9 @@ def _in_folder(folder: Path, revision: str | None) -> Path:
     snapshot = _snapshot(folder, revision)
     if snapshot is not None:
         return _in_folder(snapshot, None)
-    raise RunError("holds no trained model.", where=folder, hint="Let the training finish, or --resume it.")
+    begun = (folder / "config.yaml").is_file()
+    hint = f"Let the training finish: {shlex.join(['pointillist', 'train', '--resume', '--out', str(folder)])}"
+    raise RunError("holds no trained model.", where=folder, hint=hint if begun else f"Name a run; {MADE}")
 
 
 def _snapshot(folder: Path, revision: str | None) -> Path | None:

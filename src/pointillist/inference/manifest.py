@@ -10,7 +10,7 @@ from heapq import merge
 from pathlib import Path
 from typing import Any
 
-from pointillist.data.outputs import ABOUT, LOG, MANIFEST, OLD_MANIFEST, manifest_lines
+from pointillist.data.outputs import ABOUT, LOG, MANIFEST, OLD_MANIFEST, manifest_line, manifest_lines
 from pointillist.errors import RunError
 from pointillist.files import replacing, saving
 from pointillist.inference.writers import RENAMED
@@ -24,6 +24,10 @@ LIST = "images_sha256"
 
 SETTINGS = "settings"
 """Key of a manifest: what images were taken for, and the settings of the outputs; version 0.1 did not say."""
+
+
+FORMAT_KEY, FORMAT = "format", 1
+"""Key of a manifest, and its value today; version 0.1 did not say."""
 
 
 class Manifest:
@@ -60,18 +64,21 @@ class Manifest:
         earlier = next((file for file in self._before if file.is_file()), None) if resume else None
         done = {}
         with replacing(self.log) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(json.dumps(about) + "\n")
+            stream.write(manifest_line({FORMAT_KEY: FORMAT, **about}))
             for entry in [] if earlier is None else self._earlier(earlier, about):
                 if mine is not None and entry["image"] not in mine:
                     continue
                 done[entry["image"]] = entry["state"]
-                stream.write(json.dumps(entry) + "\n")
+                stream.write(manifest_line(entry))
         return done
 
     def _earlier(self, file: Path, about: Mapping[str, Any]) -> Iterator[Entry]:
         with _readable(file):
             lines = manifest_lines(file)
             first, kinds = next(lines), set(about["results"])
+            if first.get(FORMAT_KEY, FORMAT) != FORMAT:
+                found = f"has format {first[FORMAT_KEY]!r:.20}; this version reads {FORMAT}."
+                raise RunError(found, where=file, field=FORMAT_KEY, hint="Update pointillist, or leave --resume out.")
             fits = first["model_sha256"] == about["model_sha256"]
             fits &= first.get(SETTINGS, about[SETTINGS]) == about[SETTINGS]
             for line in lines:
@@ -95,7 +102,7 @@ class Manifest:
         """
         hint = "Free some space, then --resume."
         with saving(self.log, hint), self.log.open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(json.dumps(entry) + "\n")
+            stream.write(manifest_line(entry))
 
     def finish(self) -> None:
         """Make the log the manifest: one line for each image, by name.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pointillist.data.pixels import Pixels
     from pointillist.data.regions import Source
+    from pointillist.training.own import OwnModule
     from pointillist.training.run_directory import RunDirectory
 
     AnyImage = NDArray[Any] | Tensor | Image.Image | Pixels | Source | str
@@ -41,10 +42,12 @@ class Predictor:
         run: A run directory, a `model/` directory, a `.zip` or `.onnx` that `pointillist export` made; see
             `find_model`.
         device: auto, cpu, cuda, cuda:1, mps; an ONNX file is run on the CPU.
+        network: The network that was handed to `pointillist.train`, or what makes it: the model has its weights, and
+            nothing that would be executed. A copy gets them.
 
     Raises:
-        RunError: There is no trained model.
-        ConfigError: The device is not available.
+        RunError: There is no trained model, or its network is missing or another.
+        ConfigError: The device is not available, or a network is handed over where none is missing.
 
     Example:
         `labels = Predictor("runs/berries")("photo.jpg")`.
@@ -53,8 +56,8 @@ class Predictor:
     spec: InputSpec
     """What images are taken for: what the model has learnt, unless somebody knows better, see `take`."""
 
-    def __init__(self, run: str | Path | RunDirectory, device: str = "auto") -> None:
-        self.engine: Engine = open_model(Path(run if isinstance(run, str | Path) else run.root), device)
+    def __init__(self, run: str | Path | RunDirectory, device: str = "auto", network: OwnModule | None = None) -> None:
+        self.engine: Engine = open_model(Path(run if isinstance(run, str | Path) else run.root), device, network)
         self.spec = self.engine.spec
 
     @classmethod
@@ -219,22 +222,24 @@ def _fill(found: Prediction, block: Block) -> None:
         found.probabilities[:, *part] = shares
 
 
-def open_model(path: Path, device: str) -> Engine:
+def open_model(path: Path, device: str, network: OwnModule | None = None) -> Engine:
     """Open whatever is a trained model.
 
     Raises:
         RunError: There is none.
-        ConfigError: The device is not available.
+        ConfigError: The device is not available, or a network is handed over where none is missing.
     """
     with unpacked(find_model(path)) as place:
         if place.is_dir() and (place / "model.json").is_file() and find_spec("torch"):
             from pointillist.inference.engines import torch
 
-            return torch.open_engine(place, device)
+            return torch.open_engine(place, device, network)
         file = place / "model.onnx" if place.is_dir() else place
         if not file.is_file():
             hint = "Install it with: pip install 'pointillist[train]'; or export the model there with --to onnx."
             raise ConfigError("this model needs torch, which is not installed.", where=path, hint=hint)
+        if network is not None:
+            raise ConfigError("the file has its network.", where=file, field="network", hint="Leave network=… out.")
         from pointillist.inference.engines import onnx
 
         return onnx.open_engine(file, device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 from pointillist.data.ask import ask
 from pointillist.data.dataset import ALL, Dataset, Item
 from pointillist.errors import ConfigError, DatasetError, PointsError, RunError
-from pointillist.files import read_text
 from pointillist.points.questions import ANSWER, ANSWERS, Strategy, inclusion_of, is_question
 from pointillist.points.seeds import rng_for
 from pointillist.points.table import Point, PointTable
+from pointillist.sealed import read_sealed
 from pointillist.training.inputs import training_items
 from pointillist.training.methods import get_method
 from pointillist.training.run_directory import RunDirectory, fingerprint
@@ -47,12 +46,9 @@ def learnt_images(run: RunDirectory, dataset: Dataset) -> frozenset[str]:
     """
     anew = "Train again: runs keep today which images they learn from."
     if run.images.is_file():
-        try:
-            names = json.loads(read_text(run.images, RunError))
-        except (ValueError, RecursionError) as error:
-            raise RunError("is not valid JSON.", where=run.images, hint=anew) from error
+        names = read_sealed(run.images, RunError, anew, bare="images").get("images")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise RunError("is no list of names.", where=run.images, hint=anew)
+            raise RunError("is no list of names.", where=run.images, field="images", hint=anew)
         return frozenset(normalize("NFC", name) for name in names)
     config, record = run.read()
     if config.data.background is not None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pointillist.errors import PointsError, nearest
 from pointillist.files import write_text
-from pointillist.points.formats.base import Size, is_finite
+from pointillist.points.formats.base import Size
+from pointillist.points.formats.writable import is_finite
 from pointillist.points.names import ImageNames, NamedBy, class_finder, listed, rivals
 from pointillist.points.questions import is_question
 from pointillist.points.table import OFF_IMAGES, Point, PointTable

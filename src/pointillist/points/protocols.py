@@ -91,10 +91,11 @@ PROTOCOLS = {protocol.name: protocol for protocol in _PROTOCOLS}
 def draw_options(name: str, given: ClickOptions | None = None) -> tuple[ClickOptions, str]:
     """The options of a protocol with some of one's own, which go first, and what to call them.
 
-    >>> draw_options("craid", {"per_object": 2})
-    ({'equal_background': True, 'per_object': 2}, 'craid with per_object 2')
-    >>> draw_options("craid")[1]
-    'craid'
+    Examples:
+        >>> draw_options("craid", {"per_object": 2})
+        ({'equal_background': True, 'per_object': 2}, 'craid with per_object 2')
+        >>> draw_options("craid")[1]
+        'craid'
 
     Raises:
         ConfigError: There is no protocol of this name.

@@ -22,11 +22,14 @@ from pointillist.errors import ConfigError, nearest
 from pointillist.points.table import Point
 
 SOURCE, INCLUSION, ANSWER, ANSWERED_BY, SECONDS = COLUMNS = ("source", "inclusion", "answer", "answered_by", "seconds")
-"""Further columns of a label file: `click` or `question`; how likely this pixel of its image was to be asked, above 0,
-at most 1; why a question names no class; who answered; and how long it took."""
+"""Further columns of a label file: `click`, `scribble` or `question`; how likely this pixel of its image was to be
+asked, above 0, at most 1; why a question names no class; who answered; and how long it took."""
 
 QUESTION = "question"
 """In the column `source`; anything else there is a click."""
+
+SCRIBBLE = "scribble"
+"""In the column `source`: a click that came with others in one stroke over one object."""
 
 UNSURE, BORDER = ANSWERS = ("unsure", "border")
 """Answers that name no class: somebody could not tell, or the pixel lies on the border of two."""
@@ -111,12 +114,49 @@ def even_pixels(size: tuple[int, int], count: int, rng: np.random.Generator) -> 
     return np.array(found)
 
 
+def even_pixels_with_data(valid: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """One pixel from each of `count` groups of nearly as many pixels with data, which lie together.
+
+    Args:
+        valid: H×W, which pixels have data.
+        count: How many; at most as many as have data.
+        rng: Source of the draw.
+
+    Returns:
+        N×3 as `even_pixels`; a pixel without data is never drawn.
+    """
+    height, width = valid.shape
+    there = int(valid.sum())
+    count = min(count, there)
+    if count < 1:
+        return np.zeros((0, 3))
+    # Pixels in the order of small squares, which follow one another as neighbours; groups are runs of them.
+    side = max(1, round(math.sqrt(there / count) / 4))
+    tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
+    area = _pixels_in(valid, tops, lefts)
+    order = _snake(area.shape)
+    reached = np.cumsum(area.ravel()[order])
+    edges = there * np.arange(count + 1) // count
+    places = rng.integers(edges[:-1], edges[1:])
+    squares = np.searchsorted(reached, places, side="right")
+    found = np.empty((count, 3))
+    for index, (place, square) in enumerate(zip(places.tolist(), squares.tolist(), strict=True)):
+        row, column = divmod(int(order[square]), area.shape[1])
+        top, left = row * side, column * side
+        before = int(reached[square - 1]) if square else 0
+        inside = np.flatnonzero(valid[top : top + side, left : left + side])[place - before]
+        down, right = divmod(int(inside), min(side, width - left))
+        found[index] = (left + right + 0.5, top + down + 0.5, 1 / (edges[index + 1] - edges[index]))
+    return found
+
+
 def draw_pixels(
     size: tuple[int, int],
     count: int,
     strategy: Strategy,
     rng: np.random.Generator,
     measure: NDArray[Any] | None = None,
+    valid: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Choose the pixels of an image to be asked.
 
@@ -131,6 +171,8 @@ def draw_pixels(
         strategy: See above.
         rng: Source of the draw.
         measure: h×w, how much an answer in each cell of a grid over the image is worth, not negative; not for `even`.
+        valid: H×W, which pixels have data; all when not given. The others are never drawn, and no probability counts
+            them: what is estimated is the share of the pixels with data.
 
     Returns:
         N×3 as `even_pixels`; N is `count`, or fewer where cells of the measure hold fewer pixels.
@@ -141,19 +183,21 @@ def draw_pixels(
     if strategy not in STRATEGIES:
         raise ConfigError(f"{strategy!r} is no strategy.", field="strategy", hint=nearest(strategy, STRATEGIES))
     if strategy == "even":
-        return even_pixels(size, count, rng)
+        return even_pixels(size, count, rng) if valid is None else even_pixels_with_data(valid, count, rng)
     if measure is None:
         hint = "Give a model with --model, or ask evenly."
         raise ConfigError(f"'{strategy}' asks where a model is unsure.", field="strategy", hint=hint)
     height, width = (min(own, pixels) for own, pixels in zip(measure.shape, size, strict=True))
-    worth = np.maximum(np.asarray(measure, dtype=np.float64)[:height, :width], 0)
+    worth = np.nan_to_num(np.maximum(np.asarray(measure, dtype=np.float64)[:height, :width], 0))
     tops = np.arange(height + 1) * size[0] // height
     lefts = np.arange(width + 1) * size[1] // width
-    area = np.diff(tops)[:, None] * np.diff(lefts)[None]
+    area = np.diff(tops)[:, None] * np.diff(lefts)[None] if valid is None else _pixels_in(valid, tops[:-1], lefts[:-1])
+    if not area.any():
+        return np.zeros((0, 3))
     worth = worth * area
     share = EVEN_SHARE[strategy] if worth.sum() > 0 else 1.0
     chance = count * (share * area / area.sum() + (1 - share) * worth / max(worth.sum(), 1e-300))
-    chance = _at_most_one(chance, min(count, chance.size))
+    chance = _at_most_one(chance, min(count, int((area > 0).sum())))
     order = _snake((height, width))
     reached = np.cumsum(chance.ravel()[order])
     marks = np.arange(round(float(reached[-1]))) + rng.random()
@@ -162,7 +206,7 @@ def draw_pixels(
     for index, cell in enumerate(chosen.tolist()):
         row, column = divmod(cell, width)
         edges = (int(tops[row]), int(tops[row + 1]), int(lefts[column]), int(lefts[column + 1]))
-        x, y, alone = _in_cell(edges, rng)
+        x, y, alone = _in_cell(edges, rng, valid)
         found[index] = (x, y, alone * chance[row, column])
     return found
 
@@ -205,9 +249,21 @@ def answers(
     return result
 
 
-def _in_cell(cell: tuple[int, int, int, int], rng: np.random.Generator) -> tuple[float, float, float]:
-    """Centre of a pixel of a cell (top, bottom, left, right), each as likely, and how likely that is."""
+def _pixels_in(valid: NDArray[np.bool_], tops: NDArray[np.intp], lefts: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Number of pixels with data in the cells that begin at these rows and columns."""
+    rows = np.add.reduceat(valid, lefts, axis=1, dtype=np.int64)
+    return np.asarray(np.add.reduceat(rows, tops, axis=0))
+
+
+def _in_cell(
+    cell: tuple[int, int, int, int], rng: np.random.Generator, valid: NDArray[np.bool_] | None = None
+) -> tuple[float, float, float]:
+    """Centre of a pixel of a cell (top, bottom, left, right) with data, each as likely, and how likely that is."""
     top, bottom, left, right = cell
+    if valid is not None:
+        inside = np.flatnonzero(valid[top:bottom, left:right])
+        down, aside = divmod(int(rng.choice(inside)), right - left)
+        return left + aside + 0.5, top + down + 0.5, 1 / len(inside)
     x, y = int(rng.integers(left, right)) + 0.5, int(rng.integers(top, bottom)) + 0.5
     return x, y, 1 / ((bottom - top) * (right - left))
 

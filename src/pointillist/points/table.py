@@ -29,6 +29,10 @@ class Point:
         extra: Further columns of the label file, kept for a rewrite.
         line: 1-based line of a text file it was read from, for messages.
         place: Where it stands in any other label file (`a.json, shapes[3]`), for messages.
+
+    Examples:
+        >>> Point("a.jpg", x=412.5, y=300.5, label="berry").pixel
+        (300, 412)
     """
 
     image: str
@@ -57,9 +61,10 @@ class PointTable:
         unnamed: Questions that name no class, with the label "", see `pointillist.points.questions`. They are none of
             the points, and are kept for a rewrite and to be counted.
 
-    >>> table = PointTable([Point("a.png", 3.5, 2.0, "berry"), Point("b.png", 1.0, 1.0, "soil")])
-    >>> [point.label for point in table.of("a.png")]
-    ['berry']
+    Examples:
+        >>> table = PointTable([Point("a.png", 3.5, 2.0, "berry"), Point("b.png", 1.0, 1.0, "soil")])
+        >>> [point.label for point in table.of("a.png")]
+        ['berry']
     """
 
     def __init__(

@@ -6,8 +6,10 @@ calls, so a fork (a data loader's worker) or a second thread meets no pool, no O
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -27,8 +29,21 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def no_compile(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep `torch.compile` out of a function: it cannot look into these kernels. Around the call it goes on."""
-    return cast("Callable[P, R]", torch.compiler.disable(function))  # type: ignore[no-untyped-call]
+    """Keep `torch.compile` out of a function: it cannot look into these kernels. Around the call it goes on.
+
+    Whoever never compiles does not pay for the compiler, three seconds and more than 100 MB.
+    """
+    kept_out: list[Callable[P, R]] = []
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args, **kwargs)
+        if not kept_out:
+            kept_out.append(torch.compiler.disable(function))  # type: ignore[no-untyped-call]
+        return kept_out[0](*args, **kwargs)
+
+    return call
 
 
 class ThreadPool(ThreadPoolExecutor):

@@ -61,6 +61,11 @@ def distance_fields(
     Raises:
         TensorError: For points that are not N×3, a class outside 0…C−1, or an image of a wrong rank, size or range.
         ConfigError: For an unknown metric, or a γ that is negative or not finite.
+
+    Examples:
+        >>> fields = distance_fields([torch.tensor([[0.5, 0.5, 1.0]])], (1, 4), 2)
+        >>> fields[0, 1, 0].tolist(), fields[0, 0, 0, 0].item()  # class 0 is not clicked
+        ([0.0, 1.0, 2.0, 3.0], inf)
     """
     check_setting(metric in get_args(Metric), "metric", metric, f"Use one of {', '.join(get_args(Metric))}.")
     check_setting(math.isfinite(gamma) and gamma >= 0, "gamma", gamma, "Use a finite number of pixels, 0 or more.")
@@ -82,8 +87,9 @@ def band_weight(bands: int) -> float:
     Whatever the number of bands, colours are then as far apart as those of three, for which γ and its like are chosen:
     a grey image repeated over 1, 3 or 13 bands gives the same distances.
 
-    >>> band_weight(3), band_weight(12)
-    (1.0, 0.25)
+    Examples:
+        >>> band_weight(3), band_weight(12)
+        (1.0, 0.25)
     """
     return 3 / bands
 

@@ -40,6 +40,15 @@ class PseudoMaskGenerator:
     Args:
         background: Index of the class that is present in every image, `None` if there is no such class.
         settings: The stages.
+
+    Examples:
+        >>> image, probabilities = torch.rand(1, 3, 32, 48), torch.full((1, 3, 32, 48), 1 / 3)
+        >>> clicks = [torch.tensor([[10.5, 16.5, 0.0], [40.5, 16.5, 2.0]])]  # x, y, class
+        >>> labels = PseudoMaskGenerator(background=0)(image, probabilities, clicks).labels
+        >>> labels.shape, labels[0, 16, 10].item(), labels[0, 16, 40].item()
+        (torch.Size([1, 32, 48]), 0, 2)
+        >>> (labels == 1).any().item()  # class 1 is not clicked, so it is not there
+        False
     """
 
     background: int | None

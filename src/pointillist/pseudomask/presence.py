@@ -26,8 +26,9 @@ def present_classes(points: Sequence[Tensor], num_classes: int, *, background: i
         TensorError: For points that are not N×3, or a class outside 0…C−1.
         ConfigError: If `background` is no class.
 
-    >>> present_classes([torch.tensor([[3.5, 2.5, 2.0]])], 4, background=0).tolist()
-    [[True, False, True, False]]
+    Examples:
+        >>> present_classes([torch.tensor([[3.5, 2.5, 2.0]])], 4, background=0).tolist()
+        [[True, False, True, False]]
     """
     check_background(background, num_classes)
     rows = check_points(points, None, num_classes)
@@ -109,13 +110,17 @@ def renormalise(scores: Tensor, present: Tensor) -> Tensor:
     The sum runs over the channels in a fixed order, so channels of zeros change no bit of the result.
     """
     keep = present.to(scores.device)[:, :, None, None]
-    kept = torch.where(keep, scores, 0.0)
+    kept = scores.masked_fill(~keep, 0.0)
     total = torch.zeros_like(kept[:, :1])
     for channel in range(kept.shape[1]):
         total += kept[:, channel : channel + 1]
-    even = keep / keep.sum(dim=1, keepdim=True).clamp(min=1)
     tiny = torch.finfo(kept.dtype).tiny
-    return torch.where(total > tiny, kept / total.clamp(min=tiny), even.to(kept.dtype))
+    kept /= total.clamp(min=tiny)
+    silent = total <= tiny
+    if bool(silent.any()):
+        even = keep / keep.sum(dim=1, keepdim=True).clamp(min=1)
+        kept = torch.where(silent, even.to(kept.dtype), kept)
+    return kept
 
 
 def check_background(background: int | None, num_classes: int) -> None:

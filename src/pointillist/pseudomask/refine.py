@@ -54,6 +54,15 @@ def refine(
 
     Source:
         Araslanov and Roth, "Single-Stage Semantic Segmentation from Image Labels", CVPR 2020 (PAMR).
+
+    Examples:
+        >>> image = torch.zeros(1, 3, 8, 8)
+        >>> image[..., 4:] = 1  # a dark and a bright half
+        >>> masks = torch.full((1, 2, 8, 8), 0.5)
+        >>> masks[0, :, 4, 1] = torch.tensor([1.0, 0.0])  # one pixel of the dark half is known
+        >>> refined = refine(image, masks, dilations=(1, 2))
+        >>> bool(refined[0, 0, 4, 2] > 0.5), bool(refined[0, 0, 4, 2] > refined[0, 0, 4, 6])
+        (True, True)
     """
     check_maps(image, "image")
     check_maps(masks, "masks", like=image)

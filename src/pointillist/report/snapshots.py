@@ -9,9 +9,8 @@ import lightning as L
 import numpy as np
 import torch
 
-from pointillist.data.bands import Bands
 from pointillist.data.dataset import Dataset
-from pointillist.data.samples import Collate, TrainingSamples
+from pointillist.data.samples import TrainingSamples
 from pointillist.data.transforms import Sample
 from pointillist.files import make_folder, replacing
 from pointillist.report.pictures import Picture, draw_points, grid, picture_of_image, picture_of_labels
@@ -63,7 +62,7 @@ class SnapshotWriter(L.Callback):
         try:
             with torch.no_grad():
                 for sample in samples:
-                    row = self._row(module, sample, source.dataset.known_bands)
+                    row = self._row(module, source, sample)
                     rows.append(row if with_masks else row[:3])
         finally:
             module.train(training)
@@ -80,14 +79,16 @@ class SnapshotWriter(L.Callback):
             self._shown = [source.untransformed(index) for index in richest[: self.images]]
         return self._shown
 
-    def _row(self, module: TrainingModule, sample: Sample, bands: Bands) -> list[Picture]:
+    def _row(self, module: TrainingModule, source: TrainingSamples, sample: Sample) -> list[Picture]:
         classes = self.dataset.classes
-        batch = Collate(len(classes))([(sample, sample.image)]).to(module.device)
+        batch = source.collate([(sample, sample.image)]).to(module.device)
         step = module.step_input(batch)
         labels = module.method.pseudo_labels(step)
         maps = (None if labels is None else labels[0], step.output.logits[0].argmax(0), sample.mask)
         nothing = torch.full(sample.size, 255)
-        image = bands.picture(np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8))
+        image = source.dataset.known_bands.picture(
+            np.rint(sample.image.numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
+        )
         clicks = draw_points(picture_of_image(image, HEIGHT), sample.points.numpy(), sample.size, classes)
         shown = ((nothing if labels is None else labels).cpu().numpy().astype(np.uint8) for labels in maps)
         return [clicks, *(picture_of_labels(labels, classes, HEIGHT) for labels in shown)]

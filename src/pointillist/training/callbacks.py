@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import random
 import time
 from collections.abc import Iterable
@@ -15,8 +13,9 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pointillist.errors import SaveError
-from pointillist.files import make_folder, read_text, replacing, write_text
+from pointillist.errors import RunError, SaveError
+from pointillist.files import make_folder, replacing, write_text
+from pointillist.sealed import read_sealed_rows, sealed_rows
 from pointillist.training.module import VAL_IOU
 from pointillist.training.renamed import METRICS_RENAMED
 from pointillist.training.run_directory import RunDirectory
@@ -32,7 +31,7 @@ and last `val_iou` and the name of each class.
 
 
 class Checkpoint(L.Callback):
-    """Keeps `checkpoints/last.ckpt`, written at ends of epochs, whole or not at all.
+    """Keeps `checkpoints/last.ckpt`, written whole or not at all, and the one before.
 
     Weights, optimiser, schedule and counters are Lightning's; the states of all random generators are added, because
     Lightning does not keep them.
@@ -40,24 +39,48 @@ class Checkpoint(L.Callback):
     Args:
         run: Where.
         every: Least seconds between two checkpoints; the last epoch always writes one.
+        steps: Steps after which one is written in any case; None leaves it to `every`.
     """
 
-    def __init__(self, run: RunDirectory, every: float) -> None:
+    def __init__(self, run: RunDirectory, every: float, steps: int | None = None) -> None:
         self.run = run
         self.every = every
+        self.steps = steps
+        self.restored = False
+        """Whether a checkpoint was taken up whole."""
         self._saved_at = time.monotonic()
         self._random: dict[str, Any] | None = None
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Save when it is time.
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save within an epoch when it is time.
 
         Raises:
             SaveError: It could not be written; the one before still stands.
         """
-        due = time.monotonic() - self._saved_at >= self.every or trainer.current_epoch + 1 == trainer.max_epochs
-        # All processes must come to the same decision, or they would wait for each other for ever.
-        if not trainer.strategy.broadcast(due):
+        if batch_idx + 1 >= trainer.num_training_batches or not module.automatic_optimization:
             return
+        due = self.steps is not None and trainer.global_step % self.steps == 0
+        # Processes ask each other for the time, which is not free.
+        if trainer.world_size == 1 or (batch_idx + 1) % 10 == 0:
+            due = trainer.strategy.broadcast(due or time.monotonic() - self._saved_at >= self.every)
+        if due:
+            self._save(trainer)
+
+    def epoch_ended(self, trainer: L.Trainer) -> None:
+        """Save when it is time; see `EpochCheckpoint`.
+
+        Raises:
+            SaveError: It could not be written; the one before still stands.
+        """
+        ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        due = ends or time.monotonic() - self._saved_at >= self.every
+        # All processes must come to the same decision, or they would wait for each other for ever.
+        if trainer.strategy.broadcast(due):
+            self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
         path = self.run.checkpoint
         if trainer.is_global_zero:
             make_folder(path.parent)
@@ -66,6 +89,8 @@ class Checkpoint(L.Callback):
                 # Lightning has been seen to swallow a failed write.
                 if not temporary.is_file() or temporary.stat().st_size == 0:
                     raise SaveError("came out empty.", where=path, hint="Free space on this disk.")
+                if path.exists():
+                    path.replace(self.run.checkpoint_before)
         else:
             trainer.save_checkpoint(path)  # takes part in gathering, writes nothing
         self._saved_at = time.monotonic()
@@ -85,8 +110,19 @@ class Checkpoint(L.Callback):
         """Keep the random states until training begins; Lightning draws numbers in between."""
         self._random = checkpoint["random"]
 
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Whatever a checkpoint holds has been taken up."""
+        self.restored = True
+
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Put the random states back, once."""
+        """Put the random states back."""
+        self._put_back()
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        """Put the random states back, in an epoch that was interrupted."""
+        self._put_back()
+
+    def _put_back(self) -> None:
         if self._random is None:
             return
         states, self._random = self._random, None
@@ -97,6 +133,20 @@ class Checkpoint(L.Callback):
         random.setstate((version, tuple(numbers), gauss))
         keys, position, has_gauss, cached = states["numpy"]
         np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))
+
+
+class EpochCheckpoint(L.Callback):
+    """Has a checkpoint written when an epoch has ended, after all other callbacks.
+
+    A training that goes on from there does not come back to that epoch: what belongs to it must be on the disk before.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Save when it is time."""
+        self.checkpoint.epoch_ended(trainer)
 
 
 class MetricsTable(L.Callback):
@@ -134,12 +184,8 @@ class MetricsTable(L.Callback):
         values = {name: float(measured[name]) for name in (*COLUMNS, *further) if name in fresh}
         row.update({name: f"{value:.6g}" for name, value in values.items() if value == value})
         self._rows.append(row)
-        text = io.StringIO(newline="")
         further = sorted({name for row in self._rows for name in row} - set(COLUMNS))
-        writer = csv.DictWriter(text, (*COLUMNS, *further), restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_text(self.run.metrics_file, text.getvalue())
+        write_text(self.run.metrics_file, sealed_rows((*COLUMNS, *further), self._rows))
 
 
 def _validated(trainer: L.Trainer) -> bool:
@@ -148,10 +194,12 @@ def _validated(trainer: L.Trainer) -> bool:
 
 
 def read_metrics(run: RunDirectory) -> list[dict[str, str]]:
-    """Lines of `metrics.csv` by column name; empty before the first epoch is done."""
-    if not run.metrics_file.is_file():
-        return []
-    rows = csv.DictReader(io.StringIO(read_text(run.metrics_file, SaveError), newline=""))
+    """Lines of `metrics.csv` by column name; none before the first epoch is done.
+
+    Raises:
+        RunError: It is damaged, or something in it has changed.
+    """
+    rows = read_sealed_rows(run.metrics_file, RunError)
     return [{METRICS_RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
 
 

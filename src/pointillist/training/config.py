@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from pointillist.classes import BackgroundPolicy
-from pointillist.data.samples import steps_per_epoch
+from pointillist.data.draws import steps_per_epoch
 from pointillist.errors import ConfigError, RenamedWarning
 from pointillist.files import read_yaml
-from pointillist.schema import Strict, parse
+from pointillist.schema import Strict, check_depth, parse
 from pointillist.training.methods import MethodOptions, get_method
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.renamed import put, translate
-
-
-def _size(value: Any) -> Any:
-    """`144x192` as (height, width), `160` as (160, 160), `native` as None; `auto` stays."""
-    if isinstance(value, str):
-        if value in ("native", "auto"):
-            return None if value == "native" else value
-        parts = value.lower().replace("×", "x").split("x")
-        if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
-            raise ValueError("write HEIGHTxWIDTH, for example 144x192, or one number, or 'native', or 'auto'")
-        value = [int(part) for part in parts]
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = [value]
-    return [value[0], value[0]] if isinstance(value, list) and len(value) == 1 else value
-
-
-Side = Annotated[int, Field(ge=16, le=16384)]
-Size = Annotated[tuple[Side, Side] | None, BeforeValidator(_size)]
-LearntSize = Annotated[tuple[Side, Side] | Literal["auto"] | None, BeforeValidator(_size)]
+from pointillist.training.setting_types import LearntSize, Loggers, Size
+from pointillist.yamltext import parse_yaml, render_yaml
 
 WINDOW = 256
 """Side of the largest window that nobody asked for."""
@@ -46,8 +31,8 @@ class DataSettings(Strict):
     """How images become samples."""
 
     size: LearntSize = "auto"
-    """At what scale images are learnt and predicted. `auto` follows from the images (docs/data-sets.md). Else
-    (height, width) every image is fitted into, keeping its shape; None ("native") keeps images as they are."""
+    """At what scale images are seen: `auto` follows from the images (docs/data-sets.md), (height, width)
+    fits every image into that, keeping its shape, None ("native") keeps images as they are."""
     window: Size = None
     """(height, width) of what the network sees of an image in one training step; None: the largest image at the learnt
     scale, up to 256×256."""
@@ -64,6 +49,8 @@ class DataSettings(Strict):
     """Strength of random brightness, contrast and saturation."""
     background: BackgroundPolicy | None = None
     """Background policy in place of the data set's own."""
+    learn_masks: Literal["none", "all"] | tuple[str, ...] = "none"
+    """Whose masks a method that learns from points learns, too: `none`, of `all` training images, or of those named."""
     log_pseudo_label_accuracy: bool = True
     """Compare pseudo-labels with real masks where the training images have some. Logged, never learnt from."""
     workers: int | None = Field(default=None, ge=0, le=256)
@@ -77,6 +64,9 @@ class DataSettings(Strict):
 class OptimizerSettings(Strict):
     """AdamW with a linear warm-up and a cosine to zero."""
 
+    name: Literal["adamw", "own"] = "adamw"
+    """`own` for an optimiser that a Python program hands over, which the other settings here say nothing about, but the
+    warm-up where it brings no schedule, and the clip."""
     lr: float = Field(default=6e-3, gt=0, lt=10)
     """Highest learning rate."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -100,6 +90,8 @@ class TrainerSettings(Strict):
     at most 20,000. A method that learns at once has one, whatever is asked for."""
     steps: int | None = Field(default=None, ge=1)
     """Number of steps in place of `epochs`, rounded up to whole epochs."""
+    minutes: float | None = Field(default=None, gt=0, le=100_000)
+    """Length in minutes on this machine: steps are timed first, and `epochs` becomes the number that fits."""
     batch_size: int = Field(default=4, ge=1)
     """Images per step over all devices together."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -112,6 +104,9 @@ class TrainerSettings(Strict):
     """Machines."""
     precision: str = "32-true"
     """Lightning's name of the arithmetic, for example 32-true or bf16-mixed."""
+    logger: Loggers = ("tensorboard",)
+    """Where curves go beside `metrics.csv`, each into the run directory: tensorboard, csv, wandb (offline), mlflow;
+    several with commas between, or none."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; None leaves the choice to torch."""
     validations: int = Field(default=5, ge=0)
@@ -119,14 +114,16 @@ class TrainerSettings(Strict):
     snapshots: int = Field(default=6, ge=0)
     """How many times pictures are taken over the run."""
     checkpoint_seconds: float = Field(default=20.0, ge=0)
-    """Least time between two checkpoints; the end of the run always writes one."""
+    """Least time between two checkpoints, also within an epoch; the end of the run always writes one."""
+    checkpoint_steps: int | None = Field(default=None, ge=1)
+    """Steps after which a checkpoint is written in any case; None leaves it to the time."""
 
-    def epochs_for(self, images: int) -> int:
-        """Passes over so many training images."""
+    def epochs_for(self, images: int, share: float = 1.0) -> int:
+        """Passes over so many training images; of a length that nobody gave, a share."""
         if self.steps is None and self.epochs is not None:
             return self.epochs
         per_epoch = steps_per_epoch(images, self.batch_size)
-        steps = self.steps or min(max(PASSES * per_epoch, LEAST_STEPS), MOST_STEPS)
+        steps = self.steps or math.ceil(share * min(max(PASSES * per_epoch, LEAST_STEPS), MOST_STEPS))
         return -(-steps // per_epoch)
 
 
@@ -172,11 +169,22 @@ class Config(Strict):
             )
         return self
 
-    def sized_to(self, images: int) -> Config:
-        """The same with the number of epochs that so many training images get: one for a method without steps."""
-        length: dict[str, int | None] = {"epochs": self.trainer.epochs_for(images)}
+    @model_validator(mode="after")
+    def _refuse_two_lengths(self) -> Config:
+        if self.trainer.minutes is not None:
+            if self.trainer.epochs is not None or self.trainer.steps is not None:
+                raise ValueError(
+                    "give the length of the training in minutes, in epochs or in steps, not in two of them"
+                )
+            if self.trainer.devices * self.trainer.nodes > 1:
+                raise ValueError("a length in minutes is measured on one device; give epochs or steps for several")
+        return self
+
+    def sized_to(self, images: int, share: float = 1.0) -> Config:
+        """The same with the number of epochs that so many images get: one for a method without steps."""
+        length: dict[str, int | None] = {"epochs": self.trainer.epochs_for(images, share), "minutes": None}
         if not get_method(self.method.name).in_steps:
-            length = {"epochs": 1, "steps": None}
+            length = {"epochs": 1, "steps": None, "minutes": None}
         return self.model_copy(update={"trainer": self.trainer.model_copy(update=length)})
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,7 +193,7 @@ class Config(Strict):
 
     def to_yaml(self) -> str:
         """The content of `config.yaml`."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return render_yaml(self.to_dict(), ConfigError)
 
 
 def make_config(
@@ -194,14 +202,16 @@ def make_config(
     overrides: Iterable[str] = (),
     *,
     resume: bool = False,
+    base: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Join a settings file, values by dotted name, and `key=value` strings; what comes later wins.
+    """Join a base, a settings file, values by dotted name, and `key=value` strings; what comes later wins.
 
     Args:
         file: YAML like a run's `config.yaml`.
         settings: Values by dotted name; None leaves a setting alone.
         overrides: `data.size=144x192`; values are read as YAML.
         resume: The file is the `config.yaml` of a run that goes on; its `network.weights` is then a mere record.
+        base: Sections of settings to go on from, see `training.start`; a section of the file replaces the one here.
 
     Raises:
         ConfigError: A setting that does not exist, or an impossible value.
@@ -211,18 +221,15 @@ def make_config(
     values = {key: value for key, value in values.items() if key not in RECORD_KEYS}
     network = values.get("network")
     named = network.pop("weights", None) if of_a_run and isinstance(network, dict) else None
+    values = {**deepcopy(dict(base or {})), **values}
     for name, value in (settings or {}).items():
         if value is not None:
             put(values, name, value)
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals:
-            hint = "Write key=value, for example data.size=144x192."
-            raise ConfigError(f"{override!r} has no '='.", where="--set", hint=hint)
-        try:
-            put(values, name.strip(), yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{text!r} is no value.", where="--set", field=name, hint="Quote it.") from error
+            raise ConfigError(f"{override!r} has no '='.", where="--set", hint="Write key=value, as data.size=144x192.")
+        put(values, name.strip(), parse_yaml(text, ConfigError, where="--set", field=name))
     if named is not None and "weights" not in values["network"]:
         found = f"a run's settings name the file {str(named)!r}, and they may be a stranger's."
         hint = "Name the file yourself with --weights."
@@ -236,7 +243,11 @@ def config_from(values: Mapping[str, Any], where: str | Path) -> Config:
     Raises:
         ConfigError: A setting that does not exist, or an impossible value.
     """
-    values, renamed = translate(values)
+    check_depth(values, ConfigError, where)
+    try:
+        values, renamed = translate(values)
+    except (TypeError, ValueError, ArithmeticError, AttributeError, KeyError) as error:
+        raise ConfigError(f"has an old setting that cannot be ({error}).", where=where, hint="Leave it out.") from error
     if renamed:
         warnings.warn(f"{where}: {' '.join(renamed)}", RenamedWarning, stacklevel=2)
     chosen = values.pop("method", {})

@@ -50,7 +50,8 @@ class ClassFrequencies(nn.Module):
 
     def update(self, labels: Tensor) -> None:
         """Count the labels of a batch (255 = ignore), over all processes of a distributed training."""
-        counts = torch.bincount(labels[labels != IGNORE], minlength=len(self.frequencies)).float()
+        # Counting 255 as well takes a fifth of the time of leaving it out first.
+        counts = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(self.frequencies)].float()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(counts)
         if counts.sum() > 0:
@@ -79,13 +80,25 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 def sparse_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """`cross_entropy` where few pixels are labelled: the others are not even looked at."""
-    labelled = labels != IGNORE
-    image, row, column = labelled.nonzero(as_tuple=True)
-    classes = labels[image, row, column]
+    pixels = (labels != IGNORE).nonzero(as_tuple=True)
+    image, row, column = pixels
     # Classes last, so that a row of logits is one pixel's.
-    loss = F.cross_entropy(logits.permute(0, 2, 3, 1)[image, row, column].float(), classes, reduction="none")
-    total = loss.new_zeros(len(labels)).index_add(0, image, loss * weights[classes])
-    return (total / labelled.flatten(1).sum(1).clamp(min=1)).mean()
+    return pixel_cross_entropy(logits.permute(0, 2, 3, 1)[image, row, column], labels, pixels, weights)
+
+
+def pixel_cross_entropy(logits: Tensor, labels: Tensor, pixels: tuple[Tensor, ...], weights: Tensor) -> Tensor:
+    """The same for N×C logits of those pixels alone.
+
+    Args:
+        logits: N×C.
+        labels: B×H×W class indices.
+        pixels: Image, row and column of the N labelled pixels.
+        weights: Weight of a label by its class (C).
+    """
+    classes = labels[pixels]
+    loss = F.cross_entropy(logits.float(), classes, reduction="none")
+    total = loss.new_zeros(len(labels)).index_add(0, pixels[0], loss * weights[classes])
+    return (total / (labels != IGNORE).flatten(1).sum(1).clamp(min=1)).mean()
 
 
 def masked_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -15,11 +15,15 @@ from pointillist.data.bands import RGB, Bands
 from pointillist.data.inputs import MOST_FACTOR, InputSpec, Scale
 from pointillist.errors import DatasetError, RunError
 from pointillist.schema import Strict, parse
+from pointillist.sealed import CHECKSUM, checksum
 from pointillist.training.network_settings import NetworkSettings
 
 FORMAT = 3
 """Version of the files of a run; a newer program reads all older ones. 1: until version 0.1. 2: without
 bands and bounds of the scale."""
+
+LARGEST = 2**22
+"""Bytes of a model.json; one with 255 classes has 20,000."""
 
 Byte = Annotated[StrictInt, Field(ge=0, le=255)]
 Count = Annotated[StrictInt, Field(ge=0)]
@@ -137,14 +141,19 @@ def read_model_file(text: str, where: str | Path) -> tuple[ModelFile, dict[str, 
         where: The file that holds it, for messages.
 
     Raises:
-        RunError: It is damaged, or from a newer version.
+        RunError: It is damaged or changed, or from a newer version.
     """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RunError(f"is damaged ({error}).", where=where, hint="Train again, or restore the file.") from error
     check_format(content.get("format") if isinstance(content, dict) else None, where)
-    return parse(ModelFile, content, RunError, where), content
+    found = parse(ModelFile, content, RunError, where)
+    # Versions before 0.2 wrote none.
+    if content.get(CHECKSUM, checksum(content)) != checksum(content):
+        problem = "is not what was written: something in it has changed."
+        raise RunError(problem, where=where, field=CHECKSUM, hint="Copy the model again from its source.")
+    return found, content
 
 
 def check_format(version: Any, where: str | Path) -> int:

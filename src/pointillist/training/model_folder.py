@@ -15,8 +15,9 @@ from pointillist.classes import ClassSet
 from pointillist.data.inputs import InputSpec
 from pointillist.errors import ConfigError, RunError
 from pointillist.files import read_text
-from pointillist.training.model_file import read_model_file, sha256
+from pointillist.training.model_file import LARGEST, read_model_file, sha256
 from pointillist.training.networks import Network, build_network
+from pointillist.training.own import Own, OwnModule, OwnNetwork
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,22 @@ class _Outline(TorchFunctionMode):
 _CREATE = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path, network: OwnModule | None = None) -> Model:
     """Load a `model/` directory; nothing in it is executed, and no file that it names is opened.
 
+    Args:
+        folder: The directory.
+        network: The module that was trained, or what makes it, where it was a program's own. A copy gets the weights.
+
     Raises:
-        RunError: It is missing, damaged, or from a newer version.
+        RunError: It is missing, damaged, or from a newer version; or its network was a program's own, and not the one
+            that is handed over.
+        ConfigError: A network is handed over for a model that names its own.
     """
     file, weights = folder / "model.json", folder / "model.safetensors"
     if not file.is_file():
         raise RunError("holds no trained model.", where=folder, hint="Let the training finish, or --resume it.")
-    saved, content = read_model_file(read_text(file, RunError), file)
+    saved, content = read_model_file(read_text(file, RunError, max_bytes=LARGEST), file)
     found = sha256(weights) if weights.is_file() else "no file"
     if found != saved.sha256:
         problem, hint = "the weights are not those the model was saved with.", "Copy the model again from its source."
@@ -71,14 +78,21 @@ def load_model(folder: Path) -> Model:
     classes = saved.class_set(file)
     try:
         settings = saved.network.model_copy(update={"weights": None})
+        built: Network
+        if network is not None:
+            Own(network).check(settings.architecture, "")
+            built = OwnNetwork(network, len(classes), len(spec.bands))
+            built.load_state_dict(load_file(weights))
+            return Model(built.eval(), classes, spec, content["protocol"], saved.prior(), saved.sha256)
         with _Outline():
             outline = build_network(settings, len(classes), len(spec.bands))
         if sum(tensor.nbytes for tensor in outline.state_dict().values()) > weights.stat().st_size:
             raise ConfigError("this network is larger than its weights.", field="network.options", hint="Train again.")
-        network = build_network(settings, len(classes), len(spec.bands))
-        network.load_state_dict(load_file(weights))
+        built = build_network(settings, len(classes), len(spec.bands))
+        built.load_state_dict(load_file(weights))
     except ConfigError as error:
         raise RunError(error.found, where=file, field=error.field, hint=error.hint) from error
     except (SafetensorError, RuntimeError) as error:
-        raise RunError(f"cannot be loaded: {error}", where=weights, hint="Train again.") from error
-    return Model(network.eval(), classes, spec, content["protocol"], saved.prior(), saved.sha256)
+        hint = "Train again." if network is None else "Hand over the network that was trained."
+        raise RunError(f"cannot be loaded: {error}", where=weights, hint=hint) from error
+    return Model(built.eval(), classes, spec, content["protocol"], saved.prior(), saved.sha256)

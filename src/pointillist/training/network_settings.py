@@ -9,13 +9,16 @@ from pydantic import Field
 
 from pointillist.schema import PlainOptions, Strict
 
+OWN = "own"
+"""What settings say of a network or an optimiser that a Python program hands over."""
+
 
 class NetworkSettings(Strict):
     """Which network."""
 
     architecture: str = "fpn"
     """A decoder of segmentation_models_pytorch (fpn, unet, deeplabv3plus, segformer, …), or an architecture of another
-    family of networks."""
+    family of networks; `own` for one that a Python program hands over."""
     encoder: str = "small"
     """An encoder of segmentation_models_pytorch (`tu-…` for timm's), or `small`: a narrow ResNet-18 for training
     from scratch on little data, 1.2 M parameters with the FPN decoder. Empty for a network without one."""

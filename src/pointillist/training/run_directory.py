@@ -4,8 +4,9 @@ config.yaml        settings and the data set they were used on
 images.json        names of the images that it learnt from, so that no audit asks about them
 metrics.csv        one line per epoch
 evaluation.json    scores on the validation split, where it has masks
-checkpoints/       last.ckpt, to resume
+checkpoints/       last.ckpt, to resume, and before.ckpt, the one before it
 model/             model.safetensors + model.json, loadable without executing code, and a model card
+history.json       the models that it goes back to, where it went on from one; start/ is that one
 snapshots/         pictures taken along the way
 tensorboard/       the same curves for TensorBoard
 report.html        the page for a colleague
@@ -23,19 +24,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
 from pointillist.data.dataset import IN_MEMORY, Dataset, Item
+from pointillist.data.regions import file_of
 from pointillist.errors import RunError
-from pointillist.files import make_folder, read_yaml, replacing, write_text
+from pointillist.files import make_folder, read_yaml, replaced_folder, write_text
+from pointillist.locks import MARKER
 from pointillist.points.questions import inclusion_of, is_question
+from pointillist.sealed import CHECKSUM, checksum, write_sealed
 from pointillist.training.config import RECORD_KEYS, Config, config_from
 from pointillist.training.inputs import TrainingInput
 from pointillist.training.model_file import FORMAT, check_format, sha256
+from pointillist.training.network_settings import OWN
 from pointillist.training.networks import Network
 from pointillist.version import __version__
+from pointillist.yamltext import render_yaml
 
 
 @dataclass(frozen=True)
@@ -79,20 +84,31 @@ class DataRecord:
 
 
 def fingerprint(dataset: Dataset, items: Iterable[Item]) -> str:
-    """Hash over classes, image names, clicks and answers: two runs with the same one had the same labels."""
+    """Hash over classes, image names, clicks, answers and masks that are learnt beside them: two runs with the same one
+    had the same labels."""
     digest = hashlib.sha256(repr((dataset.classes.names, dataset.classes.policy)).encode())
     for item in items:
         points = dataset.points.of(item.name)
+        if item.mask_learnt and item.mask is not None:
+            file = file_of(item.mask)
+            digest.update(f"mask {sha256(file) if file.is_file() else file}".encode())
         # A question teaches more than a click at its place: what the other classes cover.
         clicks = [(p.x, p.y, p.label, *([inclusion_of(p)] if is_question(p) else ())) for p in points]
         digest.update(repr((item.name, clicks)).encode())
     return digest.hexdigest()[:16]
 
 
-def describe_protocol(config: Config, record: DataRecord, given: TrainingInput, steps: int) -> dict[str, Any]:
-    """How a number came about, as plain values: what must stand beside it so that somebody else can repeat it."""
+def describe_protocol(
+    config: Config, record: DataRecord, given: TrainingInput, steps: int, start: str | None = None
+) -> dict[str, Any]:
+    """How a number came about, as plain values: what must stand beside it so that somebody else can repeat it.
+
+    `start` is the model whose weights it began with, in words.
+    """
     size, weights = config.data.size, config.network.weights
-    plain = not config.network.encoder  # a network that has neither layers to normalise nor weights to begin with
+    handed = config.network.architecture == OWN
+    # A network that has neither layers to normalise nor weights to begin with.
+    plain = not config.network.encoder and not handed
     return {
         "method": config.method.model_dump(mode="json"),
         "points": None if record.points is None else record.points.replace("\\", "/").rsplit("/", 1)[-1],
@@ -103,7 +119,7 @@ def describe_protocol(config: Config, record: DataRecord, given: TrainingInput, 
         "background": given.dataset.classes.policy,
         "network": "/".join(filter(None, (config.network.architecture, config.network.encoder))),
         "normalization": "none" if plain else config.network.normalization,
-        "initialisation": "none" if plain else "random" if weights is None else str(weights.name),
+        "initialisation": start or (OWN if handed else "none" if plain else str(weights.name) if weights else "random"),
         "size": f"{size[0]}x{size[1]}" if isinstance(size, tuple) else size,
         "learnt": record.learnt,
         "window": "x".join(map(str, given.window)),
@@ -131,11 +147,14 @@ class RunDirectory:
         self.images = self.root / "images.json"
         self.metrics_file = self.root / "metrics.csv"
         self.checkpoint = self.root / "checkpoints" / "last.ckpt"
+        self.checkpoint_before = self.checkpoint.with_name("before.ckpt")
         self.model = self.root / "model"
         self.snapshots = self.root / "snapshots"
         self.evaluation = self.root / "evaluation.json"
         self.report = self.root / "report.html"
         self.data = self.root / "data"
+        self.start = self.root / "start"
+        self.history = self.root / "history.json"
 
     def __str__(self) -> str:
         return str(self.root)
@@ -159,7 +178,7 @@ class RunDirectory:
         Raises:
             RunError: Something is there already that must not be replaced.
         """
-        entries = set(self.root.iterdir()) - {self.data} if self.root.is_dir() else set()
+        entries = set(self.root.iterdir()) - {self.data, self.root / MARKER} if self.root.is_dir() else set()
         if self.root.exists() and (not self.root.is_dir() or entries):
             if not self.config_file.is_file():
                 raise RunError("exists and is no run.", where=self.root, hint="Choose another --out.")
@@ -177,10 +196,6 @@ class RunDirectory:
         Raises:
             RunError: Something is there already.
         """
-        # config.yaml goes last: a directory that still has it is still known as a run.
-        for entry in sorted(self.check_free(overwrite=overwrite), key=lambda path: path == self.config_file):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        make_folder(self.root)
         content = {
             "format": FORMAT,
             "pointillist": __version__,
@@ -188,8 +203,13 @@ class RunDirectory:
             "command": command,
             "dataset": asdict(record),
         }
-        write_text(self.config_file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + config.to_yaml())
-        write_text(self.images, json.dumps(images, indent=0) + "\n")
+        described = render_yaml({**content, **config.to_dict()}, RunError, self.config_file)
+        # config.yaml goes last: a directory that still has it is still known as a run.
+        for entry in sorted(self.check_free(overwrite=overwrite), key=lambda path: path == self.config_file):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        make_folder(self.root)
+        write_text(self.config_file, described)
+        write_sealed(self.images, {"images": images})
 
     def origin(self) -> dict[str, str]:
         """`begun`, `command`, version (`pointillist`) and `data` set of the run, "" where its record does not say.
@@ -238,12 +258,8 @@ class RunDirectory:
         protocol: dict[str, Any],
         class_prior: Tensor | None,
     ) -> None:
-        """Write `model/`: weights as safetensors and everything needed to use them as JSON."""
+        """Write `model/`, replaced whole: weights as safetensors, and everything needed to use them as JSON."""
         classes = given.dataset.classes
-        make_folder(self.model)
-        weights = self.model / "model.safetensors"
-        with replacing(weights) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
         content = {
             "format": FORMAT,
             "pointillist": __version__,
@@ -254,7 +270,11 @@ class RunDirectory:
             **given.spec.to_dict(),
             "protocol": protocol,
             "class_prior": None if class_prior is None else class_prior.tolist(),
-            # safetensors notices a truncated file, but not a flipped bit.
-            "sha256": sha256(weights),
         }
-        write_text(self.model / "model.json", json.dumps(content, indent=2) + "\n")
+        with replaced_folder(self.model) as folder:
+            weights = folder / "model.safetensors"
+            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, weights)
+            # safetensors notices a truncated file, but not a flipped bit.
+            content["sha256"] = sha256(weights)
+            content[CHECKSUM] = checksum(content)
+            write_text(folder / "model.json", json.dumps(content, indent=2) + "\n")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pointillist.data.bands import Bands
 from pointillist.errors import ConfigError, PointillistError, RunError
 
-Lane = Literal["fast", "full", "uncertainty"]
-"""Jobs of one lane are done one after another; the first comes first."""
+Lane = Literal["fast", "full", "prediction", "uncertainty"]
+"""Jobs of one lane are done one after another; the first comes first. That of uncertainty is what nobody waits for."""
 
 DROP = "drop"
 """In place of a job: it is not wanted any more."""
@@ -67,6 +67,48 @@ class UncertaintyJob:
 
 
 @dataclass(frozen=True)
+class PredictionJob:
+    """The model is to label an image, or a part of it; see `LayerJob`.
+
+    `pixels` are the image, perhaps smaller. With `inner` (top, left, height, width in `pixels`) they are a part of it
+    at its own size, and only the inner part is wanted: what is around it is there to be seen by the model.
+    """
+
+    lane: Lane
+    pixels: NDArray[Any]
+    size: tuple[int, int]
+    run: Path
+    inner: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class OutputsJob:
+    """What can be written of the model's predictions is to be listed."""
+
+    run: Path
+    lane: Lane = "fast"
+
+
+@dataclass(frozen=True)
+class LabelsJob:
+    """What a model says about an image is to be counted, and told at N×2 `points` (x, y); see `LayerJob`."""
+
+    lane: Lane
+    pixels: NDArray[Any]
+    points: NDArray[np.float64]
+    size: tuple[int, int]
+    run: Path
+
+
+@dataclass(frozen=True)
+class Said:
+    """Pixels of each output of a model, and the output at each point (255 where there is no data)."""
+
+    pixels: tuple[int, ...]
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class MethodsJob:
     """The methods are to be listed."""
 
@@ -81,7 +123,7 @@ class SettingsJob:
     lane: Lane = "fast"
 
 
-Job = LayerJob | UncertaintyJob | MethodsJob | SettingsJob
+Job = LayerJob | UncertaintyJob | PredictionJob | OutputsJob | LabelsJob | MethodsJob | SettingsJob
 
 
 @dataclass(frozen=True)
@@ -93,6 +135,22 @@ class UncertainRegion:
     y: int
     width: int
     height: int
+
+
+STEPS = 31
+"""Uncertainty comes in so many steps: as many as an eye can tell apart, and few enough to be kept in little space."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the model says: H×W uint8 `labels`, its outputs (255 without data), and `uncertainty`, 0 to `STEPS`.
+
+    `exact`: the model saw as many pixels as it does when a file of the image is predicted.
+    """
+
+    labels: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8]
+    exact: bool
 
 
 @dataclass(frozen=True)

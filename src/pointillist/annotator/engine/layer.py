@@ -5,15 +5,13 @@ Evidence is left out of it: that is learnt from all clicks when a training begin
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from pointillist.annotator.engine.jobs import Clicks
@@ -113,15 +111,3 @@ def probabilities_of(distances: Tensor, unit: float) -> Tensor:
     """What distance alone says: B×C×H×W that sum to 1, 0 for a class without clicks."""
     probabilities = torch.softmax(-distances / (SPREAD * unit), dim=1)
     return torch.where(distances.isfinite(), probabilities, 0.0)
-
-
-def layer_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:
-    """An indexed PNG in the colours of the classes, transparent where undecided."""
-    palette = bytearray(768)
-    for index, color in enumerate(colors):
-        palette[3 * index : 3 * index + 3] = bytes.fromhex(color[1:])
-    image = Image.fromarray(labels)
-    image.putpalette(bytes(palette))
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", compress_level=1, transparency=bytes([255] * IGNORE + [0]))
-    return stream.getvalue()

@@ -8,22 +8,22 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
-from pointillist.annotator.files.merging import merge_classes, merge_points, rows_of
+from pointillist.annotator.files.foreign import Backups, RowsRemovedError, digest_of, is_much, read_at_rest
+from pointillist.annotator.files.mask_files import MaskFiles
+from pointillist.annotator.files.merging import merge_classes, merge_points, read_classes, rows_of
 from pointillist.annotator.files.rendering import point_table, render_classes
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels.store import Store
 from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.labels.writer import Writer
-from pointillist.data.dataset_file import DatasetFile
-from pointillist.errors import DatasetError, PointillistError, SaveError
-from pointillist.files import read_yaml, replacing
+from pointillist.errors import PointillistError, RunError, SaveError
+from pointillist.files import flush_folder, saving, write_text
 from pointillist.points.formats.native import NativeCsv, write_csv
-from pointillist.schema import parse
+from pointillist.renaming import exchange
 
 PAUSE = 1.0
 """Least seconds between two writings of points.csv; more where there are so many points that writing takes long."""
@@ -31,37 +31,47 @@ PAUSE = 1.0
 LOOK = 3.0
 """Seconds between two looks at whether others have changed the files."""
 
-REST, TRIES = 0.1, 20
-"""Seconds for which a file that others write must not change before it is read, and how often that is tried."""
-
-BACKUPS = 20
-"""Versions of a file changed by others that are kept."""
-
-_Content = TypeVar("_Content")
-
 
 class LabelFiles:
-    """Keeps both files current, in a thread of its own; `on_write` is called after each writing or failure."""
+    """Keeps both files current, and the masks, in a thread of its own; `on_write` is called after each writing or
+    failure."""
 
-    def __init__(self, folder: DataFolder, store: Store, writer: Writer, on_write: Callable[[], None]) -> None:
+    def __init__(
+        self, folder: DataFolder, store: Store, writer: Writer, masks: MaskFiles, on_write: Callable[[], None]
+    ) -> None:
         self._folder = folder
         self._store = store
         self._writer = writer
+        self._masks = masks
         self._on_write = on_write
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._files = (("points", folder.points_file), ("classes", folder.dataset_file))
+        self._backups = Backups(folder.below("backups"))
         self._base = folder.own / "points.written.csv"
         self._written_seq = -1
         self._seen: list[tuple[int, int] | None] = []
         self._thread: threading.Thread | None = None
+        self._agreed = ""
         self.problem: PointillistError | None = None
+        self.ended = False
+        """Whether both files were written when it was closed."""
+
+    @property
+    def removal(self) -> RowsRemovedError | None:
+        """What somebody has to decide on, see `decide`."""
+        return self.problem if isinstance(self.problem, RowsRemovedError) else None
 
     @property
     def current(self) -> bool:
         """Whether the files hold all acknowledged operations."""
         return self.problem is None and self._written_seq == self._store.reading().seq()
+
+    @property
+    def written(self) -> int:
+        """The last operation that the files hold; −1 before they were written."""
+        return self._written_seq
 
     def open(self) -> None:
         """Take in what the files say, write what the store has, and go on doing so.
@@ -69,7 +79,12 @@ class LabelFiles:
         Raises:
             PointillistError: A file cannot be read or written; nothing was changed.
         """
-        self._flush()
+        with self._readable():
+            try:
+                self._flush()
+            except RowsRemovedError as error:
+                self.problem = error  # the page asks
+            self._masks.write(self._store.reading())
         self._thread = threading.Thread(target=self._run, name="annotator-label-files", daemon=True)
         self._thread.start()
 
@@ -84,33 +99,64 @@ class LabelFiles:
             PointillistError: One cannot be written, or was changed by others so that it cannot be read.
         """
         try:
-            self._flush()
+            with self._readable():
+                self._flush()
+                # After dataset.yaml, which says what their values mean.
+                self._masks.write(self._store.reading())
         except PointillistError as error:
             self.problem = error
             raise
-        except (OSError, sqlite3.Error) as error:
-            self.problem = SaveError(
-                f"its label files could not be read or written ({error}).",
-                where=self._folder.root,
-                hint="Check that nothing locks points.csv and dataset.yaml, and that the disk has space left.",
-            )
-            raise self.problem from error
         finally:
             self._on_write()
 
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What the system refuses is an error of the folder."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise SaveError(
+                f"its label files could not be read or written ({error}).",
+                where=self._folder.root,
+                hint="Check that nothing locks points.csv and dataset.yaml, and that the disk has space left.",
+            ) from error
+
+    def decide(self, digest: str, *, remove: bool) -> None:
+        """Say of the rows that others removed whether their points are to go; what they wrote is kept as a backup.
+
+        Raises:
+            RunError: The file has changed since that was asked.
+        """
+        with self._lock:
+            if self.removal is None or self.removal.digest != digest:
+                raise RunError("nobody asks that any more.", field="digest", hint="Load the page again.")
+            if remove:
+                self._agreed = digest
+            else:
+                # As if it were our own: the next writing replaces it.
+                self._writer.submit(lambda tables: tables.set_metadata("points written", digest)).result()
+            self.problem = None
+        self.changed()
+
     def close(self) -> None:
-        """Write what is left, and end."""
+        """Write what is left, and end.
+
+        Raises:
+            PointillistError: It could not be written; the points are safe in the store.
+        """
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
         self.flush()
+        self.ended = True
 
     def _run(self) -> None:
         while not self._closing.is_set():
             self._wake.wait(timeout=LOOK)
             self._wake.clear()
-            if self._closing.is_set() or (self.current and self._seen == self._look()):
+            rests = self.current and self._seen == self._look() and self._masks.current(self._store.reading())
+            if self._closing.is_set() or rests:
                 continue
             started = time.monotonic()
             # A failure is told to the page; the operations are safe in the store, and the next round tries again.
@@ -162,11 +208,19 @@ class LabelFiles:
         path = self._folder.points_file
         if not self._changed_by_others("points", path):
             return
-        found, copy = self._read_at_rest(path, NativeCsv().read)
+        asked = self.removal
+        if asked is not None and asked.digest == digest_of(path):
+            raise asked
+        found, copy = read_at_rest(path, self._backups, NativeCsv().read)
         # What stood there before, if this very store wrote it; without it nothing counts as removed by hand.
-        ours = self._base.is_file() and _digest(self._base) == self._store.metadata("points written")
+        ours = self._base.is_file() and digest_of(self._base) == self._store.metadata("points written")
         before = Counter(rows_of(NativeCsv().read(self._base).rows)) if ours else Counter()
-        digest = _digest(copy)
+        digest = digest_of(copy)
+        removed = (before - Counter(rows_of(found.rows))).total()
+        if removed:
+            shutil.copyfile(self._base, self._backups.next(path))
+        if is_much(removed, before.total()) and digest != self._agreed:
+            raise RowsRemovedError(path, digest, removed, before.total())
         self._writer.submit(lambda tables: merge_points(tables, found, before, digest)).result()
         shutil.copyfile(copy, self._base)
 
@@ -174,15 +228,13 @@ class LabelFiles:
         path = self._folder.dataset_file
         if not self._changed_by_others("classes", path):
             return
-        settings, copy = self._read_at_rest(
-            path, lambda file: parse(DatasetFile, read_yaml(file, DatasetError), DatasetError, file)
-        )
-        digest = _digest(copy)
+        settings, copy = read_at_rest(path, self._backups, read_classes)
+        digest = digest_of(copy)
         self._writer.submit(lambda tables: merge_classes(tables, settings, digest)).result()
 
     def _changed_by_others(self, kind: str, path: Path) -> bool:
         # A file that was removed is written anew.
-        return path.is_file() and not self._ours(kind, _digest(path))
+        return path.is_file() and not self._ours(kind, digest_of(path))
 
     def _ours(self, kind: str, digest: str) -> bool:
         tables = self._store.reading()
@@ -191,7 +243,7 @@ class LabelFiles:
     def _write(self, kind: str, path: Path, text: str) -> bool:
         """Replace a file unless others have just changed it; whether it now has this text."""
         digest = hashlib.sha256(text.encode()).hexdigest()
-        there = _digest(path) if path.is_file() else ""
+        there = digest_of(path) if path.is_file() else ""
         if there and not self._ours(kind, there):
             return False
         if there == digest == self._store.metadata(f"{kind} written"):
@@ -203,48 +255,21 @@ class LabelFiles:
 
         # Kept before the file is: whoever is killed in between knows the file for our own.
         self._writer.submit(about_to_write).result()
-        try:
-            with replacing(path) as temporary:
-                temporary.write_text(text, encoding="utf-8", newline="\n")
-                if self._changed_by_others(kind, path):
-                    raise _ChangedMeanwhile
-        except _ChangedMeanwhile:
-            return False
+        following = self._folder.own / f"{path.stem}.ours{path.suffix}"
+        write_text(following, text)
+        with saving(path):
+            if path.is_file() and exchange(following, path):
+                if not self._ours(kind, digest_of(following)):
+                    # Others wrote meanwhile: theirs goes back, and is taken in.
+                    exchange(following, path)
+                    if digest_of(following) != digest:  # and once more in between
+                        shutil.copyfile(following, self._backups.next(path))
+                    return False
+                following.unlink()
+            elif self._changed_by_others(kind, path):
+                return False
+            else:
+                following.replace(path)
+            flush_folder(path.parent)
         self._writer.submit(lambda tables: tables.set_metadata(f"{kind} written", digest)).result()
         return True
-
-    def _read_at_rest(self, path: Path, read: Callable[[Path], _Content]) -> tuple[_Content, Path]:
-        """The content of a file that others write, and a copy among the backups: of one state, not of half a writing.
-
-        A copy that cannot be read is no backup, and the error is the original's.
-        """
-        folder = self._folder.below("backups")
-        kept = sorted(folder.glob(f"{path.stem}-{'[0-9]' * 6}{path.suffix}"))
-        number = int(kept[-1].stem.rpartition("-")[2]) + 1 if kept else 1
-        copy = folder / f"{path.stem}-{number:06d}{path.suffix}"
-        for _ in range(TRIES):
-            before = path.stat()
-            time.sleep(REST)
-            shutil.copyfile(path, copy)
-            after = path.stat()
-            if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
-                for old in kept[: max(0, len(kept) + 1 - BACKUPS)]:
-                    old.unlink(missing_ok=True)
-                break
-        else:
-            copy.unlink()
-            raise SaveError("is being written by another program.", where=path, hint="Let that end; it is then read.")
-        try:
-            return read(copy), copy
-        except PointillistError as error:
-            copy.unlink()
-            raise type(error)(error.found, where=path, line=error.line, field=error.field, hint=error.hint) from error
-
-
-class _ChangedMeanwhile(Exception):
-    """Others wrote a file that was about to be replaced."""
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from pointillist.annotator.labels.applying import free_color
+from pointillist.annotator.labels.applying import check_class_count, check_class_name, free_color
 from pointillist.annotator.labels.rows import ClassRow, PointRow
 from pointillist.annotator.labels.tables import Tables
+from pointillist.classes import parse_color
 from pointillist.data.dataset_file import DatasetFile
+from pointillist.errors import DatasetError
+from pointillist.files import read_yaml
 from pointillist.points.questions import ANSWER, QUESTION, SOURCE
 from pointillist.points.table import Point, PointTable
+from pointillist.schema import parse
 
 CLIENT = "label-files"
 """Who made the changes that come from the files."""
@@ -105,11 +110,13 @@ def class_ids(tables: Tables, points: Iterable[Point]) -> tuple[dict[str, str], 
     """Ids of all classes by their names, and the names of those that these points brought."""
     ids = {row.name: row.id for row in tables.classes()}
     added = [label for label in dict.fromkeys(point.label for point in points) if label not in ids]
+    check_class_count(len(ids) + len(added))
     return {**ids, **{label: _new_class(tables, label) for label in added}}, added
 
 
 def _new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
     """Add a class that a file names, and give its id; a colour that is free is chosen where it has none."""
+    check_class_name(name)
     background = name.casefold() == "background"
     row = ClassRow(uuid.uuid4().hex, name, (color or free_color(tables, background=background)).lower(), values)
     tables.add_class(row)
@@ -117,6 +124,23 @@ def _new_class(tables: Tables, name: str, color: str | None = None, values: tupl
         # A file that names a class so means it.
         tables.set_background(row.id, "points")
     return row.id
+
+
+def read_classes(path: Path) -> DatasetFile:
+    """What a `dataset.yaml` says of its classes, which may be fewer than a training needs.
+
+    Raises:
+        DatasetError: It cannot be read, or has classes that no data set can have.
+    """
+    settings = parse(DatasetFile, read_yaml(path, DatasetError), DatasetError, path)
+    if len(settings.classes) > 1:
+        settings.class_set()
+    for entry in settings.classes:
+        check_class_name(entry.name)
+        if entry.color is not None:
+            parse_color(entry.color)
+    settings.mask_values()
+    return settings
 
 
 def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
@@ -140,6 +164,7 @@ def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
                 order.append(row.id)
             else:
                 tables.change_class(row.id, removed=True)
+    check_class_count(len(order))
     for position, given in enumerate(order):
         tables.change_class(given, position=position)
     long = None if isinstance(settings.background, str) else settings.background

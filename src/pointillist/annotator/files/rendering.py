@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from pointillist.annotator.folder import DataFolder
+from pointillist.annotator.labels.rows import ClassRow
 from pointillist.annotator.labels.tables import Tables
 from pointillist.data.dataset_file import DatasetFile
 from pointillist.errors import DatasetError, PointillistError
 from pointillist.files import read_text, read_yaml
 from pointillist.points.table import Point, PointTable
+from pointillist.yamltext import render_yaml
 
 
 def point_table(tables: Tables) -> PointTable:
@@ -33,10 +34,8 @@ def render_classes(tables: Tables, folder: DataFolder) -> str | None:
     before = dict(content)
     entries: list[dict[str, Any]] = [{"name": row.name, "color": row.color} for row in classes]
     if any(row.values is not None for row in classes):
-        taken = {value for row in classes for value in row.values or ()} | {content.get("ignore_index", 255)}
-        free = (value for value in range(256 + len(taken)) if value not in taken)
-        for entry, row in zip(entries, classes, strict=True):
-            values = row.values or (next(free),)
+        given = values_of(classes, content.get("ignore_index", 255))
+        for entry, values in zip(entries, given, strict=True):
             entry["value"] = values[0] if len(values) == 1 else list(values)
     content["classes"] = entries
     background, policy = tables.background()
@@ -48,7 +47,16 @@ def render_classes(tables: Tables, folder: DataFolder) -> str | None:
         content["paths"] = {"images": "."}
     if there and _same_classes(before, content):
         return read_text(path, DatasetError)  # its owner's own words
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    return render_yaml(content, DatasetError, path, short=True)
+
+
+def values_of(classes: Sequence[ClassRow], ignored: int) -> list[tuple[int, ...]]:
+    """The values of each class in masks: those that were declared, else its index, or the next free one."""
+    if all(row.values is None for row in classes):
+        return [(index,) for index in range(len(classes))]
+    taken = {value for row in classes for value in row.values or ()} | {ignored}
+    free = (value for value in range(256 + len(taken)) if value not in taken)
+    return [row.values or (next(free),) for row in classes]
 
 
 def _same_classes(before: dict[str, Any], after: dict[str, Any]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import tempfile
 import uuid
 import zipfile
 from collections import defaultdict
@@ -16,18 +15,19 @@ from typing import Any
 
 from pointillist.annotator.files.merging import class_ids
 from pointillist.annotator.files.rendering import point_table
+from pointillist.annotator.files.wording import without_flags
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.images.catalogue import Catalogue
-from pointillist.annotator.labels.operations import class_name_problem
 from pointillist.annotator.labels.rows import PointRow
 from pointillist.annotator.labels.store import Store
 from pointillist.annotator.labels.tables import Tables
 from pointillist.annotator.labels.writer import Writer
 from pointillist.data.places import place_of
 from pointillist.errors import PointsError
+from pointillist.files import folder_for_now, saving
+from pointillist.naming import class_name_problem, has_controls
 from pointillist.points.check import Checked
 from pointillist.points.formats import ReadContext, choose_format, formats, get_format
-from pointillist.points.formats.files import has_controls
 from pointillist.points.matching import read_matched
 from pointillist.points.table import PointTable
 
@@ -92,9 +92,8 @@ class Transfer:
     @contextmanager
     def temporary(self) -> Iterator[Path]:
         """A new folder for a file on its way, there for the block."""
-        above = self.folder.below("transfer")
-        with tempfile.TemporaryDirectory(prefix="transfer-", dir=above, ignore_cleanup_errors=True) as home:
-            yield Path(home)
+        with saving(above := self.folder.below("transfer")), folder_for_now(above, "transfer-") as home:
+            yield home
 
     def take_in(
         self, file: Path, format_name: str | None, options: Mapping[str, str], *, add_classes: bool
@@ -131,7 +130,9 @@ class Transfer:
             "reasons": {reason.value: count for reason, count in checked.reasons().items()},
             "unknown_classes": dict(checked.unknown_classes()),
             "added_classes": added,
-            "examples": [{"found": r.found, "hint": r.hint} for r in checked.rejections[:EXAMPLES]],
+            "examples": [
+                {"found": without_flags(r.found), "hint": without_flags(r.hint)} for r in checked.rejections[:EXAMPLES]
+            ],
         }
 
     def give_out(self, format_name: str, options: Mapping[str, str]) -> tuple[str, bytes]:
@@ -222,8 +223,8 @@ def check_upload_name(name: str) -> str:
         PointsError: Its ending is that of no label format, or it could mean another place.
     """
     kept = safe_name(name)
-    suffixes = {suffix for kind in formats().values() for suffix in kind.suffixes}
-    if suffixes and Path(kept).suffix.lower() not in suffixes:
+    suffixes = {".zip", *(suffix for kind in formats().values() for suffix in kind.suffixes)}
+    if Path(kept).suffix.lower() not in suffixes:
         raise PointsError(
             "this is no kind of label file.", field="name", hint=f"Files end in {', '.join(sorted(suffixes))}."
         )

@@ -46,10 +46,11 @@ Fact = TypeVar("Fact")
 
 @dataclass(frozen=True)
 class Stored:
-    """How a large raster lies in its file, see `data.rasters.OpenRaster`."""
+    """How a large raster lies in its file, see `data.rasters.OpenRaster` and `data.tiffs.TiffHeader`."""
 
     block: tuple[int, int]
     overviews: tuple[int, ...]
+    in_one_piece: bool = False
 
 
 class Catalogue:
@@ -200,7 +201,7 @@ def _stored(path: Path) -> Stored | None:
         return None
     with open_raster(path) as raster:
         plain = raster.plain and raster.block[0] * raster.block[1] * pixel <= LARGEST_BLOCK
-        return Stored(raster.block, raster.overviews) if plain else None
+        return Stored(raster.block, raster.overviews, header.in_one_piece) if plain else None
 
 
 @contextmanager

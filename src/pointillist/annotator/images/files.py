@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pointillist.annotator.images.cache import bytes_of, trim
 from pointillist.annotator.images.levels import Level, Values, reduced
 from pointillist.errors import SaveError
 from pointillist.files import make_folder
 
 DISK = 4 * 2**30
-"""Bytes of levels that are kept in files."""
+"""Bytes of levels that are kept in files, of all data folders together."""
+
+ABANDONED = 3600.0
+"""Seconds after which levels in the making are taken for what a killed server left."""
 
 ROWS = 512
 """Rows that are read or written at a time."""
@@ -45,7 +51,15 @@ class LevelFiles:
     def __init__(self, home: Path) -> None:
         self._home = home
         for left in home.glob(f"*{_NEW}"):
-            shutil.rmtree(left, ignore_errors=True)
+            # What is younger may be in the making, by another annotator.
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - ABANDONED:
+                    shutil.rmtree(left, ignore_errors=True)
+
+    @property
+    def bytes(self) -> int:
+        """Of all images."""
+        return sum(map(bytes_of, self._made()))
 
     def find(self, key: str, shape: Shape) -> list[Values] | None:
         """The levels of an image from `first` on; None where they are not there."""
@@ -80,14 +94,10 @@ class LevelFiles:
 
     def _make_room(self, needed: int) -> None:
         """Drop the levels that were not used for longest."""
-        made = (entry for entry in self._home.iterdir() if entry.is_dir() and entry.suffix != _NEW)
-        folders = sorted(made, key=lambda f: f.stat().st_mtime)
-        sizes = {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in folders}
-        for folder in folders:
-            if sum(sizes.values()) + needed <= DISK:
-                return
-            shutil.rmtree(folder, ignore_errors=True)
-            del sizes[folder]
+        trim(self._made(), DISK - needed)
+
+    def _made(self) -> list[Path]:
+        return [entry for entry in self._home.iterdir() if entry.is_dir() and entry.suffix != _NEW]
 
 
 def mapped(folder: Path, shape: Shape, number: int, mode: str) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:

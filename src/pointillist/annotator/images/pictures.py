@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,4 +76,16 @@ def encode(pixels: NDArray[np.uint8], kind: str) -> bytes:
     stream = io.BytesIO()
     options = {"quality": 88} if kind == "JPEG" else {"compress_level": 1}
     Image.fromarray(pixels).save(stream, format=kind, **options)
+    return stream.getvalue()
+
+
+def labels_png(labels: NDArray[np.uint8], colors: Sequence[str]) -> bytes:
+    """H×W indices as an indexed PNG in colours such as `#e69f00`; 255, which is undecided, is transparent."""
+    palette = bytearray(768)
+    for index, color in enumerate(colors):
+        palette[3 * index : 3 * index + 3] = bytes.fromhex(color[1:])
+    image = Image.fromarray(labels)
+    image.putpalette(bytes(palette))
+    stream = io.BytesIO()
+    image.save(stream, format="PNG", compress_level=1, transparency=bytes([255] * 255 + [0]))
     return stream.getvalue()

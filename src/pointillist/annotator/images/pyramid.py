@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,8 @@ class Pyramids:
     def __init__(self, catalogue: Catalogue, cache: Path, plane: Plane) -> None:
         self._catalogue = catalogue
         self._plane = plane
-        self._files = LevelFiles(cache)
-        self.windows = Windows(catalogue, self._files)
+        self.files = LevelFiles(cache)
+        self.windows = Windows(catalogue, self.files)
         self._kept: OrderedDict[tuple[str, str], list[Values]] = OrderedDict()
         self._lock = threading.Lock()
         # One image of each kind is decoded at a time; a large one does not keep a small one waiting.
@@ -55,6 +56,10 @@ class Pyramids:
             raise ImageError("has no such tile.", where=name, hint="Load the image again.")
         return self._part(name, level, row * TILE, column * TILE, TILE, TILE)
 
+    def window(self, name: str, top: int, left: int, height: int, width: int) -> Part:
+        """Some pixels of the image itself, cut at its right and bottom edge."""
+        return self._part(name, 0, top, left, height, width)
+
     def fitted(self, name: str, pixels: int) -> Part:
         """The image at the largest size of its shape that has at most so many pixels."""
         size = self._catalogue.size(name)
@@ -66,14 +71,18 @@ class Pyramids:
     def reduced(self, name: str, pixels: int) -> Part:
         """The same, quicker where the kind of file allows, and without keeping the decoded image."""
         size = self._catalogue.size(name)
-        if self._catalogue.large(name):
+        large = self._catalogue.large(name)
+        if large and (self._catalogue.stored(name) is not None or self._find((name, self._catalogue.stamp(name)))):
             return self.fitted(name, pixels)
         goal, path = fitted_size(size, pixels), self._catalogue.path(name)
         kind = self._catalogue.kind(name)
+        photograph = kind == _PHOTOGRAPH and not self._plane
         found = None
-        with named(name):
-            if kind == _PHOTOGRAPH and not self._plane:
+        with named(name), self._decoding[True] if large else nullcontext():
+            if photograph:
                 found = _read_draft(path, goal)
+            if photograph and large and found is None:
+                found = _read_coarse(path, goal)
             return Part(resized(_read(path, kind, self._plane) if found is None else found, goal))
 
     def _part(self, name: str, level: int, top: int, left: int, height: int, width: int) -> Part:
@@ -124,16 +133,16 @@ class Pyramids:
         key = f"{self._catalogue.id(name)}-{stamp}"
         kind = self._catalogue.kind(name)
         shape = Shape(tuple(levels_of(self._catalogue.size(name))), *kind)
-        found = self._files.find(key, shape)
+        found = self.files.find(key, shape)
         if found is None:
             path = self._catalogue.path(name)
             whole = kind != _PHOTOGRAPH or bool(self._plane)
             with named(name):
                 if whole:
-                    self._files.make(key, shape, lambda folder: _write(_read(path, kind, self._plane), folder, shape))
+                    self.files.make(key, shape, lambda folder: _write(_read(path, kind, self._plane), folder, shape))
                 else:
-                    self._files.make(key, shape, lambda folder: _decode(path, folder, shape))
-            found = self._files.find(key, shape)
+                    self.files.make(key, shape, lambda folder: _decode(path, folder, shape))
+            found = self.files.find(key, shape)
         if found is None:
             raise ImageError("was removed from the cache meanwhile.", where=name, hint="Load the image again.")
         return found
@@ -160,6 +169,19 @@ def _read_draft(path: Path, goal: tuple[int, int]) -> Values | None:
         image.draft("RGB", (max(goal), max(goal)))
         image.load()
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _read_coarse(path: Path, goal: tuple[int, int]) -> Values:
+    """A photograph, shrunk as it is decoded to at least a size: no second copy of its pixels is made."""
+    with opened(path) as image:
+        image.load()
+        factor = max(1, max(image.size) // max(goal))
+        stored = (image if image.mode in ("RGB", "L") else image.convert("RGB")).reduce(factor).convert("RGB")
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    size = stored.size if orientation in (5, 6, 7, 8) else stored.size[::-1]
+    upright = np.empty((*size, 3), np.uint8)
+    _as_stored(upright, orientation)[:] = np.asarray(stored)
+    return upright
 
 
 def _write(values: Values, folder: Path, shape: Shape) -> None:

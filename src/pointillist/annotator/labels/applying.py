@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.annotator.labels import operations as ops
+from pointillist.annotator.labels.checks import check_position, known_class, revived
+from pointillist.annotator.labels.correcting import Corrected, Corrector
 from pointillist.annotator.labels.cost import count
 from pointillist.annotator.labels.operations import Operation, Status
-from pointillist.annotator.labels.rows import ClassRow, PointRow
+from pointillist.annotator.labels.rows import AUDIT, ClassRow, PointRow
 from pointillist.annotator.labels.tables import Tables
 from pointillist.classes import IGNORE, default_palette, hex_color
 from pointillist.errors import DatasetError, PointillistError, PointsError
+from pointillist.naming import class_name_problem
 from pointillist.points.questions import ANSWER, ANSWERED_BY, COLUMNS, SECONDS
 
 PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
@@ -23,7 +26,8 @@ PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
 class Applied:
     """What became of an operation: `seq` is its number when it was applied, `error` why it was rejected.
 
-    Where it is about a point, that is `point` as it is now; for `status`, see the documentation of operations.
+    Where it is about a point, that is `point` as it is now, and `points` those of a stroke; for `status`, see the
+    documentation of operations.
     """
 
     id: str
@@ -31,6 +35,7 @@ class Applied:
     seq: int | None
     point: PointRow | None = None
     error: PointillistError | None = None
+    points: tuple[PointRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,23 +45,47 @@ class Applier:
     folder: DataFolder
     image_named: Callable[[str], str | None]
     size_of: Callable[[str], tuple[int, int]]
+    corrector: Corrector
 
     def apply(self, tables: Tables, client: str, operation: Operation) -> Applied:
         """Apply an operation; a second time it changes nothing."""
         before = tables.seq_of(operation.id)
-        point = tables.point(operation.point) if isinstance(operation, ops.Add | ops.Change) else None
+        known = tables.point(operation.point) if isinstance(operation, ops.Add | ops.Change) else None
         if before is not None:
-            return Applied(operation.id, "repeated", before, point)
+            return Applied(operation.id, "repeated", before, known)
         seq = tables.seq() + 1
+        corrected: Corrected | None = None
         try:
-            status, point = self._apply(tables, client, operation, seq)
+            if isinstance(operation, ops.Correction):
+                # Of a stroke that cannot be applied whole, nothing is.
+                with tables.savepoint():
+                    corrected = self.corrector.apply(tables, client, operation, seq)
+                status: Status = corrected.status
+                point = None
+            elif isinstance(operation, ops.Add | ops.Change | ops.Verdict):
+                status, point = self._apply(tables, client, operation, seq)
+            else:
+                with tables.savepoint():
+                    status, point = self._apply(tables, client, operation, seq)
+                    if tables.strays():
+                        found = "points would be left without a class."
+                        raise DatasetError(found, field="class", hint="Load the page again.")
         except PointillistError as error:
-            return Applied(operation.id, "rejected", None, point, error)
+            return Applied(operation.id, "rejected", None, known, error)
         content = operation.model_dump(mode="json", by_alias=True, exclude_unset=True)
         if point is not None:
             content["image"] = point.image
+        if corrected is not None:
+            content["image"] = corrected.image
+            if corrected.points:
+                content["points"] = [row.id for row in corrected.points]
         tables.log(seq, client, content, operation=operation.id)
-        count(tables, client, operation)
+        if corrected is not None:
+            count(tables, client, operation, corrected.clicks)
+            return Applied(operation.id, status, seq, points=corrected.points)
+        there, here = (row is not None and not row.deleted for row in (known, point))
+        clicked = isinstance(operation, ops.Add | ops.Change) and tables.was_clicked(operation.point)
+        count(tables, client, operation, (here - there) * clicked)
         return Applied(operation.id, status, seq, point)
 
     def _apply(self, tables: Tables, client: str, operation: Operation, seq: int) -> tuple[Status, PointRow | None]:
@@ -74,13 +103,15 @@ class Applier:
             case ops.ClassColor():
                 if self.folder.masks == "color":
                     raise _coded("The colour of a class", "their colours")
-                tables.change_class(_known_class(tables, operation.class_), color=operation.color.lower())
+                tables.change_class(known_class(tables, operation.class_), color=operation.color.lower())
             case ops.ClassMerge():
                 self._merge(tables, client, operation, seq)
             case ops.ClassRemove():
                 self._remove(tables, operation)
+            case ops.Verdict():
+                tables.set_metadata(f"verdict {operation.entry}", str(operation.settled or ""))
             case ops.Background():
-                chosen = "" if operation.class_ is None else _known_class(tables, operation.class_)
+                chosen = "" if operation.class_ is None else known_class(tables, operation.class_)
                 tables.set_background(chosen, operation.policy)
         return "done", None
 
@@ -96,8 +127,8 @@ class Applier:
                 field="image",
                 hint="Put the image back, restart, and try again.",
             )
-        self._check_position(image, operation.x, operation.y)
-        label = _revived(tables, _known_class(tables, operation.class_))
+        check_position(self.folder, self.size_of, image, operation.x, operation.y)
+        label = revived(tables, known_class(tables, operation.class_))
         row = PointRow(operation.point, image, operation.x, operation.y, label, seq, client, False)
         tables.put_point(row)
         return "done", row
@@ -118,53 +149,44 @@ class Applier:
             else:
                 changed = replace(changed, label="", extra=_unanswered(row))
         elif isinstance(operation, ops.Move):
-            self._check_position(row.image, operation.x, operation.y)
+            check_position(self.folder, self.size_of, row.image, operation.x, operation.y)
             changed = replace(changed, x=operation.x, y=operation.y)
         elif isinstance(operation, ops.Relabel):
             extra = {key: value for key, value in row.extra.items() if not row.question or key != ANSWER}
-            changed = replace(changed, label=_known_class(tables, operation.class_), extra=extra)
+            changed = replace(changed, label=known_class(tables, operation.class_), extra=extra)
         elif isinstance(operation, ops.Answer):
             tables.add_columns(COLUMNS)
-            label = "" if operation.class_ is None else _known_class(tables, operation.class_)
+            label = "" if operation.class_ is None else known_class(tables, operation.class_)
             told = {
                 ANSWER: operation.answer or "",
                 ANSWERED_BY: operation.answered_by,
                 SECONDS: "" if operation.seconds is None else f"{operation.seconds:.2f}",
             }
             extra = _unanswered(row) | {key: value for key, value in told.items() if value}
-            changed = replace(changed, label=label, extra=extra)
+            changed = replace(
+                changed, label="" if row.audit else label, extra=extra | ({AUDIT: label} if row.audit else {})
+            )
         if changed.label and not changed.deleted:
             # Its class may have been removed while it was deleted.
-            changed = replace(changed, label=_revived(tables, changed.label))
+            changed = replace(changed, label=revived(tables, changed.label))
         tables.change_point(changed)
         return "done", changed
 
-    def _check_position(self, image: str, x: float, y: float) -> None:
-        if image not in self.folder.images:
-            return  # a stray point of an image that is not there; its owner may still sort it
-        height, width = self.size_of(image)
-        if not (0 <= x < width and 0 <= y < height):
-            raise PointsError(
-                f"({x:g}, {y:g}) lies outside the image, which is {width} wide and {height} high.",
-                field="x, y",
-                hint="Click inside the image.",
-            )
-
     def _class_add(self, tables: Tables, operation: ops.ClassAdd) -> None:
-        _check_name(operation.name)
+        check_class_name(operation.name)
         classes = tables.classes()
         same = next((row for row in classes if row.name == operation.name), None)
+        own = next((row for row in classes if row.id == tables.class_id(operation.class_)), None)
+        if own is not None and own != same:
+            raise DatasetError(
+                "this class is there already under another name.", field="class", hint="Rename it in place of adding."
+            )
         if same is not None:
             # Two people added the same class: one class, both ids.
             if same.id != operation.class_:
                 tables.alias_class(operation.class_, same.id)
-        elif tables.class_id(operation.class_) is not None and any(c.id == operation.class_ for c in classes):
-            raise DatasetError(
-                "this class is there already under another name.", field="class", hint="Rename it in place of adding."
-            )
-        elif len(classes) >= IGNORE:
-            raise DatasetError(f"there are {IGNORE} classes already.", field="class", hint="Merge some.")
         else:
+            check_class_count(len(classes) + 1)
             # A page may not know yet that somebody, or its own last click, took the colour it wishes for.
             wished = (operation.color or "").lower()
             taken = not wished or any(row.color == wished for row in classes)
@@ -174,8 +196,8 @@ class Applier:
             tables.set_background(same.id if same else operation.class_, "points")
 
     def _rename(self, tables: Tables, operation: ops.ClassRename) -> None:
-        _check_name(operation.name)
-        label = _known_class(tables, operation.class_)
+        check_class_name(operation.name)
+        label = known_class(tables, operation.class_)
         if any(row.name == operation.name and row.id != label for row in tables.classes()):
             raise DatasetError(
                 f"another class is called '{operation.name}'.", field="name", hint="Merge the two, or choose another."
@@ -183,15 +205,15 @@ class Applier:
         tables.change_class(label, name=operation.name)
 
     def _merge(self, tables: Tables, client: str, operation: ops.ClassMerge, seq: int) -> None:
-        source = _known_class(tables, operation.class_)
+        source = known_class(tables, operation.class_)
         # Somebody else may have removed it meanwhile.
-        target = _revived(tables, _known_class(tables, operation.into))
+        target = revived(tables, known_class(tables, operation.into))
         if source == target:
             return
         rows = {row.id: row for row in tables.classes()}
         if self.folder.masks == "color":
             raise _coded("What is one class", "their colours")
-        if self.folder.masks is not None and source in rows and target in rows:
+        if self._has_masks(tables) and source in rows and target in rows:
             # Masks keep their values; from now on two of them mean this class.
             if all(row.values is None for row in rows.values()):
                 for index, row in enumerate(rows.values()):
@@ -203,11 +225,14 @@ class Applier:
         if tables.background()[0] == source:
             tables.set_background(target, tables.background()[1])
 
+    def _has_masks(self, tables: Tables) -> bool:
+        return self.folder.masks is not None or bool(tables.masked())
+
     def _remove(self, tables: Tables, operation: ops.ClassRemove) -> None:
-        label = _known_class(tables, operation.class_)
+        label = known_class(tables, operation.class_)
         if tables.points_by_class().get(label):
             raise DatasetError("this class has points.", field="class", hint="Merge it into another class.")
-        if self.folder.masks is not None:
+        if self._has_masks(tables):
             raise DatasetError("masks know this class.", field="class", hint="Merge it into another class.")
         tables.change_class(label, removed=True)
         if tables.background()[0] == label:
@@ -223,6 +248,9 @@ def free_color(tables: Tables, *, background: bool) -> str:
 
 
 def _check_question(row: PointRow, operation: ops.Change) -> None:
+    if ops.of_audit(operation) != row.audit:
+        found = f"this is {'a' if row.audit else 'no'} question of an audit."
+        raise PointsError(found, field="point", hint="Answer it where it is asked.")
     if isinstance(operation, ops.Answer | ops.Reopen) and not row.question:
         raise PointsError("this point is no question.", field="point", hint="Load the image again.")
     if isinstance(operation, ops.Move | ops.Delete) and row.question:
@@ -235,39 +263,34 @@ def _check_question(row: PointRow, operation: ops.Change) -> None:
 
 def _unanswered(row: PointRow) -> dict[str, str]:
     """Further columns of a question, without those about its answer."""
-    return {key: value for key, value in row.extra.items() if key not in (ANSWER, ANSWERED_BY, SECONDS)}
+    extra = {key: value for key, value in row.extra.items() if key not in (ANSWER, ANSWERED_BY, SECONDS)}
+    return extra | ({AUDIT: ""} if row.audit else {})
 
 
-def _known_class(tables: Tables, given: str) -> str:
-    found = tables.class_id(given)
-    if found is None:
-        raise DatasetError("there is no such class.", field="class", hint="Load the page again.")
-    return found
+def check_class_name(name: str) -> None:
+    """Refuse a name that no class can have.
+
+    Raises:
+        DatasetError: It is such a name.
+    """
+    if (found := class_name_problem(name)) is not None:
+        raise DatasetError(found, field="name", hint="Use a name of visible characters, without blanks at its ends.")
 
 
-def _revived(tables: Tables, label: str) -> str:
-    """The class that a point gets: a removed one comes back, or is the one that has its name by now."""
-    label = tables.class_id(label) or label
-    removed = tables.removed_name(label)
-    if removed is None:
-        return label
-    same = next((row.id for row in tables.classes() if row.name == removed), None)
-    if same is None:
-        tables.change_class(label, removed=False)
-        return label
-    tables.merge_class(label, same)
-    return same
+def check_class_count(count: int) -> None:
+    """Refuse more classes than label maps can hold.
 
-
-def _check_name(name: str) -> None:
-    problem = ops.class_name_problem(name)
-    if problem is not None:
-        raise DatasetError(problem, field="name", hint="Use a name of visible characters, without blanks at its ends.")
+    Raises:
+        DatasetError: There are more.
+    """
+    if count > IGNORE:
+        found = f"this would make {count} classes; label maps hold at most {IGNORE}."
+        raise DatasetError(found, field="class", hint="Merge some.")
 
 
 def _coded(what: str, by: str) -> DatasetError:
     return DatasetError(
         f"{what} cannot be changed: the masks of this data set tell classes by {by}.",
         field="masks",
-        hint="Convert the masks first: pointillist data convert --help.",
+        hint="Convert the masks first, on the command line: pointillist data convert.",
     )

@@ -15,9 +15,9 @@ IDLE = 60.0
 CLICKING, ANSWERING = "seconds", "seconds of answers"
 
 
-def count(tables: Tables, client: str, operation: Operation) -> None:
-    """Count clicks, and the time between operations of one tab that are not further apart than `IDLE`."""
-    if not isinstance(operation, ops.Add | ops.Change):
+def count(tables: Tables, client: str, operation: Operation, clicks: int) -> None:
+    """Count `clicks` more (−1 for an undone one), and the time between operations of a tab at most `IDLE` apart."""
+    if not isinstance(operation, ops.Add | ops.Change | ops.Correction) or ops.of_audit(operation):
         return
     now = time()
     last = float(tables.metadata(f"last {client}") or now)
@@ -26,12 +26,12 @@ def count(tables: Tables, client: str, operation: Operation) -> None:
         work = ANSWERING if isinstance(operation, ops.Answer | ops.Reopen) else CLICKING
         tables.set_metadata(work, repr(float(tables.metadata(work) or 0) + now - last))
     tables.set_metadata(f"last {client}", repr(now))
-    if isinstance(operation, ops.Add):
-        tables.set_metadata("clicks", str(int(tables.metadata("clicks") or 0) + 1))
+    if clicks:
+        tables.set_metadata("clicks", str(max(0, int(tables.metadata("clicks") or 0) + clicks)))
 
 
 def cost(tables: Tables) -> dict[str, Any]:
-    """Clicks, answers, minutes of work, seconds per click, and the median of the seconds that the page measured."""
+    """Clicks that are there, answers, minutes, seconds per click, and the median of the seconds that pages measured."""
     clicks = int(tables.metadata("clicks") or 0)
     clicking, answering = (float(tables.metadata(work) or 0) for work in (CLICKING, ANSWERING))
     return {

@@ -42,6 +42,13 @@ CREATE INDEX answer_seconds ON points(deleted, seconds) WHERE seconds IS NOT NUL
 
 OPEN, NAMED = "open", "named"
 
+AUDIT, AUDIT_OPEN, AUDITED = "\0audit", "audit", "audited"
+"""Key of the further columns of a question of an audit, which no file can have as a column, and how such a question
+stands. Its answer, the id of a class or '', is under that key, not in `class`: what learns from points misses it."""
+
+DRAW = "\0draw"
+"""Key of the number of the draw that a question of an audit belongs to, from 1."""
+
 
 @dataclass(frozen=True)
 class ClassRow:
@@ -77,9 +84,14 @@ class PointRow:
         return self.extra.get(SOURCE) == QUESTION
 
     @property
+    def audit(self) -> bool:
+        """Whether this is a question by which models are judged, and that none learns from."""
+        return AUDIT in self.extra
+
+    @property
     def answered(self) -> bool:
         """Whether a question has its answer."""
-        return bool(self.label or self.extra.get(ANSWER))
+        return bool(self.label or self.extra.get(ANSWER) or self.extra.get(AUDIT))
 
 
 def derived(label: str, extra: Mapping[str, str]) -> tuple[str | None, str | None, float | None]:
@@ -87,6 +99,8 @@ def derived(label: str, extra: Mapping[str, str]) -> tuple[str | None, str | Non
     text = json.dumps(dict(extra)) if extra else None
     if extra.get(SOURCE) != QUESTION:
         return text, None, None
+    if AUDIT in extra:
+        return text, AUDITED if extra[AUDIT] or extra.get(ANSWER) else AUDIT_OPEN, None
     try:
         seconds = float(extra.get(SECONDS) or "nan")
     except ValueError:

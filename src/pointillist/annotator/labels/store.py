@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pointillist.annotator.labels.mask_tables import CREATE_MASKS
 from pointillist.annotator.labels.rows import CREATE, QUESTIONS, derived
 from pointillist.annotator.labels.tables import Tables
-from pointillist.errors import PointillistError, RunError, SaveError
+from pointillist.errors import PointillistError, SaveError
 
-FORMAT = 2
-"""Version of the tables; a newer program reads all older ones. 2 has questions."""
+FORMAT = 3
+"""Version of the tables; a newer program reads all older ones. 2 has questions, 3 masks."""
 
 
 class Store:
@@ -41,7 +42,10 @@ class Store:
                     self._writer.execute("BEGIN IMMEDIATE")
                     for command in CREATE.strip().split(";\n") if version == 0 else ():
                         self._writer.execute(command.removesuffix(";"))
-                    _add_questions(self._writer)
+                    if version < 2:
+                        _add_questions(self._writer)
+                    for command in CREATE_MASKS.strip().split(";\n"):
+                        self._writer.execute(command.removesuffix(";"))
                     self._writer.execute(f"PRAGMA user_version={FORMAT}")
         except sqlite3.Error as error:
             raise store_error(error, path) from error
@@ -115,19 +119,3 @@ def store_error(error: sqlite3.Error, path: Path) -> PointillistError:
         where=path,
         hint="Free space on this disk; nothing that was acknowledged is lost.",
     )
-
-
-def hold(path: Path, root: Path) -> sqlite3.Connection:
-    """Hold a folder for this process by a lock on a file in it; the system lets go of it however the process ends."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        with suppress(sqlite3.Error):
-            connection.close()
-        raise RunError(
-            f"another annotator has this folder open ({error}).",
-            where=root,
-            hint="Use that one (several people and tabs can work in it at once), or end it first.",
-        ) from error
-    return connection

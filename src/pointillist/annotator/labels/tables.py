@@ -1,16 +1,16 @@
-"""The tables of the store: every question and every change, by name; SQL is written here and in `store` only."""
+"""The tables of the store: every question and every change, by name; SQL is in here, `mask_tables` and `store` only."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pointillist.annotator.labels.rows import OPEN, ClassRow, PointRow, derived
+from pointillist.annotator.labels.mask_tables import MaskTables
+from pointillist.annotator.labels.rows import AUDIT_OPEN, AUDITED, OPEN, ClassRow, PointRow, derived
 
 _WITH_ONE = 2**23
 """More points than any operation brings."""
@@ -21,11 +21,16 @@ _NAMED = "deleted=0 AND class<>''"
 """What is a point: not the questions that name no class."""
 
 
-class Tables:
-    """Questions and changes, inside or outside a transaction."""
+_AUDIT = f"question IN ('{AUDIT_OPEN}', '{AUDITED}')"
+_LEARNT = f"question NOT IN ('{AUDIT_OPEN}', '{AUDITED}')"
+"""Questions of audits, and the others."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._sql = connection
+_NO_AUDIT = f"coalesce(question, '') NOT IN ('{AUDIT_OPEN}', '{AUDITED}')"
+"""All that is learnt from, or may be."""
+
+
+class Tables(MaskTables):
+    """Questions and changes, inside or outside a transaction."""
 
     def metadata(self, name: str) -> str:
         """A single value; empty where it is not known."""
@@ -97,14 +102,18 @@ class Tables:
                 return given
             given = row[0]
 
+    def strays(self) -> bool:
+        """Whether a point or question that is there names a class that is not."""
+        live = "SELECT id FROM classes WHERE joined IS NULL AND NOT removed"
+        found = f"SELECT 1 FROM points WHERE {_NAMED} AND class NOT IN ({live}) LIMIT 1"
+        return self._sql.execute(found).fetchone() is not None
+
     def add_class(self, row: ClassRow) -> None:
         """Append a class, or bring a removed one back under this name."""
         position = self._sql.execute("SELECT coalesce(max(place), -1) + 1 FROM classes").fetchone()[0]
         values = None if row.values is None else json.dumps(row.values)
-        self._sql.execute(
-            "INSERT OR REPLACE INTO classes(id, name, color, place, mask_values) VALUES(?, ?, ?, ?, ?)",
-            (row.id, row.name, row.color, position, values),
-        )
+        added = "INSERT OR REPLACE INTO classes(id, name, color, place, mask_values) VALUES(?, ?, ?, ?, ?)"
+        self._sql.execute(added, (row.id, row.name, row.color, position, values))
 
     def removed_name(self, given: str) -> str | None:
         """Name of a class that was removed; None for any other."""
@@ -145,11 +154,16 @@ class Tables:
         """Points of an image, in the order they were made."""
         return list(self._points(f"image=? AND {_NAMED} ORDER BY place, id", image))
 
-    def questions(self) -> list[PointRow]:
-        """All questions."""
-        return list(self._points("question IS NOT NULL AND deleted=0"))
+    def questions(self, *, audit: bool = False) -> list[PointRow]:
+        """All questions that are asked to be learnt from, or all of audits, in the order they were made."""
+        return list(self._points(f"{_AUDIT if audit else _LEARNT} AND deleted=0 ORDER BY place, id"))
 
-    def _points(self, condition: str, *values: str) -> Iterator[PointRow]:
+    def audit_version(self) -> int:
+        """The last operation on a question of an audit; 0 before any."""
+        found = f"SELECT coalesce(max(version), 0) FROM points WHERE {_AUDIT}"
+        return int(self._sql.execute(found).fetchone()[0])
+
+    def _points(self, condition: str, *values: str | int) -> Iterator[PointRow]:
         rows = self._sql.execute(f"SELECT {_POINT} FROM points WHERE {condition}", values)
         for given, image, x, y, label, version, client, deleted, extra in rows:
             more = json.loads(extra) if extra else {}
@@ -157,16 +171,30 @@ class Tables:
 
     def points_version(self, image: str) -> int:
         """The last operation that changed a point of this image; 0 before any."""
-        row = self._sql.execute("SELECT coalesce(max(version), 0) FROM points WHERE image=?", (image,)).fetchone()
-        return int(row[0])
+        found = f"SELECT coalesce(max(version), 0) FROM points WHERE image=? AND {_NO_AUDIT}"
+        return int(self._sql.execute(found, (image,)).fetchone()[0])
+
+    def changed_points(self, after: int) -> int:
+        """Number of clicks and answers that were made, changed or deleted after an operation."""
+        found = "SELECT count(*) FROM points WHERE version>? AND class<>''"
+        return int(self._sql.execute(found, (after,)).fetchone()[0])
+
+    def points_since(self, after: int) -> list[PointRow]:
+        """Clicks and answers that were made or changed after an operation."""
+        return list(self._points(f"version>? AND {_NAMED} ORDER BY version, id", after))
+
+    def clicks_by_class(self) -> dict[str, int]:
+        """Number of clicks, without answers, of each class that has some."""
+        found = f"SELECT class, count(*) FROM points WHERE {_NAMED} AND question IS NULL GROUP BY class"
+        return dict(self._sql.execute(found))
 
     def points_versions(self) -> dict[str, int]:
         """The same for each image that ever had a point."""
-        return dict(self._sql.execute("SELECT image, max(version) FROM points GROUP BY image"))
+        return dict(self._sql.execute(f"SELECT image, max(version) FROM points WHERE {_NO_AUDIT} GROUP BY image"))
 
     def all_points(self, *, unnamed: bool = False) -> Iterator[tuple[str, str, float, float, str, Mapping[str, str]]]:
         """(id, image, x, y, class id, further columns) of every point, or of every question that names no class."""
-        which = "deleted=0 AND class=''" if unnamed else _NAMED
+        which = f"deleted=0 AND class='' AND {_LEARNT}" if unnamed else _NAMED
         rows = self._sql.execute(f"SELECT id, image, x, y, class, extra FROM points WHERE {which} ORDER BY place, id")
         return ((*row, json.loads(extra) if extra else {}) for *row, extra in rows)
 
@@ -174,21 +202,21 @@ class Tables:
         """Number of points of each image that has some."""
         return dict(self._sql.execute(f"SELECT image, count(*) FROM points WHERE {_NAMED} GROUP BY image"))
 
-    def open_questions(self, image: str | None = None) -> list[tuple[str, str, float, float]]:
+    def open_questions(self, image: str | None = None, *, audit: bool = False) -> list[tuple[str, str, float, float]]:
         """(id, image, x, y) of the questions that nobody has answered, of an image or of all."""
         where, values = ("", ()) if image is None else (" AND image=?", (image,))
         found = f"SELECT id, image, x, y FROM points WHERE question=? AND deleted=0{where}"
-        return list(self._sql.execute(found, (OPEN, *values)))
+        return list(self._sql.execute(found, (AUDIT_OPEN if audit else OPEN, *values)))
 
-    def answers_by_image(self) -> dict[str, int]:
+    def answers_by_image(self, *, audit: bool = False) -> dict[str, int]:
         """Number of answered questions of each image that has some."""
-        found = "SELECT image, count(*) FROM points WHERE question<>? AND deleted=0 GROUP BY image"
-        return dict(self._sql.execute(found, (OPEN,)))
+        which = f"question='{AUDITED}'" if audit else f"{_LEARNT} AND question<>'{OPEN}'"
+        found = f"SELECT image, count(*) FROM points WHERE {which} AND deleted=0 GROUP BY image"
+        return dict(self._sql.execute(found))
 
     def answers(self) -> int:
         """Number of answered questions."""
-        found = "SELECT count(*) FROM points WHERE question<>? AND deleted=0"
-        return int(self._sql.execute(found, (OPEN,)).fetchone()[0])
+        return sum(self.answers_by_image().values())
 
     def seconds_per_answer(self) -> float | None:
         """The median, over the answers of which it is known."""
@@ -209,6 +237,12 @@ class Tables:
                 row.version * _WITH_ONE + number,
             ),
         )
+
+    def was_clicked(self, given: str) -> bool:
+        """Whether a point was made on a page, not by a file."""
+        found = "SELECT content FROM operations WHERE seq=(SELECT place / ? FROM points WHERE id=?)"
+        row = self._sql.execute(found, (_WITH_ONE, given)).fetchone()
+        return row is not None and json.loads(row[0])["kind"] in ("add", "scribble")
 
     def change_point(self, row: PointRow) -> None:
         """Write the changed state of a point or question."""

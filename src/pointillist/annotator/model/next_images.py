@@ -32,6 +32,7 @@ class NextImages:
         self._queue = queue
         self._lock = threading.Lock()
         self._model: Run | None = None
+        self._kept_as = ""
         self._regions: dict[str, UncertainRegion] = {}
         self._seen: dict[str, int] = {}
         self._failed: set[str] = set()
@@ -47,7 +48,9 @@ class NextImages:
             self._seen.clear()
             self._failed.clear()
             if model is not None:
-                for image, version, values in self._session.store.reading().regions(model.name):
+                facts = model.model_facts()
+                self._kept_as = model.name if facts is None else f"{model.name} {facts[0][:12]}"
+                for image, version, values in self._session.store.reading().regions(self._kept_as):
                     self._regions[image] = UncertainRegion(*values)
                     self._seen[image] = version
         self.changed()
@@ -162,7 +165,7 @@ class NextImages:
                 return
             self._regions[name] = region
             self._seen[name] = version
-            ready = len(self._regions)
-        self._session.writer.submit(lambda tables: tables.keep_region(name, model.name, version, astuple(region)))
+            ready, kept_as = len(self._regions), self._kept_as
+        self._session.writer.submit(lambda tables: tables.keep_region(name, kept_as, version, astuple(region)))
         if ready % 10 == 0:
             self._session.publish("next", self.progress())

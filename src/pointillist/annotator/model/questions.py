@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pointillist.annotator.files.transfer import MANY
 from pointillist.annotator.labels.rows import PointRow
 from pointillist.annotator.labels.tables import Tables
+from pointillist.annotator.model.runs import Run
+from pointillist.annotator.model.work import Work
 from pointillist.annotator.session import Session
 from pointillist.data.ask import draw_questions
-from pointillist.errors import PointillistError
-from pointillist.points.questions import COLUMNS
+from pointillist.data.gaps import pixels_with_data
+from pointillist.errors import PointillistError, RunError
+from pointillist.points.questions import COLUMNS, INCLUSION, QUESTION, SOURCE, Strategy
+from pointillist.points.table import Point
 
 CLIENT = "questions"
 """Who made the questions that are drawn here."""
@@ -25,9 +30,11 @@ class Questions:
     """The questions of a folder; `image` is the name of one to stay with, None for all."""
 
     session: Session
+    work: Work | None = None
+    model: Callable[[], Run | None] = lambda: None
 
-    def listed(self, client: str, image: str | None, limit: int) -> dict[str, Any]:
-        """The next open questions of a tab, and how many there are in all.
+    def listed(self, client: str, image: str | None, limit: int, *, audit: bool = False) -> dict[str, Any]:
+        """The next open questions of a tab, or those of audits, and how many there are in all.
 
         Every image gets its first question before any gets its second. Within an image chance decides: whoever ends
         early has answered a part of each image's questions that nobody chose. Each tab has another order, so that
@@ -35,9 +42,9 @@ class Questions:
         """
         session = self.session
         tables = session.store.reading()
-        answered = tables.answers_by_image()
+        answered = tables.answers_by_image(audit=audit)
         by_image: dict[str, list[tuple[int, str, float, float]]] = defaultdict(list)
-        for given, name, x, y in tables.open_questions(image):
+        for given, name, x, y in tables.open_questions(image, audit=audit):
             if session.catalogue.find_id(name) is not None:
                 by_image[name].append((_chance(client, given), given, x, y))
         turns = sorted(
@@ -71,13 +78,17 @@ class Questions:
         except PointillistError:
             return None  # its own page says what is wrong with it
 
-    def draw(self, given: str, image: str | None, per_image: int, budget: int | None) -> int:
-        """Draw questions evenly, unless some are open; gives how many, 0 where the operation was applied before.
+    def draw(
+        self, given: str, image: str | None, per_image: int, budget: int | None, strategy: Strategy = "even"
+    ) -> int | None:
+        """Draw questions, unless some are open; gives how many, 0 where the operation was applied before.
 
         They are those that `pointillist ask` draws from the same images with the same seed, which is the number of
-        questions there are.
+        questions there are. Any strategy but `even` needs the model, and takes a while: then None is given, and `work`
+        tells how it goes.
 
         Raises:
+            RunError: There is no model, or something else is being worked out.
             PointillistError: The size of an image, or a split, cannot be read, or the store cannot be written.
         """
         session = self.session
@@ -86,7 +97,29 @@ class Questions:
             return 0
         names = session.folder.learnt_from() if image is None else [image]
         seed = len(tables.questions())
-        drawn = draw_questions(names, session.catalogue.size, per_image=per_image, budget=budget, seed=seed)
+        if strategy != "even":
+            run = self.model()
+            if run is None or self.work is None:
+                raise RunError("there is no model yet that could be unsure.", hint="Train one, or ask evenly.")
+            wishes = {"images": names, "per_image": per_image, "budget": budget, "strategy": strategy, "seed": seed}
+            self.work.start("questions", {"run": run.number, **wishes}, lambda found: self._take(given, image, found))
+            return None
+        drawn = draw_questions(
+            names,
+            session.catalogue.size,
+            per_image=per_image,
+            budget=budget,
+            seed=seed,
+            valid_of=lambda name: pixels_with_data(session.catalogue.path(name), plane=session.folder.bands.plane),
+        )
+        return self._add(given, image, drawn)
+
+    def _take(self, given: str, image: str | None, found: Sequence[tuple[str, float, float, str]]) -> None:
+        drawn = [Point(name, x, y, "", {SOURCE: QUESTION, INCLUSION: chance}) for name, x, y, chance in found]
+        self._add(given, image, drawn)
+
+    def _add(self, given: str, image: str | None, drawn: Sequence[Point]) -> int:
+        session = self.session
         named = list(dict.fromkeys(point.image for point in drawn))
 
         def add(tables: Tables) -> int:

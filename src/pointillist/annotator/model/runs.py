@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.errors import RunError
-from pointillist.files import read_text, write_text
+from pointillist.files import read_text
+from pointillist.sealed import read_sealed, write_sealed
 
 State = Literal["starting", "running", "stopping", "done", "stopped", "failed"]
 
@@ -23,7 +25,8 @@ class Run:
 
     It was `started` so many seconds after the beginning of 1970, and took `seconds` (None while it runs). The classes
     are those at its start, by id and by what they were called then, in the order of the model's outputs. `error` is
-    why it failed, as the page reads it.
+    why it failed, as the page reads it. `seq` is the last operation whose `clicks` it learns from, `masks` the images
+    whose mask had been accepted by then, and `base` the run whose model it goes on from ("" from scratch).
     """
 
     number: int
@@ -35,6 +38,10 @@ class Run:
     state: State = "starting"
     error: Mapping[str, Any] | None = None
     seconds: float | None = None
+    seq: int = 0
+    clicks: int = 0
+    base: str = ""
+    masks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -52,6 +59,25 @@ class Run:
         return self.home / f"{self.name}.log"
 
     @property
+    def labels(self) -> Path:
+        """The points it learns from, as they were when it began: they are needed to continue it exactly."""
+        return self.home / f"{self.name}.labels" / "points.csv"
+
+    @property
+    def model_file(self) -> Path:
+        """There as soon as it has a model, and another file with each new one."""
+        return self.folder / "model" / "model.json"
+
+    def model_facts(self) -> tuple[str, int] | None:
+        """Hash of the weights of its model, and the steps it has taken; None while it has none, or a damaged one."""
+        for _ in range(3):  # the folder may be replaced this instant
+            if self.model_file.is_file():
+                with suppress(RunError, ValueError, KeyError, TypeError):
+                    content = json.loads(read_text(self.model_file, RunError, max_bytes=2**24))
+                    return str(content["sha256"]), int(content["protocol"]["steps"])
+        return None
+
+    @property
     def failure(self) -> Path:
         """Where the training leaves the error that ended it."""
         return self.home / f"{self.name}.error.json"
@@ -59,7 +85,7 @@ class Run:
     def save(self) -> None:
         """Write the file this is kept in."""
         content = {name: value for name, value in vars(self).items() if name != "home"}
-        write_text(self.home / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
+        write_sealed(self.home / f"{self.name}.json", content)
 
 
 def find_runs(folder: DataFolder) -> list[Run]:
@@ -67,12 +93,11 @@ def find_runs(folder: DataFolder) -> list[Run]:
     home = folder.below("runs")
     found = []
     for path in sorted(home.glob("????.json")):
+        mend = "Remove this file; the labels do not depend on it."
+        content = read_sealed(path, RunError, mend)
         try:
-            content = json.loads(read_text(path, RunError))
-            listed = {key: tuple(content[key]) for key in ("class_ids", "class_names")}
+            listed = {key: tuple(content.get(key, ())) for key in ("class_ids", "class_names", "masks")}
             found.append(Run(**{**content, "home": home, **listed}))
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"is damaged ({error}).", where=path, hint="Remove this file; the labels do not depend on it."
-            ) from error
+            raise RunError(f"is damaged ({error}).", where=path, hint=mend) from error
     return found

@@ -7,24 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
 import sys
-import threading
-import traceback
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
 
-from pointillist.annotator.engine.methods import page_config
+from pointillist.annotator.engine.methods import check_page_config, page_config, slower
 from pointillist.annotator.folder import open_folder
+from pointillist.annotator.model.child_process import begin, named
 from pointillist.annotator.model.runs import find_runs
 from pointillist.annotator.session import error_body
 from pointillist.api import train_config
 from pointillist.data.dataset import Dataset
 from pointillist.data.layouts import open_dataset
-from pointillist.errors import PointillistError, RunError
+from pointillist.errors import RunError
 from pointillist.files import write_text
+from pointillist.training.config import Config
+from pointillist.training.live_model import Stop
+from pointillist.training.run_directory import RunDirectory
+from pointillist.training.start import Start
+
+HEARD_WITHIN = 10.0
+"""Seconds a step may take before the training is ended within it; its model is then that of the last checkpoint."""
 
 INTERRUPTED = 130
 """Exit code of a training that was stopped."""
@@ -32,47 +39,71 @@ INTERRUPTED = 130
 
 def main(data: Path, number: int) -> int:
     """Train as the record of the run says; gives the exit code."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(5)  # the page comes first
+    stop = Stop()
+
+    def end() -> None:
+        if not stop.ask(HEARD_WITHIN):
+            signal.raise_signal(signal.SIGINT)
+
+    begin(5, end)
     folder = open_folder(data)
-    run = next(run for run in find_runs(folder) if run.number == number)
+    runs = {run.number: run for run in find_runs(folder)}
+    run = runs[number]
     # Lines of a file, not the width of a terminal that nobody sees.
     console = Console(width=120, no_color=True)
     try:
-        dataset = _only_inside(open_dataset(folder.dataset_file), set(folder.images))
+        dataset = only_inside(open_dataset(folder.dataset_file), set(folder.images))
         if dataset.classes.names != run.class_names:
             # The page would take the outputs of the model for other classes.
             raise RunError("the classes changed while the training started.", hint="Start it again.")
-        dataset = dataset.with_points(folder.points_file, "csv", strict=False)
-        train_config(page_config(run.settings), dataset, run.folder, console=console)
+        dataset = dataset.with_points(run.labels, "csv", strict=False)
+        # One that was stopped before it had begun begins anew, with the same clicks.
+        resume = RunDirectory(run.folder).config_file.is_file()
+        start = None
+        if resume:
+            config = RunDirectory(run.folder).read()[0]
+            check_page_config(config, begun=True, learning_on=bool(run.base))
+        else:
+            config = _shortened(page_config(run.settings), time.time() - run.started)
+            config = _with_masks(config, dataset, run.masks)
+            base = next((one for one in runs.values() if one.name == run.base), None)
+            if base is not None:
+                start, config = Start.read(base.folder / "model"), slower(config)
+        train_config(config, dataset, run.folder, resume=resume, console=console, start=start, stop=stop)
     except KeyboardInterrupt:
         print("stopped", flush=True)
         return INTERRUPTED
     except Exception as error:
-        if not isinstance(error, PointillistError):
-            traceback.print_exc()
-            error = RunError(
-                f"the training failed ({type(error).__name__}: {error}).", hint="See its log; the labels are safe."
-            )
-        print(f"error: {error.found} {error.hint}", flush=True)
-        write_text(run.failure, json.dumps(error_body(error)))
+        problem = named(error, "the training")
+        print(f"error: {problem.found} {problem.hint}", flush=True)
+        write_text(run.failure, json.dumps(error_body(problem)))
         return 2
     return 0
 
 
-def _only_inside(dataset: Dataset, names: set[str]) -> Dataset:
+def only_inside(dataset: Dataset, names: set[str]) -> Dataset:
     """The data set without images that are links out of the folder."""
     items = tuple(item for item in dataset.items if item.name in names)
     splits = {split: tuple(name for name in listed if name in names) for split, listed in dataset.splits.items()}
     return dataclasses.replace(dataset, items=items, splits=splits)
 
 
-def _end_with_parent() -> None:
-    # Without Python's buffer, whose lock a thread must not hold when the interpreter ends.
-    while os.read(0, 4096):
-        pass
-    signal.raise_signal(signal.SIGINT)
+def _with_masks(config: Config, dataset: Dataset, accepted: Collection[str]) -> Config:
+    """What was accepted on the page is learnt, but on images that are held back."""
+    there = (item.name for item in dataset.split(dataset.training_split) if item.mask is not None)
+    names = tuple(name for name in there if name in accepted)
+    if not names:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"learn_masks": names})})
+
+
+def _shortened(config: Config, spent: float) -> Config:
+    """A length in minutes counts from the press of the button, not from when the program was there."""
+    minutes = config.trainer.minutes
+    if minutes is None:
+        return config
+    left = max(minutes / 10, minutes - spent / 60)
+    return config.model_copy(update={"trainer": config.trainer.model_copy(update={"minutes": left})})
 
 
 if __name__ == "__main__":

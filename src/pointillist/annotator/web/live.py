@@ -12,6 +12,7 @@ from pointillist.annotator.engine.client import EngineClient
 from pointillist.annotator.engine.jobs import Clicks, LayerJob
 from pointillist.annotator.engine.queue import EngineQueue
 from pointillist.annotator.images.levels import fitted_size
+from pointillist.annotator.labels.shown import ShownLabels
 from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import Session
 
@@ -30,13 +31,17 @@ Quality = Literal["fast", "full"]
 
 @dataclass(frozen=True)
 class Layer:
-    """A picture of the pseudo-mask; `exact`: of the image's own size, `seq`: the last operation that it knows of."""
+    """A picture of the pseudo-mask; `exact`: of the image's own size, `seq`: the last operation that it knows of.
+
+    `token` is what the session keeps it under, see `Shown`.
+    """
 
     png: bytes
     size: tuple[int, int]
     exact: bool
     seq: int
     source: str
+    token: str
 
 
 @dataclass
@@ -86,4 +91,5 @@ class Live:
         if png is None:
             return None
         height, width = job.pixels.shape[:2]
-        return Layer(png, (height, width), (height, width) == size, seq, "points" if run is None else "model")
+        token = self.session.shown.keep(ShownLabels(name, png, tuple(row.id for row in classes)))
+        return Layer(png, (height, width), (height, width) == size, seq, "points" if run is None else "model", token)

@@ -113,6 +113,7 @@ def make(session: Session, following: NextImages, live: Live) -> APIRouter:
             "x-layer-width": str(made.size[1]),
             "x-layer-height": str(made.size[0]),
             "x-layer-exact": str(int(made.exact)),
+            "x-layer-token": made.token,
         }
         return Response(made.png, media_type="image/png", headers=headers)
 

@@ -22,6 +22,9 @@ BEAT = 15.0
 
 _CHUNK = 200
 
+LARGEST = 2**53
+"""Number of an operation that a page can ask for: the largest whole number of JavaScript, which SQLite knows, too."""
+
 SERVER = secrets.token_hex(8)
 """Tells a page that it talks to another start of the server."""
 
@@ -43,28 +46,35 @@ def make(session: Session, hub: Hub) -> APIRouter:
 
     @routes.get("/changes")
     def changes(
-        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+        after: Annotated[int, Query(ge=0, le=LARGEST)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
     ) -> dict[str, Any]:
         return session.changes(after, limit)
 
     @routes.get("/events")
-    async def events(request: Request, after: Annotated[int | None, Query(ge=0)] = None) -> StreamingResponse:
+    async def events(
+        request: Request, after: Annotated[int | None, Query(ge=0, le=LARGEST)] = None
+    ) -> StreamingResponse:
         last = request.headers.get("last-event-id", "")
         start = int(last) if last.isdigit() and len(last) < 18 else after
-        return StreamingResponse(_stream(session, hub, start), media_type="text/event-stream")
+        address = "" if request.client is None else request.client.host
+        browser = f"{address} {request.headers.get('user-agent', '')}"
+        return StreamingResponse(_stream(session, hub, start, browser), media_type="text/event-stream")
 
     return routes
 
 
-async def _stream(session: Session, hub: Hub, after: int | None) -> AsyncIterator[str]:
-    """Everything new, as server-sent events; each stream looks up what it has not sent yet."""
-    news = hub.join()
+async def _stream(session: Session, hub: Hub, after: int | None, browser: str) -> AsyncIterator[str]:
+    """Everything new, as server-sent events; each stream looks up what it has not sent yet.
+
+    It ends with `rest` where the browser has opened so many more that no connection would be left for anything else.
+    """
+    stream = hub.join(browser)
     sent: dict[str, str] = {}
     try:
         seq = (await run_in_threadpool(session.store.reading)).seq() if after is None else after
         yield _event("hello", json.dumps({"seq": seq, "server": SERVER, "folder": session.catalogue.folder_id}))
-        while True:
-            news.clear()
+        while not stream.ended:
+            stream.news.clear()
             more = True
             while more:
                 found = await run_in_threadpool(session.changes, seq, _CHUNK)
@@ -77,11 +87,12 @@ async def _stream(session: Session, hub: Hub, after: int | None) -> AsyncIterato
                     sent[topic] = text
                     yield _event(topic, text)
             try:
-                await asyncio.wait_for(news.wait(), BEAT)
+                await asyncio.wait_for(stream.news.wait(), BEAT)
             except TimeoutError:
                 yield ": alive\n\n"
+        yield _event("rest", "{}")
     finally:
-        hub.leave(news)
+        hub.leave(stream)
 
 
 def _event(kind: str, data: str, given: int | None = None) -> str:

@@ -11,6 +11,7 @@ from pointillist.annotator.labels.operations import Id, ServerId
 from pointillist.annotator.model.questions import Questions
 from pointillist.annotator.session import Session
 from pointillist.errors import RunError
+from pointillist.points.questions import Strategy
 from pointillist.schema import Strict
 
 
@@ -22,12 +23,12 @@ class AskRequest(Strict):
     image: ServerId | None = None
     per_image: int = Field(ge=1, le=1000)
     budget: int = Field(ge=1, le=100_000)
+    strategy: Strategy = "even"
 
 
-def make(session: Session) -> APIRouter:
+def make(session: Session, questions: Questions) -> APIRouter:
     """Routes of a session."""
     routes = APIRouter(prefix="/api")
-    questions = Questions(session)
 
     def named(image: str | None) -> str | None:
         name = None if image is None else session.catalogue.name(image)
@@ -46,6 +47,7 @@ def make(session: Session) -> APIRouter:
         if request.folder != session.catalogue.folder_id:
             raise RunError("another folder is served at this address now.", field="folder", hint="Reload the page.")
         budget = request.budget if request.image is None else None
-        return {"drawn": questions.draw(request.id, named(request.image), request.per_image, budget)}
+        image = named(request.image)
+        return {"drawn": questions.draw(request.id, image, request.per_image, budget, request.strategy)}
 
     return routes

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
+from pydantic import StrictBool
 from starlette.responses import FileResponse, Response
 
+from pointillist.annotator.model.learning_on import LearningOn
 from pointillist.annotator.model.settings import PageSettings
 from pointillist.annotator.model.trainer import Trainer
 from pointillist.schema import Strict
@@ -19,7 +21,13 @@ class Nothing(Strict):
     """An empty request."""
 
 
-def make(trainer: Trainer) -> APIRouter:
+class Itself(Strict):
+    """Whether learning on begins by itself."""
+
+    itself: StrictBool
+
+
+def make(trainer: Trainer, learning: LearningOn) -> APIRouter:
     """Routes of the trainings of a session."""
     routes = APIRouter(prefix="/api")
 
@@ -37,6 +45,18 @@ def make(trainer: Trainer) -> APIRouter:
     @routes.post("/training/stop")
     def stop(_request: Nothing) -> dict[str, Any]:
         return trainer.stop()
+
+    @routes.post("/training/continue")
+    def resume(_request: Nothing) -> dict[str, Any]:
+        return trainer.resume()
+
+    @routes.post("/training/learn-on")
+    def learn_on(_request: Nothing) -> dict[str, Any]:
+        return learning.start()
+
+    @routes.post("/training/by-itself")
+    def by_itself(request: Itself) -> dict[str, Any]:
+        return learning.switch(request.itself)
 
     @routes.get("/training/log")
     def log(after: Annotated[int, Query(ge=0)] = 0) -> dict[str, Any]:

@@ -7,16 +7,26 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
+from pydantic import StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from pointillist.annotator.files.label_files import LabelFiles
 from pointillist.annotator.files.transfer import Transfer, check_upload_name
 from pointillist.errors import SaveError
+from pointillist.schema import Strict
 
 IMPORT = "/api/import"
 
 
-def make(transfer: Transfer) -> APIRouter:
+class Decision(Strict):
+    """Whether points go that others have taken out of points.csv, whose content has this SHA-256."""
+
+    digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    remove: bool
+
+
+def make(transfer: Transfer, files: LabelFiles) -> APIRouter:
     """Routes of a session."""
     routes = APIRouter()
 
@@ -41,6 +51,10 @@ def make(transfer: Transfer) -> APIRouter:
         # Never shown, always kept: whatever a label file holds, no browser takes it for a page.
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="application/octet-stream", headers=headers)
+
+    @routes.post("/api/files/removal", status_code=204)
+    def decide(decision: Decision) -> None:
+        files.decide(decision.digest, remove=decision.remove)
 
     return routes
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import html
 import ipaddress
 from collections.abc import Iterable
 from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "pointillist_session"
+from pointillist.annotator.web.access import Access
+
+LET_IN = "Open the link that 'pointillist annotate' shows in its terminal."
+"""What to do without access."""
 
 HEADER = "x-pointillist"
 """Must come with every request that changes something: no page of another origin can set it."""
@@ -47,19 +48,19 @@ class _TooLarge(Exception):
 
 
 class Security:
-    """ASGI middleware: host, origin, token and size of every request are checked before the application sees it.
+    """ASGI middleware: host, origin, access and size of every request are checked before the application sees it.
 
-    The server goes by `hosts` besides the names of this machine; without a token only this machine is served. The
-    bodies of requests to `file_paths` are files.
+    The server goes by `hosts` besides the names of this machine; without `access` everybody on this machine is served.
+    The bodies of requests to `file_paths` are files.
     """
 
     def __init__(
-        self, app: ASGIApp, *, port: int, hosts: Iterable[str] = (), token: str | None, file_paths: Iterable[str] = ()
+        self, app: ASGIApp, *, port: int, hosts: Iterable[str], access: Access | None, file_paths: Iterable[str] = ()
     ) -> None:
         self._app = app
         self._port = port
         self._hosts = {"localhost", "127.0.0.1", "::1", *(host.lower() for host in hosts)}
-        self._token = token
+        self._access = access
         self._file_paths = frozenset(file_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,12 +72,8 @@ class Security:
             return  # there are no web sockets here; the server closes what nobody accepts
         headers = Headers(scope=scope)
         answer = self._refusal(scope, headers)
-        if answer is None and self._token is not None:
-            given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-            if scope["path"] == "/" and scope["method"] == "GET" and given:
-                answer = self._log_in(given)
-            elif not self._knows_token(headers):
-                answer = _refused(401, "the token is missing or wrong.", "Open the page with ?token=… once.")
+        if answer is None and self._access is not None:
+            answer = self._asked_to_log_in(scope, headers, self._access)
         await (self._counted if answer is None else answer)(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
@@ -101,33 +98,19 @@ class Security:
             return False
         if name.lower() in self._hosts:
             return True
-        # An address cannot be made to point elsewhere, as a name can; who may come by it, the token decides.
-        return self._token is not None and _is_address(name)
+        # An address cannot be made to point elsewhere, as a name can; who may come by it, `access` decides.
+        return self._access is not None and _is_address(name)
 
-    def _session(self) -> str:
-        """What the cookie holds: made from the token, so that it outlives a restart, and not the token itself."""
-        return hmac.new((self._token or "").encode(), b"pointillist annotator session", hashlib.sha256).hexdigest()
-
-    def _knows_token(self, headers: Headers) -> bool:
-        for value in headers.getlist("authorization"):
-            kind, _, given = value.partition(" ")
-            if kind.lower() == "bearer" and _same(given, self._token or ""):
-                return True
-        for value in headers.getlist("cookie"):
-            try:
-                cookie = SimpleCookie(value).get(COOKIE)
-            except CookieError:
-                continue
-            if cookie is not None and _same(cookie.value, self._session()):
-                return True
-        return False
-
-    def _log_in(self, given: str) -> Response:
-        if not _same(given, self._token or ""):
-            return _refused(401, "the token is wrong.", "Copy the whole address that the command line shows.")
-        cookie = f"{COOKIE}={self._session()}; HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000"
-        headers = {"location": "/", "set-cookie": cookie, "cache-control": "no-store"}
-        return Response(status_code=303, headers={**headers, **_ANSWER_HEADERS})
+    def _asked_to_log_in(self, scope: Scope, headers: Headers, access: Access) -> Response | None:
+        on_page = scope["path"] == "/" and scope["method"] == "GET"
+        cookie = on_page and access.log_in(scope["query_string"])
+        if isinstance(cookie, str):
+            to_page = {"location": "/", "set-cookie": cookie, "cache-control": "no-store"}
+            return Response(status_code=303, headers={**to_page, **_ANSWER_HEADERS})
+        if access.admits(headers):  # also with a link that it has used
+            return None
+        found = "this link has been used, or is not from here." if cookie else "this browser has not been let in yet."
+        return _refused(401, found, LET_IN, in_browser=on_page)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = FILE_BYTES if scope["path"] in self._file_paths else JSON_BYTES
@@ -170,10 +153,6 @@ def _is_own_origin(origin: str, host: str) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
-
-
 def _split_host(host: str) -> tuple[str, int | None]:
     """Name and port of a Host header; ('', None) for what is none."""
     try:
@@ -197,8 +176,11 @@ def error_answer(status: int, found: str, hint: str, field: str | None = None) -
     return JSONResponse({"error": {"found": found, "where": None, "field": field, "hint": hint}}, status)
 
 
-def _refused(status: int, found: str, hint: str) -> Response:
+def _refused(status: int, found: str, hint: str, *, in_browser: bool = False) -> Response:
     answer = error_answer(status, found, hint)
+    if in_browser:
+        words = f"<h1>pointillist</h1><p>{html.escape(f'{found[:1].upper()}{found[1:]} {hint}')}</p>"
+        answer = HTMLResponse(f'<!doctype html><html lang="en"><title>pointillist</title>{words}</html>', status)
     # What was not read must not be taken for the next request.
     answer.headers.update({"cache-control": "no-store", "connection": "close", **_ANSWER_HEADERS})
     return answer

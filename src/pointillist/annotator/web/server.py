@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,17 @@ from starlette.types import ASGIApp
 
 from pointillist.annotator.session import Session, error_body
 from pointillist.annotator.web import (
+    routes_applying,
+    routes_checks,
+    routes_correct,
     routes_images,
     routes_labels,
+    routes_predictions,
     routes_questions,
     routes_training,
     routes_transfer,
 )
+from pointillist.annotator.web.access import Access
 from pointillist.annotator.web.app import App
 from pointillist.annotator.web.security import Security, error_answer
 from pointillist.errors import PointillistError, RunError, SaveError
@@ -37,7 +42,7 @@ log = logging.getLogger("pointillist.annotator")
 
 
 def make_app(
-    session: Session, *, port: int, hosts: Iterable[str] = (), token: str | None = None, warm: bool = True
+    session: Session, *, port: int, hosts: Iterable[str] = (), access: Access | None = None, warm: bool = True
 ) -> ASGIApp:
     """The whole application for an opened folder; it closes the folder when it ends.
 
@@ -50,19 +55,26 @@ def make_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(annotator.start)
         yield
-        await run_in_threadpool(annotator.close)
+        # What could not be written is said once the server has ended, see `serve`.
+        with suppress(PointillistError):
+            await run_in_threadpool(annotator.close)
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.include_router(routes_labels.make(session, annotator.hub))
     app.include_router(routes_images.make(session, annotator.following, annotator.live))
-    app.include_router(routes_questions.make(session))
-    app.include_router(routes_training.make(annotator.trainer))
-    app.include_router(routes_transfer.make(session.transfer))
+    app.include_router(routes_correct.make(session))
+    app.include_router(routes_questions.make(session, annotator.questions))
+    app.include_router(routes_checks.make(annotator.questions, annotator.audits, annotator.checks, annotator.work))
+    app.include_router(routes_predictions.make(session, annotator.predictions, annotator.background))
+    app.include_router(routes_applying.make(annotator.applying))
+    app.include_router(routes_training.make(annotator.trainer, annotator.learning))
+    app.include_router(routes_transfer.make(session.transfer, session.files))
 
     @app.get("/api/project")
     def project() -> dict[str, Any]:
         if warm:
             annotator.engine.start()
+            annotator.predictions.warm()
         return annotator.project()
 
     @app.get("/", include_in_schema=False)
@@ -71,7 +83,7 @@ def make_app(
 
     app.mount("/static", _Static(directory=STATIC))
     _answer_errors(app)
-    return Security(app, port=port, hosts=hosts, token=token, file_paths=(routes_transfer.IMPORT,))
+    return Security(app, port=port, hosts=hosts, access=access, file_paths=(routes_transfer.IMPORT,))
 
 
 class _Static(StaticFiles):

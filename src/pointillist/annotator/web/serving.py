@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +12,13 @@ import uvicorn
 
 from pointillist.annotator.folder import DataFolder, open_folder
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.access import Access, find_token
+from pointillist.annotator.web.protocol import Protocol
 from pointillist.annotator.web.server import make_app
-from pointillist.errors import ConfigError
+from pointillist.errors import ConfigError, SaveError
 
 PORT = 8765
 """Where the page is when nobody says otherwise and nobody else is there."""
-
-LEAST_TOKEN = 16
-"""Characters of the shortest token: fewer can be guessed."""
-
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
@@ -30,27 +26,30 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
-    token: str | None = None,
-    ready: Callable[[str, DataFolder], None],
+    token_file: Path | None = None,
+    ready: Callable[[str, str, DataFolder], None],
 ) -> None:
     """Serve the annotator of a folder until it is interrupted.
 
-    Users must show the token, which is needed beyond this machine. Without a port it is the usual one, or a free one.
-    `ready` is called with the address of the page and the folder, once it can be opened.
+    Browsers are let in by the token, see `find_token`. Without a port it is the usual one, or a free one. Once the page
+    can be opened, `ready` is called with its address, an address that works once, and the folder.
 
     Raises:
-        ConfigError: The token is missing or short, the address cannot be listened on.
-        PointillistError: The folder cannot be opened; see `Session`.
+        ConfigError: The token cannot be read or is short, the address cannot be listened on.
+        PointillistError: The folder cannot be opened, see `Session`; at the end, `points.csv` or `dataset.yaml` cannot
+            be written, which then has not all points that the folder's own store has.
     """
-    check_reach(host, token)
+    token = find_token(token_file)
     # Before the folder is opened: a second server must not wait for a folder it cannot serve.
     listener = listen(host, port)
     try:
         session = Session(open_folder(data))
         number = listener.getsockname()[1]
-        app = make_app(session, port=number, hosts=(host, socket.gethostname()), token=token)
+        access = Access(token, number)
+        app = make_app(session, port=number, hosts=(host, socket.gethostname()), access=access)
         config = uvicorn.Config(
             app,
+            http=Protocol,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -62,39 +61,25 @@ def serve(
         )
         server = uvicorn.Server(config)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{number}/" + (f"?token={token}" if token else "")
+        address = f"http://{shown}:{number}/?"
 
         async def run() -> None:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
             if server.started:
-                ready(address, session.folder)
+                ready(address + access.query, address + access.link(), session.folder)
             await serving
 
-        asyncio.run(run())
+        try:
+            asyncio.run(run())
+        finally:
+            if not session.files.ended:
+                raise session.files.problem or SaveError(
+                    "ended before its label files were written.", where=data, hint="Start it again: no point is lost."
+                )
     finally:
         listener.close()
-
-
-def check_reach(host: str, token: str | None) -> None:
-    """Refuse to serve more than this machine without a token.
-
-    Raises:
-        ConfigError: The token is missing or short.
-    """
-    if host not in LOCAL and token is None:
-        raise ConfigError(
-            f"everybody who reaches '{host}' could change the labels.",
-            field="--token",
-            hint=f"Add --token with at least {LEAST_TOKEN} characters that nobody guesses, or leave --host out.",
-        )
-    if token is not None and (not re.fullmatch(rf"[A-Za-z0-9_-]{{{LEAST_TOKEN},}}", token)):
-        raise ConfigError(
-            "this token is short, or has other characters than letters, digits, - and _.",
-            field="--token",
-            hint=f"Use at least {LEAST_TOKEN} letters and digits that nobody guesses.",
-        )
 
 
 def address_option(system: str = os.name) -> int:

@@ -60,8 +60,7 @@ def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
             raise DatasetError(
                 "is no data set: there is no dataset.yaml, and no known layout fits.",
                 where=root,
-                hint=_look_below(root)
-                or f"Run 'pointillist init {root} --classes background,…' to make one from a folder of images.",
+                hint=_look_around(root) or _to_make(root),
             )
         if len(fitting) > 1:
             raise DatasetError(
@@ -74,8 +73,15 @@ def open_dataset(path: str | Path, *, layout: str | None = None) -> Dataset:
     return chosen.load(root)
 
 
-def _look_below(root: Path) -> str | None:
-    """Archives unpack into folders in folders, and people name the outer one."""
+def _to_make(root: Path) -> str:
+    first = "" if (root / "images").is_dir() else f"Put the images into {root / 'images'}. "
+    return f"{first}Run 'pointillist init {root} --classes background,…' to make one from a folder of images."
+
+
+def _look_around(root: Path) -> str | None:
+    """People name the folder of images; and archives unpack into folders in folders, of which people name the outer."""
+    if layouts()["folder"]().recognise(root.resolve().parent):
+        return f"Name the folder above it, '{root.parent}'."
     with suppress(OSError):  # a folder nobody may look into holds no hint
         outer = [path for path in sorted(root.iterdir())[:100] if path.is_dir()] if root.is_dir() else []
         inner = (path for above in outer for path in sorted(above.iterdir())[:100] if path.is_dir())

@@ -122,6 +122,8 @@ def create_dataset(
     if masks not in MASK_ENCODINGS:
         raise ConfigError(f"{masks!r} is no kind of mask.", field="--masks", hint=nearest(masks, MASK_ENCODINGS))
     refuse_existing(root / FILE, overwrite)
+    if not (root / "images").is_dir():
+        raise DatasetError("there is no such folder.", where=root / "images", hint="Make it, and put the images there.")
     find_images(root / "images")
     write_dataset_file(root / FILE, ClassSet.create(classes, policy=background), masks=masks)
     return Folder().load(root)

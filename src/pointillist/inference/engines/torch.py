@@ -9,23 +9,25 @@ import torch
 from pointillist.errors import ConfigError
 from pointillist.inference.engines.base import Engine
 from pointillist.training.model_folder import load_model
+from pointillist.training.own import OwnModule
 from pointillist.training.scoring import runner
 
 
-def open_engine(folder: Path, device: str = "auto") -> Engine:
+def open_engine(folder: Path, device: str = "auto", network: OwnModule | None = None) -> Engine:
     """Open a `model/` directory.
 
     Args:
         folder: With model.json and model.safetensors.
         device: auto, cpu, cuda, cuda:1, mps.
+        network: See `load_model`.
 
     Raises:
         RunError: There is no trained model, or it is damaged.
         ConfigError: The device is not available.
     """
-    model = load_model(folder)
-    network = model.network.to(pick_device(device))
-    return Engine(model.classes, model.spec, model.protocol, model.sha256, model.class_prior, runner(network))
+    model = load_model(folder, network)
+    placed = model.network.to(pick_device(device))
+    return Engine(model.classes, model.spec, model.protocol, model.sha256, model.class_prior, runner(placed))
 
 
 def pick_device(name: str) -> torch.device:

@@ -9,8 +9,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import BaseModel, Field
+
 from pointillist.inference.exports.parity import Parity, Probe, probes
 from pointillist.training.model_folder import Model
+
+
+class Validation(BaseModel):
+    """What a run scored on images that it did not learn from, as its `evaluation.json` says.
+
+    Args:
+        dataset: Name of the data set's folder.
+        split: Which split.
+        miou: In [0, 1]; None where it is not defined.
+    """
+
+    dataset: str
+    split: str
+    miou: float | None = Field(ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,7 @@ class Source:
         images: Finds images that an export is compared on with the model.
         authors: Names of people; may be empty.
         license: An SPDX identifier; None when nobody said.
+        validation: None where nothing was scored, or a model came without its run.
     """
 
     name: str
@@ -36,6 +53,7 @@ class Source:
     images: Callable[[], list[Path]]
     authors: tuple[str, ...] = ()
     license: str | None = None
+    validation: Validation | None = None
 
     @cached_property
     def probes(self) -> list[Probe]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -27,9 +28,24 @@ class HuggingFace(Target):
             "pipeline_tag": "image-segmentation",
             **({} if source.license is None else {"license": source.license.lower()}),
             "tags": ["semantic-segmentation", "point-annotations", "safetensors", "onnx"],
+            **_scored(source),
         }
         matter = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
         (out / "README.md").write_text(f"---\n{matter}---\n\n{source.card}", encoding="utf-8", newline="\n")
         for name in ("model.json", "model.safetensors"):
             shutil.copyfile(source.folder / name, out / name)
         return Onnx().write(source, out / "model.onnx")
+
+
+def _scored(source: Source) -> dict[str, Any]:
+    """What the Hub shows as the results of a model; nothing where there are none."""
+    scored = source.validation
+    if scored is None or scored.miou is None:
+        return {}
+    data = {"type": scored.dataset, "name": scored.dataset, "split": scored.split}
+    result = {
+        "task": {"type": "image-segmentation"},
+        "dataset": data,
+        "metrics": [{"type": "mean_iou", "name": "mIoU", "value": round(scored.miou, 4)}],
+    }
+    return {"metrics": ["mean_iou"], "model-index": [{"name": source.name, "results": [result]}]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.files import has_controls
+from pointillist.naming import has_controls
 from pointillist.points.questions import COLUMNS, QUESTION, SOURCE, is_question
 from pointillist.points.table import NO_EXTRA, Point, PointTable
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,9 @@ from typing import Any, ClassVar
 
 from pointillist.errors import PointsError, PointsWarning
 from pointillist.points.formats.attributes import Keeps, check_attributes, what_is_lost
-from pointillist.points.formats.files import has_controls, label_files
+from pointillist.points.formats.files import label_files
 from pointillist.points.formats.options import FormatOptions, OptionInfo, Origin, describe_options
+from pointillist.points.formats.writable import check_count, check_writable, is_finite
 from pointillist.points.formats.zipped import is_zip, unzipped, zipping
 from pointillist.points.names import NamedBy, listed
 from pointillist.points.places import Place
@@ -23,9 +23,6 @@ from pointillist.points.table import Point, PointTable
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
-
-MAX_POINTS = 5_000_000
-"""More clicks than any person made; a file that claims more is damaged, and would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class ReadContext:
             raise PointsError(
                 f"the size of image '{image}' is not known, but this format needs it.",
                 where=where,
-                hint="Name the data set or the folder of its images, or set size=HxW (--set on the command line).",
+                hint="Name the data set or the folder of its images, or say --set size=HxW.",
             )
         return size
 
@@ -175,10 +172,7 @@ class PointFormat(ABC):
                 table = self._read(self._in_folder(folder), context)
         else:
             table = self._read(path, context)
-        if (count := len(table) + len(table.unnamed)) > MAX_POINTS:
-            raise PointsError(
-                f"holds {count:,} points; at most {MAX_POINTS:,} are read.", where=path, hint="Split the file."
-            )
+        check_count(len(table) + len(table.unnamed), path)
         for point in chain(table, table.unnamed):
             if not (allow_non_finite or is_finite(point)):
                 raise PointsError(
@@ -208,20 +202,7 @@ class PointFormat(ABC):
             PointsError: A point that the format cannot hold.
             SaveError: The file cannot be written.
         """
-        for point in chain(table, table.unnamed):
-            if not is_finite(point):
-                raise PointsError(
-                    f"({point.x}, {point.y}) in image '{point.image}' is no position.",
-                    where=path,
-                    hint="Check the points first with 'pointillist points check'.",
-                )
-        for point in table:
-            if point.label != point.label.strip() or not point.label or has_controls(point.label):
-                raise PointsError(
-                    f"{point.label!r} is no usable class name.",
-                    where=path,
-                    hint="Use printable characters, without blanks at the ends.",
-                )
+        check_writable(table, path)
         if self.keeps == COLUMNS:
             check_attributes(table, path)
         self._write_maybe_zipped(table, path, self.with_declared_size(context))
@@ -263,11 +244,6 @@ class PointFormat(ABC):
 
     @abstractmethod
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None: ...
-
-
-def is_finite(point: Point) -> bool:
-    """Whether a point has a position at all."""
-    return math.isfinite(point.x) and math.isfinite(point.y)
 
 
 def class_index(point: Point, context: ReadContext, path: Path) -> int:

@@ -13,9 +13,10 @@ from xml.parsers import expat
 from pointillist.errors import PointsError
 from pointillist.files import replacing
 from pointillist.points.formats.attributes import attributes, table_of
-from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import MAX_BYTES, head
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.formats.writable import MAX_POINTS
 from pointillist.points.questions import COLUMNS
 from pointillist.points.table import Point, PointTable
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import os
-import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pointillist.errors import PointsError, PointsWarning
-from pointillist.files import make_folder, read_text, write_text
+from pointillist.files import make_folder, read_text, regular, write_text
+from pointillist.naming import file_key, has_controls
 
 MAX_BYTES = 2**28
 """256 MB: the largest label file known (COCO's person key points) has 238 MB."""
+
+
+MAX_ROWS = 5_000_001
+"""Of a CSV file: a header and the most points that are read."""
+
+MAX_COLUMNS = 1_000
+"""Of a CSV file."""
+
+MAX_CELLS = 25_000_000
+"""Rows times columns of a CSV file: five values for each of the most points."""
 
 
 def read_label_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
@@ -24,8 +34,7 @@ def read_label_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
     Raises:
         PointsError: It is missing, no ordinary file, too large, or neither.
     """
-    if not path.is_file():
-        raise PointsError("there is no such file.", where=path, hint="Check the path of the label file.")
+    regular(path, PointsError)
     if _encoding(path) != "utf-16" or path.stat().st_size > max_bytes:
         return read_text(path, PointsError, max_bytes=max_bytes)
     try:
@@ -71,8 +80,12 @@ class CsvFile:
         self.header = list(header) or next(self._rows, [])
         if not self.header:
             raise PointsError("is empty.", where=path, hint=hint)
-        if set(needed) <= set(self.header):
-            return
+        if not set(needed) <= set(self.header):
+            self._try_other_separators(text, needed)
+        _check_table(text, len(self.header), path)
+
+    def _try_other_separators(self, text: str, needed: Sequence[str]) -> None:
+        """What Excel makes of a CSV file where numbers have decimal commas."""
         for delimiter in ";\t":
             rows = self._split(text, delimiter)
             with suppress(PointsError):
@@ -133,11 +146,40 @@ class CsvFile:
             raise self.fail(f"is not readable as CSV ({error}).", "Check the quotes there.") from error
 
 
-def write_csv_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV file, whole or not at all."""
+def _check_table(text: str, columns: int, path: Path) -> None:
+    rows = text.count("\n")
+    if rows > MAX_ROWS:
+        raise PointsError(f"has more than {MAX_ROWS:,} rows.", where=path, hint="Split the file.")
+    if columns > MAX_COLUMNS or columns * rows > MAX_CELLS:
+        most = f"at most {MAX_COLUMNS:,} columns and {MAX_CELLS:,} values are read"
+        found = f"has {columns:,} columns and {rows:,} rows; {most}."
+        raise PointsError(found, where=path, hint="Leave out the columns that nobody needs.")
+
+
+def write_csv_rows(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file, the first of whose rows may be a header, whole or not at all.
+
+    Raises:
+        PointsError: It would be refused when it is read: too many rows, columns or bytes.
+        SaveError: It cannot be written.
+    """
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(path, text.getvalue())
+    _check_table(text.getvalue(), len(rows[0]) if rows else 0, path)
+    write_label_text(path, text.getvalue())
+
+
+def write_label_text(path: Path, text: str, *, max_bytes: int = MAX_BYTES) -> None:
+    """Write a label file, whole or not at all.
+
+    Raises:
+        PointsError: It has more bytes than are read.
+        SaveError: It cannot be written.
+    """
+    if (size := len(text.encode())) > max_bytes:
+        found = f"would have {size / 2**20:,.0f} MiB; at most {max_bytes / 2**20:,.0f} are read."
+        raise PointsError(found, where=path, hint="Split the points, or leave out columns that nobody needs.")
+    write_text(path, text, keep=True)
 
 
 def head(path: Path, suffixes: tuple[str, ...], *, in_folder: bool = False) -> str:
@@ -185,16 +227,6 @@ def label_files(path: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, str]]
     return found
 
 
-def has_controls(name: str) -> bool:
-    """Whether a name holds control characters, halves of characters or what XML calls no characters.
-
-    Blanks of any script are in order.
-    """
-    return not name.isprintable() and any(
-        unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff" for character in name
-    )
-
-
 class Outputs:
     """Chooses file names for a format that has one file per image, below one folder and nowhere else.
 
@@ -224,7 +256,7 @@ class Outputs:
                 hint="Image names are paths below the image folder.",
             )
         name = "" if single else f"{PurePosixPath(image).with_suffix('')}{self.suffix}"
-        other = self._taken.setdefault(name, image)
+        other = self._taken.setdefault(file_key(name), image)
         if other != image:
             raise PointsError(
                 f"images '{other}' and '{image}' would share one file.",

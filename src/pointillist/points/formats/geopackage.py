@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError
-from pointillist.points.formats.base import MAX_POINTS
 from pointillist.points.formats.files import MAX_BYTES
 from pointillist.points.formats.gis_files import (
     Found,
@@ -19,6 +18,7 @@ from pointillist.points.formats.gis_files import (
     found_points,
     without_crs,
 )
+from pointillist.points.formats.writable import MAX_POINTS
 from pointillist.points.names import listed
 from pointillist.points.questions import COLUMNS
 

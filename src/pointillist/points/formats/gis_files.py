@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointillist.errors import PointsError
+from pointillist.naming import has_controls
 from pointillist.points.formats.attributes import attributes, label_or_question
-from pointillist.points.formats.files import MAX_BYTES, has_controls
+from pointillist.points.formats.files import MAX_BYTES
 from pointillist.points.formats.jsontext import Node, read_json
 from pointillist.points.names import listed
 from pointillist.points.questions import COLUMNS

@@ -9,9 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pointillist.errors import PointsError
-from pointillist.files import write_text
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
-from pointillist.points.formats.files import head, read_label_text
+from pointillist.points.formats.files import head, read_label_text, write_label_text
 from pointillist.points.formats.options import FormatOptions
 from pointillist.points.table import Point, PointTable
 
@@ -102,7 +101,7 @@ class IdText(PointFormat):
                 position = (row, column) if order == "yx" else (column, row)
                 groups.append(",".join(map(str, (class_index(point, context, path), *middle, *position))))
             lines[name] = " ".join([name, *groups])
-        write_text(path, "".join(f"{line}\n" for line in lines.values()))
+        write_label_text(path, "".join(f"{line}\n" for line in lines.values()), max_bytes=_MAX_BYTES)
 
 
 def _point(group: str, image: str, y_first: bool, context: ReadContext, path: Path, line: int) -> tuple[Point, bool]:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pointillist.errors import PointsError
-from pointillist.files import write_text
-from pointillist.points.formats.files import read_label_text
+from pointillist.points.formats.files import read_label_text, write_label_text
 
 MAX_VALUES = 20_000_000
 """A list of that many empty lists takes more than 1 GB; real label files have a tenth of it."""
@@ -111,8 +110,7 @@ def read_json(path: Path) -> Node:
         PointsError: It cannot be read, is no JSON, names a key twice, is nested too deeply or too large.
     """
     text = read_label_text(path)
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
-        raise PointsError(f"has more than {MAX_VALUES:,} values.", where=path, hint="Is this the right file?")
+    _check_values(text, path, "Is this the right file?")
     try:
         return Node(json.loads(text, object_pairs_hook=unique_keys), path)
     except json.JSONDecodeError as error:
@@ -129,9 +127,21 @@ def read_json(path: Path) -> Node:
         raise PointsError(f"cannot be used: {error}.", where=path, hint="Export or fetch the file again.") from error
 
 
+def _check_values(text: str, path: Path, hint: str) -> None:
+    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+        raise PointsError(f"has more than {MAX_VALUES:,} values.", where=path, hint=hint)
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+    """Write a JSON file, whole or not at all.
+
+    Raises:
+        PointsError: It would be refused when it is read: too many values or bytes.
+        SaveError: It cannot be written.
+    """
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    _check_values(text, path, "Split the points, or choose another format: a points.csv holds more.")
+    write_label_text(path, text)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import csv
 import re
 from pathlib import Path
 
-from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, head, write_csv_rows
 from pointillist.points.formats.jsontext import Node
+from pointillist.points.formats.writable import MAX_POINTS
 from pointillist.points.table import Point, PointTable
 
 _COLUMNS = ("label", "x", "y", "image", "width", "height")

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from pointillist.points.formats.attributes import label_or_question, table_of
-from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, Outputs, head, label_files, write_csv_rows
 from pointillist.points.formats.options import FormatOptions
+from pointillist.points.formats.writable import MAX_POINTS
 from pointillist.points.table import Point, PointTable
 
 _AXES = ("axis-0", "axis-1")

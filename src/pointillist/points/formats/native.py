@@ -6,9 +6,11 @@ import math
 import re
 from pathlib import Path
 
+from pointillist.naming import class_name_problem, image_name_problem
 from pointillist.points.formats.attributes import table_of
-from pointillist.points.formats.base import MAX_POINTS, PointFormat, ReadContext, translated
+from pointillist.points.formats.base import PointFormat, ReadContext, translated
 from pointillist.points.formats.files import CsvFile, write_csv_rows
+from pointillist.points.formats.writable import MAX_POINTS
 from pointillist.points.names import listed
 from pointillist.points.questions import is_question
 from pointillist.points.table import NO_EXTRA, Point, PointTable
@@ -67,6 +69,10 @@ class NativeCsv(PointFormat):
         point = Point(image, values["x"], values["y"], cells["class"].strip(), extra, file.line)
         if not point.label and not is_question(point):
             raise file.fail("is empty.", "Fill it, or drop the line.", "class")
+        if point.label and (wrong := class_name_problem(point.label)) is not None:
+            raise file.fail(wrong, "Give this class another name.", "class")
+        if (wrong := image_name_problem(point.image)) is not None:
+            raise file.fail(f"has {wrong}.", "Rename this image.", "image")
         return translated(point, self.offset)
 
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:

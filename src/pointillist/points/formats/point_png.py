@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from pydantic import Field
 
 from pointillist.errors import PointsError, ignoring
-from pointillist.files import replacing
+from pointillist.files import regular, replacing
 from pointillist.points.formats.base import PointFormat, ReadContext, class_index, class_name, translated
 from pointillist.points.formats.files import Outputs, label_files
 from pointillist.points.formats.options import FormatOptions
@@ -86,7 +87,7 @@ def read_labels(file: Path) -> Labels:
         PointsError: It is no readable image, too large, or has colours.
     """
     try:
-        with ignoring(), Image.open(file, formats=("PNG",)) as image:
+        with ignoring(), Image.open(regular(file, PointsError), formats=("PNG",)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PointsError(
                     f"has {image.width}×{image.height} pixels.", where=file, hint="Is this the right file?"
@@ -100,7 +101,7 @@ def read_labels(file: Path) -> Labels:
             return np.array(image).astype(np.int64 if image.mode == "I" else np.uint16)
     except Image.DecompressionBombError as error:
         raise PointsError(f"is too large ({error}).", where=file, hint="Is this the right file?") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, zlib.error) as error:
         raise PointsError(
             f"is no readable image ({str(error)[:200] or type(error).__name__}).",
             where=file,

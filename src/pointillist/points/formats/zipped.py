@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from pointillist.archives import extract
 from pointillist.errors import DatasetError, PointsError, SaveError
-from pointillist.files import replacing
+from pointillist.files import regular, replacing
 from pointillist.points.formats.files import MAX_BYTES
 
 
@@ -35,9 +35,8 @@ def unzipped(path: Path, suffixes: Collection[str]) -> Iterator[Path]:
         hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
         return PurePosixPath(name).suffix.lower() in suffixes and not hidden
 
-    if not zipfile.is_zipfile(path):
-        found = "is no zip file, or damaged." if path.is_file() else "there is no such file."
-        raise PointsError(found, where=path, hint="Check the path, or export the file again.")
+    if not zipfile.is_zipfile(regular(path, PointsError)):
+        raise PointsError("is no zip file, or damaged.", where=path, hint="Check the path, or export the file again.")
     with TemporaryDirectory(prefix="pointillist-", ignore_cleanup_errors=True) as home:
         folder = Path(home, "content")
         try:

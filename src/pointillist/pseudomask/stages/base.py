@@ -23,8 +23,9 @@ part of a scene whatever the size of its picture."""
 def unit_length(size: tuple[int, int]) -> float:
     """Pixels per unit length in an image of (height, width).
 
-    >>> unit_length((480, 480))
-    3.0
+    Examples:
+        >>> unit_length((480, 480))
+        3.0
     """
     return math.sqrt(size[0] * size[1]) / UNIT_SIZE
 
@@ -34,8 +35,9 @@ def coarser(size: tuple[int, int]) -> tuple[tuple[int, int], int]:
 
     The recipe knows nothing finer, so what is made once of a whole image needs no more pixels.
 
-    >>> coarser((360, 480)), coarser((100, 100))
-    (((120, 160), 3), ((100, 100), 1))
+    Examples:
+        >>> coarser((360, 480)), coarser((100, 100))
+        (((120, 160), 3), ((100, 100), 1))
     """
     factor = max(1, round(unit_length(size)))
     return (-(-size[0] // factor), -(-size[1] // factor)), factor

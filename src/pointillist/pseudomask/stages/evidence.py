@@ -26,4 +26,4 @@ class Evidence(Stage):
         """See the class."""
         if given.evidence is None:
             raise TensorError("Got None.", field="evidence", hint="Pass the B×C×H×W evidence that the stage takes in.")
-        return scores * given.evidence.clamp(min=LEAST) ** self.weight
+        return given.evidence.clamp(min=LEAST).pow_(self.weight).mul_(scores)

@@ -40,7 +40,8 @@ class Refinement(Stage):
 def scaled(dilations: Sequence[int], unit: float) -> tuple[int, ...]:
     """Dilations in whole pixels, at least 1, each once.
 
-    >>> scaled((1, 2, 4), 3.0), scaled((1, 2, 4), 0.5)
-    ((3, 6, 12), (1, 2))
+    Examples:
+        >>> scaled((1, 2, 4), 3.0), scaled((1, 2, 4), 0.5)
+        ((3, 6, 12), (1, 2))
     """
     return tuple(sorted({max(1, round(dilation * unit)) for dilation in dilations}))

@@ -61,7 +61,7 @@ class SpatialPrior(Stage):
             for image, objects in zip(prior, given.objects, strict=True):
                 if not objects:
                     image.fill_(1.0)
-        return scores * prior
+        return prior.mul_(scores)
 
 
 class InverseDistance(SpatialPrior):

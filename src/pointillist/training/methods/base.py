@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -68,6 +69,19 @@ class StepInput:
         logits = self.output.logits
         return rasterise_points(self.batch.points, (logits.shape[-2], logits.shape[-1]), logits.device)
 
+    @cached_property
+    def given(self) -> Tensor:
+        """B×H×W labels that people gave to a method that learns from points: the clicked pixels, or the mask of an
+        image whose mask it learns; 255 elsewhere."""
+        return self.with_masks(self.clicks)
+
+    def with_masks(self, labels: Tensor) -> Tensor:
+        """B×H×W labels, in whose place stands the mask of an image whose mask is learnt."""
+        mask, learnt = self.batch.mask, self.batch.mask_learnt
+        if mask is None or learnt is None:
+            return labels
+        return torch.where(learnt[:, None, None], mask, labels)
+
 
 @dataclass(frozen=True)
 class LossOutput:
@@ -76,7 +90,7 @@ class LossOutput:
     Attributes:
         loss: Scalar to be minimised.
         parts: Its parts by name, to log: they reach `metrics.csv`, progress, report and annotator by themselves.
-        pseudo_labels: B×H×W labels learnt from, 255 = ignore; None where there are none.
+        pseudo_labels: B×H×W labels that the method made itself, 255 = ignore; None where there are none.
     """
 
     loss: Tensor
@@ -150,7 +164,11 @@ class Method(nn.Module, ABC):
         """The loss of one batch; finite, and 0 where nothing is labelled. Changes nothing."""
 
     def update_class_frequencies(self, step: StepInput, output: LossOutput) -> None:
-        """Count what a step has taught; the training calls it once after each loss."""
+        """Count what a step has taught; the training calls it once after each loss.
+
+        Clicks alone count, not masks that are learnt beside them: a mask has a thousand times as many pixels, and the
+        share of a class among clicks is what the prior correction takes out again.
+        """
         self.frequencies.update(step.clicks)
 
     def class_prior(self) -> Tensor | None:
@@ -158,8 +176,8 @@ class Method(nn.Module, ABC):
         return None
 
     def click_loss(self, step: StepInput) -> Tensor:
-        """Cross-entropy on the clicked pixels, what every method that learns from points has in common."""
-        return sparse_cross_entropy(step.output.logits, step.clicks, self.frequencies.weights)
+        """Cross-entropy on what people gave, what every method that learns from points has in common."""
+        return sparse_cross_entropy(step.output.logits, step.given, self.frequencies.weights)
 
     def beside_clicks(self, step: StepInput, **terms: tuple[float, Tensor]) -> LossOutput:
         """`click_loss` and, by name, further terms times their weights; each is logged as `loss_` and its name."""

@@ -76,6 +76,31 @@ def cell_features(features: Tensor, image_size: tuple[int, int], size: tuple[int
     return maps[..., : size[0], : size[1]]
 
 
+def features_at(features: Tensor, image_size: tuple[int, int], pixels: tuple[Tensor, ...]) -> Tensor:
+    """Features of single pixels: what `cell_features` gives there at stride 1, without making the rest.
+
+    Args:
+        features: B×F×H'×W' of the padded image.
+        image_size: (height, width) of the image before padding.
+        pixels: Image, row and column of N pixels.
+
+    Returns:
+        N×F float32.
+    """
+    image, *place = pixels
+    own = feature_stride(features, image_size)
+    maps = features.float().permute(0, 2, 3, 1)
+    near: list[tuple[Tensor, Tensor, Tensor]] = []
+    for index, length in zip(place, features.shape[-2:], strict=True):
+        exact = ((index + 0.5) / own - 0.5).clamp(min=0)
+        lower = exact.long()
+        near.append((lower, (lower + 1).clamp(max=length - 1), (exact - lower)[:, None]))
+    (top, bottom, down), (left, right, across) = near
+    above = torch.lerp(maps[image, top, left], maps[image, top, right], across)
+    below = torch.lerp(maps[image, bottom, left], maps[image, bottom, right], across)
+    return torch.lerp(above, below, down)
+
+
 def clicked_images(points: Sequence[Tensor], device: torch.device) -> Tensor:
     """B float32: 1 for images with a click anywhere, inside the window or not; 0 for those nobody looked at."""
     return torch.tensor([float(len(clicks) > 0) for clicks in points], device=device)

@@ -55,8 +55,9 @@ class Dmpls(Method):
         shares, kept = self._draw(step)
         branch = self._branch_logits(step, kept)
         labels = self._mixed(step, branch, shares)
-        on_clicks = (self.click_loss(step) + sparse_cross_entropy(branch, step.clicks, self.frequencies.weights)) / 2
-        first, second = (dice_loss(logits.float().softmax(1), labels) for logits in (step.output.logits, branch))
+        taught = step.with_masks(labels)
+        on_clicks = (self.click_loss(step) + sparse_cross_entropy(branch, step.given, self.frequencies.weights)) / 2
+        first, second = (dice_loss(logits.float().softmax(1), taught) for logits in (step.output.logits, branch))
         dice = (first + second) / 2
         parts = {"loss_clicks": on_clicks.detach(), "loss_pseudo": dice.detach()}
         return LossOutput(on_clicks + self.options.weight * dice, parts, labels)

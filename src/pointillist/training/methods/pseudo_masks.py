@@ -73,20 +73,16 @@ class PseudoMaskMethod(Method):
         """Class prior (C) in them."""
         return self.class_prior()
 
-    def teacher_loss(self, step: StepInput, logits: Tensor) -> Tensor:
+    def teacher_loss(self, step: StepInput) -> Tensor:
         """What the teacher itself has to learn, where it is not the prediction."""
-        return logits.new_zeros(())
+        return step.output.logits.new_zeros(())
 
     def pseudo_labels(self, step: StepInput) -> Tensor:
         """See `Method.pseudo_labels`."""
-        return self.labels_of(step, self.teacher_logits(step))
-
-    def labels_of(self, step: StepInput, logits: Tensor) -> Tensor:
-        """Pseudo-labels (B×H×W) that the teacher's logits make."""
         warmup = self.options.warmup
         return self.generator(
             step.batch.image,
-            logits.detach().float().softmax(1),
+            self.teacher_logits(step).detach().float().softmax(1),
             step.batch.points,
             progress=max(0.0, step.progress - warmup) / max(1 - warmup, 1e-9),
             class_prior=self.teacher_prior(),
@@ -99,14 +95,14 @@ class PseudoMaskMethod(Method):
 
     def loss(self, step: StepInput) -> LossOutput:
         """See `Method.loss`."""
-        logits = self.teacher_logits(step)
         on_clicks = self.click_loss(step)
-        total = on_clicks + self.teacher_loss(step, logits)
+        total = on_clicks + self.teacher_loss(step)
         parts = {"loss_clicks": on_clicks.detach()}
         if step.progress < self.options.warmup:
             return LossOutput(total, parts)
-        labels = self.labels_of(step, logits)
-        on_pseudo_labels = cross_entropy(step.output.logits, labels, self.pseudo_label_frequencies.weights)
+        labels = self.pseudo_labels(step)
+        taught, weights = step.with_masks(labels), self.pseudo_label_frequencies.weights
+        on_pseudo_labels = cross_entropy(step.output.logits, taught, weights)
         parts["loss_pseudo"] = on_pseudo_labels.detach()
         return LossOutput(total + self.options.weight * on_pseudo_labels, parts, labels)
 
@@ -114,7 +110,7 @@ class PseudoMaskMethod(Method):
         """See `Method.update_class_frequencies`."""
         super().update_class_frequencies(step, output)
         if output.pseudo_labels is not None:
-            self.pseudo_label_frequencies.update(output.pseudo_labels)
+            self.pseudo_label_frequencies.update(step.with_masks(output.pseudo_labels))
 
     def class_prior(self) -> Tensor | None:
         """See `Method.class_prior`."""

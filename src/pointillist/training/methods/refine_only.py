@@ -36,9 +36,9 @@ class RefineOnly(PseudoMaskMethod):
     title: ClassVar[str] = "pseudo-masks from refined predictions, without the spatial prior"
     Options: ClassVar[type[MethodOptions]] = RefineOnlyOptions
 
-    def labels_of(self, step: StepInput, logits: Tensor) -> Tensor:
-        """See `PseudoMaskMethod.labels_of`."""
-        labels = super().labels_of(step, logits)
+    def pseudo_labels(self, step: StepInput) -> Tensor:
+        """See `Method.pseudo_labels`."""
+        labels = super().pseudo_labels(step)
         for image, clicks in zip(labels, step.batch.points, strict=True):
             if len(clicks) == 0:
                 image.fill_(IGNORE)  # Only the background is present then, and would claim the whole image unasked.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from pointillist.classes import ClassSet
-from pointillist.training.losses import as_prior, sparse_cross_entropy
+from pointillist.classes import IGNORE, ClassSet
+from pointillist.training.losses import as_prior, pixel_cross_entropy
 from pointillist.training.methods.base import MethodOptions, StepInput
-from pointillist.training.methods.cells import cell_features
+from pointillist.training.methods.cells import cell_features, features_at
 from pointillist.training.methods.pseudo_masks import PseudoMaskMethod, PseudoMaskOptions
 
 
@@ -43,6 +45,7 @@ class SingleStage(PseudoMaskMethod):
         super().__init__(options, classes, feature_channels)
         self.click_head = nn.Conv2d(feature_channels, len(classes), 1) if options.click_head else None
 
+    @torch.no_grad()
     def teacher_logits(self, step: StepInput) -> Tensor:
         """Those of the second head, at the size of the image."""
         if self.click_head is None:
@@ -55,8 +58,13 @@ class SingleStage(PseudoMaskMethod):
         """The second head learns from clicks alone."""
         return super().teacher_prior() if self.click_head is None else as_prior(self.frequencies.weighted)
 
-    def teacher_loss(self, step: StepInput, logits: Tensor) -> Tensor:
+    def teacher_loss(self, step: StepInput) -> Tensor:
         """The second head's own cross-entropy on the clicks."""
         if self.click_head is None:
-            return super().teacher_loss(step, logits)
-        return sparse_cross_entropy(logits, step.clicks, self.frequencies.weights)
+            return super().teacher_loss(step)
+        pixels = (step.clicks != IGNORE).nonzero(as_tuple=True)
+        size = (step.clicks.shape[-2], step.clicks.shape[-1])
+        # The head is linear, so clicked pixels alone give what enlarged logits of all would.
+        clicked = features_at(step.output.features, size, pixels)
+        logits = F.linear(clicked, self.click_head.weight.flatten(1), self.click_head.bias)
+        return pixel_cross_entropy(logits, step.clicks, pixels, self.frequencies.weights)

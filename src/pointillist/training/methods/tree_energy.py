@@ -133,7 +133,8 @@ def spanning_trees(distances: Tensor, valid: Tensor) -> SpanningTrees:
         valid: B×h×w bool; the valid cells of an image hang together.
     """
     batch, height, width = valid.shape
-    cells = torch.arange(valid.numel()).view(batch, height, width)
+    # SciPy before 1.15 takes no other indices here.
+    cells = torch.arange(valid.numel(), dtype=torch.int32).view(batch, height, width)
     one = torch.cat([cells[:, :, :-1].flatten(), cells[:, :-1].flatten()]).numpy()
     other = torch.cat([cells[:, :, 1:].flatten(), cells[:, 1:].flatten()]).numpy()
     inside = valid.flatten().cpu().numpy()

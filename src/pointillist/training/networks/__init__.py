@@ -12,7 +12,7 @@ import torch
 
 from pointillist.errors import ConfigError, PluginWarning, nearest
 from pointillist.registry import Registry
-from pointillist.training.network_settings import NetworkSettings
+from pointillist.training.network_settings import OWN, NetworkSettings
 from pointillist.training.networks.base import Network, NetworkFamily, check_options
 
 __all__ = ["Network", "NetworkFamily", "architectures", "build_network", "check_options", "families"]
@@ -41,6 +41,10 @@ def architectures() -> dict[str, type[NetworkFamily]]:
 
 def build_network(settings: NetworkSettings, num_classes: int, bands: int = 3) -> Network:
     """A network in channels-last order; see `NetworkFamily.build`."""
+    if settings.architecture == OWN:
+        found = "the network was a program's own, which no file of a run holds."
+        hint = "Hand the same over again, in Python: network=…."
+        raise ConfigError(found, field="network.architecture", hint=hint)
     known = architectures()
     if settings.architecture not in known:
         raise ConfigError(

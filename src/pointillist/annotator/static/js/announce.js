@@ -10,10 +10,11 @@ export function say(text) {
   live.textContent = live.textContent === text ? `${text}\u00a0` : text;
 }
 
-const LASTING = 9000;
+/** Milliseconds for which a message stays, unless the pointer or the focus is on it. */
+const LASTING = { plain: 7000, bad: 20_000 };
 
 /**
- * Show a message that goes by itself, unless it is an error; those stay until they are closed.
+ * Show a message that goes by itself, errors later; a press on the image, which it covers a part of, ends it, too.
  * @param {{found: string, hint?: string}} message
  * @param {"plain" | "bad"} [kind]
  */
@@ -22,7 +23,7 @@ export function toast(message, kind = "plain") {
   takeBack(message.found);
   const node = el(
     "div",
-    { class: `toast ${kind}`, "data-found": message.found },
+    { class: `toast ${kind}`, "data-found": message.found, "data-since": String(performance.now()) },
     el("span", { text: message.found }),
     message.hint ? el("span", { class: "hint", text: message.hint }) : null,
     el(
@@ -34,7 +35,17 @@ export function toast(message, kind = "plain") {
   box.append(node);
   while (box.children.length > 3) box.firstElementChild.remove();
   byId(kind === "bad" ? "alert" : "live").textContent = `${message.found} ${message.hint ?? ""}`;
-  if (kind === "plain") setTimeout(() => node.remove(), LASTING);
+  const end = () => {
+    if (node.matches(":hover, :focus-within")) setTimeout(end, 1000);
+    else node.remove();
+  };
+  setTimeout(end, LASTING[kind]);
+}
+
+/** Put away what has been read when the work goes on: messages that are older than a second. */
+export function clearToasts() {
+  for (const node of byId("toasts").querySelectorAll(".toast"))
+    if (performance.now() - Number(node.dataset.since) > 1000) node.remove();
 }
 
 /**

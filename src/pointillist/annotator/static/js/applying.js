@@ -28,6 +28,21 @@ export function applyToPoints(points, gone, op, image) {
     gone.set(op.point, point);
   } else if (op.kind === "restore" && gone.has(op.point)) {
     points.set(op.point, { .../** @type {Point} */ (gone.get(op.point)), waiting: true });
+  } else if (op.kind === "scribble" && op.image === image) {
+    for (const { point: id, x, y } of op.points)
+      points.set(id, { id, x, y, class: op.class, version: 0, waiting: true });
+  } else if (op.kind === "erase") {
+    for (const { point: id } of op.points) {
+      const erased = points.get(id);
+      if (!erased || erased.question) continue;
+      points.delete(id);
+      gone.set(id, erased);
+    }
+  } else if (op.kind === "unerase") {
+    for (const id of op.points) {
+      const erased = gone.get(id);
+      if (erased) points.set(id, { ...erased, waiting: true });
+    }
   } else if (op.kind === "class-merge") {
     for (const [id, one] of points) if (one.class === op.class) points.set(id, { ...one, class: op.into });
   }

@@ -1,7 +1,7 @@
 import { ApiError, get, newId, post } from "./api.js";
 import { orTell, say, toast } from "./announce.js";
 import { swatch } from "./classes.js";
-import { digits } from "./commands.js";
+import { classAt, digits } from "./commands.js";
 import { byId, counted, el, refill } from "./dom.js";
 import { drawTarget } from "./marks.js";
 import { Tiles } from "./tiles.js";
@@ -12,6 +12,7 @@ import { grid, Viewer } from "./viewer.js";
  * @import { Command } from "./keys.js"
  * @import { Frame, Store } from "./store.js"
  * @import { Painter } from "./viewer.js"
+ * @import { Work } from "./work.js"
  * @typedef {{id: string, image: string, x: number, y: number}} Question  Image coordinates, the centre of a pixel
  * @typedef {{open: number, answered: number, questions: Question[], images: Record<string, Frame>}} Listed
  */
@@ -35,6 +36,8 @@ export class AskPanel {
   tiles = new Tiles();
   /** @type {(asking: boolean) => void} */ onAsking = () => {};
   /** @type {() => void} */ onNoClass = () => {};
+  /** @type {(finished: boolean) => void} What follows when the questions of an audit end */ onAudited = () => {};
+  /** Whether the questions are those of an audit, which nothing is learnt from */ #audit = false;
   /** @type {Question[]} Those that come next */ #queue = [];
   /** @type {Question | null} */ #current = null;
   /** @type {Map<string, Frame>} */ #frames = new Map();
@@ -49,9 +52,10 @@ export class AskPanel {
   /** @type {Promise<void> | null} */ #loading = null;
   #timer = 0;
 
-  /** @param {Store} store */
-  constructor(store) {
+  /** @param {Store} store @param {Work} work */
+  constructor(store, work) {
     this.store = store;
+    this.work = work;
     this.section = byId("ask");
     this.canvas = byId("ask-canvas");
     this.viewer = new Viewer(this.canvas);
@@ -87,7 +91,7 @@ export class AskPanel {
     store.on("acknowledged", () => this.refresh());
     store.on("rejected", ({ op }) => {
       // Its question is open still, and comes again.
-      if (op.kind !== "answer") return;
+      if (!op.kind.endsWith("answer")) return;
       this.#answered.delete(op.point);
       this.#open++;
     });
@@ -116,7 +120,24 @@ export class AskPanel {
     this.perImage = number("ask-per-image", 10, 1000);
     this.budget = number("ask-budget", 200, 100_000);
     this.budgetField = field("In all, at most", this.budget);
-    this.numbers = el("div", { class: "ask-fields" }, field("Questions an image", this.perImage), this.budgetField);
+    this.strategy = el(
+      "select",
+      { id: "ask-strategy" },
+      el("option", { value: "even", text: "evenly" }),
+      el("option", { value: "mixed", text: "half of them where the model is unsure" }),
+      el("option", { value: "uncertain", text: "nearly all where the model is unsure" }),
+    );
+    this.strategyNote = el("p", {
+      class: "note",
+      text: "Only evenly: without a model nobody knows where it is unsure.",
+    });
+    this.numbers = el(
+      "div",
+      { class: "stack ask-numbers" },
+      el("div", { class: "ask-fields" }, field("Questions an image", this.perImage), this.budgetField),
+      field("Pixels are chosen", this.strategy),
+      this.strategyNote,
+    );
     this.name = el("input", { type: "text", id: "ask-name", maxlength: "100", autocomplete: "name" });
     this.name.value = localStorage.getItem(NAME) ?? "";
     this.name.addEventListener("change", () => localStorage.setItem(NAME, this.name.value.trim()));
@@ -161,6 +182,10 @@ export class AskPanel {
 
   async #count() {
     try {
+      const model = Boolean(this.store.project.model);
+      this.strategyNote.hidden = model;
+      for (const option of [...this.strategy.options].slice(1)) option.disabled = !model;
+      if (!model) this.strategy.value = "even";
       const { open, answered } = await this.#ask(0);
       const here = this.scope.value ? " on this image" : "";
       this.lead.textContent = open
@@ -178,11 +203,19 @@ export class AskPanel {
   #ask(limit) {
     const image = this.asking ? this.#image : this.scope.value ? this.store.image?.id : null;
     const query = new URLSearchParams({ client: this.store.client, limit: String(Math.min(1000, limit)) });
+    if (this.#audit) return get(`/audit/questions?${query}`);
     if (image) query.set("image", image);
     return get(`/questions?${query}`);
   }
 
   // Asking
+
+  /** Ask the open questions of an audit. */
+  async startAudit() {
+    this.#audit = true;
+    await this.start();
+    if (!this.asking) this.#audit = false;
+  }
 
   /** Begin: with the open questions, or else with new ones. */
   async start() {
@@ -192,12 +225,16 @@ export class AskPanel {
       this.onNoClass();
       return;
     }
-    this.#image = this.scope.value ? (store.image?.id ?? null) : null;
+    this.#image = this.scope.value && !this.#audit ? (store.image?.id ?? null) : null;
     this.go.disabled = true;
     try {
-      if (!(await this.#ask(0)).open) {
-        const numbers = { per_image: this.perImage.valueAsNumber, budget: this.budget.valueAsNumber };
-        await post("/questions", { id: newId(), folder: store.project.id, image: this.#image, ...numbers });
+      if (!this.#audit && !(await this.#ask(0)).open) {
+        const strategy = this.strategy.value;
+        const numbers = { per_image: this.perImage.valueAsNumber, budget: this.budget.valueAsNumber, strategy };
+        const wish = { id: newId(), folder: store.project.id, image: this.#image, ...numbers };
+        const begin = () => post("/questions", wish);
+        if (strategy === "even") await begin();
+        else await this.work.run("questions", begin);
       }
       this.#queue = [];
       this.#current = null;
@@ -213,6 +250,7 @@ export class AskPanel {
     this.asking = true;
     document.body.classList.add("asking");
     this.section.hidden = false;
+    byId("ask-title").textContent = this.#audit ? "Audit: what is at the mark?" : "What is at the mark?";
     this.onAsking(true);
     this.#drawClasses();
     this.#next();
@@ -226,7 +264,10 @@ export class AskPanel {
     this.#current = this.viewer.image = null;
     this.section.hidden = true;
     document.body.classList.remove("asking");
-    this.visit();
+    const audit = this.#audit;
+    this.#audit = false;
+    if (audit) this.onAudited(this.#open <= 0);
+    else this.visit();
     say(`${counted(this.#seconds.length, "answer")}. ${counted(this.#open, "question")} open.`);
   }
 
@@ -239,8 +280,8 @@ export class AskPanel {
   async #fetch() {
     // What is answered but not with the server yet is open for it.
     const waiting = (this.store.queue?.entries ?? []).map(({ op }) => op);
-    this.#answered = new Set(waiting.filter((op) => op.kind === "answer").map((op) => op.point));
-    for (const op of waiting) if (op.kind === "reopen") this.#answered.delete(op.point);
+    this.#answered = new Set(waiting.filter((op) => op.kind.endsWith("answer")).map((op) => op.point));
+    for (const op of waiting) if (op.kind.endsWith("reopen")) this.#answered.delete(op.point);
     const listed = await this.#ask(this.#queue.length + KNOWN);
     for (const frame of Object.values(listed.images)) this.#frames.set(frame.id, frame);
     const known = new Set([this.#current?.id, ...this.#queue.map((one) => one.id), ...this.#answered]);
@@ -252,7 +293,7 @@ export class AskPanel {
   #heard(op) {
     this.refresh();
     const index = this.#queue.findIndex((one) => one.id === op.point);
-    if (op.kind !== "answer" || index < 0) return;
+    if (!op.kind.endsWith("answer") || index < 0) return;
     this.#queue.splice(index, 1);
     this.#open--;
     this.#drawProgress();
@@ -308,7 +349,8 @@ export class AskPanel {
     const close = el("button", { class: "primary", text: "Close", onclick: () => this.stop() });
     const box = byId("ask-empty");
     const title = none ? "All questions are answered" : "The next questions cannot be fetched";
-    const pace = none ? this.#pace() : "Answers are kept in this browser until the server is back.";
+    const after = this.#audit ? " What they say about the model is worked out when you close this." : "";
+    const pace = none ? this.#pace() + after : "Answers are kept in this browser until the server is back.";
     box.replaceChildren(el("h2", { text: title }), el("p", { text: pace }), close);
     box.hidden = false;
     byId("ask-image").textContent = "";
@@ -337,12 +379,17 @@ export class AskPanel {
       image: question.image,
       text: "answer",
       question,
-      redo: [{ id: "", kind: "answer", point: question.id, ...what, ...told }],
-      undo: [{ id: "", kind: "reopen", point: question.id }],
+      redo: [{ id: "", kind: this.#kind("answer"), point: question.id, ...what, ...told }],
+      undo: [{ id: "", kind: this.#kind("reopen"), point: question.id }],
     });
     say(text);
     this.#settle(question, seconds);
     this.#next();
+  }
+
+  /** Of an operation. @param {string} kind */
+  #kind(kind) {
+    return this.#audit ? `audit-${kind}` : kind;
   }
 
   /** @param {Question} question @param {number | null} seconds */
@@ -372,7 +419,7 @@ export class AskPanel {
     const { store } = this;
     const step = way === "undo" ? store.undoable : store.redoable;
     const question = step?.question;
-    if (!step || !question || !this.#frames.has(question.image)) {
+    if (!step || !question || !this.#frames.has(question.image) || step.redo[0].kind !== this.#kind("answer")) {
       // What was done before the questions is undone where it can be seen.
       say(way === "undo" ? "No answer to undo" : "No answer to redo");
       return;
@@ -418,7 +465,7 @@ export class AskPanel {
         shown: ["1", "…", "0"],
         text: "Answer with a class",
         run: (key) => {
-          const one = this.store.classes[digits.indexOf(key.slice(-1))];
+          const one = classAt(this.store, key);
           if (one) this.answer({ class: one.id }, one.name);
         },
       },

@@ -34,10 +34,19 @@ export class ClassesPanel {
     this.input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Escape" && store.classes.length) this.#stopAdding();
     });
-    // Whoever clicks elsewhere has named what they wanted to name.
-    this.form.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-      const inside = event.relatedTarget instanceof Node && this.form.contains(event.relatedTarget);
-      if (!inside && !this.input.value.trim() && store.classes.length) this.#hideForm();
+    // Whoever clicks elsewhere has named what they wanted to name. The line goes when the button is up again: what was
+    // pressed would otherwise move away from under it.
+    let pressed = false;
+    document.addEventListener("pointerdown", () => (pressed = true), true);
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (pressed = false), true);
+    const leave = () => {
+      if (this.form.contains(document.activeElement) || this.input.value.trim() || !store.classes.length) return;
+      this.#hideForm();
+    };
+    this.form.addEventListener("focusout", () => {
+      const later = () => window.setTimeout(leave);
+      if (!pressed) later();
+      else for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, later, { once: true });
     });
     store.on("project current", () => this.draw());
   }
@@ -117,12 +126,12 @@ export class ClassesPanel {
   /** @param {boolean} none */
   #drawHint(none) {
     const { store } = this;
-    if (none) {
-      this.hint.replaceChildren(
-        el("p", { class: "note", text: "Add your first class: what do you want to find in these images?" }),
-      );
-    } else if (!store.classes.some((one) => one.background)) {
-      this.hint.replaceChildren(
+    const alone = !store.classes.some((one) => one.background);
+    refill(this.hint, [none, alone], () => {
+      if (none)
+        return [el("p", { class: "note", text: "Add your first class: what do you want to find in these images?" })];
+      if (!alone) return [];
+      return [
         el("p", {
           class: "note",
           text:
@@ -134,8 +143,8 @@ export class ClassesPanel {
           text: "Add background",
           onclick: () => this.add(freeName(store, "background"), true),
         }),
-      );
-    } else this.hint.replaceChildren();
+      ];
+    });
   }
 
   /** @param {Class} one @param {number} index */

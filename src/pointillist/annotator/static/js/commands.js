@@ -1,18 +1,42 @@
 /** What the keys do, in the order of the help. */
 
+import { toast } from "./announce.js";
+import { counted } from "./dom.js";
+
 /**
  * @import { AskPanel } from "./ask.js"
  * @import { ClassesPanel } from "./classes.js"
+ * @import { Gallery } from "./gallery.js"
  * @import { Command } from "./keys.js"
  * @import { Layer } from "./layer.js"
+ * @import { Mask } from "./mask.js"
  * @import { NextPanel } from "./next.js"
+ * @import { Predictions } from "./predictions.js"
+ * @import { Regions } from "./regions.js"
  * @import { Store } from "./store.js"
+ * @import { Tools } from "./tools.js"
  * @import { Viewer } from "./viewer.js"
  * @import { Workbench } from "./workbench.js"
  */
 
 /** Keys of the first ten classes. */
 export const digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"];
+
+/**
+ * The class of a digit; where there is none, the page says so.
+ * @param {Store} store
+ * @param {string} key
+ */
+export function classAt(store, key) {
+  const one = store.classes[digits.indexOf(key.slice(-1))];
+  const there = counted(store.classes.length, "class", "classes");
+  if (!one)
+    toast({
+      found: `No class has the key ${key.slice(-1)}: there ${store.classes.length === 1 ? "is" : "are"} ${there}.`,
+    });
+  return one;
+}
+
 const arrows = /** @type {Record<string, [number, number]>} */ ({
   arrowleft: [-1, 0],
   arrowright: [1, 0],
@@ -25,7 +49,12 @@ const arrows = /** @type {Record<string, [number, number]>} */ ({
  * @param {Store} parts.store
  * @param {Viewer} parts.viewer
  * @param {Workbench} parts.bench
+ * @param {Tools} parts.tools
+ * @param {Regions} parts.regions
+ * @param {Mask} parts.mask
  * @param {Layer} parts.layer
+ * @param {Predictions} parts.predictions
+ * @param {Gallery} parts.gallery
  * @param {ClassesPanel} parts.classes
  * @param {NextPanel} parts.next
  * @param {AskPanel} parts.ask
@@ -38,7 +67,7 @@ const arrows = /** @type {Record<string, [number, number]>} */ ({
  * @returns {Command[]}
  */
 export function commands(parts) {
-  const { store, viewer, bench, layer, classes, next, ask } = parts;
+  const { store, viewer, bench, tools, regions, mask, layer, predictions, gallery, classes, next, ask } = parts;
   const { walk, step, zoomHere, toggleCrosshair, toggleLens, help } = parts;
   return [
     {
@@ -47,8 +76,9 @@ export function commands(parts) {
       shown: ["1", "…", "0"],
       text: "Choose a class",
       run: (key) => {
-        const one = store.classes[digits.indexOf(key.slice(-1))];
-        if (one) classes.choose(one.id);
+        const one = classAt(store, key);
+        if (one && regions.held) regions.answer(one.id);
+        else if (one) classes.choose(one.id);
       },
     },
     { group: "Classes and points", keys: ["c"], shown: ["C"], text: "Add a class", run: () => classes.startAdding() },
@@ -116,8 +146,59 @@ export function commands(parts) {
       keys: ["escape"],
       shown: ["Esc"],
       text: "Let go of point, cursor and marked region",
-      run: () => bench.release(),
+      run: () => void (regions.drop() || bench.release()),
     },
+    { group: "In the hand", keys: ["p"], shown: ["P"], text: "Single points", run: () => tools.choose("points") },
+    {
+      group: "In the hand",
+      keys: ["s"],
+      shown: ["S"],
+      text: "Scribble: many points in one stroke; Enter puts the pen down and lifts it",
+      run: () => tools.choose("scribble"),
+    },
+    {
+      group: "In the hand",
+      keys: ["e"],
+      shown: ["E"],
+      text: "Eraser: removes the points under a stroke",
+      run: () => tools.choose("eraser"),
+    },
+    {
+      group: "Regions",
+      keys: ["w"],
+      shown: ["W"],
+      text: "The region under the pointer is wrong; a digit then says what it is",
+      run: () => void regions.wrong(),
+    },
+    {
+      group: "Regions",
+      keys: ["y"],
+      shown: ["Y"],
+      text: "The region under the pointer is right",
+      run: () => void regions.right(),
+    },
+    {
+      group: "Mask",
+      keys: ["b"],
+      shown: ["B"],
+      text: "Brush: paints the current class on the mask",
+      run: () => tools.choose("brush"),
+    },
+    {
+      group: "Mask",
+      keys: ["u"],
+      shown: ["U"],
+      text: "What is painted on the mask becomes undecided",
+      run: () => tools.choose("clear"),
+    },
+    {
+      group: "Mask",
+      keys: ["["],
+      shown: ["["],
+      text: "Smaller brush",
+      run: () => mask.setSize(mask.size / 1.25 - 0.5),
+    },
+    { group: "Mask", keys: ["]"], shown: ["]"], text: "Larger brush", run: () => mask.setSize(mask.size * 1.25 + 0.5) },
     {
       group: "Undo",
       keys: ["ctrl+z"],
@@ -148,6 +229,13 @@ export function commands(parts) {
       text: "To the questions of the program",
       run: () => ask.visit(),
     },
+    {
+      group: "Images",
+      keys: ["o"],
+      shown: ["O"],
+      text: "The gallery of all predictions",
+      run: () => gallery.open(),
+    },
     { group: "View", keys: ["+", "="], shown: ["+"], text: "Zoom in", run: () => zoomHere(1.5) },
     { group: "View", keys: ["-"], shown: ["−"], text: "Zoom out", run: () => zoomHere(1 / 1.5) },
     { group: "View", keys: ["f"], shown: ["F"], text: "Whole image", run: () => viewer.fit() },
@@ -161,6 +249,20 @@ export function commands(parts) {
     { group: "View", keys: ["x"], shown: ["X"], text: "Crosshair", run: toggleCrosshair },
     { group: "View", keys: ["g"], shown: ["G"], text: "Magnifier", run: toggleLens },
     { group: "View", keys: ["l"], shown: ["L"], text: "Live layer: what your clicks mean", run: () => layer.toggle() },
+    {
+      group: "View",
+      keys: ["v"],
+      shown: ["V"],
+      text: "Clicks mean, prediction, uncertainty, comparison in turn",
+      run: () => predictions.cycle(1),
+    },
+    {
+      group: "View",
+      keys: ["shift+v"],
+      shown: ["Shift", "V"],
+      text: "The same, backwards",
+      run: () => predictions.cycle(-1),
+    },
     {
       group: "View",
       keys: [","],

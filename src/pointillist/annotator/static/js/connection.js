@@ -65,11 +65,17 @@ export class Connection {
       this.#seq = Math.max(this.#seq, change.seq);
       this.store.heard(change);
     });
-    for (const name of ["training", "model", "next", "csv", "levels"]) {
+    const work = ["training", "learning", "model", "predictions", "applying", "work"];
+    for (const name of [...work, "advice", "next", "csv", "levels", "masks"]) {
       source.addEventListener(name, (event) => {
         if (ours) this.onEvent(name, JSON.parse(/** @type {MessageEvent} */ (event).data));
       });
     }
+    source.addEventListener("rest", () => {
+      // Newer windows of this browser need the connection; this one goes on where it stopped when it is looked at.
+      source.close();
+      window.addEventListener("focus", () => this.#listen(), { once: true });
+    });
     window.addEventListener("pagehide", () => source.close(), { once: true });
   }
 

@@ -38,6 +38,11 @@ export function openDialog(title, content, foot, onSubmit, kind = "") {
       foot.length ? el("div", { class: "dialog-foot" }, ...foot.map(asButton)) : null,
     ),
   );
+  const close = dialog.close.bind(dialog);
+  dialog.close = () => {
+    settle(); // the event comes too late for a fast hand
+    close();
+  };
   dialog.addEventListener("close", () => {
     dialog.remove();
     // The element may have been drawn again meanwhile.
@@ -52,4 +57,13 @@ export function openDialog(title, content, foot, onSubmit, kind = "") {
 function asButton(button) {
   if (!button.hasAttribute("type")) button.setAttribute("type", "button");
   return button;
+}
+
+/** Milliseconds for which presses count for nothing once something over the page is gone. */
+const SETTLING = 500;
+
+/** The second half of a double press was meant for what is gone, too, and not for what appears under it. */
+export function settle() {
+  document.body.classList.add("settling");
+  setTimeout(() => document.body.classList.remove("settling"), SETTLING);
 }

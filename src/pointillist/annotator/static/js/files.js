@@ -6,9 +6,13 @@ import { byId, counted, el } from "./dom.js";
  * @import { Store } from "./store.js"
  */
 
+/** @param {number} bytes */
+const megabytes = (bytes) => `${Math.ceil(bytes / 2 ** 20).toLocaleString("en")} MB`;
+
 /** Labels in from other tools and out to them; points.csv in the folder is always current by itself. */
 export class FilesPanel {
   /** @type {() => void} */ onImported = () => {};
+  /** @type {() => void} */ onDecide = () => {};
 
   /** @param {Store} store */
   constructor(store) {
@@ -58,9 +62,10 @@ export class FilesPanel {
 
   /** Show what the project says about its files. */
   draw() {
-    const { csv, formats, strays, images } = this.store.project;
+    const { cache, csv, formats, strays, images } = this.store.project;
     const notes = [];
-    if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.hint}` }));
+    if (csv.removal) notes.push(el("button", { text: "Points are missing in points.csv…", onclick: () => this.onDecide() }));
+    else if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.hint}` }));
     else
       notes.push(
         el("p", {
@@ -82,14 +87,20 @@ export class FilesPanel {
           text: `${images.left_out}.`,
         }),
       );
+    if (cache.bytes)
+      notes.push(
+        el("p", {
+          class: "note",
+          text:
+            `Quick copies of large images take ${megabytes(cache.bytes)} in your own cache folder, at most ` +
+            `${megabytes(cache.most)}. They can be removed at any time.`,
+        }),
+      );
     this.csv.replaceChildren(...notes);
     if (this.reading.options.length) return;
     const options = (/** @type {any[]} */ some) =>
       some.map((one) => el("option", { value: one.name, text: one.title }));
-    this.reading.append(
-      el("option", { value: "auto", text: "Recognise it" }),
-      ...options(formats),
-    );
+    this.reading.append(el("option", { value: "auto", text: "Recognise it" }), ...options(formats));
     this.writing.append(...options(formats));
     this.writing.value = "csv";
     this.#drawExport();

@@ -15,6 +15,12 @@
  * @property {() => void} cancel  A drag that ended elsewhere
  * @property {(point: string) => void} remove
  * @property {(at: Position | null, point: string | null) => void} hover
+ *
+ * @typedef {object} Pen  What draws in place of pointing and panning; positions are in image coordinates
+ * @property {(at: Position) => void} begin
+ * @property {(at: Position) => void} move
+ * @property {() => void} end
+ * @property {() => void} cancel  A second finger came, or the pointer was lost
  */
 
 /** A press that moves less than this is a tap: fingers shake more than mice. */
@@ -26,6 +32,9 @@ export class Gestures {
   /** @type {Map<number, Position>} Where each pointer was last, on the screen */ #pointers = new Map();
   /** @type {{id: number, from: Position, point: string | null, offset: Position, moved: boolean, fixed: boolean, kind: "mouse" | "pen" | "touch", force: boolean} | null} */
   #press = null;
+  /** @type {Pen | null} While there is one, a press draws; the middle button, wheel and two fingers stay as they are */
+  pen = null;
+  /** @type {{id: number, pen: Pen} | null} */ #stroke = null;
 
   /**
    * @param {Viewer} viewer
@@ -70,6 +79,12 @@ export class Gestures {
       this.#giveUp();
       return;
     }
+    if (this.pen && event.button === 0) {
+      this.#stroke = { id: event.pointerId, pen: this.pen };
+      actions.hover(viewer.imageAt(event), null);
+      this.pen.begin(viewer.imageAt(event));
+      return;
+    }
     // The middle button always pans; Shift places a point even on top of another.
     const taken = event.button === 1 || event.shiftKey ? null : point;
     let offset = { x: 0, y: 0 };
@@ -105,7 +120,15 @@ export class Gestures {
     const at = viewer.locate(event);
     const before = this.#pointers.get(event.pointerId);
     if (before === undefined) {
-      actions.hover(viewer.imageAt(event), actions.hit(at, REACH[this.#kind(event)]));
+      actions.hover(viewer.imageAt(event), this.pen ? null : actions.hit(at, REACH[this.#kind(event)]));
+      return;
+    }
+    if (this.#stroke?.id === event.pointerId) {
+      this.#pointers.set(event.pointerId, at);
+      actions.hover(viewer.imageAt(event), null);
+      // Between two frames a fast hand goes far; the browser keeps the way.
+      for (const one of event.getCoalescedEvents?.() ?? []) this.#stroke.pen.move(viewer.imageAt(one));
+      this.#stroke.pen.move(viewer.imageAt(event));
       return;
     }
     if (this.#pointers.size === 2) {
@@ -132,6 +155,13 @@ export class Gestures {
     const { viewer, actions } = this;
     const press = this.#press;
     this.#pointers.delete(event.pointerId);
+    if (this.#stroke?.id === event.pointerId) {
+      const { pen } = this.#stroke;
+      this.#stroke = null;
+      pen.end();
+      if (event.pointerType === "touch") actions.hover(null, null);
+      return;
+    }
     if (!press || press.id !== event.pointerId) return;
     this.#press = null;
     if (press.point !== null && press.moved && !press.fixed)
@@ -150,6 +180,8 @@ export class Gestures {
 
   #giveUp() {
     if (this.#press?.point && this.#press.moved) this.actions.cancel();
+    this.#stroke?.pen.cancel();
+    this.#stroke = null;
     this.#press = null;
     this.actions.hover(null, null);
   }

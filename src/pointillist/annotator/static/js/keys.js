@@ -10,6 +10,7 @@ const STORED = "pointillist/single-keys";
 
 /** Keys for everything. They rest while somebody types, and single letters can be switched off. */
 export class Keys {
+  /** @type {Command[] | null} What the keys of a list that is walked through do, before all others */ first = null;
   /** Whether the program asks: then the keys for answers alone work. */ asking = false;
 
   /** @param {Command[]} commands @param {Command[]} answers */
@@ -33,7 +34,7 @@ export class Keys {
       // Shift is part of how some signs are typed, so a sign is also found without it.
       command.keys.includes(name) ||
       (letter.length === 1 && !/[a-z]/.test(letter) && !control && command.keys.includes(letter));
-    const command = (this.asking ? this.answers : this.commands).find(
+    const command = [...(this.first ?? []), ...(this.asking ? this.answers : this.commands)].find(
       (one) => matches(one) && (!one.canvas || onCanvas),
     );
     if (!command) return;
@@ -45,7 +46,7 @@ export class Keys {
 
   /** Show what the keys do. */
   help() {
-    const all = [...this.commands, ...this.answers];
+    const all = [...this.commands, ...(this.first ?? []), ...this.answers];
     const groups = [...new Set(all.map((one) => one.group))];
     const box = el("input", {
       type: "checkbox",

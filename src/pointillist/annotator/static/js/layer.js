@@ -12,12 +12,15 @@ const REST = 400;
 /** What the clicks mean: the live pseudo-mask, a quick preview first and the exact one when the hand rests. */
 export class Layer {
   /** @type {ImageBitmap | null} */ #picture = null;
+  /** @type {string | null} What the server keeps the labels of the picture under */ #token = null;
   #request = 0;
   #answered = 0;
   #timer = 0;
   shown = true;
+  /** Whether what the clicks mean is looked at, and not the model's prediction alone */ #wanted = true;
   opacity = 0.45;
   /** @type {() => void} */ onChange = () => {};
+  /** @type {() => void} */ onToken = () => {};
 
   /** @param {Store} store */
   constructor(store) {
@@ -60,7 +63,21 @@ export class Layer {
     byId("toggle-layer").setAttribute("aria-pressed", String(this.shown));
     if (this.shown) this.ask();
     else this.#tell("");
+    this.onToken();
     this.onChange();
+  }
+
+  /** Say whether what the clicks mean is looked at. @param {boolean} wanted */
+  want(wanted) {
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    if (wanted) this.ask();
+    else this.#tell("");
+  }
+
+  /** What the clicks mean, as a picture in the colours of the classes. */
+  get picture() {
+    return this.#picture;
   }
 
   /** @param {number} value  0…1 */
@@ -71,10 +88,15 @@ export class Layer {
     this.onChange();
   }
 
+  /** The labels on the screen, as the server knows them; null where none are. */
+  get token() {
+    return this.shown && this.#picture ? this.#token : null;
+  }
+
   /** Ask for the layer of the image on show: the preview now, the exact one when nothing else happens. */
   ask() {
     clearTimeout(this.#timer);
-    if (!this.shown || !this.store.image || this.store.queue?.entries.length) return;
+    if (!this.shown || !this.#wanted || !this.store.image || this.store.queue?.entries.length) return;
     void this.#fetch("fast");
     this.#timer = window.setTimeout(() => void this.#fetch("full"), REST);
   }
@@ -84,6 +106,7 @@ export class Layer {
     this.#picture?.close();
     this.#picture = null;
     this.#tell("");
+    this.onToken();
     this.onChange();
   }
 
@@ -109,6 +132,8 @@ export class Layer {
       this.#answered = number;
       this.#picture?.close();
       this.#picture = picture;
+      this.#token = answer.headers.get("X-Layer-Token");
+      this.onToken();
       const exact = answer.headers.get("X-Layer-Exact") === "1";
       this.#tell(
         quality === "fast" ? "preview" : exact ? "full size" : "largest size",
@@ -125,7 +150,7 @@ export class Layer {
 
   /** @param {string} state @param {string | null} [source] @param {string} [trouble] */
   #tell(state, source = null, trouble = "") {
-    this.badge.hidden = !state || !this.shown;
+    this.badge.hidden = !state || !this.shown || !this.#wanted;
     this.badge.textContent = state;
     if (trouble) this.note.textContent = trouble;
     else if (source === "model") this.note.textContent = "From the model's prediction, filtered by your clicks.";

@@ -1,46 +1,87 @@
 /** Puts the parts together: one page, one folder of images. */
 
 import { get, newId } from "./api.js";
-import { orTell, say, toast } from "./announce.js";
+import { Advice } from "./advice.js";
+import { clearToasts, orTell, say, toast } from "./announce.js";
 import { AskPanel } from "./ask.js";
 import { BandsPanel } from "./bands.js";
 import { Catalogue } from "./catalogue.js";
+import { ChecksPanel } from "./checks.js";
 import { ClassesPanel, swatch } from "./classes.js";
 import { commands } from "./commands.js";
 import { Connection } from "./connection.js";
 import { byId, counted, el, icon, refill } from "./dom.js";
 import { FilesPanel } from "./files.js";
+import { Gallery } from "./gallery.js";
 import { Keys } from "./keys.js";
 import { Layer } from "./layer.js";
+import { LearnOn } from "./learnon.js";
 import { Lens } from "./lens.js";
+import { Brush, Mask } from "./mask.js";
 import { NextPanel } from "./next.js";
 import { PointList } from "./pointlist.js";
+import { PredictPanel } from "./predictpanel.js";
+import { Predictions } from "./predictions.js";
 import { Queue } from "./queue.js";
+import { Regions } from "./regions.js";
+import { Removal } from "./removal.js";
 import { Store } from "./store.js";
+import { Eraser, Scribble } from "./strokes.js";
 import { setUpTabs } from "./tabs.js";
 import { Thumbnails } from "./thumbnails.js";
 import { Tiles } from "./tiles.js";
+import { Tools } from "./tools.js";
 import { TrainingPanel } from "./training.js";
 import { grid, Viewer } from "./viewer.js";
+import { Work } from "./work.js";
 import { Workbench } from "./workbench.js";
 
 const store = new Store(newId());
 const viewer = new Viewer(byId("canvas"));
 const tiles = new Tiles();
 const bench = new Workbench(store, viewer);
+const tools = new Tools(bench);
+tools.add("scribble", "Scribble", "scribble", "S", new Scribble(bench));
+tools.add("eraser", "Eraser", "eraser", "E", new Eraser(bench));
 const lens = new Lens(byId("lens"), viewer);
 const layer = new Layer(store);
+const predictions = new Predictions(store, layer, viewer);
+const gallery = new Gallery(store);
+const predict = new PredictPanel(store);
+const mask = new Mask(store, layer);
+const regions = new Regions(bench);
+// What is corrected or accepted is what is on the screen; a mask takes the place of what the clicks mean.
+mask.looked = () => predictions.mode === "clicks";
+mask.token = () => predictions.token;
+regions.token = () => (mask.active ? null : predictions.token);
+/** A server that was started anew does not know what it showed before. */
+const showAgain = () => {
+  layer.ask();
+  predictions.renew();
+};
+regions.onGone = showAgain;
+tools.add("region", "This region is …", "region", "W", regions);
+tools.add("brush", "Brush on the mask", "brush", "B", new Brush(bench, mask, false));
+tools.add("clear", "Undecided, on the mask", "clear", "U", new Brush(bench, mask, true));
 const catalogue = new Catalogue();
 const thumbnails = new Thumbnails(byId("thumbnails"), catalogue);
 const bands = new BandsPanel(store);
 const classes = new ClassesPanel(store);
 const training = new TrainingPanel(store);
+const advice = new Advice(store);
+const learnOn = new LearnOn(store, training);
 const next = new NextPanel(store);
-const ask = new AskPanel(store);
+const work = new Work();
+const ask = new AskPanel(store, work);
+const checks = new ChecksPanel(store, ask, work, () => viewer.redraw());
 const points = new PointList(store);
 const files = new FilesPanel(store);
+const removal = new Removal(store);
+files.onDecide = () => removal.ask(true);
 /** Place of the image on show in the list of images. */
 let place = -1;
+/** How many images are on their way: until they are here, the place in the list is that of the last one. */
+let opening = 0;
 /** Name of the image that was asked for last, in case it cannot be shown. */
 let wanted = "";
 
@@ -48,16 +89,27 @@ let wanted = "";
 
 viewer.painters = [
   tiles.paint,
-  layer.paint,
+  (...given) => (mask.active ? mask : predictions).paint(...given),
   grid(() => viewer.image),
   bench.paintRegion,
+  regions.paint,
   bench.paintPoints,
+  predictions.paintMarks,
+  checks.paint,
   bench.paintAids,
+  tools.paint,
 ];
 viewer.lensPainters = [tiles.paint];
-tiles.onLoaded = layer.onChange = () => {
-  viewer.redraw();
-  lens.draw();
+tiles.onLoaded =
+  layer.onChange =
+  mask.onChange =
+    () => {
+      viewer.redraw();
+      lens.draw();
+    };
+predictions.onChange = () => {
+  mask.draw();
+  layer.onChange();
 };
 tiles.onFirstLook = (shown) => (byId("first-look").hidden = !shown);
 bands.onView = (view) => tiles.look(view);
@@ -69,7 +121,10 @@ bands.onRest = (view) => {
 bench.onPointer = () => {
   const at = bench.pointer ?? bench.cursor;
   lens.look(at);
-  byId("position").textContent = at ? `x ${at.x.toFixed(1)}   y ${at.y.toFixed(1)}` : "";
+  const seen = at && predictions.classAt(at);
+  byId("position").textContent = at
+    ? `x ${at.x.toFixed(1)}   y ${at.y.toFixed(1)}${seen ? `   predicted: ${seen.name}` : ""}`
+    : "";
 };
 bench.onNoClass = () => {
   toast({ found: "Add a class first: what is it that you click?" });
@@ -81,6 +136,8 @@ viewer.watch(() => {
   lens.draw();
 });
 store.on("points project current selected", () => viewer.redraw());
+
+byId("canvas").addEventListener("pointerdown", clearToasts);
 
 // Images
 
@@ -112,7 +169,7 @@ store.on("image", () => {
   byId("image-name").textContent = byId("image-name").title = image?.name ?? (wanted || "No image");
   if (image) {
     history.replaceState(null, "", `#${image.id}`);
-    showPlace();
+    if (!opening) showPlace();
     say(`${image.name}, ${counted(store.points.size, "point")}`);
     void prepareNeighbour();
   }
@@ -159,9 +216,15 @@ function drawTrouble(trouble) {
 /** Walk through the list as it is filtered. @param {1 | -1} step */
 async function walk(step) {
   const index = Math.max(-1, place) + step;
+  if (index < 0 || index >= catalogue.total) {
+    say(step > 0 ? "This is the last image" : "This is the first image");
+    return;
+  }
+  // The next press counts from here, also where it comes before the image.
+  place = index;
   const item = await orTell(() => catalogue.item(index));
   if (item) await openAt(index, item);
-  else say(step > 0 ? "This is the last image" : "This is the first image");
+  else showPlace();
 }
 
 /**
@@ -172,8 +235,10 @@ async function walk(step) {
 async function openAt(index, item) {
   place = index;
   thumbnails.choose(index);
+  opening++;
   await open({ id: item.id, name: item.name });
-  if (store.image && store.image.id !== item.id) showPlace();
+  opening--;
+  if (!opening && store.image && store.image.id !== item.id) showPlace();
 }
 
 /** Have the next image at hand before it is asked for. */
@@ -181,6 +246,7 @@ async function prepareNeighbour() {
   try {
     const item = await catalogue.item(place + 1);
     if (item) tiles.prepare(await get(`/images/${item.id}`));
+    if (item) void predictions.prepare(item.id);
   } catch {
     // An image that cannot be read tells so when it is opened.
   }
@@ -198,10 +264,15 @@ byId("filter").addEventListener("change", async () => {
   showPlace();
 });
 next.onChoose = (suggestion) => void open(suggestion);
+predict.onGallery = () => gallery.open();
+gallery.onChoose = (item, mode) => {
+  predictions.show(mode);
+  void open(item).then(() => byId("canvas").focus());
+};
 
 // The chosen point
 
-points.onChoose = (id) => {
+points.onChoose = predictions.onContradicted = (id) => {
   const point = store.points.get(id);
   if (point) viewer.reveal(point);
   bench.select(id);
@@ -259,6 +330,7 @@ async function step(way) {
     return;
   }
   if (done.image && done.image !== store.image?.id) await open({ id: done.image, name: "" });
+  checks.stepped(done, way === "undo");
   say(`${way === "undo" ? "Undone" : "Redone"}: ${done.text}. ${counted(store.points.size, "point")}.`);
 }
 
@@ -294,7 +366,10 @@ store.on("elsewhere", () => {
   refreshing = window.setTimeout(() => void orTell(() => catalogue.refresh()), 800);
 });
 store.on("acknowledged elsewhere model", () => next.refresh());
-store.on("rejected", ({ error }) => toast(error, "bad"));
+store.on("rejected", ({ error }) => {
+  toast(error, "bad");
+  if (error.field === "layer") showAgain();
+});
 store.on("kept", () =>
   toast({
     found: "That point was changed in another window, so it was not removed.",
@@ -326,6 +401,8 @@ setUpTabs(byId("tabs"), () => {
   points.draw();
   next.refresh();
   ask.refresh();
+  if (!byId("panel-predict").hidden) void predict.visit();
+  checks.refresh();
 });
 
 /** Zoom around what is pointed at. @param {number} factor */
@@ -340,7 +417,12 @@ const keys = new Keys(
     store,
     viewer,
     bench,
+    tools,
+    regions,
+    mask,
     layer,
+    predictions,
+    gallery,
     classes,
     next,
     ask,
@@ -357,6 +439,11 @@ ask.onAsking = (asking) => {
   keys.asking = asking;
   if (!asking) void orTell(() => catalogue.refresh());
 };
+checks.onOpen = async ({ id, name, region }) => {
+  if (store.image?.id !== id) await open({ id, name });
+  if (store.image?.id === id) viewer.frame(region);
+};
+checks.onKeys = (commands) => (keys.first = commands);
 ask.onNoClass = () => classes.startAdding();
 
 function help() {
@@ -371,20 +458,34 @@ async function begin() {
   const project = await get("/project");
   const queue = new Queue(project.id, store.client, project.limits.ops);
   store.begin(project, queue);
+  predict.take(project.applying);
+  work.take(project.work);
   const connection = new Connection(store, queue);
+  tiles.mayAsk = ask.tiles.mayAsk = () => queue.state !== "elsewhere";
   connection.onEvent = (name, data) => {
     if (name === "training") training.take(data);
-    else if (name === "csv") store.project.csv = data;
+    else if (name === "advice") advice.take(data);
+    else if (name === "learning") learnOn.take(data);
+    else if (name === "work") work.take(data);
+    else if (name === "csv") store.takeCsv(data);
     else if (name === "model") store.refreshProject();
+    else if (name === "predictions") store.project.predictions = data;
+    else if (name === "applying") predict.take(data);
     else if (name === "levels") {
       tiles.renew(data);
       thumbnails.renew(data);
-      if (store.image && store.image.id in data) layer.ask();
+      if (store.image && store.image.id in data) {
+        layer.ask();
+        predictions.ask();
+      }
     }
     store.tell(name);
     if (name === "next") next.refresh();
   };
   connection.onBack = () => {
+    tiles.retry();
+    ask.tiles.retry();
+    mask.refresh();
     store.refreshProject();
     void store.refreshPoints();
     void orTell(() => catalogue.refresh());

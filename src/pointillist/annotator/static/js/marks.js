@@ -48,6 +48,37 @@ export function drawMark(context, at, look) {
 }
 
 /**
+ * A red ring around a click that the model contradicts, with a cross at its shoulder.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Position} at  Screen coordinates
+ */
+export function drawContradiction(context, at) {
+  const [x, y] = [at.x + 13, at.y - 13];
+  for (const [style, width] of /** @type {[string, number][]} */ ([
+    ["#ffffff", 6],
+    ["#c4001a", 3],
+  ])) {
+    context.beginPath();
+    context.arc(at.x, at.y, 17, 0, 2 * Math.PI);
+    context.lineWidth = width;
+    context.strokeStyle = style;
+    context.stroke();
+  }
+  context.beginPath();
+  context.arc(x, y, 7.5, 0, 2 * Math.PI);
+  context.fillStyle = "#c4001a";
+  context.fill();
+  context.beginPath();
+  for (const way of [-1, 1]) {
+    context.moveTo(x - 3, y - 3 * way);
+    context.lineTo(x + 3, y + 3 * way);
+  }
+  context.lineWidth = 2;
+  context.strokeStyle = "#ffffff";
+  context.stroke();
+}
+
+/**
  * Lines through a place over the whole screen, open around the place itself.
  * @param {CanvasRenderingContext2D} context
  * @param {Position} at  Screen coordinates

@@ -5,7 +5,7 @@
  *
  * @typedef {{id: string, kind: string, [key: string]: any}} Operation
  * @typedef {{key: string, client: string, op: Operation}} Entry
- * @typedef {{id: string, status: "done" | "repeated" | "kept" | "rejected", seq: number | null, point: any, error: any}} Result
+ * @typedef {{id: string, status: "done" | "repeated" | "kept" | "rejected", seq: number | null, point: any, points?: any[], error: any}} Result
  */
 
 import { ApiError, post, stranger } from "./api.js";

@@ -34,6 +34,7 @@ export class Store extends EventTarget {
   /** @type {number} The newest image asked for; answers about older ones are dropped */ #ticket = 0;
   /** @type {{seq: number, point: any}[]} What was heard last, in case an answer on its way is older than that */ #recent =
     [];
+  #csvHeard = 0;
   #refreshing = 0;
 
   /**
@@ -61,16 +62,29 @@ export class Store extends EventTarget {
     clearTimeout(this.#refreshing);
     this.#refreshing = window.setTimeout(async () => {
       try {
-        this.#takeProject(await get("/project"));
+        const heard = this.#csvHeard;
+        const project = await get("/project");
+        // What was heard while the answer was on its way is newer.
+        if (heard !== this.#csvHeard) project.csv = this.project.csv;
+        this.#takeProject(project);
       } catch {
         // The connection's own state already shows that the server is away; the next change asks again.
       }
     }, 150);
   }
 
+  /** An answer on its way may be older than what was heard meanwhile. @param {any} csv */
+  takeCsv(csv) {
+    if (csv.written < this.project.csv.written) return;
+    this.project.csv = csv;
+    this.#csvHeard += 1;
+  }
+
   /** @param {any} project */
   #takeProject(project) {
+    const heard = this.project?.csv;
     this.project = project;
+    if (heard?.written > project.csv.written) project.csv = heard;
     this.#derive();
     this.tell("project");
     this.tell("cost", project.cost);
@@ -172,7 +186,7 @@ export class Store extends EventTarget {
     if (!step) return undefined;
     this.#done.push(step);
     // A point that was added and taken away again comes back as what it was.
-    this.#apply(step.redo.map((op) => (op.kind === "add" ? { id: "", kind: "restore", point: op.point } : op)));
+    this.#apply(step.redo.map(again));
     return step;
   }
 
@@ -189,13 +203,21 @@ export class Store extends EventTarget {
     const fresh = ops.map((op) => {
       const known = this.#known.get(op.point);
       const base = known && ["move", "relabel", "delete", "reopen"].includes(op.kind) ? { base: known.version } : {};
-      return { ...op, ...base, id: newId() };
+      const seen = op.kind === "erase" ? { points: op.points.map((/** @type {any} */ one) => this.#seen(one)) } : {};
+      return { ...op, ...base, ...seen, id: newId() };
     });
     this.queue?.add(fresh);
     this.#derive();
-    if (fresh.some((op) => op.point)) this.tell("points");
-    if (fresh.some((op) => !op.point)) this.tell("project");
+    if (fresh.some((op) => op.point || op.points)) this.tell("points");
+    if (fresh.some(onMask)) this.tell("mask");
+    if (fresh.some((op) => !op.point && !op.points && !onMask(op))) this.tell("project");
     this.tell("steps");
+  }
+
+  /** A point of an erasure, with the version that this page knows. @param {{point: string}} erased */
+  #seen({ point }) {
+    const known = this.#known.get(point);
+    return known ? { point, base: known.version } : { point };
   }
 
   // What the server says
@@ -203,10 +225,15 @@ export class Store extends EventTarget {
   /** @param {Entry} entry @param {Result} result */
   #settled(entry, result) {
     const { op } = entry;
-    if (result.point) this.#hear(result.seq ?? 0, result.point);
+    const points = result.point ? [result.point] : (result.points ?? []);
+    for (const point of points) this.#hear(result.seq ?? 0, point);
     if (result.status === "rejected") this.tell("rejected", { op, error: result.error });
+    if (onMask(op)) {
+      this.tell("mask-settled", { op, result });
+      return;
+    }
     if (result.status === "kept") this.tell("kept", { op, point: result.point });
-    if (!op.point && result.status !== "rejected") {
+    if (!op.point && !points.length && result.status !== "rejected") {
       // Until the project is asked again, what was hoped for is what is true.
       this.project.classes = applyToClasses(this.project.classes, [op]);
       applyToPoints(this.#known, this.#gone, op, this.image?.id ?? null);
@@ -219,18 +246,20 @@ export class Store extends EventTarget {
 
   /**
    * A change that somebody made, perhaps this tab itself.
-   * @param {{seq: number, client: string, op: Operation, point: any}} change
+   * @param {{seq: number, client: string, op: Operation, point: any, points?: any[]}} change
    */
   heard(change) {
     if (change.client === this.client) return;
     this.refreshProject();
     this.tell("elsewhere", change);
-    if (!change.point) {
+    if (onMask(change.op)) return;
+    const points = change.point ? [change.point] : (change.points ?? []);
+    if (!points.length) {
       void this.refreshPoints();
       return;
     }
-    this.#hear(change.seq, change.point);
-    if (change.point.image !== this.image?.id) return;
+    for (const point of points) this.#hear(change.seq, point);
+    if (points[0].image !== this.image?.id) return;
     this.#derive();
     this.tell("points");
     this.tell("acknowledged");
@@ -285,4 +314,20 @@ export class Store extends EventTarget {
   classOf(id) {
     return this.classes.find((one) => one.id === id);
   }
+}
+
+/** Whether an operation is about a mask. @param {Operation} op */
+export const onMask = (op) => ["mask", "stroke", "take-back", "bring-back"].includes(op.kind);
+
+/**
+ * What makes a change again after it was taken back: points that were added come back as what they were.
+ * @param {Operation} op
+ * @returns {Operation}
+ */
+function again(op) {
+  if (op.kind === "add") return { id: "", kind: "restore", point: op.point };
+  if (op.kind === "scribble")
+    return { id: "", kind: "unerase", points: op.points.map((/** @type {any} */ one) => one.point) };
+  if (op.kind === "mask" || op.kind === "stroke") return { id: "", kind: "bring-back", item: op.stroke ?? op.mask };
+  return op;
 }

@@ -35,6 +35,8 @@ export class Tiles {
   /** @type {string} How it was seen before: those pictures stand in */ #before = "";
   /** @type {string[]} What the last drawing missed */ #wanted = [];
   /** @type {() => void} */ onLoaded = () => {};
+  /** @type {() => boolean} Whether the server has these images: another folder may be served at its address */
+  mayAsk = () => true;
   /** @type {(shown: boolean) => void} Whether a first look is on the screen */ onFirstLook = () => {};
   /** Whether the last drawing had every tile that belongs on the screen */ complete = false;
   #resting = 0;
@@ -73,6 +75,12 @@ export class Tiles {
     this.#made = made;
     this.#renewed.clear();
     for (const address of this.#first) if (this.#exact(address)) this.#due.add(address);
+    this.onLoaded();
+  }
+
+  /** Ask again for what could not be loaded: another server may have answered. */
+  retry() {
+    for (const [address, tile] of this.#cache) if (!tile) this.#cache.delete(address);
     this.onLoaded();
   }
 
@@ -221,7 +229,7 @@ export class Tiles {
   }
 
   #load() {
-    while (!this.#resting && this.#loading.size < AT_ONCE && this.#wanted.length) {
+    while (!this.#resting && this.mayAsk() && this.#loading.size < AT_ONCE && this.#wanted.length) {
       void this.#fetch(/** @type {string} */ (this.#wanted.shift()));
     }
   }

@@ -1,7 +1,7 @@
 import { get, post } from "./api.js";
 import { orTell, say, toast } from "./announce.js";
 import { plot } from "./curves.js";
-import { byId, el } from "./dom.js";
+import { byId, counted, el } from "./dom.js";
 
 /**
  * @import { Store } from "./store.js"
@@ -16,6 +16,12 @@ const WORDS = /** @type {Record<string, string>} */ ({
   stopped: "Stopped",
   failed: "Failed",
 });
+/** Lengths in minutes: the server times some steps, and makes as many as fit. */
+const LENGTHS = [
+  ["2", "quick", "about 2 min"],
+  ["10", "good", "about 10 min"],
+  ["40", "best", "about 40 min"],
+];
 /** Scales at which images are learnt: what the data ask for, and longer sides an image is fitted into. */
 const SIZES = [
   ["auto", "as these images need"],
@@ -30,6 +36,7 @@ const DASHES = ["5 3", "2 2", "8 3 2 3", "1 3"];
 /** Train from the page: start, watch, stop. */
 export class TrainingPanel {
   /** @type {any} */ #status = null;
+  #asked = false;
   #epoch = -1;
   #snapshotCount = -1;
   #log = { text: "", next: 0 };
@@ -39,7 +46,18 @@ export class TrainingPanel {
     this.store = store;
     this.box = byId("panel-train");
     this.why = el("p", { class: "note", id: "train-why" });
-    this.epochs = el("input", { type: "number", id: "train-epochs", min: "1", max: "10000", placeholder: "automatic" });
+    this.lengths = LENGTHS.map(([minutes, name, text]) => {
+      const input = el("input", { type: "radio", name: "train-length", value: minutes, id: `train-${name}` });
+      input.checked = name === "good";
+      return { input, node: el("label", { class: "check" }, input, el("b", { text: name }), el("span", { text })) };
+    });
+    this.epochs = el("input", {
+      type: "number",
+      id: "train-epochs",
+      min: "1",
+      max: "10000",
+      placeholder: "as many as fit",
+    });
     this.size = el("select", { id: "train-size" }, ...SIZES.map(([value, text]) => el("option", { value, text })));
     this.size.value = "auto";
     this.method = el("select", { id: "train-method" });
@@ -54,21 +72,34 @@ export class TrainingPanel {
       "form",
       { class: "train-form", onsubmit: (/** @type {Event} */ event) => this.#start(event) },
       el(
-        "div",
-        { class: "row" },
-        el("div", { class: "field grow" }, el("label", { for: "train-epochs", text: "Epochs" }), this.epochs),
-        el("div", { class: "field grow" }, el("label", { for: "train-size", text: "Image size" }), this.size),
+        "fieldset",
+        { class: "lengths" },
+        el("legend", { text: "How long, on this machine" }),
+        ...this.lengths.map(({ node }) => node),
       ),
       el(
         "details",
-        { ontoggle: () => this.#loadMethods() },
-        el("summary", { text: "More" }),
+        { id: "train-advanced", ontoggle: () => this.#loadMethods() },
+        el("summary", { text: "Advanced" }),
+        el(
+          "div",
+          { class: "row" },
+          el("div", { class: "field grow" }, el("label", { for: "train-epochs", text: "Epochs" }), this.epochs),
+          el("div", { class: "field grow" }, el("label", { for: "train-size", text: "Image size" }), this.size),
+        ),
         el("div", { class: "field" }, el("label", { for: "train-method", text: "Method" }), this.method),
       ),
       this.start,
       this.why,
     );
     this.stop = el("button", { class: "danger small", id: "train-stop", text: "Stop", onclick: () => this.#stop() });
+    this.resume = el("button", {
+      class: "small",
+      id: "train-continue",
+      text: "Continue",
+      title: "Go on exactly where it stopped, with the clicks it began with",
+      onclick: () => this.#resume(),
+    });
     this.word = el("b", { id: "train-state" });
     this.numbers = el("span", { class: "note number" });
     this.bar = el("progress", { max: "1", "aria-label": "Progress of the training" });
@@ -86,7 +117,7 @@ export class TrainingPanel {
     this.watch = el(
       "div",
       { class: "watch", hidden: true },
-      el("div", { class: "row" }, el("div", { class: "grow stack" }, this.word, this.numbers), this.stop),
+      el("div", { class: "row" }, el("div", { class: "grow stack" }, this.word, this.numbers), this.stop, this.resume),
       this.bar,
       this.trouble,
       this.notes,
@@ -102,6 +133,11 @@ export class TrainingPanel {
     });
   }
 
+  /** Whether a training runs. */
+  get active() {
+    return ACTIVE.includes(this.#status?.state ?? "idle");
+  }
+
   /**
    * Show a status of the training.
    * @param {any} status
@@ -113,7 +149,10 @@ export class TrainingPanel {
     this.watch.hidden = status.state === "idle";
     this.stop.hidden = !active;
     this.stop.disabled = status.state === "stopping";
-    this.word.textContent = WORDS[status.state] ?? "";
+    this.resume.hidden = !status.can_continue;
+    this.resume.disabled = false;
+    const learning = status.base && status.state === "running" ? `Learning on from ${status.base}` : "";
+    this.word.textContent = learning || (WORDS[status.state] ?? "");
     this.bar.hidden = !active;
     if (status.state === "starting") this.bar.removeAttribute("value");
     else this.bar.value = status.progress;
@@ -143,7 +182,7 @@ export class TrainingPanel {
     if (status.state === "running") say("Training runs");
     if (status.state === "done")
       toast({ found: "Training is done.", hint: "The layer now shows the model, and Next knows where it is unsure." });
-    if (status.state === "stopped") say("Training stopped");
+    if (status.state === "stopped") say("Training stopped. It can be continued.");
     if (status.state === "failed" && status.error) toast(status.error, "bad");
     if (status.state === "starting") {
       this.#epoch = -1;
@@ -152,6 +191,8 @@ export class TrainingPanel {
       this.curves.replaceChildren();
     }
     if (!ACTIVE.includes(status.state)) this.store.refreshProject();
+    this.store.project.training = status;
+    this.store.tell("training");
   }
 
   #drawForm() {
@@ -159,7 +200,7 @@ export class TrainingPanel {
     if (!project) return;
     const active = ACTIVE.includes(this.#status?.state ?? "idle");
     this.form.hidden = active;
-    this.start.disabled = !project.can_train.ok;
+    this.start.disabled = this.#asked || !project.can_train.ok;
     this.why.textContent = project.can_train.ok ? "" : (project.can_train.why ?? "");
     this.start.textContent = project.model ? "Train again" : "Train";
     const model = project.model;
@@ -169,17 +210,19 @@ export class TrainingPanel {
       ? ""
       : model.stale
         ? "The classes have changed since the model was trained. Train again to use it."
-        : `The layer uses the model ${model.run}.`;
+        : `The layer uses the model ${model.run}${model.steps ? ` after ${counted(model.steps, "step")}` : ""}.`;
   }
 
   /** @param {Event} event */
   async #start(event) {
     event.preventDefault();
-    this.start.disabled = true;
-    // An empty field leaves the length of the training to the number of images.
+    if (this.#asked) return;
+    this.#asked = this.start.disabled = true;
     const epochs = this.epochs.value ? Number(this.epochs.value) : null;
-    const wishes = { epochs, size: this.size.value, method: this.method.value || null };
+    const minutes = epochs ? null : Number(this.lengths.find(({ input }) => input.checked)?.input.value);
+    const wishes = { epochs, minutes, size: this.size.value, method: this.method.value || null };
     const status = await orTell(() => post("/training/start", wishes));
+    this.#asked = false;
     if (status) {
       this.take(status);
       this.stop.focus();
@@ -194,6 +237,15 @@ export class TrainingPanel {
     if (!answer || this.method.options.length) return;
     for (const { name, title } of answer.methods)
       this.method.append(el("option", { value: name, text: `${name}: ${title}` }));
+  }
+
+  async #resume() {
+    this.resume.disabled = true;
+    const status = await orTell(() => post("/training/continue", {}));
+    if (status) {
+      this.take(status);
+      this.stop.focus();
+    } else this.resume.disabled = false;
   }
 
   async #stop() {

@@ -27,6 +27,7 @@ export class Workbench {
   crosshair = false;
   /** @type {() => void} */ onPointer = () => {};
   /** @type {() => void} */ onNoClass = () => {};
+  /** @type {import("./tools.js").Tool | null} What is in the hand in place of single points */ tool = null;
 
   /**
    * @param {Store} store
@@ -35,7 +36,7 @@ export class Workbench {
   constructor(store, viewer) {
     this.store = store;
     this.viewer = viewer;
-    const gestures = new Gestures(viewer, {
+    const gestures = (this.gestures = new Gestures(viewer, {
       hit: (at, reach) => this.#hit(at, reach),
       fixed: (point) => Boolean(store.points.get(point)?.question),
       place: (at) => this.place(at),
@@ -45,7 +46,7 @@ export class Workbench {
       cancel: () => this.#cancel(),
       remove: (point) => this.remove(point),
       hover: (at, point) => this.#hover(at, point),
-    });
+    }));
     gestures.positionOf = (point) => store.points.get(point) ?? { x: 0, y: 0 };
     store.on("image", () => {
       this.cursor = this.pointer = this.#hovered = this.#dragged = null;
@@ -56,19 +57,20 @@ export class Workbench {
   // Points
 
   /**
-   * Make a point of the current class.
+   * Make a point of a class, usually the current one.
    * @param {Position} at
+   * @param {string | null} [current]
    */
-  place(at) {
+  place(at, current = this.store.current) {
     const { store } = this;
-    const { image, current } = store;
+    const { image } = store;
     if (!image || !inside(at, image)) return;
     if (!current) {
       this.onNoClass();
       return;
     }
     clearTimeout(this.#telling);
-    const place = this.#held(at);
+    const place = this.held(at);
     const point = newId();
     store.selected = null;
     store.do({
@@ -176,7 +178,7 @@ export class Workbench {
     const { store } = this;
     const point = store.points.get(id);
     if (!point || !store.image) return;
-    const place = this.#held(at);
+    const place = this.held(at);
     store.do({
       image: store.image.id,
       text: "move",
@@ -187,7 +189,7 @@ export class Workbench {
   }
 
   /** A place inside the image, to a hundredth of a pixel. @param {Position} at @returns {Position} */
-  #held(at) {
+  held(at) {
     const { width, height } = /** @type {import("./view.js").Size} */ (this.store.image);
     const hold = (/** @type {number} */ value, /** @type {number} */ length) =>
       Math.min(length - 0.01, Math.max(0, Math.round(value * 100) / 100));
@@ -205,7 +207,7 @@ export class Workbench {
 
   /** @param {string} point @param {Position} at */
   #drag(point, at) {
-    this.#dragged = { point, at: this.#held(at) };
+    this.#dragged = { point, at: this.held(at) };
     this.viewer.canvas.classList.add("dragging");
     this.viewer.redraw();
   }
@@ -258,6 +260,7 @@ export class Workbench {
     const { x, y } = this.cursor;
     this.#telling = window.setTimeout(() => say(`Cursor at ${x.toFixed(0)}, ${y.toFixed(0)}`), QUIET);
     this.viewer.reveal(this.cursor);
+    this.tool?.follow(this.cursor);
     this.viewer.redraw();
     this.onPointer();
   }
@@ -272,7 +275,8 @@ export class Workbench {
 
   /** Place a point where the keyboard's cursor is. */
   placeAtCursor() {
-    if (this.cursor) this.place(this.cursor);
+    if (this.cursor && this.tool) this.tool.press(this.cursor);
+    else if (this.cursor) this.place(this.cursor);
     else this.moveCursor(0, 0, false);
   }
 
@@ -287,6 +291,7 @@ export class Workbench {
 
   /** Let go of what is chosen and marked. */
   release() {
+    if (this.tool?.drop()) return;
     this.mark(null);
     this.cursor = null;
     if (this.store.selected) this.select(null);

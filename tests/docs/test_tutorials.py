@@ -1,0 +1,70 @@
+"""The tutorials run from the first cell to the last, as the site's notebooks do; trainings in them are short."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+MOST_SECONDS = 600  # a minute where the machine is not loaded; more is a tutorial that hangs
+
+
+def code_of(name: str) -> str:
+    """The code cells as one script; a line `# !command` runs the command, as in a notebook."""
+    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    lines = ["import subprocess, sys"]
+    for cell in re.split(r"^# %%", text, flags=re.MULTILINE):
+        title, _, body = cell.partition("\n")
+        if "[markdown]" in title:
+            continue
+        for line in body.splitlines():
+            command = re.match(r"# !(.*)", line)
+            lines.append(f"subprocess.run({command[1]!r}, shell=True, check=True)" if command else line)
+    return "\n".join(lines)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tutorial_runs(name: str, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "work").mkdir()
+    program = tmp_path / "bin" / "pointillist"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pointillist "$@"\n')
+    program.chmod(0o755)
+    script = tmp_path / "tutorial.py"
+    script.write_text(code_of(name), encoding="utf-8")
+    found = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path / "work",
+        env={
+            **os.environ,
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            "MPLBACKEND": "Agg",
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "100",
+        },
+        capture_output=True,
+        text=True,
+        timeout=MOST_SECONDS,
+    )
+    assert found.returncode == 0, found.stdout[-1500:] + found.stderr[-3000:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_have_a_title(name: str) -> None:
+    """What a cell shows as a picture needs the cell's title: it is the picture's text for those who cannot see it."""
+    for cell in re.split(r"^# %%", (FOLDER / f"{name}.py").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        title, _, body = cell.partition("\n")
+        if "[markdown]" in title:
+            continue
+        last = ast.parse(body).body[-1:] if body.strip() else []
+        shown = any(isinstance(node, ast.Expr) and ast.unparse(node).startswith("Image.") for node in last)
+        if shown or "plt.show()" in body or re.search(r"^show\(", body, re.MULTILINE):
+            assert title.strip(), f"{name}: a cell with a picture has no title"
