@@ -180,6 +180,22 @@ def test_the_gallery(seen: Annotator) -> None:
     expect(page.locator("#gallery-open")).to_be_focused()
 
 
+def test_a_server_that_comes_back_is_asked_again_what_can_be_written(
+    trained: Path, tmp_path: Path, browser: Browser
+) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "village"))
+    with served(folder) as server, annotator(browser, server) as person:
+        page = person.open().page
+        page.route("**/api/applying/outputs", lambda route: route.abort())
+        page.locator("#tab-predict").click()
+        expect(page.locator("#output-png")).to_have_count(0)
+        server.kill()
+        expect(page.locator("#connection-text")).to_have_text("Offline")
+        page.unroute("**/api/applying/outputs")
+        server.start()
+        expect(page.locator("#output-png")).to_be_checked()
+
+
 def test_apply_to_the_folder(trained: Path, tmp_path: Path, browser: Browser) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "village"))
     for index in range(150):

@@ -401,7 +401,7 @@ setUpTabs(byId("tabs"), () => {
   points.draw();
   next.refresh();
   ask.refresh();
-  if (!byId("panel-predict").hidden) void predict.visit();
+  void predict.visit();
   checks.refresh();
 });
 

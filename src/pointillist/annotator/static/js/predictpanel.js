@@ -69,7 +69,11 @@ export class PredictPanel {
       this.form,
       this.results,
     );
-    store.on("project predictions", () => this.draw());
+    store.on("project predictions", () => {
+      this.draw();
+      // Another model, or a server that came back before it had answered.
+      void this.visit();
+    });
   }
 
   /** Show how far it is. @param {any} status */
@@ -80,8 +84,9 @@ export class PredictPanel {
     this.draw();
   }
 
-  /** The tab is looked at: ask for what can be written, once for each model. */
+  /** While the tab is looked at: ask for what can be written, once for each model. */
   async visit() {
+    if (byId("panel-predict").hidden) return;
     const { key, run } = this.store.project?.predictions ?? { run: null };
     if (run === null || this.#loaded === key) return;
     this.#loaded = key;
