@@ -16,7 +16,7 @@ from pointillist.data.images import read_image
 from pointillist.data.outputs import MANIFEST, OLD_MANIFEST, manifest_lines
 from pointillist.inference.predictor import Predictor
 from pointillist.points.formats.native import NativeCsv
-from pointillist.training.callbacks import read_metrics
+from pointillist.training.metrics_table import read_metrics
 from pointillist.training.run_directory import RunDirectory
 from pointillist.version import __version__
 from tests.conftest import Cli

@@ -172,7 +172,7 @@ def test_own_files_that_are_links_are_refused(data: Path, name: str) -> None:
 
 
 def test_a_training_sees_no_image_outside(data: Path) -> None:
-    from pointillist.annotator.model.training_process import only_inside
+    from pointillist.annotator.model.child_process import only_inside
     from pointillist.data.layouts import open_dataset
 
     (data / "images" / "link.png").symlink_to(write_images(data.parent / "outside", 1) / "i0.png")

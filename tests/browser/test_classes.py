@@ -94,3 +94,25 @@ def test_names_are_text_and_nothing_else(browser: Browser, tmp_path: Path) -> No
         assert "owned" not in page.title()
         assert page.locator("img[src='x'], script:not([src])").count() == 0
         person.expect_no_fault()
+
+
+def test_an_old_answer_takes_no_class_away(person: Annotator) -> None:
+    page = person.page
+    held = []
+    page.route("**/api/project", lambda route: held.append((route, route.fetch())))
+    person.add_classes("road")
+    while not held:
+        page.wait_for_timeout(50)
+    route, answer = held[0]
+    assert [one["name"] for one in answer.json()["classes"]] == ["road"]
+    person.add_classes("roof")
+    page.keyboard.press("2")
+    person.expect_saved()
+    page.unroute("**/api/project")
+    with page.expect_response("**/api/project"):
+        route.fulfill(response=answer)
+    page.wait_for_timeout(100)
+    expect(person.class_row("roof")).to_have_class("class-row chosen")
+    person.click(0.5, 0.5)
+    person.expect_points(1)
+    assert [name for name, _, _ in person.listed()] == ["roof"]

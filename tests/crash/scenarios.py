@@ -199,8 +199,8 @@ def _digest(path: Path) -> str:
 def _check_run(folder: Path, said: Facts, later: Facts, _killed: bool) -> None:
     from pointillist.errors import RunError
     from pointillist.files import read_text
-    from pointillist.training.callbacks import read_metrics
     from pointillist.training.checkpoint_file import newest_whole, read_checkpoint
+    from pointillist.training.metrics_table import read_metrics
     from pointillist.training.model_file import read_model_file
     from pointillist.training.run_directory import RunDirectory
 

@@ -16,9 +16,10 @@ import torch
 
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import PointillistWarning, RunError
-from pointillist.training.callbacks import Checkpoint, read_metrics
+from pointillist.training.callbacks import Checkpoint
 from pointillist.training.checkpoint_file import NAME, newest_whole
 from pointillist.training.config import make_config
+from pointillist.training.metrics_table import read_metrics
 from pointillist.training.module import TrainingModule
 from pointillist.training.run import fit
 from pointillist.training.run_directory import RunDirectory

@@ -26,10 +26,10 @@ from pointillist.errors import ConfigError, RunError
 from pointillist.inference.export import export_model
 from pointillist.inference.predictor import Predictor
 from pointillist.sealed import checksum
-from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
 from pointillist.training.filter_bank import SIGMAS, clicked_features, filter_bank, reach
 from pointillist.training.methods.forest import ForestMethodOptions, grow
+from pointillist.training.metrics_table import read_metrics
 from pointillist.training.model_file import sha256
 from pointillist.training.network_settings import NetworkSettings
 from pointillist.training.networks import build_network, forest

@@ -16,10 +16,10 @@ import pointillist as pt
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, RunError
 from pointillist.training import timing
-from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import make_config
 from pointillist.training.live_model import Stop
 from pointillist.training.methods import methods
+from pointillist.training.metrics_table import read_metrics
 from pointillist.training.run import fit
 from pointillist.training.run_directory import RunDirectory
 from pointillist.training.start import SLOWER, Start, read_history

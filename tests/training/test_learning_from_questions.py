@@ -15,9 +15,9 @@ from pointillist.data.samples import Batch, Collate, TrainingSamples
 from pointillist.data.simulated import simulate_dataset
 from pointillist.data.transforms import Geometry
 from pointillist.points.table import PointTable
-from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import make_config
 from pointillist.training.methods.pseudo_masks import GeodesicDistances
+from pointillist.training.metrics_table import read_metrics
 from pointillist.training.run_directory import fingerprint
 from tests.conftest import TINY, write_tiny
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pointillist.classes import ClassSet
-from pointillist.training.metrics import confusion_metric, scores
+from pointillist.training.metrics import scores
+from pointillist.training.module import confusion_metric
 
 CLASSES = ClassSet.create(["a", "b", "c", "d"])
 

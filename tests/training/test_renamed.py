@@ -21,9 +21,9 @@ from pointillist.pseudomask import (
     PseudoMaskSettings,
     Refinement,
 )
-from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import make_config
 from pointillist.training.methods.pseudo_masks import PseudoMaskOptions
+from pointillist.training.metrics_table import read_metrics
 from pointillist.training.renamed import GONE, RENAMED
 from pointillist.training.run_directory import RunDirectory
 from tests.conftest import Cli

@@ -21,11 +21,10 @@ from safetensors.torch import load_file
 from pointillist.data import pieces
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import DatasetError, PointsError, RunError, SaveError
-from pointillist.training import callbacks
-from pointillist.training.callbacks import read_metrics
 from pointillist.training.config import Config, make_config
 from pointillist.training.inputs import training_items
 from pointillist.training.methods import get_method, methods
+from pointillist.training.metrics_table import COLUMNS, read_metrics
 from pointillist.training.model_folder import load_model
 from pointillist.training.run import fit, label_warnings
 from pointillist.training.run_directory import RunDirectory
@@ -361,4 +360,4 @@ def test_warnings_name_what_is_missing(tiny_data: Path) -> None:
 
 
 def test_metrics_columns_are_complete() -> None:
-    assert set(callbacks.COLUMNS) >= {"epoch", "step", "loss", "coverage", "precision", "val_miou"}
+    assert set(COLUMNS) >= {"epoch", "step", "loss", "coverage", "precision", "val_miou"}

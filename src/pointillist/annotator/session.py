@@ -138,6 +138,7 @@ class Session:
     def project(self) -> dict[str, Any]:
         """Classes, counts and costs."""
         tables = self.store.reading()
+        seq = tables.seq()  # first: what follows may be newer, never older
         by_class = tables.points_by_class()
         background, policy = tables.background()
         counts = tables.counts()
@@ -153,7 +154,7 @@ class Session:
             "id": self.catalogue.folder_id,
             "name": self.folder.root.name,
             "version": __version__,
-            "seq": tables.seq(),
+            "seq": seq,
             "classes": [
                 {
                     **{"id": row.id, "name": row.name, "color": row.color},

@@ -87,7 +87,7 @@ def _training() -> list[tuple[str, str]]:
 
 def _run(path: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     from pointillist.report.page import protocol_rows
-    from pointillist.training.callbacks import describe, read_metrics
+    from pointillist.training.metrics_table import describe, read_metrics
     from pointillist.training.run_directory import RunDirectory
 
     run = RunDirectory.open(path)

@@ -30,8 +30,7 @@ from pointillist.report.tables import (
     per_class,
     reliability,
 )
-from pointillist.training.callbacks import loss_columns, read_metrics
-from pointillist.training.module import VAL_IOU
+from pointillist.training.metrics_table import VAL_IOU, loss_columns, read_metrics
 from pointillist.training.run_directory import RunDirectory
 
 

@@ -9,20 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pointillist.classes import IGNORE, ClassSet
 
 Floats = NDArray[np.float64]
 
 
-def confusion_metric(classes: ClassSet) -> MulticlassConfusionMatrix:
-    """A C×C counter, rows = real, columns = predicted, that leaves out ignored pixels and adds up over processes."""
-    return MulticlassConfusionMatrix(num_classes=len(classes), ignore_index=IGNORE, validate_args=False)
-
-
 def confusion_matrix(labels: NDArray[Any], mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """The same of one image, from H×W class indices: C×C counts."""
+    """C×C counts of one image from H×W class indices, rows = real, columns = predicted; leaves out ignored pixels."""
     counted = mask != IGNORE
     pairs = mask[counted].astype(np.int64) * classes + labels[counted]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

@@ -9,21 +9,20 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
 
-from pointillist.classes import ClassSet
+from pointillist.classes import IGNORE, ClassSet
 from pointillist.data.samples import Batch
 from pointillist.errors import ConfigError, RunError
 from pointillist.training.config import Config
 from pointillist.training.methods import NetworkOutput, StepInput, get_method
-from pointillist.training.metrics import confusion_metric, scores
+from pointillist.training.metrics import scores
+from pointillist.training.metrics_table import VAL_IOU
 from pointillist.training.network_settings import OWN
 from pointillist.training.networks import Network, build_network
 from pointillist.training.own import NOTHING, Own, OwnNetwork, own_optimizer
 from pointillist.training.pseudo_label_scores import coverage, precision
 from pointillist.training.scoring import ScoredImage, runner
-
-VAL_IOU = "val_iou "
-"""What stands before the name of a class where its IoU on the validation split is logged."""
 
 
 class TrainingModule(L.LightningModule):
@@ -183,3 +182,8 @@ class TrainingModule(L.LightningModule):
         self.log("val_accuracy", result.pixel_accuracy)
         for name, value in zip(result.class_names, result.iou, strict=True):
             self.log(VAL_IOU + name, value)
+
+
+def confusion_metric(classes: ClassSet) -> MulticlassConfusionMatrix:
+    """A C×C counter, rows = real, columns = predicted, that leaves out ignored pixels and adds up over processes."""
+    return MulticlassConfusionMatrix(num_classes=len(classes), ignore_index=IGNORE, validate_args=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import traceback
 from collections.abc import Callable
 
+from pointillist.data.dataset import Dataset
 from pointillist.errors import PointillistError, RunError
 
 
@@ -30,3 +32,10 @@ def named(error: Exception, what: str) -> PointillistError:
         return error
     traceback.print_exception(error)
     return RunError(f"{what} failed ({type(error).__name__}: {error}).", hint="See its log; the labels are safe.")
+
+
+def only_inside(dataset: Dataset, names: set[str]) -> Dataset:
+    """The data set without images that are links out of the folder."""
+    items = tuple(item for item in dataset.items if item.name in names)
+    splits = {split: tuple(name for name in listed if name in names) for split, listed in dataset.splits.items()}
+    return dataclasses.replace(dataset, items=items, splits=splits)

@@ -5,7 +5,6 @@ It ends, resumable, when its standard input closes: when the annotator is closed
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
 import sys
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from pointillist.annotator.engine.methods import check_page_config, page_config, slower
 from pointillist.annotator.folder import open_folder
-from pointillist.annotator.model.child_process import begin, named
+from pointillist.annotator.model.child_process import begin, named, only_inside
 from pointillist.annotator.model.runs import find_runs
 from pointillist.annotator.session import error_body
 from pointillist.api import train_config
@@ -79,13 +78,6 @@ def main(data: Path, number: int) -> int:
         write_text(run.failure, json.dumps(error_body(problem)))
         return 2
     return 0
-
-
-def only_inside(dataset: Dataset, names: set[str]) -> Dataset:
-    """The data set without images that are links out of the folder."""
-    items = tuple(item for item in dataset.items if item.name in names)
-    splits = {split: tuple(name for name in listed if name in names) for split, listed in dataset.splits.items()}
-    return dataclasses.replace(dataset, items=items, splits=splits)
 
 
 def _with_masks(config: Config, dataset: Dataset, accepted: Collection[str]) -> Config:

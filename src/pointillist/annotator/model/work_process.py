@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from pointillist.annotator.folder import open_folder
-from pointillist.annotator.model.child_process import begin, named
+from pointillist.annotator.model.child_process import begin, named, only_inside
 from pointillist.annotator.model.runs import find_runs
-from pointillist.annotator.model.training_process import only_inside
 from pointillist.annotator.session import error_body
 from pointillist.data.ask import cell_means, draw_questions
 from pointillist.data.dataset import Dataset

@@ -35,6 +35,7 @@ export class Store extends EventTarget {
   /** @type {{seq: number, point: any}[]} What was heard last, in case an answer on its way is older than that */ #recent =
     [];
   #csvHeard = 0;
+  /** What the classes here know of at least; an older answer would take the newest away for a moment */ #newest = 0;
   #refreshing = 0;
 
   /**
@@ -64,6 +65,8 @@ export class Store extends EventTarget {
       try {
         const heard = this.#csvHeard;
         const project = await get("/project");
+        // Without a class that has come since; that class has asked again.
+        if (project.seq < this.#newest) return;
         // What was heard while the answer was on its way is newer.
         if (heard !== this.#csvHeard) project.csv = this.project.csv;
         this.#takeProject(project);
@@ -84,6 +87,7 @@ export class Store extends EventTarget {
   #takeProject(project) {
     const heard = this.project?.csv;
     this.project = project;
+    this.#newest = project.seq;
     if (heard?.written > project.csv.written) project.csv = heard;
     this.#derive();
     this.tell("project");
@@ -237,6 +241,7 @@ export class Store extends EventTarget {
       // Until the project is asked again, what was hoped for is what is true.
       this.project.classes = applyToClasses(this.project.classes, [op]);
       applyToPoints(this.#known, this.#gone, op, this.image?.id ?? null);
+      this.#newest = Math.max(this.#newest, result.seq ?? 0);
     }
     this.refreshProject();
     this.#derive();
