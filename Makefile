@@ -4,8 +4,8 @@ VENV := .venv
 # Windows keeps programs elsewhere.
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
-# Two workers fill two cores when each computes with one thread.
-WORKERS ?= 2
+# Each computes with one thread. Three fill two cores: tests of servers and of the page wait half of their time.
+WORKERS ?= 3
 
 .PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files wheel format bench browser screenshots recordings docs site lock torture torture-fuzz torture-faults torture-kills licences clean
 help:

@@ -91,6 +91,13 @@ def tiny_data(tmp_path: Path) -> Path:
     return write_tiny(tmp_path / "tiny")
 
 
+@pytest.fixture(autouse=True)
+def _quick_classifier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How well pixels are classified before the first step matters to few; it takes most of a tiny training."""
+    if request.node.get_closest_marker("whole_classifier") is None:
+        monkeypatch.setattr("pointillist.training.pixel_classifier.STEPS", 20)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command did."""

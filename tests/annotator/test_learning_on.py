@@ -33,6 +33,9 @@ from tests.annotator.test_training import SETTINGS, start, wait
 from tests.conftest import write_tiny
 from tests.training.test_run import tiny_config
 
+POINTS: dict[str, Any] = {"method": "points"}
+"""The quickest method, where it does not matter which."""
+
 
 @pytest.mark.slow
 def test_accepted_masks_are_learnt_but_those_held_back(tmp_path: Path, serve: Serve) -> None:
@@ -48,7 +51,7 @@ def test_accepted_masks_are_learnt_but_those_held_back(tmp_path: Path, serve: Se
         op = {"id": f"op-mask-{number}", "kind": "mask", "mask": f"mask-000{number}", "layer": layer}
         ops = [{**op, "image": live.session.catalogue.id(name)}]
         live.client.post("/api/ops", json={"client": "tab-one-0", "ops": ops})
-    start(live, 2)
+    start(live, 2, **POINTS)
     assert finished(live, "0001")["state"] == "done"
     run = RunDirectory(data / ".pointillist" / "runs" / "0001")
     assert run.read()[0].data.learn_masks == ("tiny_1.png",)
@@ -78,12 +81,13 @@ def add_clicks(live: Any, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_stop_continue_and_learn_on(tmp_path: Path, serve: Serve) -> None:
+def test_stop_continue_and_learn_on(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "LEARN_ON_MINUTES", 0.1)
     data = write_tiny(tmp_path / "tiny")
     (data / "splits" / "val.txt").unlink()
     live = serve(data)
     runs = data / ".pointillist" / "runs"
-    begun = start(live, 40)
+    begun = start(live, 40, **POINTS)
     assert begun["can_continue"] is False
     assert live.client.post("/api/training/continue", json={}).status_code == 409
     assert live.client.post("/api/training/learn-on", json={}).status_code == 422
@@ -103,7 +107,7 @@ def test_stop_continue_and_learn_on(tmp_path: Path, serve: Serve) -> None:
     assert finished(live, "0001")["state"] == "done"
     assert live.client.post("/api/training/continue", json={}).status_code == 409
     dataset = load_dataset(data).with_points(runs / "0001.labels" / "points.csv", "csv")
-    config = page_config(PageSettings(epochs=40, **SETTINGS).dotted())
+    config = page_config(PageSettings(epochs=40, **SETTINGS, **POINTS).dotted())
     straight = fit(config, dataset, tmp_path / "straight")
     one, two = (load_file(root / "model" / "model.safetensors") for root in (runs / "0001", straight.root))
     assert all(torch.equal(one[name], two[name]) for name in two)
@@ -121,7 +125,7 @@ def test_stop_continue_and_learn_on(tmp_path: Path, serve: Serve) -> None:
 @pytest.mark.slow
 def test_stopped_while_it_starts_it_continues_from_the_beginning(tmp_path: Path, serve: Serve) -> None:
     live = serve(write_tiny(tmp_path / "tiny"))
-    start(live, 2)
+    start(live, 2, **POINTS)
     live.client.post("/api/training/stop", json={})
     stopped = finished(live, "0001")
     assert (stopped["state"], stopped["can_continue"]) == ("stopped", True)

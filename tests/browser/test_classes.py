@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import APIResponse, Browser, Route, expect
 
 from tests.browser.driver import Annotator, annotator, served
 
@@ -98,8 +98,8 @@ def test_names_are_text_and_nothing_else(browser: Browser, tmp_path: Path) -> No
 
 def test_an_old_answer_takes_no_class_away(person: Annotator) -> None:
     page = person.page
-    held = []
-    page.route("**/api/project", lambda route: held.append((route, route.fetch())))
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/api/project", lambda route: route.continue_() if held else held.append((route, route.fetch())))
     person.add_classes("road")
     while not held:
         page.wait_for_timeout(50)
@@ -108,7 +108,6 @@ def test_an_old_answer_takes_no_class_away(person: Annotator) -> None:
     person.add_classes("roof")
     page.keyboard.press("2")
     person.expect_saved()
-    page.unroute("**/api/project")
     with page.expect_response("**/api/project"):
         route.fulfill(response=answer)
     page.wait_for_timeout(100)

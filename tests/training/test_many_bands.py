@@ -18,6 +18,8 @@ from pointillist.training.config import make_config
 from tests.conftest import CLASSES, TINY
 from tests.rasters import write_raster
 
+pytestmark = pytest.mark.whole_classifier
+
 SETTINGS = {**TINY, "data.size": "native", "trainer.epochs": 45, "trainer.batch_size": 4}
 QUIET = {"trainer.validations": 0, "trainer.snapshots": 0}
 TRAIN, VAL = 8, 4
@@ -55,12 +57,10 @@ def write(folder: Path, drawn: list[tuple[Any, ...]], **entry: Any) -> Path:
     return folder
 
 
-def miou(data: Path, **settings: Any) -> float:
+def miou(data: Path) -> float:
     """Of a whole training with single-stage."""
     dataset = load(data)
-    return evaluate(
-        train_config(make_config(None, {**SETTINGS, **QUIET, **settings}), dataset, data / "run"), dataset
-    ).miou
+    return evaluate(train_config(make_config(None, {**SETTINGS, **QUIET}), dataset, data / "run"), dataset).miou
 
 
 @pytest.mark.slow
@@ -84,8 +84,7 @@ def test_ten_bits_in_files_of_sixteen_train_like_eight(tmp_path: Path) -> None:
         miou(write(tmp_path / "eight", eight)),
         miou(write(tmp_path / "ten", ten, range=[0, 1023])),
         miou(write(tmp_path / "measured", ten)),
-        miou(write(tmp_path / "seed", eight), **{"trainer.seed": 1}),
     ]
-    print("\neight bits {:.3f}, ten {:.3f}, with measured range {:.3f}; another seed {:.3f}".format(*scores))
+    print("\neight bits {:.3f}, ten {:.3f}, with measured range {:.3f}".format(*scores))
     assert min(scores) > 0.7
-    assert max(scores[:3]) - min(scores[:3]) < 0.06
+    assert max(scores) - min(scores) < 0.06
