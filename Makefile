@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Each computes with one thread. Three fill two cores: tests of servers and of the page wait half of their time.
 WORKERS ?= 3
 
-.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files wheel format bench browser screenshots recordings docs site lock torture torture-fuzz torture-faults torture-kills licences clean
+.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site lock torture torture-fuzz torture-faults torture-kills licences clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
 	@echo "make test    set up, then run the tests but the long ones"
@@ -18,6 +18,7 @@ help:
 	@echo "             call fails in every way; MOST=100 draws some) and torture-kills (KILLS=500), both docs/faults.json"
 	@echo "make lint    ruff and mypy"
 	@echo "make lint-files  the linters of the workflow, Dockerfile, citation, recipe and wheel, and pyright; needs the network"
+	@echo "make newcomer  installs the wheel somewhere else, and walks the README and the tutorials there"
 	@echo "make wheel   builds the wheel into dist/"
 	@echo "make bench   speed benchmarks, written to benchmarks/speed/results/ and benchmarks/annotator/results/"
 	@echo "make browser finds or installs a Chromium for the tests of the annotator's page"
@@ -111,6 +112,10 @@ lint-files: wheel $(LINTERS)/.ready
 	$(LINTERS_BIN)/python recipe/check.py recipe/recipe.yaml
 	$(LINTERS_BIN)/twine check --strict dist/*.whl
 	$(LINTERS_BIN)/pyright --pythonpath $(BIN)/python tests/typing/consumer.py
+
+# A new environment with the wheel alone: installs PyTorch anew.
+newcomer: wheel
+	$(BIN)/python -m tests.newcomer dist/*.whl
 
 wheel: setup
 	rm -f dist/*.whl

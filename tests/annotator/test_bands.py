@@ -36,7 +36,8 @@ def write_raster(path: Path, values: np.ndarray, **options: Any) -> np.ndarray:
     names = options.pop("names", None)
     shape = {"width": width, "height": height, "count": bands, "dtype": values.dtype.name}
     # Somewhere, so that rasterio does not warn of a raster without a place.
-    with rasterio.open(path, "w", driver="GTiff", **shape, transform=rasterio.Affine.scale(10), **options) as file:
+    options = {"transform": rasterio.Affine.scale(10), **options}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **options) as file:
         file.write(np.ascontiguousarray(values.transpose(2, 0, 1)))
         if names:
             file.descriptions = names

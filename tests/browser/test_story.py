@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import zipfile
 from pathlib import Path
 
+import numpy as np
+import pyogrio
 import pytest
+import rasterio
 from playwright.sync_api import Browser, expect
 
+from pointillist.data.synthetic import draw_scene
+from tests.annotator.test_bands import NAMES, write_raster
 from tests.browser.driver import Server, annotator, served
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
@@ -109,6 +116,58 @@ def test_from_an_empty_folder_to_a_trained_layer(browser: Browser, server: Serve
         with page.expect_download():
             page.get_by_role("button", name="Save").click()
         person.expect_no_fault()
+
+
+def test_from_bands_of_a_satellite_to_polygons_and_tables(browser: Browser, tmp_path: Path) -> None:
+    folder = tmp_path / "fields"
+    for index in range(3):
+        rgb = draw_scene(0, index).image.astype(np.float64) / 255
+        bands = np.stack([rgb[..., 2], rgb[..., 1], rgb[..., 0], 1 - rgb[..., 1], rgb.mean(2) ** 2], axis=2)
+        place = rasterio.Affine(10, 0, 500_000 + 5_000 * index, 0, -10, 5_000_000)
+        values = (bands * 6000 + 500).astype("uint16")
+        write_raster(folder / "images" / f"field_{index}.tif", values, names=NAMES, crs="EPSG:32632", transform=place)
+    with served(folder) as server, annotator(browser, server, accept_downloads=True) as person:
+        page = person.open().page
+        expect(page.locator("#bands-panel")).to_be_visible()
+        person.add_classes("soil", "crop")
+        for number in range(3):
+            if number:
+                page.get_by_role("button", name="Next image", exact=True).click()
+            expect(page.locator("#image-place")).to_have_text(f"{number + 1} of 3")
+            for key, place in (("1", (0.3, 0.3)), ("2", (0.7, 0.7)), ("1", (0.7, 0.2)), ("2", (0.2, 0.8))):
+                page.keyboard.press(key)
+                person.click(*place)
+            person.expect_points(4)
+        person.expect_saved()
+
+        page.locator("#tab-train").click()
+        page.locator("#train-advanced summary").click()
+        page.locator("#train-epochs").fill("2")
+        page.locator("#train-size").select_option("128x128")
+        page.get_by_role("button", name="Train", exact=True).click()
+        expect(page.locator("#train-state")).to_have_text("Done", timeout=TRAINING)
+
+        page.locator("#tab-predict").click()
+        page.locator("#panel-predict summary").click()
+        for name in ("geopackage", "areas", "objects"):
+            page.locator(f"#output-{name}").check()
+        page.locator("#apply-go").click()
+        expect(page.locator("#apply-results .result")).to_contain_text("3 images, model 0001", timeout=TRAINING)
+        with page.expect_download() as saving:
+            page.locator("#apply-download-1").click()
+        person.expect_no_fault()
+        with zipfile.ZipFile(str(saving.value.path())) as archive:
+            archive.extractall(tmp_path / "home")
+    home = tmp_path / "home" / "predictions-0001"
+    with (home / "areas.csv").open(newline="") as file:
+        areas = list(csv.DictReader(file))
+    assert {row["image"] for row in areas} == {f"field_{index}.tif" for index in range(3)}
+    for index in range(3):
+        west, south, east, north = pyogrio.read_info(home / f"field_{index}.gpkg")["total_bounds"]
+        assert 500_000 + 5_000 * index <= west < east <= 505_000 + 5_000 * index
+        assert south < north <= 5_000_000
+        ground = sum(float(row["area_m2"]) for row in areas if row["image"] == f"field_{index}.tif")
+        assert ground == pytest.approx(160 * 128 * 100, rel=0.01)
 
 
 def test_a_training_can_be_stopped(browser: Browser, server: Server) -> None:

@@ -16,7 +16,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 MOST_SECONDS = 600  # a minute where the machine is not loaded; more is a tutorial that hangs
 
 OURS = """
-def run(command):
+def _command(command):
     import shlex, subprocess, sys
     sys.argv = shlex.split(command)
     if sys.argv[0] != "pointillist":
@@ -40,7 +40,7 @@ def code_of(name: str) -> str:
             continue
         for line in body.splitlines():
             command = re.match(r"# !(.*)", line)
-            lines.append(f"run({command[1]!r})" if command else line)
+            lines.append(f"_command({command[1]!r})" if command else line)
     return "\n".join(lines)
 
 
