@@ -170,28 +170,6 @@ def test_from_bands_of_a_satellite_to_polygons_and_tables(browser: Browser, tmp_
         assert ground == pytest.approx(160 * 128 * 100, rel=0.01)
 
 
-def test_a_training_can_be_stopped(browser: Browser, server: Server) -> None:
-    with annotator(browser, server) as person:
-        page = person.open().page
-        person.add_classes("road", "roof")
-        person.click(0.3, 0.3)
-        page.keyboard.press("1")
-        person.click(0.6, 0.6)
-        person.expect_points(2)
-        person.expect_saved()
-        page.locator("#tab-train").click()
-        page.locator("#train-advanced summary").click()
-        page.locator("#train-epochs").fill("5000")
-        page.locator("#train-size").select_option("128x128")
-        page.get_by_role("button", name="Train", exact=True).click()
-        expect(page.locator("#train-state")).to_have_text("Training", timeout=TRAINING)
-        page.get_by_role("button", name="Stop").click()
-        expect(page.locator("#train-state")).to_have_text("Stopped", timeout=TRAINING)
-        person.expect_points(2)
-        server.expect_labels("road", "roof")
-        person.expect_no_fault()
-
-
 def test_labels_of_another_tool_come_in_and_rejected_points_are_told(browser: Browser, server: Server) -> None:
     with annotator(browser, server) as person:
         page = person.open().page

@@ -21,9 +21,9 @@ def crash(name: str, home: Path, most: int | None) -> Outcome:
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        *(("files", 1000), ("annotator", 40), ("training", 60), ("prediction", 100)),
+        *(("files", 1000), ("annotator", 20), ("training", 30), ("prediction", 40)),
         pytest.param("files", None, marks=pytest.mark.long),
-        pytest.param("annotator", 300, marks=pytest.mark.long),
+        pytest.param("annotator", 150, marks=pytest.mark.long),
         pytest.param("prediction", None, marks=pytest.mark.long),
     ],
 )

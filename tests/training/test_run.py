@@ -28,7 +28,7 @@ from pointillist.training.metrics_table import COLUMNS, read_metrics
 from pointillist.training.model_folder import load_model
 from pointillist.training.run import fit, label_warnings
 from pointillist.training.run_directory import RunDirectory
-from tests.conftest import TINY, TINY_FLAGS
+from tests.conftest import TINY, TINY_FLAGS, Cli
 
 POINT_METHODS = tuple(name for name, method in methods().items() if method.supervision == "points")
 
@@ -198,7 +198,7 @@ def stop_after_a_checkpoint(arguments: list[str | Path], run: RunDirectory, how:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-def test_killed_interrupted_and_resumed_equals_uninterrupted(tiny_data: Path, tmp_path: Path) -> None:
+def test_killed_interrupted_and_resumed_equals_uninterrupted(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
     long = [
         *TINY_FLAGS,
         *WITHOUT_CLASSIFIER,
@@ -218,17 +218,17 @@ def test_killed_interrupted_and_resumed_equals_uninterrupted(tiny_data: Path, tm
     assert "continue with: pointillist train --resume" in output
     assert "Traceback" not in output
     for arguments in (resume, [*train, "--out", tmp_path / "straight"]):
-        subprocess.run(command(*arguments), env=environment(), check=True, capture_output=True, timeout=120)
+        assert cli(*arguments).code == 0
     assert same(weights(run), weights(RunDirectory(tmp_path / "straight")))
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tiny_data: Path, tmp_path: Path) -> None:
-    for devices in (1, 2):
-        flags = [*TINY_FLAGS, "--devices", str(devices), "--out", tmp_path / str(devices), "--set", "trainer.threads=1"]
-        flags += ["--lr", "1e-4", *WITHOUT_CLASSIFIER]
-        done = subprocess.run(command("train", tiny_data, *flags), env=environment(), capture_output=True, timeout=300)
-        assert done.returncode == 0, done.stderr.decode()
+def test_two_processes_equal_one(cli: Cli, tiny_data: Path, tmp_path: Path) -> None:
+    flags = [*TINY_FLAGS, *WITHOUT_CLASSIFIER, "--lr", "1e-4", "--set", "trainer.threads=1"]
+    assert cli("train", tiny_data, *flags, "--out", tmp_path / "1").code == 0
+    two = command("train", tiny_data, *flags, "--out", tmp_path / "2", "--devices", "2")
+    done = subprocess.run(two, env=environment(), capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
     one, two = (weights(RunDirectory(tmp_path / name)) for name in ("1", "2"))
     apart = torch.cat([(one[name] - two[name]).abs().flatten() for name in one])
     # Four steps move a weight by about 4e-4. A few have no gradient but rounding errors, which AdamW makes full steps.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import traceback
 import warnings
@@ -11,7 +12,6 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from socket import gethostname
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -246,10 +246,6 @@ def _opened(task: _Task) -> Pipeline:
         found = f"a worker has version {__version__}, this program {task.version}."
         raise RunError(found, field="--engine", hint="Install the same version on all machines.")
     _must_see([task.seen])
-    if find_spec("torch"):
-        import torch
-
-        torch.set_num_threads(task.threads)
     # All of it is read before the folder goes, plug-ins by the look-up of writers.
     with TemporaryDirectory(prefix="pointillist-") as folder:
         for name, content in (*task.model.items(), *task.plugins.items()):
@@ -257,6 +253,9 @@ def _opened(task: _Task) -> Pipeline:
         os.environ[VARIABLE] = os.pathsep.join(str(Path(folder, name)) for name in task.plugins)
         predictor = Predictor(Path(folder, task.file), task.device)
         predictor.spec = task.spec
+        # An ONNX file is predicted without torch, which takes seconds to import.
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(task.threads)
         return Pipeline(predictor, tuple(get_writer(*writer) for writer in task.writers.items()), task.out)
 
 
