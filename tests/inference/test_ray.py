@@ -230,7 +230,7 @@ def test_ctrl_c_and_resume_on_a_ray_of_its_own(tmp_path: Path) -> None:
     assert unexpected(said) == ["interrupted go on with the same command and --resume"]
     noted = len(log.read_text().splitlines()) - 1
     assert 0 < noted < 400
-    done = subprocess.run([*command, "--resume", "--json"], capture_output=True, text=True, env=environment)
+    done = subprocess.run([*command, "--resume", "--json", "--quiet"], capture_output=True, text=True, env=environment)
     assert done.returncode == 0
     assert unexpected(done.stderr) == []
     assert json.loads(done.stdout)["written"] == 400
