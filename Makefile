@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Each computes with one thread. Three fill two cores: tests of servers and of the page wait half of their time.
 WORKERS ?= 3
 
-.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site lock torture torture-fuzz torture-faults torture-kills licences clean
+.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site lock torture torture-fuzz torture-crashes torture-faults torture-kills licences clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
 	@echo "make test    set up, then run the tests but the long ones"
@@ -15,7 +15,7 @@ help:
 	@echo "make test-lowest  the tests, with the lowest versions of all dependencies that pyproject.toml admits"
 	@echo "make test-without-extras  what must work, or say what it needs, where no extra is installed"
 	@echo "make torture hours of proof: torture-fuzz (every reader, SECONDS=1200 each, docs/fuzz.json), torture-faults (every"
-	@echo "             call fails in every way; MOST=100 draws some) and torture-kills (KILLS=500), both docs/faults.json"
+	@echo "             call fails in every way; MOST=100 draws some) and torture-kills (KILLS=500), both docs/faults.json, torture-crashes"
 	@echo "make lint    ruff and mypy"
 	@echo "make lint-files  the linters of the workflow, Dockerfile, citation, recipe and wheel, and pyright; needs the network"
 	@echo "make newcomer  installs the wheel somewhere else, and walks the README and the tutorials there"
@@ -49,7 +49,7 @@ test: setup
 
 test-all: setup
 	@echo "== all tests (real data: $(or $(POINTILLIST_REAL_DATA),none; set POINTILLIST_REAL_DATA to a folder that has some))"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long or not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not torture"
 
 # Environments of their own, beside the usual one.
 LOWEST := $(VENV)/lowest
@@ -79,10 +79,14 @@ test-without-extras: $(BARE)/.ready
 
 SECONDS ?= 1200
 KILLS ?= 500
-torture: torture-fuzz torture-faults torture-kills
+torture: torture-fuzz torture-crashes torture-faults torture-kills
 
 torture-fuzz: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.torture --seconds $(SECONDS)
+
+# Every state that a crash at any call can leave on a disk is opened.
+torture-crashes: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m torture --timeout 20000
 
 torture-faults: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash.torture --only faults $(if $(MOST),--most $(MOST))
@@ -156,7 +160,7 @@ $(SITE)/.ready: docs/site/requirements.txt $(READY)
 site: browser $(SITE)/.ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SITE_BIN)/python docs/site/tutorials.py
 	NO_MKDOCS_2_WARNING=1 $(SITE_BIN)/mkdocs build
-	POINTILLIST_SITE=required OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "long or not long" tests/browser/test_site.py
+	POINTILLIST_SITE=required OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" tests/browser/test_site.py
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

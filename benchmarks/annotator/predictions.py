@@ -1,7 +1,9 @@
-"""Measure predictions of the annotator on a folder that has a model, and write `results/predictions.json`.
+"""Measure predictions of the annotator, and write `results/predictions.json`.
 
-    python benchmarks/annotator/predictions.py FOLDER           the image on show, the gallery, memory
-    python benchmarks/annotator/predictions.py FOLDER --apply   also the whole folder, beside the command line
+    python benchmarks/annotator/predictions.py            60 drawn images of a megapixel, and the usual network
+    python benchmarks/annotator/predictions.py FOLDER     a folder that has a model
+
+The image on show, the gallery, memory, and the whole folder beside the command line.
 
 An image's time runs from the request to the last byte, as the page asks: the first one right after the server has
 started, others with the model loaded, and again from the cache. The cache of predictions is removed before.
@@ -25,6 +27,7 @@ from typing import Any
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parent))
+from drawn import USUAL, draw_folder
 from run import serving
 
 RESULTS = Path(__file__).parent / "results" / "predictions.json"
@@ -90,18 +93,18 @@ def applied(client: httpx.Client, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--apply", action="store_true")
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    shutil.rmtree(given.folder / ".pointillist" / "cache" / "predictions", ignore_errors=True)
     found: dict[str, Any] = {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
-    with serving(given.folder) as server, server.client() as client:
-        found["image_on_show"] = on_show(client)
-        found["gallery"] = gallery(client)
-        found["memory_megabytes"] = {name: round(value) for name, value in server.memory().items()}
-        if given.apply:
-            found["folder"] = applied(client, given.folder)
+    with tempfile.TemporaryDirectory() as home:
+        folder = given.folder or draw_folder(Path(home) / "village", 60, 7, **USUAL)
+        shutil.rmtree(folder / ".pointillist" / "cache" / "predictions", ignore_errors=True)
+        with serving(folder) as server, server.client() as client:
+            found["image_on_show"] = on_show(client)
+            found["gallery"] = gallery(client)
+            found["memory_megabytes"] = {name: round(value) for name, value in server.memory().items()}
+            found["folder"] = applied(client, folder)
     given.out.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 

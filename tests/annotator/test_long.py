@@ -27,10 +27,10 @@ pytestmark = [
 
 
 def test_a_killed_server_loses_nothing_that_was_acknowledged(data: Path) -> None:
-    found = kill_server(data, 8, seed=11)
+    found = kill_server(data, 5, seed=11)
     assert found["failures"] == []
-    assert found["tried"] == 8
-    assert found["acknowledged"] > 100
+    assert found["tried"] == 5
+    assert found["acknowledged"] > 60
 
 
 def test_a_training_does_not_outlive_its_server(tmp_path: Path) -> None:

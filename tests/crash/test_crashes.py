@@ -21,10 +21,9 @@ def crash(name: str, home: Path, most: int | None) -> Outcome:
 @pytest.mark.parametrize(
     ("name", "most"),
     [
-        *(("files", 1000), ("annotator", 20), ("training", 30), ("prediction", 40)),
+        *(("files", 1000), ("annotator", 60), ("training", 30), ("prediction", 80)),
         pytest.param("files", None, marks=pytest.mark.long),
-        pytest.param("annotator", 150, marks=pytest.mark.long),
-        pytest.param("prediction", None, marks=pytest.mark.long),
+        *(pytest.param(name, None, marks=pytest.mark.torture) for name in ("annotator", "training", "prediction")),
     ],
 )
 def test_no_crash_takes_what_was_acknowledged(name: str, most: int | None, tmp_path: Path) -> None:
