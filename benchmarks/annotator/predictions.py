@@ -104,6 +104,10 @@ def main() -> None:
             found["image_on_show"] = on_show(client)
             found["gallery"] = gallery(client)
             found["memory_megabytes"] = {name: round(value) for name, value in server.memory().items()}
+            # The gallery goes on with the images that it has not yet.
+            found["folder_beside_the_gallery"] = applied(client, folder)
+        shutil.rmtree(folder / ".pointillist" / "cache" / "predictions", ignore_errors=True)
+        with serving(folder) as server, server.client() as client:
             found["folder"] = applied(client, folder)
     given.out.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
