@@ -21,7 +21,7 @@ from tests.docs.test_tutorials import NAMES, code_of
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-EXTRAS = "train,annotate,geo,export"
+EXTRAS = "train,annotate,geo,export,tables"
 PATIENCE = 600  # seconds a step may take
 
 
@@ -94,7 +94,7 @@ def main(wheel: Path) -> None:
     with tempfile.TemporaryDirectory() as home:
         newcomer = Newcomer(Path(home).resolve())
         newcomer.run("python", "-m", "pip", "install", "--quiet", f"{wheel.resolve()}[{EXTRAS}]")
-        for words in (["--version"], ["--help"], ["-h"], ["train", "--help"], ["data", "list"]):
+        for words in (["--version"], ["--help"], ["-h"], ["train", "--help"], ["data", "--help"]):
             newcomer.run("pointillist", *words)
         newcomer.run("pointillist", "train", "nowhere", code=2)
 

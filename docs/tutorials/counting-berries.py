@@ -2,7 +2,7 @@
 # # Counting berries
 #
 # A model of berries gives their number, size and place. Also: when such counts are wrong, and how to see it. The berries are
-# drawn, so the true numbers are known.
+# drawn, so the true numbers are known. It needs `pip install 'pointillist[train,tables]'`.
 
 # %% A drawn image: berries on soil, some of which touch
 import csv
