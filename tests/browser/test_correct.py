@@ -186,6 +186,16 @@ def test_a_scribble_outlives_a_killed_server(person: Annotator) -> None:
     person.expect_no_fault()
 
 
+def road_and_roof(person: Annotator) -> None:
+    """Two classes, and a click of each: a road below, a roof above."""
+    person.add_classes("road", "roof")
+    person.page.keyboard.press("1")
+    person.click(0.5, 0.8)
+    person.page.keyboard.press("2")
+    person.click(0.5, 0.2)
+    person.expect_saved()
+
+
 def region_of(person: Annotator, x: float, y: float) -> None:
     """Point at a place and ask for its region with W, as soon as the full layer is there."""
     expect(person.page.locator("#layer-state")).to_have_text("full size")
@@ -196,12 +206,7 @@ def region_of(person: Annotator, x: float, y: float) -> None:
 
 def test_wrong_and_right_give_one_click_each(person: Annotator) -> None:
     page = person.page
-    person.add_classes("road", "roof")
-    page.keyboard.press("1")
-    person.click(0.5, 0.8)
-    page.keyboard.press("2")
-    person.click(0.5, 0.2)
-    person.expect_saved()
+    road_and_roof(person)
     region_of(person, 0.5, 0.8)
     expect(page.locator("#region-bar")).to_contain_text("road?")
     page.keyboard.press("Escape")
@@ -234,12 +239,7 @@ def test_wrong_and_right_give_one_click_each(person: Annotator) -> None:
 def accepted(person: Annotator) -> Path:
     """Two clicks, and their layer as the mask; gives its file."""
     page = person.page
-    person.add_classes("road", "roof")
-    page.keyboard.press("1")
-    person.click(0.5, 0.8)
-    page.keyboard.press("2")
-    person.click(0.5, 0.2)
-    person.expect_saved()
+    road_and_roof(person)
     expect(page.locator("#layer-state")).to_have_text("full size")
     page.locator("#mask-accept").click()
     expect(page.locator("#mask-state")).to_have_text("written")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pointillist.annotator.labels.operations import Id, ServerId
 from pointillist.annotator.labels.region import region_at
 from pointillist.annotator.labels.shown import ShownLabels
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.lookup import image_name
 from pointillist.errors import PointsError
 from pointillist.schema import Strict
 
@@ -31,12 +33,7 @@ class RegionRequest(Strict):
 def make(session: Session) -> APIRouter:
     """Routes of a session."""
     routes = APIRouter(prefix="/api")
-
-    def named(image: str) -> str:
-        name = session.catalogue.name(image)
-        if name is None:
-            raise HTTPException(404, "there is no such image.")
-        return name
+    named = partial(image_name, session)
 
     @routes.get("/images/{image}/mask")
     def mask(image: str) -> dict[str, Any]:

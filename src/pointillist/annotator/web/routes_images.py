@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from pointillist.annotator.labels.operations import Id
 from pointillist.annotator.model.next_images import NextImages
 from pointillist.annotator.session import Session
 from pointillist.annotator.web.live import Live, Quality
+from pointillist.annotator.web.lookup import image_name
 from pointillist.schema import Strict
 
 Result = TypeVar("Result")
@@ -43,11 +45,7 @@ def make(session: Session, following: NextImages, live: Live) -> APIRouter:
     async def decoded(work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(decoders, work)
 
-    def named(image: str) -> str:
-        name = session.catalogue.name(image)
-        if name is None:
-            raise HTTPException(404, "there is no such image.")
-        return name
+    named = partial(image_name, session)
 
     def shown(picture: Picture, version: str) -> Response:
         headers = _FIRST_LOOK if not picture.exact else _FOREVER if version else _CHECKED

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from pointillist.annotator.model.background import Background
 from pointillist.annotator.model.gallery import Gallery, Order, Wish
 from pointillist.annotator.model.predictions import Predictions
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.lookup import image_name
 from pointillist.schema import Strict
 
 
@@ -37,12 +39,7 @@ def make(session: Session, predictions: Predictions, background: Background) -> 
     """Routes of a session."""
     routes = APIRouter(prefix="/api")
     gallery = Gallery(session, background)
-
-    def named(image: str) -> str:
-        name = session.catalogue.name(image)
-        if name is None:
-            raise HTTPException(404, "there is no such image.")
-        return name
+    named = partial(image_name, session)
 
     @routes.post("/images/{image}/prediction")
     async def one(image: str, request: PredictionRequest) -> Response:

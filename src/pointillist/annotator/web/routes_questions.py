@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from pointillist.annotator.labels.operations import Id, ServerId
 from pointillist.annotator.model.questions import Questions
 from pointillist.annotator.session import Session
+from pointillist.annotator.web.lookup import image_name
 from pointillist.errors import RunError
 from pointillist.points.questions import Strategy
 from pointillist.schema import Strict
@@ -31,10 +32,7 @@ def make(session: Session, questions: Questions) -> APIRouter:
     routes = APIRouter(prefix="/api")
 
     def named(image: str | None) -> str | None:
-        name = None if image is None else session.catalogue.name(image)
-        if image is not None and name is None:
-            raise HTTPException(404, "there is no such image.")
-        return name
+        return None if image is None else image_name(session, image)
 
     @routes.get("/questions")
     def listed(
