@@ -232,7 +232,7 @@ class ProgressDisplay(L.Callback):
             return
         epochs, done = trainer.max_epochs or 1, trainer.current_epoch + 1
         if done == epochs or done % max(1, epochs // self.lines) == 0:
-            self.console.print(f"epoch {done}/{epochs}  {status}", highlight=False)
+            self.console.print(f"epoch {done}/{epochs}  {status}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Leave the terminal as it was."""
