@@ -60,10 +60,14 @@ class Server:
         return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def memory(self) -> dict[str, float]:
-        """Megabytes of the server and of its engine: most so far."""
-        found = {"server": _peak(self.process.pid)}
+        """Megabytes of the server and of its engine: most so far, and what the engine has of its own now.
+
+        Most so far counts the pages of libraries, which all processes share and the system drops when it needs room.
+        """
+        found = {"server": _memory(self.process.pid, "VmHWM")}
         for child in _children(self.process.pid):
-            found["engine"] = max(found.get("engine", 0.0), _peak(child))
+            for name, field in (("engine", "VmHWM"), ("engine_own", "RssAnon")):
+                found[name] = max(found.get(name, 0.0), _memory(child, field))
         return found
 
 
@@ -77,8 +81,8 @@ def serving(data: Path) -> Iterator[Server]:
         server.process.communicate()
 
 
-def _peak(pid: int) -> float:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+def _memory(pid: int, field: str) -> float:
+    found = re.search(rf"{field}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return round(int(found[1]) * 1024 / 1e6, 1) if found else 0.0
 
 
