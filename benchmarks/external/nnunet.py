@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,8 +31,9 @@ sys.path.insert(0, str(HERE.parent / "accuracy"))
 
 from run import open_data, peak_memory_mb, read_benchmark  # noqa: E402
 
-from pointillist.classes import IGNORE, ClassSet  # noqa: E402
+from pointillist.classes import IGNORE  # noqa: E402
 from pointillist.data.images import image_size  # noqa: E402
+from pointillist.data.layouts.nnunet import Numbers  # noqa: E402
 from pointillist.data.resize import resize_bands  # noqa: E402
 from pointillist.data.samples import read_sample  # noqa: E402
 from pointillist.pseudomask import rasterise_points  # noqa: E402
@@ -48,48 +48,17 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From H×W×3 (or H×W) to C×H×W probabilities."""
 
 
-@dataclass(frozen=True)
-class Labels:
-    """nnU-Net's numbers for our classes.
-
-    Its label 0 is background: left out of its Dice, and what lies beyond an image. So a class of ours has it only if it
-    is the data set's background. A data set without background has no click of label 0, and it is never predicted.
-    """
-
-    classes: ClassSet
-
-    @property
-    def of_class(self) -> list[int]:
-        """Label of each class."""
-        first = self.classes.background
-        if first is None:
-            return list(range(1, len(self.classes) + 1))
-        return [0 if index == first else index + (index < first) for index in range(len(self.classes))]
-
-    @property
-    def ignored(self) -> int:
-        """The last label: every pixel without a click."""
-        return max(self.of_class) + 1
-
-    def table(self) -> dict[str, int]:
-        """As dataset.json has it."""
-        numbers = zip(self.of_class, self.classes.names, strict=True)
-        named = {f"{number} {name}": number for number, name in sorted(numbers) if number > 0}
-        return {"background": 0, **named, "ignore": self.ignored}
-
-
-def write_raw(seen: TrainingInput, labels: Labels, root: Path) -> int:
+def write_raw(seen: TrainingInput, labels: Numbers, root: Path) -> int:
     """Write images and clicks as nnU-Net's raw data set; gives the number of clicked pixels."""
     for name in ("imagesTr", "labelsTr"):
         (root / name).mkdir(parents=True)
-    numbers, clicked = np.full(IGNORE + 1, labels.ignored, np.uint8), 0
-    numbers[: len(labels.of_class)] = labels.of_class
+    clicked = 0
     for place, item in enumerate(seen.items):
         sample = read_sample(seen.dataset, item, seen.spec.scale, with_mask=False)
         mask = rasterise_points([sample.points], sample.size, torch.device("cpu"))[0].numpy()
         clicked += int((mask != IGNORE).sum())
         Image.fromarray(pixels(sample.image)).save(root / "imagesTr" / f"{place:05}_0000.png")
-        Image.fromarray(numbers[mask]).save(root / "labelsTr" / f"{place:05}.png")
+        Image.fromarray(labels.drawn(mask.astype(np.uint8))).save(root / "labelsTr" / f"{place:05}.png")
     bands = len(seen.dataset.known_bands)
     described = {
         "channel_names": {str(band): f"band {band}" for band in range(bands)},
@@ -109,7 +78,7 @@ def pixels(image: torch.Tensor) -> NDArray[np.uint8]:
     return (255 * image).round().byte().permute(1, 2, 0).numpy().squeeze()
 
 
-def train(arguments: argparse.Namespace, labels: Labels, folder: Path) -> tuple[Predict, dict[str, Any]]:
+def train(arguments: argparse.Namespace, labels: Numbers, folder: Path) -> tuple[Predict, dict[str, Any]]:
     """Plan, preprocess and train with nnU-Net; gives a function that predicts, and what a run's JSON says of it.
 
     Args:
@@ -204,7 +173,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     window = f"{arguments.patch}x{arguments.patch}"
     config = make_config(None, {"data.size": arguments.size, "data.window": window})
     seen = TrainingInput.of(data, config.data, "points")
-    labels = Labels(seen.dataset.classes)
+    labels = Numbers(seen.dataset.classes)
     clicked = write_raw(seen, labels, folder / "raw" / NAME)
     predict, trained = train(arguments, labels, folder)
 

@@ -73,26 +73,37 @@ def convert(
     layout: Layout = None,
     preset: Annotated[str | None, typer.Option(help="Clicks as a paper has them; 'data presets' lists them.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the clicks a preset draws.")] = 0,
+    to: Annotated[str, typer.Option(help="Layout to write: folder or nnunet.")] = "folder",
+    without_clicks: Annotated[
+        bool, typer.Option("--without-clicks", help="Leave the clicks out; nnU-Net then gets the masks.")
+    ] = False,
 ) -> None:
-    """Write a data set of any layout as the native folder: images/, masks/, points.csv, splits/, dataset.yaml.
+    """Write a data set of any layout as the native folder (images/, masks/, points.csv, splits/) or as nnU-Net has it.
 
     Example: **pointillist data convert VOCdevkit/VOC2012 --out voc --points clicks.json --preset voc-one-point-border**
     """
     from pointillist.data.convert import convert as write
-    from pointillist.data.layouts import load_dataset
+    from pointillist.data.layouts import load_dataset, open_dataset
+    from pointillist.errors import ConfigError
 
-    dataset = load_dataset(data, layout=layout, points=points)
+    if without_clicks and (points or preset):
+        found = "clicks are named, and are to be left out."
+        raise ConfigError(found, field="--without-clicks", hint="Leave out this, or --points and --preset.")
+    dataset = open_dataset(data, layout=layout) if without_clicks else load_dataset(data, layout=layout, points=points)
     if preset is not None:
         from pointillist.data.presets import apply, find_preset
 
         with counting("clicking", len(dataset.split(dataset.training_split))) as done:
             dataset = apply(find_preset(preset), dataset, seed=seed, on_image=done)
     with counting("converting", len(dataset.items)) as done:
-        converted = write(dataset, out, on_image=done)
+        converted = write(dataset, out, to=to, on_image=done)
     say(
         f"[green]wrote[/] {escape(str(converted.root))}: {converted.images:,} images, {converted.masks:,} masks, "
         f"{converted.points:,} clicks."
     )
+    if converted.left_out:
+        first = escape(converted.left_out[0])
+        say(f"[yellow]{len(converted.left_out):,} images to learn from have no labels and were left out[/]: {first}, …")
     if converted.rejected:
         say(
             f"[yellow]{converted.rejected:,} of {converted.points + converted.rejected:,} clicks fit no image or class "

@@ -1,28 +1,18 @@
-"""Writing a data set of any layout as the native folder."""
+"""Writing a data set of any layout in another one."""
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from pointillist.classes import IGNORE
-from pointillist.data.dataset import IN_MEMORY, Dataset, Item
-from pointillist.data.dataset_file import FILE, write_dataset_file
-from pointillist.data.images import image_size
-from pointillist.data.layouts import load_dataset
-from pointillist.data.masks import read_instances
-from pointillist.data.regions import Region
+from pointillist.data.dataset import IN_MEMORY, Dataset
+from pointillist.data.layouts import LAYOUTS, Layout
 from pointillist.errors import DatasetError, SaveError
-from pointillist.files import new_folder, write_text
-from pointillist.points.formats.native import write_csv
-from pointillist.points.table import Point, PointTable
+from pointillist.files import new_folder
+
+NATIVE = "folder"
+"""The layout that holds all that a data set has."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +25,7 @@ class Converted:
         masks: Number of masks.
         points: Number of clicks.
         rejected: Clicks of the label file that fit no image or class, and are not in the new folder.
+        left_out: Images that the layout has no place for.
     """
 
     root: Path
@@ -42,26 +33,32 @@ class Converted:
     masks: int
     points: int
     rejected: int
+    left_out: tuple[str, ...] = ()
 
 
-def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | None = None) -> Converted:
-    """Write a data set as `images/`, `masks/` (class indices, 255 = ignore), `points.csv`, `splits/`, `dataset.yaml`.
+def convert(
+    dataset: Dataset, out: Path, *, to: str = NATIVE, on_image: Callable[[str], None] | None = None
+) -> Converted:
+    """Write a data set in a layout.
 
-    Images are copied byte by byte, windows of large images are cut out as PNG. Masks are read through the data set's
-    reader, so that a value that names no class ends the conversion. The folder is written beside `out`, opened and
-    compared, and then renamed: it is whole or not there.
+    Masks are read through the data set's reader, so that a value that names no class ends the conversion. The folder is
+    written beside `out`, opened and compared, and then renamed: it is whole or not there.
 
     Args:
         dataset: The data set, with its points.
         out: Folder to be made; must not exist.
+        to: Name of the layout, see `writable`.
         on_image: Called with the name of each image that is done.
 
     Raises:
         SaveError: `out` exists, or something cannot be written.
         MaskError: A mask cannot be read.
         ImageError: An image cannot be read.
-        DatasetError: The names of the data set cannot stand in a native folder, or it is in memory.
+        DatasetError: The layout is not written, cannot hold the data set, or the data set is in memory.
     """
+    layout = LAYOUTS.get(to)()
+    if to not in writable():
+        raise DatasetError(f"'{to}' is read alone.", field="--to", hint=f"Choose one of: {', '.join(writable())}.")
     if dataset.layout == IN_MEMORY:
         raise DatasetError(
             "has no files to copy.", where=dataset.root, hint="Save its images, and make a data set of them."
@@ -69,90 +66,17 @@ def convert(dataset: Dataset, out: Path, *, on_image: Callable[[str], None] | No
     if out.exists():
         raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
     with new_folder(out) as content:
-        names = {item.name: native_name(item) for item in dataset.items}
-        _write(dataset, names, content, on_image)
-        written = load_dataset(content)
-        _compare(dataset, names, written, out)
+        written = layout.write(dataset, content, on_image)
     return Converted(
         root=out,
-        images=len(written.items),
-        masks=sum(item.mask is not None for item in written.items),
-        points=len(written.points),
+        images=written.images,
+        masks=written.masks,
+        points=written.points,
         rejected=0 if dataset.rejected is None else len(dataset.rejected.rejections),
+        left_out=written.left_out,
     )
 
 
-def native_name(item: Item) -> str:
-    """Name of an image in the native folder: its own, with `.png` for a window that is cut out."""
-    if isinstance(item.image, Region):
-        return PurePosixPath(item.name).with_suffix(".png").as_posix()
-    return item.name
-
-
-def _write(dataset: Dataset, names: dict[str, str], folder: Path, on_image: Callable[[str], None] | None) -> None:
-    for item in dataset.items:
-        image = folder / "images" / names[item.name]
-        image.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(item.image, Path):
-            shutil.copyfile(item.image, image)
-        else:
-            Image.fromarray(dataset.with_bands().known_bands.picture_of(item.image)).save(image)
-        if item.mask is not None:
-            size = image_size(item.image)
-            _save(dataset.masks.read(item.mask, size), folder / "masks" / names[item.name])
-            if item.instances is not None:
-                ids = _consecutive(read_instances(item.instances, size, dataset.first_instance), item)
-                _save(ids, folder / "instances" / names[item.name])
-        if on_image is not None:
-            on_image(item.name)
-    (folder / "splits").mkdir()
-    for split, images in dataset.splits.items():
-        write_text(folder / "splits" / f"{split}.txt", "".join(f"{names[name]}\n" for name in images))
-    if len(dataset.points):
-        write_csv(renamed(dataset.points, names), folder / "points.csv")
-    write_dataset_file(folder / FILE, dataclasses.replace(dataset.classes, ignore_index=IGNORE))
-
-
-def renamed(points: PointTable, names: dict[str, str]) -> PointTable:
-    """The same points under other image names."""
-
-    def moved(rows: Iterable[Point]) -> list[Point]:
-        return [dataclasses.replace(point, image=names[point.image]) for point in rows]
-
-    return PointTable(moved(points), points.columns, unnamed=moved(points.unnamed))
-
-
-def _save(values: NDArray[np.generic], image: Path) -> None:
-    image.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(image.with_suffix(".png"))
-
-
-def _consecutive(ids: NDArray[np.int64], item: Item) -> NDArray[np.uint16]:
-    """Ids as 1, 2, 3, … in the order of their values, 0 for none."""
-    values, places = np.unique(ids, return_inverse=True)
-    first = 0 if values[0] == 0 else 1
-    if len(values) + first > 2**16:
-        raise DatasetError(
-            f"'{item.name}' has {len(values):,} instances.",
-            where=item.instances,
-            hint="An instance map holds at most 65,535; is this one of them?",
-        )
-    return (places.reshape(ids.shape) + first).astype(np.uint16)
-
-
-def _compare(dataset: Dataset, names: dict[str, str], written: Dataset, out: Path) -> None:
-    """What was written must open as what was meant; strange names are what could come between."""
-    pairs = {names[item.name]: item.mask is not None for item in dataset.items}
-    splits = {split: tuple(names[name] for name in images) for split, images in dataset.splits.items()}
-    same = (
-        {item.name: item.mask is not None for item in written.items} == pairs
-        and written.splits == splits
-        and written.classes == dataclasses.replace(dataset.classes, ignore_index=IGNORE)
-        and written.points == renamed(dataset.points, names)
-    )
-    if not same:
-        raise DatasetError(
-            "would not open as the same data set; some names mean something else in a native folder.",
-            where=out,
-            hint="Rename images that begin with '#' or '.', or whose names have line breaks or blanks at their ends.",
-        )
+def writable() -> list[str]:
+    """Names of the layouts that can be written."""
+    return [name for name, kind in LAYOUTS.all().items() if kind.write is not Layout.write]

@@ -1,6 +1,6 @@
 """Data-set layouts on disk: one small file each, recognised or named.
 
-A new layout is one new module here with a subclass of `Layout`.
+A new layout is one new module here with a subclass of `Layout`; one that can be written defines `write`, too.
 """
 
 from __future__ import annotations

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from pointillist.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a layout wrote.
+
+    Args:
+        images: Number of images.
+        masks: Number of masks.
+        points: Number of clicks.
+        left_out: Names of images that it has no place for.
+    """
+
+    images: int
+    masks: int
+    points: int
+    left_out: tuple[str, ...] = ()
 
 
 class Layout(ABC):
@@ -33,3 +52,16 @@ class Layout(ABC):
         Raises:
             DatasetError: It does not hold together.
         """
+
+    def write(self, dataset: Dataset, folder: Path, on_image: Callable[[str], None] | None = None) -> Written:
+        """Write a data set in this layout; a layout that is read alone does not define it.
+
+        Args:
+            dataset: The data set, with its points.
+            folder: An empty folder.
+            on_image: Called with the name of each image that is done.
+
+        Raises:
+            DatasetError, MaskError, ImageError, SaveError: It cannot be read or written, or does not fit the layout.
+        """
+        raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from pointillist.classes import BACKGROUND_POLICIES, ClassSet
 from pointillist.data.coco import CocoMasks
 from pointillist.data.dataset import Dataset, Item
 from pointillist.data.dataset_file import FILE, DatasetFile, check_class_names, write_dataset_file
-from pointillist.data.layouts.base import Layout
+from pointillist.data.layouts.base import Layout, Written
 from pointillist.data.listing import (
     SplitNames,
     find_images,
@@ -21,6 +21,7 @@ from pointillist.data.listing import (
     with_rest_as_train,
 )
 from pointillist.data.masks import MASK_ENCODINGS
+from pointillist.data.native_folder import compare_native, write_native_folder
 from pointillist.errors import ConfigError, DatasetError, nearest
 from pointillist.files import read_yaml, refuse_existing
 from pointillist.schema import parse
@@ -83,6 +84,16 @@ class Folder(Layout):
             declared=settings.bands,
             left_out=found.left_out,
         )
+
+    def write(self, dataset: Dataset, folder: Path, on_image: Callable[[str], None] | None = None) -> Written:
+        """Copy images and write all else anew; see `Layout.write` and `write_native_folder`."""
+        write_native_folder(dataset, folder, on_image)
+        written = self.load(folder)
+        if written.points_file is not None:
+            written = written.with_points(written.points_file)
+        compare_native(dataset, written)
+        masks = sum(item.mask is not None for item in written.items)
+        return Written(len(written.items), masks, len(written.points))
 
 
 def _read_splits(files: Sequence[Path], images: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
