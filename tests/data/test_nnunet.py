@@ -199,6 +199,8 @@ def described_as(root: Path, **changes: object) -> None:
         ({"labels": {"background": 0, "tumour": [1, 2]}}, "region of several labels"),
         ({"labels": {"background": 0, "road": 1, "street": 1}}, "has the label 1 of 'road'"),
         ({"labels": {"background": 0, "road": "1"}}, "no number"),
+        ({"labels": {"background": 0, "road": 10**30}}, "which no mask holds"),
+        ({"labels": {"background": 0, "road": -1}}, "which no mask holds"),
         ({"labels": None}, "'labels' is missing"),
         ({"labels": {"background": 0}}, "at least two"),
     ],

@@ -28,6 +28,7 @@ from scipy.io import savemat
 
 from pointillist.archives import extract
 from pointillist.data.coco import CocoMasks
+from pointillist.data.convert import convert
 from pointillist.data.images import image_kind, image_size, read_pixels
 from pointillist.data.layouts import load_dataset
 from pointillist.data.listing import read_split
@@ -141,6 +142,22 @@ def dataset(_: Path, content: bytes) -> None:
     data = Path(home().name, "data")
     (data / "dataset.yaml").write_bytes(content)
     load_dataset(data)
+
+
+def nnunet_seeds(folder: Path) -> list[bytes]:
+    home = convert(load_dataset(write_tiny(folder / "data", 1, 1)), folder / "nnunet", to="nnunet").root
+    return [(home / "dataset.json").read_bytes()]
+
+
+def nnunet(folder: Path, content: bytes) -> None:
+    for part in ("imagesTr", "labelsTr"):
+        (folder / part).mkdir(exist_ok=True)
+    Image.new("RGB", (9, 7)).save(folder / "imagesTr" / "a_0000.png")
+    Image.new("L", (9, 7)).save(folder / "labelsTr" / "a.png")
+    (folder / "dataset.json").write_bytes(content)
+    data = load_dataset(folder, layout="nnunet")
+    if (mask := data.items[0].mask) is not None:
+        data.masks.read(mask, (7, 9))
 
 
 def model(folder: Path, content: bytes, *, name: str) -> None:
@@ -262,6 +279,7 @@ def labels_of(name: str) -> Reader:
 
 READERS: dict[str, Reader] = {
     "dataset.yaml": Reader(dataset_seeds, dataset, YAML),
+    "dataset.json of nnU-Net": Reader(nnunet_seeds, nnunet, JSON),
     "settings": Reader(
         lambda _: [(RUN / "config.yaml").read_bytes(), make_config().to_yaml().encode()],
         put("config.yaml", lambda path: make_config(path)),

@@ -173,7 +173,9 @@ def _classes(labels: Node) -> tuple[list[str], dict[int, int]]:
     for name, node in labels.members():
         if isinstance(node.value, list):
             raise node.fail("is a region of several labels, which is not read.", "Give each class one label.")
-        if numbers.setdefault(number := node.integer(), name) != name:
+        if not 0 <= (number := node.integer()) < 2**16:
+            raise node.fail(f"found the label {number:g}, which no mask holds.", "Labels are 0, 1, 2, …")
+        if numbers.setdefault(number, name) != name:
             raise node.fail(f"has the label {number} of {numbers[number]!r}.", "Give each class a label of its own.")
     classes = sorted(number for number, name in numbers.items() if name != UNLABELLED)
     values = {number: index for index, number in enumerate(classes)}
