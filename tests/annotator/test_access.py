@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from pointillist.annotator.web import access, hub, protocol
-from pointillist.annotator.web.access import Access, find_token
+from pointillist.annotator.web.access import Access, find_token, is_link
 from pointillist.errors import ConfigError
 from tests.annotator.conftest import Live, Serve
 from tests.annotator.test_security import raw
@@ -102,13 +102,15 @@ def test_a_link_opens_once() -> None:
     door = Access(TOKEN, 8765)
     first, second = door.link(), door.link()
     assert first != second
-    assert isinstance(door.log_in(first.encode()), str)
-    assert door.log_in(first.encode()) is True
-    assert isinstance(door.log_in(second.encode()), str)
-    assert door.log_in(b"once=nothing") is True
-    assert door.log_in(b"once=") is False
-    assert isinstance(door.log_in(door.query.encode()), str)
-    assert isinstance(door.log_in(door.query.encode()), str)
+    assert door.log_in(first.encode()) is not None
+    assert door.log_in(first.encode()) is None
+    assert door.log_in(second.encode()) is not None
+    assert door.log_in(b"once=nothing") is None
+    assert door.log_in(b"once=") is None
+    assert door.log_in(door.query.encode()) is not None
+    assert door.log_in(door.query.encode()) is not None
+    assert is_link(first.encode())
+    assert not is_link(b"once=")
 
 
 def test_the_cookie_is_of_one_port_and_one_token(data: Path, serve: Serve) -> None:
@@ -139,8 +141,10 @@ def test_odd_cookies_of_others_log_nobody_out(data: Path, serve: Serve, odd: str
     assert asks(live, Cookie=odd.encode().decode("latin-1")) == 401
 
 
-def test_the_command_shows_a_link_and_keeps_the_token_off_command_lines(data: Path) -> None:
+def test_the_command_shows_a_link_and_keeps_the_token_from_others(data: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
     command = [sys.executable, "-m", "pointillist", "annotate", str(data), "--no-browser", "--port", "0", "--json"]
+    command += ["--log-file", str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         link = json.loads(process.stdout.readline())["address"]
@@ -152,6 +156,8 @@ def test_the_command_shows_a_link_and_keeps_the_token_off_command_lines(data: Pa
             page = browser.get(link)
             assert (page.status_code, str(page.url)) == (200, link.partition("?")[0])
         process.terminate()
+    assert f"page: {link.partition('?')[0]} " in log.read_text()
+    assert token[1] not in log.read_text()
 
 
 # How long and how often

@@ -48,7 +48,8 @@ def annotate(
 
     def ready(address: str, once: str, folder: DataFolder) -> None:
         say(describe(len(folder.images), folder.left_out))
-        say(f"page: [bold]{address}[/]   (Ctrl-C ends)")
+        without_token = address.partition("?")[0]
+        say(f"page: [bold]{address}[/]   (Ctrl-C ends)", logged=f"page: {without_token}   (Ctrl-C ends)")
         give({"address": address, "images": len(folder.images)})
         if not no_browser:
             import webbrowser

@@ -88,9 +88,17 @@ def log_console() -> Console:
     return Console(file=OUTPUT.log, quiet=OUTPUT.log is None, width=120, color_system=None, force_terminal=False)
 
 
-def say(text: str) -> None:
-    """Print a line with markup; the terminal breaks it, so that paths can be copied."""
-    open_console().print(text, highlight=False, soft_wrap=True)
+def say(text: str, *, logged: str | None = None) -> None:
+    """Print a line with markup; the terminal breaks it, so that paths can be copied.
+
+    Args:
+        text: The line.
+        logged: What the log has in its place, where the line holds a secret: others may read a log.
+    """
+    console = open_console() if logged is None else Console(stderr=OUTPUT.json == STDOUT, quiet=OUTPUT.quiet)
+    console.print(text, highlight=False, soft_wrap=True)
+    if logged is not None and OUTPUT.log is not None:
+        log_console().print(logged, highlight=False, soft_wrap=True)
 
 
 def say_plain(text: str, style: str | None = None) -> None:

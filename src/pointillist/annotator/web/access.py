@@ -64,20 +64,28 @@ class Access:
         cookies = (part.strip().partition("=") for value in headers.getlist("cookie") for part in value.split(";"))
         return any(name == self._cookie and _same(given, self._session()) for name, _, given in cookies)
 
-    def log_in(self, query: bytes) -> str | bool:
-        """The cookie for whoever opens a link; whether the link is no good (True), or there is none (False)."""
-        asked = parse_qs(query.decode("latin-1"))
-        token, once = (asked.get(name, [""])[0] for name in ("token", "once"))
-        if not token and not once:
-            return False
+    def log_in(self, query: bytes) -> str | None:
+        """The cookie for whoever opens a link; None where it is no good, or there is none, see `is_link`."""
+        token, once = _asked(query)
         if not (_same(token, self._token) if token else once in self._links):
-            return True
+            return None
         self._links.discard(once)
         return f"{self._cookie}={self._session()}; HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000"
 
     def _session(self) -> str:
         """What the cookie holds: made from the token, so that it outlives a restart, and not the token itself."""
         return hmac.new(self._token.encode(), b"pointillist annotator session", hashlib.sha256).hexdigest()
+
+
+def is_link(query: bytes) -> bool:
+    """Whether the query of an address asks to be let in."""
+    return any(_asked(query))
+
+
+def _asked(query: bytes) -> tuple[str, str]:
+    """The token and the one-time link of a query, empty where there is none."""
+    asked = parse_qs(query.decode("latin-1"))
+    return asked.get("token", [""])[0], asked.get("once", [""])[0]
 
 
 def find_token(file: Path | None) -> str:

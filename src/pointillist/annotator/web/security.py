@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pointillist.annotator.web.access import Access
+from pointillist.annotator.web.access import Access, is_link
 
 LET_IN = "Open the link that 'pointillist annotate' shows in its terminal."
 """What to do without access."""
@@ -103,13 +103,14 @@ class Security:
 
     def _asked_to_log_in(self, scope: Scope, headers: Headers, access: Access) -> Response | None:
         on_page = scope["path"] == "/" and scope["method"] == "GET"
-        cookie = on_page and access.log_in(scope["query_string"])
-        if isinstance(cookie, str):
+        cookie = access.log_in(scope["query_string"]) if on_page else None
+        if cookie is not None:
             to_page = {"location": "/", "set-cookie": cookie, "cache-control": "no-store"}
             return Response(status_code=303, headers={**to_page, **_ANSWER_HEADERS})
         if access.admits(headers):  # also with a link that it has used
             return None
-        found = "this link has been used, or is not from here." if cookie else "this browser has not been let in yet."
+        linked = on_page and is_link(scope["query_string"])
+        found = "this link has been used, or is not from here." if linked else "this browser has not been let in yet."
         return _refused(401, found, LET_IN, in_browser=on_page)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
