@@ -23,7 +23,7 @@ LAYERS = [
     {"inference"},
     {"report"},
     {"api"},
-    {"demo", "maps", "annotator"},
+    {"demo", "maps", "annotator", "label_studio"},
     {"cli"},
     {"__main__"},
 ]

@@ -138,13 +138,13 @@ def _image_name(data: Node, key: str) -> str:
     if found is None:
         there = ", ".join(data.items())[:200] or "none"
         raise data.fail(f"no entry '{key}' names the image; there are: {there}.", "Name it: --set image=NAME.")
-    return _path(found.text())
+    return image_path(found.text())
 
 
-def _path(url: str) -> str:
+def image_path(url: str) -> str:
     """The path of an image from the address Label Studio knows it by; an upload keeps the hash in front of its name.
 
-    >>> _path("/data/local-files/?d=field%201/a.jpg"), _path("/data/upload/3/0a1b2c3d-a.jpg")
+    >>> image_path("/data/local-files/?d=field%201/a.jpg"), image_path("/data/upload/3/0a1b2c3d-a.jpg")
     ('field 1/a.jpg', '0a1b2c3d-a.jpg')
     """
     if "://" not in url and not url.startswith("/data/"):
