@@ -93,6 +93,43 @@ def test_voc_objects_drive_the_simulation(voc: Path, save: Save) -> None:
     assert {objects[int(p.y), int(p.x)] for p in after if p.label == "horse"} == {1, 2}
 
 
+LABEL_MAP = """# label:color (RGB):parts:actions
+background:0,0,0::
+
+a: b:250,50,83:head,foot:running
+leaf:::
+void:224,224,192::
+"""
+
+
+def test_voc_with_a_label_map(voc: Path, save: Save) -> None:
+    (voc / "labelmap.txt").write_text(LABEL_MAP)
+    colors = np.array([[[0, 0, 0], [250, 50, 83]], [[0, 128, 0], [224, 224, 192]]], np.uint8)
+    save(voc / "JPEGImages/2007_01.jpg", (2, 2))
+    Image.fromarray(colors).save(voc / "SegmentationClass/2007_01.png")
+    dataset = load_dataset(voc)
+    assert dataset.classes.names == ("background", "a: b", "leaf")
+    assert (dataset.classes.policy, dataset.classes.background) == ("border", 0)
+    assert labels(dataset, "2007_01.jpg").tolist() == [[0, 1], [2, 255]]
+    # Without black, every pixel belongs to a class.
+    (voc / "labelmap.txt").write_text("a:1,2,3::\nb:3,2,1::\n")
+    assert load_dataset(voc).classes.policy == "none"
+
+
+@pytest.mark.parametrize("line", ["leaf", "leaf:1,2::", "leaf:1,2,256::", "leaf:1,2,-1::", "leaf:red::", "a:1,2,3:"])
+def test_a_label_map_that_is_none(line: str, voc: Path) -> None:
+    (voc / "labelmap.txt").write_text(f"background:0,0,0::\n{line}\n")
+    with pytest.raises(DatasetError, match=f"labelmap.txt.*line 2 is '{line}'"):
+        load_dataset(voc)
+
+
+@pytest.mark.parametrize("lines", ["background:0,0,0::", "a:0,0,0::\na:1,1,1::", "a:1,1,1::\nb:1,1,1::"])
+def test_classes_of_a_label_map_that_cannot_be(lines: str, voc: Path) -> None:
+    (voc / "labelmap.txt").write_text(lines)
+    with pytest.raises(DatasetError, match=r"labelmap\.txt, field 'classes'"):
+        load_dataset(voc)
+
+
 def test_a_voc_list_that_names_a_missing_image(voc: Path) -> None:
     (voc / "ImageSets/Segmentation/val.txt").write_text("2007_03\n2009_99\n")
     with pytest.raises(DatasetError, match="'2009_99'") as caught:

@@ -1,0 +1,31 @@
+"""What `make peers` has set up: the pinned packages, with the PyTorch of the project's own environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+PINNED = dict(
+    line.split("==")
+    for line in (Path(__file__).parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+)
+"""Version by package."""
+
+
+def test_every_package_is_pinned() -> None:
+    assert all(re.fullmatch(r"\d+(\.\d+)+", version) for version in PINNED.values())
+    assert list(PINNED) == sorted(PINNED, key=str.lower)
+
+
+@pytest.mark.skipif(os.environ.get("POINTILLIST_PEERS") != "required", reason="this is not `make peers`")
+def test_the_packages_are_those() -> None:
+    assert {package: metadata.version(package) for package in PINNED} == PINNED
+    import torch
+
+    assert not Path(torch.__file__).is_relative_to(sys.prefix), "a second PyTorch, not the one that users get"
