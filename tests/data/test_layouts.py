@@ -111,7 +111,10 @@ def test_voc_with_a_label_map(voc: Path, save: Save) -> None:
     assert dataset.classes.names == ("background", "a: b", "leaf")
     assert (dataset.classes.policy, dataset.classes.background) == ("border", 0)
     assert labels(dataset, "2007_01.jpg").tolist() == [[0, 1], [2, 255]]
-    # Without black, every pixel belongs to a class.
+    # CVAT's own example has a background of another colour.
+    (voc / "labelmap.txt").write_text("aeroplane:10,10,128::\nbackground:0,128,0::\n")
+    assert load_dataset(voc).classes.background == 1
+    # Without one, every pixel belongs to a class.
     (voc / "labelmap.txt").write_text("a:1,2,3::\nb:3,2,1::\n")
     assert load_dataset(voc).classes.policy == "none"
 

@@ -23,7 +23,8 @@ LABEL_MAP = "labelmap.txt"
 
 
 VOID = voc_palette(IGNORE + 1)[IGNORE]
-BACKGROUND: Color = (0, 0, 0)
+BLACK: Color = (0, 0, 0)
+BACKGROUND = "background"
 
 
 class Voc(Layout):
@@ -34,7 +35,8 @@ class Voc(Layout):
     mask is used, which is finer and marks the outlines as void.
 
     With a `labelmap.txt` (CVAT's *Segmentation mask 1.1*, datumaro's `voc_segmentation`), classes are those of that
-    file, and masks may be coloured: each colour is a class. Black is the background, VOC's colour of void is ignored.
+    file, and masks may be coloured: each colour is a class. `background`, or black, is the background; VOC's colour of
+    void is ignored.
 
     The human clicks at hand have no background class, so the policy is `border` unless the user says otherwise.
     """
@@ -101,7 +103,7 @@ def _reader(file: Path) -> MaskReader:
             raise DatasetError(f"line {number} is {line[:60]!r}.", where=file, field="classes", hint=hint) from None
         named.append((name, (red, green, blue)))
     kept = [(name, color) for name, color in named if color != VOID]
-    background = next((name for name, color in kept if color == BACKGROUND), None)
+    background = next((name for name, color in kept if name == BACKGROUND or color == BLACK), None)
     policy: BackgroundPolicy = "none" if background is None else "border"
     try:
         classes = ClassSet.create([name for name, _ in kept], [color for _, color in kept], policy, background)

@@ -66,7 +66,7 @@ class LabelStudio(PointFormat):
         start = head(path, self.suffixes)
         known = ('"annotations"', '"completions"', '"predictions"', '"keypointlabels"')
         tasks = '"data"' in start and any(name in start for name in known)
-        minimal = '"annotation_id"' in start or ('"keypointlabels"' in start and '"original_width"' in start)
+        minimal = '"annotation_id"' in start or '"keypointlabels"' in start
         return start.lstrip().startswith("[") and (tasks or minimal)
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
