@@ -140,6 +140,54 @@ def test_a_voc_list_that_names_a_missing_image(voc: Path) -> None:
     assert caught.value.line == 2
 
 
+# labelme.
+
+
+@pytest.fixture
+def voc_of_labelme(tmp_path: Path, save: Save) -> Path:
+    """What `labelme2voc.py` makes of two images, one without shapes."""
+    root = tmp_path / "data_dataset_voc"
+    for name, value in (("a", 2), ("b", 255)):
+        save(root / f"JPEGImages/{name}.jpg")
+        save(root / f"SegmentationClass/{name}.png", np.full((4, 6), value, np.uint8), palette=True)
+    save(root / "SegmentationObject/a.png", np.ones((4, 6), np.uint8), palette=True)
+    (root / "class_names.txt").write_text("_background_\npotted plant\ntv/monitor\n")
+    return root
+
+
+def test_labelme(voc_of_labelme: Path) -> None:
+    dataset = load_dataset(voc_of_labelme)
+    assert dataset.layout == "labelme"
+    assert dataset.classes.names == ("_background_", "potted plant", "tv/monitor")
+    assert (dataset.classes.policy, dataset.classes.background) == ("points", 0)
+    assert [np.unique(labels(dataset, name)).tolist() for name in ("a.jpg", "b.jpg")] == [[2], [255]]
+    assert [item.instances is not None for item in dataset.items] == [True, False]
+    (voc_of_labelme / "class_names.txt").write_text("soil\nleaf\nberry\n")
+    assert load_dataset(voc_of_labelme).classes.policy == "none"
+    (voc_of_labelme / "class_names.txt").write_text("soil\nleaf\n")
+    with pytest.raises(MaskError, match="value 2 on 24 pixels"):
+        labels(load_dataset(voc_of_labelme), "a.jpg")
+
+
+def test_labelme_of_earlier_versions(voc_of_labelme: Path) -> None:
+    """Beside arrays of NumPy, PNG were in folders of their own."""
+    (voc_of_labelme / "SegmentationClass").rename(voc_of_labelme / "SegmentationClassPNG")
+    (voc_of_labelme / "SegmentationClass").mkdir()
+    np.save(voc_of_labelme / "SegmentationClass" / "a.npy", np.full((4, 6), 2))
+    assert np.unique(labels(load_dataset(voc_of_labelme), "a.jpg")).tolist() == [2]
+
+
+def test_names_of_labelme_that_cannot_be(voc_of_labelme: Path) -> None:
+    (voc_of_labelme / "class_names.txt").write_text("leaf\nleaf\n")
+    with pytest.raises(DatasetError, match=r"class_names\.txt, field 'classes'.*'leaf' is listed twice"):
+        load_dataset(voc_of_labelme)
+
+
+def test_lists_of_voc_decide(voc_of_labelme: Path) -> None:
+    (voc_of_labelme / "ImageSets/Segmentation").mkdir(parents=True)
+    assert load_dataset(voc_of_labelme).layout == "voc"
+
+
 # CamVid.
 
 

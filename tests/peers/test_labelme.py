@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from pointillist.api import load
 from pointillist.data.label_files import export_points, import_points
+from pointillist.data.masks import read_instances
 from pointillist.inference.writers import get_writer
 from pointillist.inference.writers.labelme import NO_DATA
 from pointillist.points.formats import get_format
@@ -117,6 +118,36 @@ def test_it_draws_our_polygons_as_the_label_map(tmp_path: Path) -> None:
     assert set(np.unique(drawn[differs]).tolist()) <= {0}
     assert (drawn == 1).any()
     assert (drawn == 2).any()
+
+
+def test_label_maps_that_it_draws_are_a_data_set(tmp_path: Path) -> None:
+    """As `labelme2voc.py` of its examples does it, with labelme's own functions."""
+    imgviz = peer("imgviz", "labelme")
+    names = ["_background_", "potted plant", "tv/monitor"]
+    for folder in ("JPEGImages", "SegmentationClass", "SegmentationObject"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "class_names.txt").write_text("\n".join(names))
+    shapes = [
+        {"label": label, "points": points, "group_id": None, "shape_type": "polygon"}
+        for label, points in (
+            ("potted plant", [[3, 3], [20, 5], [12, 18]]),
+            ("tv/monitor", [[22, 8], [36, 8], [36, 25], [22, 25]]),
+            ("__ignore__", [[0, 22], [10, 22], [10, 29], [0, 29]]),
+        )
+    ]
+    values = {"__ignore__": -1} | {name: index for index, name in enumerate(names)}
+    classes, objects = utils.shapes_to_label((30, 40), shapes, values)
+    objects[classes == -1] = 0
+    Image.new("RGB", (40, 30)).save(tmp_path / "JPEGImages" / "a.jpg")
+    imgviz.io.lblsave(str(tmp_path / "SegmentationClass" / "a.png"), classes.astype(np.uint8))
+    imgviz.io.lblsave(str(tmp_path / "SegmentationObject" / "a.png"), objects.astype(np.uint8))
+    data = load(tmp_path)
+    (item,) = data.items
+    assert (data.layout, data.classes.names) == ("labelme", tuple(names))
+    assert item.mask is not None
+    np.testing.assert_array_equal(data.masks.read(item.mask, (30, 40)), np.where(classes < 0, 255, classes))
+    assert item.instances is not None
+    np.testing.assert_array_equal(read_instances(item.instances, (30, 40)), objects)
 
 
 def test_shapes_of_its_examples_are_counted_and_its_points_read(tmp_path: Path) -> None:
