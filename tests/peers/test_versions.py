@@ -10,12 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PINNED = dict(
-    line.split("==")
-    for line in (Path(__file__).parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("#")
-)
-"""Version by package."""
+from tests.peers.packages import PINNED
 
 
 def test_every_package_is_pinned() -> None:
