@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Each computes with one thread. Three fill two cores: tests of servers and of the page wait half of their time.
 WORKERS ?= 3
 
-.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site lock torture torture-fuzz torture-crashes torture-faults torture-kills licences clean
+.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site peers lock torture torture-fuzz torture-crashes torture-faults torture-kills licences clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
 	@echo "make test    set up, then run the tests but the long ones"
@@ -25,6 +25,7 @@ help:
 	@echo "make screenshots  the pictures of the annotator in docs/images/"
 	@echo "make recordings  the moving pictures of the annotator in docs/images/"
 	@echo "make site    the documentation as a site, in build/site; runs the tutorials and checks every page in a browser"
+	@echo "make peers   sets up the packages of other programs, and tries ours with them"
 	@echo "make docs    the pages that are made from code and from benchmark results"
 	@echo "make lock    pin the newest dependencies that pyproject.toml admits, with their hashes"
 	@echo "make licences  lists the licences of all dependencies, and writes a bill of materials (CycloneDX), into build/"
@@ -161,6 +162,20 @@ site: browser $(SITE)/.ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SITE_BIN)/python docs/site/tutorials.py
 	NO_MKDOCS_2_WARNING=1 $(SITE_BIN)/mkdocs build
 	POINTILLIST_SITE=required OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" tests/browser/test_site.py
+
+# So have the packages of other programs. They see ours before they are installed, so that there is one PyTorch.
+PEERS := $(VENV)/peers
+PEERS_BIN := $(PEERS)/$(notdir $(BIN))
+
+$(PEERS)/.ready: tests/peers/requirements.txt docs/site/share.py $(READY)
+	@echo "== setting up $(PEERS): 1 GB, the first time takes minutes"
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(BIN)/python docs/site/share.py $(PEERS_BIN)/python
+	$(PEERS_BIN)/python $(INSTALL) -r tests/peers/requirements.txt
+	@touch $@
+
+peers: $(PEERS)/.ready
+	POINTILLIST_PEERS=required QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(PEERS_BIN)/python -m pytest tests/peers
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

@@ -56,6 +56,14 @@ def test_orientation_is_applied_exactly_once_to_image_and_size(tmp_path: Path, o
     assert image_size(path) == expected.shape[:2]
 
 
+def test_without_pillows_limit_nothing_is_too_large_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs set it to None, labelme among them, and then a plain TIFF needs rasterio no more than before."""
+    GRADIENT_IMAGE.save(tmp_path / "a.tif")
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), GRADIENT)
+
+
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_orientation_of_photos(tmp_path: Path, orientation: int) -> None:
     path = tmp_path / "a.jpg"

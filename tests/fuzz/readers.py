@@ -259,6 +259,18 @@ def coco_masks(path: Path) -> None:
         masks.read(file, (7, 9))
 
 
+def label_map(folder: Path, content: bytes) -> None:
+    """Of a data set in VOC's layout."""
+    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (9, 7)).save(folder / "JPEGImages" / "a.jpg")
+    Image.new("RGB", (9, 7), (0, 128, 0)).save(folder / "SegmentationClass" / "a.png")
+    (folder / "labelmap.txt").write_bytes(content)
+    data = load_dataset(folder, layout="voc")
+    if (mask := data.items[0].mask) is not None:
+        data.masks.read(mask, (7, 9))
+
+
 def run_folder(folder: Path, content: bytes) -> None:
     (folder / "config.yaml").write_bytes(content)
     run = RunDirectory.open(folder)
@@ -308,6 +320,11 @@ READERS: dict[str, Reader] = {
     ),
     "masks of MATLAB": Reader(segmentations, put("a.mat", lambda path: read_segmentation(path, "GTcls"))),
     "masks of COCO": Reader(coco, put("a.json", coco_masks), JSON),
+    "labelmap.txt": Reader(
+        lambda _: [b"# label:color\nbackground:0,0,0::\nberry:::\nleaf:0,128,0:stem:\nvoid:224,224,192::\n"],
+        label_map,
+        (b":", b",", b"\n", b"-1", b"256", b"0,0,0", b"leaf"),
+    ),
     **{
         f"picture{suffix}": Reader(pictures(kind), put(f"a{suffix}", picture))
         for suffix, kind in (

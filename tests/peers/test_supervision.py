@@ -12,8 +12,9 @@ from scipy import ndimage
 from pointillist.api import load
 from pointillist.inference.writers import get_writer
 from tests.inference.blobs import CLASSES, result_of
+from tests.peers.packages import peer
 
-sv = pytest.importorskip("supervision", reason="supervision is not installed: pip install supervision")
+sv = peer("supervision", "supervision")
 
 
 @pytest.mark.parametrize("segmentation", ["polygons", "rle"])

@@ -125,7 +125,15 @@ def test_tools_find_the_columns_where_they_look_for_them(tmp_path: Path) -> None
         annotations = json.loads(written("coco", "coco.json"))["annotations"]
     assert [annotation.get("attributes") for annotation in annotations] == [ANSWER, None]
     with pytest.warns(PointsWarning):
-        first, second = ElementTree.fromstring(written("cvat", "a.xml")).iter("points")
+        root = ElementTree.fromstring(written("cvat", "a.xml"))
+    first, second = root.iter("points")
+    # The task that the file is imported into must have these.
+    labels = root.findall("meta/task/labels/label")
+    assert {label.findtext("name") for label in labels} == {point.label for point in table}
+    for label in labels:
+        assert {one.findtext("name"): one.findtext("input_type") for one in label.iter("attribute")} == dict.fromkeys(
+            ANSWER, "text"
+        )
     assert ({one.get("name"): one.text for one in first}, list(second)) == (ANSWER, [])
     (task,) = json.loads(written("label-studio", "tasks.json"))
     results = task["annotations"][0]["result"]

@@ -10,6 +10,7 @@ import pytest
 
 from pointillist.errors import PointsError
 from pointillist.points.formats import get_format, recognise_format
+from pointillist.points.formats.base import ReadContext
 from pointillist.points.table import PointTable
 
 SIZE = {"original_width": 200, "original_height": 100}
@@ -55,6 +56,22 @@ def test_results_of_one_id_belong_together(tmp_path: Path) -> None:
     assert found(table) == [(20.0, "soil")]
     assert table.skipped == {"key point without a label": 1, "rectangle": 1, "labels": 1}
     assert found(read(tmp_path, content, label="leaf")) == [(20.0, "soil"), (40.0, "leaf")]
+
+
+def test_a_result_that_does_not_say_its_size_is_of_the_image_at_hand(tmp_path: Path) -> None:
+    """As programs send results in: the size is for people's screens, and optional."""
+    point = {key: value for key, value in key_point(10).items() if key not in SIZE}
+    whole, minimal = [task(annotation(point))], [{"image": "a.png", "id": 1, "label": [point["value"]], "annotator": 1}]
+    for content in (whole, minimal):
+        path = tmp_path / "export.json"
+        path.write_text(json.dumps(content))
+        with pytest.raises(PointsError, match=r"'original_width' is missing, and .* --set size=HxW"):
+            get_format("label-studio").read(path)
+        (read_,) = get_format("label-studio").read(path, ReadContext(size_of=lambda _: (60, 90)))
+        assert (read_.x, read_.y, read_.label) == (9.0, 30.0, "berry")
+    half = [task(annotation({**point, "original_width": 90}))]
+    with pytest.raises(PointsError, match="'original_height' is missing"):
+        read(tmp_path, half)
 
 
 BY = {"completed_by": 3}

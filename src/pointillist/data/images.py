@@ -189,7 +189,7 @@ def _tiff_header(path: Path) -> TiffHeader | None:
 
 def _is_raster(path: Path, header: TiffHeader) -> bool:
     """Whether a TIFF of one page is for rasterio: all that Pillow does not read, and what is too large for it."""
-    large = header.size[0] * header.size[1] > (Image.MAX_IMAGE_PIXELS or 0)
+    large = header.size[0] * header.size[1] > (Image.MAX_IMAGE_PIXELS or float("inf"))
     if header.plain and not (header.direct and (large or header.gaps)):
         return False
     if not find_spec("rasterio"):

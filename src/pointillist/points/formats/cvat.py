@@ -85,6 +85,7 @@ class Cvat(PointFormat):
     def _write(self, table: PointTable, path: Path, context: ReadContext) -> None:
         root = ElementTree.Element("annotations")
         ElementTree.SubElement(root, "version").text = "1.1"
+        _add_meta(root, table)
         for index, image in enumerate(table.listed):
             entry = ElementTree.SubElement(root, "image", id=str(index), name=image)
             size = context.size(image)
@@ -101,6 +102,22 @@ class Cvat(PointFormat):
         text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         with replacing(path) as temporary:
             temporary.write_bytes(text + b"\n")
+
+
+def _add_meta(root: ElementTree.Element, table: PointTable) -> None:
+    """Say the labels with their attributes: what CVAT's task must have, and datumaro reads nothing without."""
+    there = {name for point in table for name in attributes(point.extra)}
+    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
+    labels = ElementTree.SubElement(task, "labels")
+    for name in table.counts():
+        label = ElementTree.SubElement(labels, "label")
+        ElementTree.SubElement(label, "name").text = name
+        given = ElementTree.SubElement(label, "attributes")
+        for column in (name for name in COLUMNS if name in there):
+            about = {"name": column, "mutable": "False", "input_type": "text", "default_value": "", "values": ""}
+            attribute = ElementTree.SubElement(given, "attribute")
+            for key, text in about.items():
+                ElementTree.SubElement(attribute, key).text = text
 
 
 class _Reader:

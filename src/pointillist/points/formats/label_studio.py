@@ -66,7 +66,7 @@ class LabelStudio(PointFormat):
         start = head(path, self.suffixes)
         known = ('"annotations"', '"completions"', '"predictions"', '"keypointlabels"')
         tasks = '"data"' in start and any(name in start for name in known)
-        minimal = '"annotation_id"' in start or ('"keypointlabels"' in start and '"original_width"' in start)
+        minimal = '"annotation_id"' in start or '"keypointlabels"' in start
         return start.lstrip().startswith("[") and (tasks or minimal)
 
     def _read(self, path: Path, context: ReadContext) -> PointTable:
@@ -135,9 +135,7 @@ class LabelStudio(PointFormat):
                 skipped["key point without a label"] += 1
                 return []
             labels = [label]
-        width, height = place.get("original_width").integer(), place.get("original_height").integer()
-        if width <= 0 or height <= 0:
-            raise place.fail(f"{width}×{height} is no size of an image.")
+        height, width = _size(place, true)
         value = place.get("value")
         x, y = value.get("x").number() * width / 100, value.get("y").number() * height / 100
         rotation = place.maybe("image_rotation")
@@ -177,6 +175,20 @@ class LabelStudio(PointFormat):
             },
             **({"meta": extra} if extra else {}),
         }
+
+
+def _size(place: Node, true: Size | None) -> Size:
+    """The size that percents are of: what the result says, else the image's own; who sends results may omit it."""
+    keys = "original_width", "original_height"
+    if not any(place.maybe(key) for key in keys):
+        if true is None:
+            hint = "Name the data set or the folder of its images, or say --set size=HxW."
+            raise place.fail("'original_width' is missing, and the size of the image is not known.", hint)
+        return true
+    width, height = (place.get(key).integer() for key in keys)
+    if width <= 0 or height <= 0:
+        raise place.fail(f"{width}×{height} is no size of an image.")
+    return height, width
 
 
 def _meta(result: Node) -> dict[str, Any]:

@@ -97,7 +97,8 @@ def _minimal(node: Node, image: str) -> Task:
         for _, values in node.members()
         if isinstance(values.value, list)
         for value in values.each()
-        if isinstance(value.value, dict) and value.maybe("original_width") is not None
+        if isinstance(value.value, dict)
+        and any(key == "original_width" or key.endswith("labels") for key in value.value)
     ]
     return Task(node, _image_name(node, image), [Annotation(results, _people(node, "annotator"))])
 
