@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pointillist.errors import PointsError
+from pointillist.label_studio.regions import run_lengths
 from pointillist.points.formats import get_format, recognise_format
 from pointillist.points.formats.base import ReadContext
 from pointillist.points.table import Point, PointTable
@@ -164,3 +166,12 @@ def test_its_import_of_coco_takes_our_key_points_half_a_pixel_off(tmp_path: Path
     coco_import.convert_coco_to_ls(str(tmp_path / "corner.json"), str(out), out_type="annotations", image_root_url="/")
     found = [(label, x, y) for _, label, x, y in rounded(get_format("label-studio").read(out))]
     assert found == [(point.label, pytest.approx(point.x), pytest.approx(point.y)) for point in POINTS[:2]]
+
+
+def test_its_brush_shows_what_our_backend_paints() -> None:
+    brush = peer("label_studio_sdk.converter.brush", "label-studio-sdk")
+    random = np.random.default_rng(0)
+    for share in (0.0, 0.02, 0.5, 0.98, 1.0):
+        mask = random.random((37, 53)) < share
+        pixels = np.reshape(brush.decode_rle(run_lengths(mask)), (37, 53, 4))
+        np.testing.assert_array_equal(pixels[:, :, 3] > 0, mask)

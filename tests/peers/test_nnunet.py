@@ -11,15 +11,18 @@ from PIL import Image
 
 from pointillist.data.convert import convert
 from pointillist.data.layouts import load_dataset
+from tests.peers.packages import peer
 
 for place in ("raw", "preprocessed", "results"):
     os.environ.setdefault(f"nnUNet_{place}", "")  # it says at length that they are missing
-pytest.importorskip("nnunetv2", reason="nnU-Net is not installed: pip install nnunetv2")
-
-from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity  # noqa: E402
-from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO  # noqa: E402
-from nnunetv2.utilities.label_handling.label_handling import LabelManager  # noqa: E402
-from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets  # noqa: E402
+integrity = peer("nnunetv2.experiment_planning.verify_dataset_integrity", "nnunetv2")
+natural = peer("nnunetv2.imageio.natural_image_reader_writer", "nnunetv2")
+label_handling = peer("nnunetv2.utilities.label_handling.label_handling", "nnunetv2")
+utilities = peer("nnunetv2.utilities.utils", "nnunetv2")
+verify_dataset_integrity = integrity.verify_dataset_integrity
+NaturalImage2DIO = natural.NaturalImage2DIO
+LabelManager = label_handling.LabelManager
+get_filenames_of_train_images_and_targets = utilities.get_filenames_of_train_images_and_targets
 
 
 def test_nnunet_accepts_clicks_as_labels(tiny_data: Path, tmp_path: Path) -> None:
