@@ -82,6 +82,13 @@ def test_no_text_of_a_select_is_cut_off(person: Annotator) -> None:
         assert not cut, f"{tab}: {cut}"
 
 
+def test_the_place_among_the_images_is_one_line_on_a_phone(person: Annotator) -> None:
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    box = person.page.locator("#image-place").bounding_box()
+    assert box is not None
+    assert box["height"] < 20
+
+
 def test_the_page_asks_where_another_program_has_taken_points_away(person: Annotator) -> None:
     page, file = person.page, person.server.folder / "points.csv"
     person.add_classes("road", "roof")
