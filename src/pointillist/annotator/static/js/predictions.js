@@ -443,8 +443,7 @@ export class Predictions {
     if (!whole) {
       // While a model learns, what the one before says stays until the next one has spoken.
       const last = this.#busy && this.#last?.image === image.id && this.#last.mode === this.mode ? this.#last : null;
-      if (last)
-        context.drawImage(last.canvas, view.x, view.y, image.width * view.scale, image.height * view.scale);
+      if (last) context.drawImage(last.canvas, view.x, view.y, image.width * view.scale, image.height * view.scale);
       return undefined;
     }
     const side = this.model.window;

@@ -62,14 +62,7 @@ export class PredictPanel {
       el("div", { class: "row" }, this.pause, this.resume, this.cancel),
     );
     this.results = el("div", { class: "results", id: "apply-results" });
-    byId("panel-predict").append(
-      this.gallery,
-      this.why,
-      this.heading,
-      this.watch,
-      this.form,
-      this.results,
-    );
+    byId("panel-predict").append(this.gallery, this.why, this.heading, this.watch, this.form, this.results);
     store.on("project predictions", () => {
       this.draw();
       // Another model, or a server that came back before it had answered.
