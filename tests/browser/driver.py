@@ -24,6 +24,7 @@ from pointillist.data.synthetic import draw_scene
 
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 TABLET: ViewportSize = {"width": 820, "height": 1180}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 TOKEN = "a-token-of-the-tests"
 

@@ -24,6 +24,7 @@ from pointillist.points.table import Point, PointTable
 from tests.browser.driver import (
     ARGUMENTS,
     DESKTOP,
+    PHONE,
     TABLET,
     Annotator,
     Server,
@@ -60,6 +61,7 @@ def main() -> None:
                 asked(person)
                 checked(person)
             with_model(browser, server, "tablet", TABLET, "light")
+            with_model(browser, server, "phone", PHONE, "light")
             with_model(browser, server, "dark", DESKTOP, "dark")
         run_report(browser, Path(folder))
         browser.close()

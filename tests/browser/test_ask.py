@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import PATIENCE, Annotator, Server, annotator
+from tests.browser.driver import PATIENCE, PHONE, Annotator, Server, annotator
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
-PHONE: ViewportSize = {"width": 390, "height": 844}
 
 REACTION = 250
 """Milliseconds a person needs at least to see a question; a press that comes sooner counts for nothing."""

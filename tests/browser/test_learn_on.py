@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.driver import Server, annotator
+from tests.browser.test_accessibility import check
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
@@ -29,9 +30,13 @@ def test_stop_while_it_starts_continue_and_learn_on(browser: Browser, server: Se
         page.locator("#train-size").select_option("128x128")
         page.locator("#train-start").dblclick(delay=0)
         expect(page.locator("#train-stop")).to_be_visible()
+        check(person, "a training starts")
         page.locator("#train-stop").click(delay=600)
         expect(page.locator("#train-state")).to_have_text("Stopped", timeout=TRAINING)
+        check(person, "a training was stopped")
         page.locator("#train-continue").click()
+        expect(page.locator("#train-state")).to_have_text("Training", timeout=TRAINING)
+        check(person, "a training runs")
         expect(page.locator("#train-state")).to_have_text("Done", timeout=TRAINING)
         expect(page.locator("#train-continue")).to_be_hidden()
         expect(page.locator("#learn-on")).to_be_disabled()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.browser.driver import Annotator, until
+from tests.browser.driver import PHONE, Annotator, until
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
@@ -80,6 +80,13 @@ def test_no_text_of_a_select_is_cut_off(person: Annotator) -> None:
             f"#panel-{tab}",
         )
         assert not cut, f"{tab}: {cut}"
+
+
+def test_the_place_among_the_images_is_one_line_on_a_phone(person: Annotator) -> None:
+    person.page.set_viewport_size(PHONE)
+    box = person.page.locator("#image-place").bounding_box()
+    assert box is not None
+    assert box["height"] < 20
 
 
 def test_the_page_asks_where_another_program_has_taken_points_away(person: Annotator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numba
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core.dispatcher import Dispatcher
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pointillist.pseudomask import distance_fields, refine
+from pointillist.pseudomask import distance_fields, geodesic_cpu, refine, refine_cpu
 from pointillist.pseudomask.compiled import ThreadPool, compiled
 from pointillist.pseudomask.vectors import LANES, exp, load, store
 
@@ -91,6 +93,31 @@ def test_a_folder_that_cannot_be_written_only_costs_time(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(numba, "njit", no_cache)
     assert compiled(lambda x: x + 1)(2) == 3
+
+
+def kernels() -> list[Any]:
+    found = [*vars(geodesic_cpu).values(), *vars(refine_cpu).values()]
+    return [one for one in found if isinstance(one, Dispatcher)]
+
+
+def test_each_kernel_has_a_cache_of_its_own() -> None:
+    """Under one name, two processes that compile at the same time would give one kernel the code of another."""
+    names = [
+        (one.py_func.__module__, one.py_func.__qualname__, one.py_func.__code__.co_firstlineno) for one in kernels()
+    ]
+    assert len(names) >= 10
+    assert len(set(names)) == len(names)
+
+
+def test_each_kernel_is_compiled_for_arguments_of_one_kind() -> None:
+    """The same holds for two signatures of one kernel."""
+    for height, width, masks in ((1, 1, 1), (1, 30, 2), (30, 1, 3), (20, 30, 4), (5, 40, 9)):
+        image = noise(2, 3, width, height).transpose(2, 3)
+        refine(image, noise(2, masks, height, width))
+        points = [torch.tensor([[0.5, 0.5, 0.0], [-3.0, 9.0, 1.0]])] * 2
+        distance_fields(points, (height, width), 2, metric="geodesic", image=image)
+    # One that is only called by others, which were found on the disk, has none.
+    assert max(len(one.signatures) for one in kernels()) == 1
 
 
 def test_the_error_of_a_thread_reaches_the_caller() -> None:

@@ -20,7 +20,11 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile for this processor at the first call, and keep the machine code on disk where a folder can be written."""
+    """Compile for this processor at the first call, and keep the machine code on disk where a folder can be written.
+
+    Functions that one line makes need different `__qualname__`s. Numba numbers what it keeps under one name; where two
+    processes compile at the same time, both take the same number, and one function finds the machine code of another.
+    """
     options: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
     try:
         return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))

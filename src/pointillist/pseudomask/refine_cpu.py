@@ -198,7 +198,6 @@ def step(weights: Floats, source: Floats, grid: Grid, steps: Ints, target: Float
 def _averaging(count: int) -> Callable[..., None]:
     """Average one block of 16 pixels of 1 to 4 masks; which, is known when it is compiled."""
 
-    @compiled
     def average(
         w: Floats, first: int, m: Floats, column: int, plane: int, offsets: Ints, out: Floats, pixel: int
     ) -> None:
@@ -221,7 +220,8 @@ def _averaging(count: int) -> Callable[..., None]:
         if count > 3:
             store(out, pixel + 3 * plane, d)
 
-    return average
+    average.__qualname__ = f"average_{count}"
+    return compiled(average)
 
 
 _average_1, _average_2, _average_3, _average_4 = (_averaging(count) for count in range(1, GROUP + 1))

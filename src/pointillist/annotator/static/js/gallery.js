@@ -310,7 +310,7 @@ export class Gallery {
     if (!item) return;
     const words = this.#words(item);
     const facts = node.querySelector(".facts");
-    if (facts.textContent !== words) facts.textContent = words;
+    if (facts.textContent !== words) facts.textContent = facts.title = words;
     node.setAttribute("aria-label", `${item.name}: ${words}`);
     if (this.#scrolling) return;
     const [image, overlay] = node.querySelectorAll("img");
@@ -320,15 +320,16 @@ export class Gallery {
     set(overlay, address(item.id, "prediction/thumbnail", { v: `${this.#key}-${item.said.stamp}-${colors}` }));
   }
 
-  /** @param {Item} item */
+  /** What is sorted by comes first: in a narrow place the end is cut off. @param {Item} item */
   #words({ said, points }) {
     if (!said) return "not predicted yet";
-    const words = [`unsure ${said.uncertainty.toFixed(2)}`];
     const one = this.store.classOf(this.label.value);
-    if (one) words.push(`${one.name} ${percent(said.share)}`);
-    if (said.against) words.push(`${said.against} of ${said.clicks} contradicted`);
-    else if (points && !one) words.push(counted(points, "click"));
-    return words.join(" · ");
+    const words = new Map([["uncertainty", `unsure ${said.uncertainty.toFixed(2)}`]]);
+    if (one) words.set("share", `${one.name} ${percent(said.share)}`);
+    if (said.against) words.set("against", `${said.against} of ${said.clicks} contradicted`);
+    else if (points && !one) words.set("against", counted(points, "click"));
+    const first = words.get(this.by.value);
+    return [...new Set([...(first ? [first] : []), ...words.values()])].join(" · ");
   }
 
   /** @param {number} place @param {Item | undefined} item */

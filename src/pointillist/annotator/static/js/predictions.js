@@ -51,6 +51,7 @@ export class Predictions {
   #busy = false;
   #timer = 0;
   #trouble = "";
+  /** @type {{image: string, mode: Mode, canvas: HTMLCanvasElement} | null} What was shown last */ #last = null;
   /** @type {() => void} */ onChange = () => {};
   /** @type {(point: string) => void} */ onContradicted = () => {};
 
@@ -435,10 +436,16 @@ export class Predictions {
     const { image } = this.store;
     if (!this.#asks) return this.layer.paint(context, view, screen);
     const whole = this.#whole();
-    if (!this.layer.shown || !image || !whole) return undefined;
+    if (!this.layer.shown || !image) return undefined;
     const { opacity } = this.layer;
     context.globalAlpha = this.mode === "uncertainty" ? Math.min(1, 2 * opacity) : opacity;
     context.imageSmoothingEnabled = false;
+    if (!whole) {
+      // While a model learns, what the one before says stays until the next one has spoken.
+      const last = this.#busy && this.#last?.image === image.id && this.#last.mode === this.mode ? this.#last : null;
+      if (last) context.drawImage(last.canvas, view.x, view.y, image.width * view.scale, image.height * view.scale);
+      return undefined;
+    }
     const side = this.model.window;
     /** @type {[Said, number, number, number, number][]} */ const parts = [];
     for (const { row, column, place } of whole.exact ? [] : this.#windows()) {
@@ -455,7 +462,9 @@ export class Predictions {
       for (const [, x, y, width, height] of parts) context.rect(x, y, width, height);
       context.clip("evenodd");
     }
-    context.drawImage(this.#picture(whole), view.x, view.y, image.width * view.scale, image.height * view.scale);
+    const canvas = this.#picture(whole);
+    this.#last = { image: image.id, mode: this.mode, canvas };
+    context.drawImage(canvas, view.x, view.y, image.width * view.scale, image.height * view.scale);
     context.restore();
     for (const [said, x, y, width, height] of parts) context.drawImage(this.#picture(said), x, y, width, height);
     return undefined;

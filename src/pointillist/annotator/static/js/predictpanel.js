@@ -1,4 +1,4 @@
-import { orTell, say } from "./announce.js";
+import { orTell, toast } from "./announce.js";
 import { get, post } from "./api.js";
 import { byId, counted, el, refill } from "./dom.js";
 import { NO_MODEL } from "./predictions.js";
@@ -35,6 +35,7 @@ export class PredictPanel {
       title: "The gallery of all predictions (O)",
       onclick: () => this.onGallery(),
     });
+    this.heading = el("h3", { text: "Apply the model to the folder" });
     this.outputs = el("div", { class: "outputs", role: "group", "aria-label": "What is written" });
     this.go = el("button", {
       class: "wide",
@@ -61,14 +62,7 @@ export class PredictPanel {
       el("div", { class: "row" }, this.pause, this.resume, this.cancel),
     );
     this.results = el("div", { class: "results", id: "apply-results" });
-    byId("panel-predict").append(
-      this.gallery,
-      this.why,
-      el("h3", { text: "Apply the model to the folder" }),
-      this.watch,
-      this.form,
-      this.results,
-    );
+    byId("panel-predict").append(this.gallery, this.why, this.heading, this.watch, this.form, this.results);
     store.on("project predictions", () => {
       this.draw();
       // Another model, or a server that came back before it had answered.
@@ -80,7 +74,11 @@ export class PredictPanel {
   take(status) {
     const before = this.#status.state;
     this.#status = status;
-    if (before === "running" && status.state === "done") say("The model is applied to the folder.");
+    if (["running", "pausing"].includes(before) && status.state === "done")
+      toast({
+        found: "The model is applied to the folder.",
+        hint: `The files are in ${status.results[0]?.folder} of the folder; the tab Predict has them as one archive.`,
+      });
     this.draw();
   }
 
@@ -152,6 +150,7 @@ export class PredictPanel {
     this.gallery.disabled = missing;
     this.why.textContent = missing ? NO_MODEL : `Model ${predictions.run}.`;
     this.form.hidden = missing || going;
+    this.heading.hidden = missing && !going;
     this.watch.hidden = !going;
     this.go.disabled = this.#busy || !this.#chosen.length;
     this.go.textContent = `Apply to ${counted(images.total, "image")}`;
