@@ -232,6 +232,32 @@ def test_corrections_count_and_a_restart_forgets_nothing(work: App) -> None:
     again.queue.close()
 
 
+def test_a_training_without_a_model_has_learnt_no_clicks(work: App) -> None:
+    with_model(work)
+    assert work.learning.status()["new"] == 0
+    hand = Hand(work.session, "tab-two-0")
+    hand.do("relabel", point="point-00", class_="class-soil")
+    work.learning.start()
+    assert work.learning.status()["new"] == 0  # it knows them
+    work.trainer.close()
+    assert find_runs(work.session.folder)[-1].model_facts() is None
+    assert work.learning.status()["new"] == 1
+
+
+def test_clicks_that_a_training_failed_at_do_not_begin_it_again(work: App) -> None:
+    with_model(work)
+    hand = Hand(work.session, "tab-two-0")
+    for number in range(learning_on.CLICKS):
+        hand.add(f"point-more-{number:03d}", 1.5 + number, 5.5)
+    work.learning.switch(True)
+    while len(find_runs(work.session.folder)) == 1:
+        time.sleep(0.01)
+    work.trainer.close()
+    time.sleep(0.3)
+    assert len(find_runs(work.session.folder)) == 2
+    assert work.learning.status()["new"] == learning_on.CLICKS
+
+
 def test_two_presses_at_once_start_one_training(work: App) -> None:
     outcomes: list[object] = []
 

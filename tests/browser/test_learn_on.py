@@ -41,7 +41,7 @@ def test_stop_while_it_starts_continue_and_learn_on(browser: Browser, server: Se
         expect(page.locator("#train-continue")).to_be_hidden()
         expect(page.locator("#learn-on")).to_be_disabled()
         person.click(0.5, 0.9)
-        expect(page.locator("#learn-on-note")).to_contain_text("1 click since")
+        expect(page.locator("#learn-on-note")).to_contain_text("1 new click.")
         page.locator("#learn-on-itself").check()
         page.locator("#learn-on").click(delay=600)
         expect(page.locator("#train-state")).to_have_text("Learning on from 0001", timeout=TRAINING)

@@ -50,13 +50,18 @@ class LearningOn:
         self._problem: dict[str, Any] | None = None
 
     def status(self) -> dict[str, Any]:
-        """`new` clicks since the last training began, whether it begins by `itself` and at how many, and `why` not."""
+        """`new` clicks that neither the model nor a training that runs knows, whether it begins by `itself` and at how
+        many, and `why` not.
+        """
         tables = self._session.store.reading()
+        model = self._model()
+        # A training that ended without a model has learnt nothing that is left.
+        known = self._trainer.seen if model is None or self._trainer.running else model.seq
         return {
-            "new": tables.changed_points(self._trainer.seen),
+            "new": tables.changed_points(known),
             "needed": CLICKS,
             "itself": tables.metadata(SWITCH) == "1",
-            "why": self._trainer.why_not_on(self._model()),
+            "why": self._trainer.why_not_on(model),
             "problem": self._problem,
         }
 
@@ -111,7 +116,9 @@ class LearningOn:
                 return
         try:
             status = self.status()
-            if not status["itself"] or status["new"] < CLICKS or status["why"] is not None or self._trainer.running:
+            # What one training failed at, the same clicks do not begin again.
+            untried = self._session.store.reading().changed_points(self._trainer.seen)
+            if not status["itself"] or untried < CLICKS or status["why"] is not None or self._trainer.running:
                 return
             self._problem = None
             self.start()

@@ -55,8 +55,8 @@ export class LearnOn {
     this.note.textContent = trouble
       ? trouble
       : learning.new
-        ? `${counted(learning.new, "click")} since the last training began. The model goes on with them, within a minute.`
-        : "No new clicks since the last training began.";
+        ? `${counted(learning.new, "new click")}. The model goes on with them, within a minute.`
+        : "No new clicks.";
   }
 
   async #start() {

@@ -2,6 +2,7 @@ import { orTell, say, toast } from "./announce.js";
 import { get, newId, request } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { byId, el, refill } from "./dom.js";
+import { NO_LABELS } from "./regions.js";
 import { onMask } from "./store.js";
 import { drawCircle, drawPath, Stroke } from "./strokes.js";
 import { toScreen } from "./view.js";
@@ -171,10 +172,7 @@ export class Mask {
     const { store } = this;
     const token = this.token();
     if (!store.image || !token) {
-      toast({
-        found: "No labels are shown that could be accepted.",
-        hint: "Click something, show the layer, and wait for it.",
-      });
+      toast({ found: "No labels are shown that could be accepted.", hint: NO_LABELS });
       return;
     }
     const foreign = this.#told?.foreign;
@@ -271,7 +269,7 @@ export class Mask {
         id: "mask-accept",
         class: mask ? "small" : "",
         text: mask ? "Accept anew" : this.looked() ? "Accept layer as mask" : "Accept prediction as mask",
-        title: "What is shown, the layer or the prediction, becomes the mask of this image",
+        title: can ? "What is shown, the layer or the prediction, becomes the mask of this image" : NO_LABELS,
         disabled: !can,
         onclick: () => this.accept(),
       });

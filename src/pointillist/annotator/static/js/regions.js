@@ -16,6 +16,9 @@ import { toScreen } from "./view.js";
  * @typedef {{class: string, x: number, y: number, box: {x: number, y: number, width: number, height: number}, picture: string}} Region
  */
 
+/** What to do where no labels are shown: *Uncertainty* and *Compare* show none that mean a class. */
+export const NO_LABELS = "Click something, show Clicks mean or Prediction, and wait for it.";
+
 export class Regions {
   /** @type {Region | null} The one that is asked about */ held = null;
   /** @type {ImageBitmap | null} */ #picture = null;
@@ -74,7 +77,7 @@ export class Regions {
     this.drop();
     if (!image) return;
     if (!layer) {
-      toast({ found: "No labels are shown on this image.", hint: "Click something, and wait for the layer." });
+      toast({ found: "No labels are shown on this image.", hint: NO_LABELS });
       return;
     }
     const number = ++this.#asked;
