@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from pointillist.data.synthetic import draw_scene
 from tests.annotator.test_bands import NAMES, write_raster
-from tests.browser.driver import Server, annotator, served
+from tests.browser.driver import Annotator, Server, annotator, served
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
@@ -22,7 +22,29 @@ TRAINING = 300_000
 """Milliseconds that a training of two epochs may take, start and all."""
 
 
-def test_from_an_empty_folder_to_a_trained_layer(browser: Browser, server: Server) -> None:
+def taken_home(person: Annotator, folder: Path, images: int) -> Path:
+    """Apply the first model to all images, download what comes of it as one archive, and unpack that."""
+    page = person.page
+    page.locator("#tab-predict").click()
+    page.locator("#panel-predict summary").click()
+    for name in ("geopackage", "areas", "objects"):
+        page.locator(f"#output-{name}").check()
+    page.locator("#apply-go").click()
+    expect(page.locator("#apply-results .result")).to_contain_text(f"{images} images, model 0001", timeout=TRAINING)
+    with page.expect_download() as saving:
+        page.locator("#apply-download-1").click()
+    person.expect_no_fault()
+    with zipfile.ZipFile(str(saving.value.path())) as archive:
+        archive.extractall(folder / "home")
+    return folder / "home" / "predictions-0001"
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_from_an_empty_folder_to_polygons_and_tables(browser: Browser, server: Server, tmp_path: Path) -> None:
     with annotator(browser, server, accept_downloads=True) as person:
         page = person.open().page
 
@@ -117,6 +139,19 @@ def test_from_an_empty_folder_to_a_trained_layer(browser: Browser, server: Serve
             page.get_by_role("button", name="Save").click()
         person.expect_no_fault()
 
+        # The model on all images, taken home: polygons in pixels, as photographs lie nowhere, and a table of objects.
+        home = taken_home(person, tmp_path, 4)
+    areas = rows_of(home / "areas.csv")
+    assert len({row["image"] for row in areas}) == 4
+    for image in {row["image"] for row in areas}:
+        info = pyogrio.read_info((home / image).with_suffix(".gpkg"))
+        west, south, east, north = info["total_bounds"]
+        assert (west, south, east, north) == (0, 0, 640, 512)
+        of_image = [row for row in areas if row["image"] == image]
+        assert sum(int(row["pixels"]) for row in of_image) == 640 * 512
+        assert all(row["area_m2"] == "" for row in of_image)
+    assert {row["class"] for row in rows_of(home / "objects.csv")} <= {"building", "road", "tree"}
+
 
 def test_from_bands_of_a_satellite_to_polygons_and_tables(browser: Browser, tmp_path: Path) -> None:
     folder = tmp_path / "fields"
@@ -147,20 +182,8 @@ def test_from_bands_of_a_satellite_to_polygons_and_tables(browser: Browser, tmp_
         page.get_by_role("button", name="Train", exact=True).click()
         expect(page.locator("#train-state")).to_have_text("Done", timeout=TRAINING)
 
-        page.locator("#tab-predict").click()
-        page.locator("#panel-predict summary").click()
-        for name in ("geopackage", "areas", "objects"):
-            page.locator(f"#output-{name}").check()
-        page.locator("#apply-go").click()
-        expect(page.locator("#apply-results .result")).to_contain_text("3 images, model 0001", timeout=TRAINING)
-        with page.expect_download() as saving:
-            page.locator("#apply-download-1").click()
-        person.expect_no_fault()
-        with zipfile.ZipFile(str(saving.value.path())) as archive:
-            archive.extractall(tmp_path / "home")
-    home = tmp_path / "home" / "predictions-0001"
-    with (home / "areas.csv").open(newline="") as file:
-        areas = list(csv.DictReader(file))
+        home = taken_home(person, tmp_path, 3)
+    areas = rows_of(home / "areas.csv")
     assert {row["image"] for row in areas} == {f"field_{index}.tif" for index in range(3)}
     for index in range(3):
         west, south, east, north = pyogrio.read_info(home / f"field_{index}.gpkg")["total_bounds"]
