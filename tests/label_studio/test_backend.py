@@ -176,7 +176,7 @@ def backend(said: list[str]) -> server.Backend:
 
 @pytest.fixture
 def client(backend: server.Backend) -> Any:
-    return starlette.TestClient(server.make_app(backend))
+    return starlette.TestClient(server.make_app(backend), base_url="http://localhost:9090")
 
 
 def names(backend: server.Backend) -> list[str]:
@@ -289,6 +289,14 @@ def test_pages_of_others_and_long_bodies_are_refused(
     assert client.post("/predict", content=body, headers={"content-type": "text/plain"}).status_code == 415
     monkeypatch.setattr(server, "MAX_BYTES", 100)
     assert client.post("/predict", json=asked(backend, "a.jpg" * 100)).status_code == 413
+
+
+def test_a_name_of_somebody_else_is_refused(client: Any, backend: server.Backend) -> None:
+    for host in ("evil.example", "evil.example:9090", "localhost.evil.example", ""):
+        assert client.get("/health", headers={"host": host}).status_code == 403
+        assert client.post("/predict", json=asked(backend, "a.jpg"), headers={"host": host}).status_code == 403
+    for host in ("127.0.0.1:9090", "localhost", "[::1]:9090"):
+        assert client.get("/health", headers={"host": host}).status_code == 200
 
 
 def test_annotations_are_acknowledged(client: Any) -> None:

@@ -9,6 +9,7 @@ import base64
 import hmac
 import ipaddress
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -40,6 +41,9 @@ MAX_BYTES = 2**24
 LEAST_PASSWORD = 16
 """Characters of the shortest password: fewer can be guessed."""
 
+HERE = ("localhost", "127.0.0.1", "[::1]")
+"""What this machine calls itself."""
+
 Say = Callable[[str], None]
 
 
@@ -61,7 +65,8 @@ class Backend:
         self._names = ImageNames(self._files)
         self._busy = threading.Lock()
         self._say = say
-        trained = datetime.fromtimestamp(run.stat().st_mtime, UTC)
+        model = run / "model"
+        trained = datetime.fromtimestamp((model if model.is_dir() else run).stat().st_mtime, UTC)
         self.version = f"{run.resolve().name} {trained.isoformat(timespec='seconds')}"
 
     def setup(self, content: Node) -> dict[str, Any]:
@@ -135,8 +140,8 @@ def make_app(backend: Backend, password: str | None = None) -> Starlette:
 
     def answered_by(answer: Callable[[Node], dict[str, Any]]) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
-            if not _may(request, password):
-                return Response(status_code=401, headers={"www-authenticate": 'Basic realm="pointillist"'})
+            if (refusal := _refusal(request, password)) is not None:
+                return refusal
             # A page of somebody else can send text without asking first, but not this.
             if request.headers.get("content-type", "").partition(";")[0] != "application/json":
                 return _refused(ConfigError("is no JSON.", field="Content-Type", hint="Send application/json."), 415)
@@ -157,8 +162,8 @@ def make_app(backend: Backend, password: str | None = None) -> Starlette:
         return handle
 
     async def health(request: Request) -> Response:
-        if not _may(request, password):
-            return Response(status_code=401, headers={"www-authenticate": 'Basic realm="pointillist"'})
+        if (refusal := _refusal(request, password)) is not None:
+            return refusal
         return JSONResponse({"status": "UP", "model_class": "pointillist", "model_version": backend.version})
 
     return Starlette(
@@ -214,14 +219,21 @@ def _is_here(host: str) -> bool:
     return host == "localhost"
 
 
-def _may(request: Request, password: str | None) -> bool:
+def _refusal(request: Request, password: str | None) -> Response | None:
+    """What a request gets that shows no password; without one, that calls the server by a name of somebody else."""
     if password is None:
-        return True
+        # A page elsewhere can let its own name point here; the browser then still says that name.
+        name = re.sub(r":\d+$", "", request.headers.get("host", ""))
+        if name in HERE:
+            return None
+        error = ConfigError(f"this server does not go by '{name}'.", field="Host", hint="Use the address it has shown.")
+        return _refused(error, 403)
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     with suppress(ValueError):
         decoded = base64.b64decode(given, validate=True)
-        return kind.lower() == "basic" and hmac.compare_digest(decoded.partition(b":")[2], password.encode())
-    return False
+        if kind.lower() == "basic" and hmac.compare_digest(decoded.partition(b":")[2], password.encode()):
+            return None
+    return Response(status_code=401, headers={"www-authenticate": 'Basic realm="pointillist"'})
 
 
 def _refused(error: PointillistError, status: int) -> JSONResponse:
