@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -323,6 +324,29 @@ def test_masks_are_written_as_the_data_set_declares_them(data: Path, opened: Ope
     assert (read(data) == shown_labels()).all()
     with Image.open(data / "masks" / "i0.png") as picture:
         assert picture.mode == {"color": "RGB", "palette": "P", "index": "L"}[kind]
+
+
+def test_a_mask_that_is_written_while_it_is_looked_at_is_ours(
+    serve: Serve, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = serve(data)
+    hand = Hand(live.session)
+    hand.classes("soil", "berry")
+    masks, tables = live.session.masks, live.session.store.reading()
+    looked = masks._there
+
+    def meanwhile(image: str) -> list[Path]:
+        if threading.current_thread() is here and not told:
+            told.append(image)
+            accept(hand, shown_labels())
+            live.session.files.flush()
+        return looked(image)
+
+    here, told = threading.current_thread(), list[str]()
+    monkeypatch.setattr(masks, "_there", meanwhile)
+    assert masks.foreign(tables, "i0.png") == {}
+    assert told
+    assert masks.about(tables, "i0.png")["written"]
 
 
 def test_a_page_gets_the_mask_and_its_picture(serve: Serve, data: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pointillist.annotator.files.foreign import digest_of
 from pointillist.annotator.files.rendering import values_of
 from pointillist.annotator.folder import DataFolder, contains
 from pointillist.annotator.labels.correcting import AGREED
@@ -119,9 +120,11 @@ class MaskFiles:
 
     def foreign(self, tables: Tables, image: str) -> dict[str, str]:
         """Digests by name of the mask files of an image that were not written here; see `MaskHome`."""
-        record = _record(tables, image)
-        there = {path.name: _digest(path) for path in self._there(image)}
-        return {name: digest for name, digest in there.items() if digest not in (record.written, record.writing)}
+        records = [_record(tables, image)]
+        there = {path.name: digest_of(path) for path in self._there(image)}
+        records.append(_record(tables, image))  # it may have been written while it was looked at
+        ours = {digest for record in records for digest in (record.written, record.writing)}
+        return {name: digest for name, digest in there.items() if digest not in ours}
 
     def about(self, tables: Tables, image: str) -> dict[str, str | bool | None]:
         """The file of a mask and whether it is as the store has it, or the name of one made elsewhere."""
@@ -180,20 +183,22 @@ class MaskFiles:
         backups = {name: self._backed_up(path.parent / name) for name in foreign}
         made = self._folder.own / "mask.next.png"
         self._picture(tables, mask).save(made, format="PNG")
-        self._keep(tables, image, writing=_digest(made), backups={**_record(tables, image).backups, **backups}, done="")
+        self._keep(
+            tables, image, writing=digest_of(made), backups={**_record(tables, image).backups, **backups}, done=""
+        )
         with replacing(path, keep=True) as temporary:
             shutil.copyfile(made, temporary)
             of_others()  # painting takes its time
         for name in foreign:
             if name != path.name:
                 (path.parent / name).unlink(missing_ok=True)
-        self._keep(tables, image, written=_digest(made))
+        self._keep(tables, image, written=digest_of(made))
         made.unlink()
 
     def _withdraw(self, tables: Tables, image: str) -> None:
         """Remove the file, and bring back what it replaced; what others wrote since stays."""
         path, record = self._path(image), _record(tables, image)
-        if path.is_symlink() or (path.is_file() and _digest(path) not in (record.written, record.writing)):
+        if path.is_symlink() or (path.is_file() and digest_of(path) not in (record.written, record.writing)):
             return
         for name, copy in record.backups.items():
             kept = self._folder.below("backups", "masks") / copy
@@ -206,7 +211,7 @@ class MaskFiles:
 
     def _backed_up(self, path: Path) -> str:
         """Copy a file of others to the backups; gives the name of the copy, which says what is in it."""
-        name = f"{_digest(path)[:16]}-{path.name}"
+        name = f"{digest_of(path)[:16]}-{path.name}"
         with replacing(self._folder.below("backups", "masks") / name) as temporary:
             shutil.copyfile(path, temporary)
         return name
@@ -292,8 +297,3 @@ def _record(tables: Tables, image: str) -> _Record:
 
 def _stem(name: str) -> str:
     return os.path.splitext(name)[0]  # noqa: PTH122 - as the layouts pair them
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
