@@ -26,6 +26,9 @@ pytestmark = [pytest.mark.long, pytest.mark.browser]
 CLASSES = ClassSet.create(("ground", "road", "building", "tree", "water", "car"))
 MODES = ("clicks", "prediction", "uncertainty", "compare")
 
+LONG = 180_000
+"""Milliseconds that 154 images may take; beside other tests some 40 s."""
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -267,7 +270,8 @@ def test_apply_to_the_folder(trained: Path, tmp_path: Path, browser: Browser) ->
         expect(state).to_have_text("Paused")
         person.faults.found.clear()  # the server was away
         page.locator("#apply-resume").dblclick()
-        expect(page.locator("#apply-results .result")).to_contain_text("154 images, model 0001: png, areas, geojson")
+        result = page.locator("#apply-results .result")
+        expect(result).to_contain_text("154 images, model 0001: png, areas, geojson", timeout=LONG)
         expect(page.locator(".toast")).to_contain_text("The files are in predictions/0001 of the folder")
         assert not list((folder / "predictions").glob("0002"))
         with page.expect_download() as saving:
