@@ -226,10 +226,10 @@ def test_a_name_without_a_number_is_named(foreign: Path, save: Save) -> None:
 
 def test_only_layouts_that_can_be_written_are_offered(berries: Path, tmp_path: Path) -> None:
     assert writable() == ["folder", "nnunet"]
-    with pytest.raises(DatasetError, match="read alone"):
-        convert(load_dataset(berries), tmp_path / "out", to="voc")
-    with pytest.raises(DatasetError, match="no layout"):
-        convert(load_dataset(berries), tmp_path / "out", to="nnunett")
+    for name in ("voc", "nnunett"):
+        with pytest.raises(DatasetError, match="no layout that can be written") as caught:
+            convert(load_dataset(berries), tmp_path / "out", to=name)
+        assert "nnunet" in caught.value.hint
 
 
 def test_a_data_set_in_memory_says_why_it_cannot(tmp_path: Path) -> None:

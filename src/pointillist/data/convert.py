@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.layouts import LAYOUTS, Layout
-from pointillist.errors import DatasetError, SaveError
+from pointillist.errors import DatasetError, SaveError, nearest
 from pointillist.files import new_folder
 
 NATIVE = "folder"
@@ -56,9 +56,8 @@ def convert(
         ImageError: An image cannot be read.
         DatasetError: The layout is not written, cannot hold the data set, or the data set is in memory.
     """
-    layout = LAYOUTS.get(to)()
     if to not in writable():
-        raise DatasetError(f"'{to}' is read alone.", field="--to", hint=f"Choose one of: {', '.join(writable())}.")
+        raise DatasetError(f"{to!r} is no layout that can be written.", field="--to", hint=nearest(to, writable()))
     if dataset.layout == IN_MEMORY:
         raise DatasetError(
             "has no files to copy.", where=dataset.root, hint="Save its images, and make a data set of them."
@@ -66,7 +65,7 @@ def convert(
     if out.exists():
         raise SaveError("is there already.", where=out, hint="Choose another --out, or remove it.")
     with new_folder(out) as content:
-        written = layout.write(dataset, content, on_image)
+        written = LAYOUTS.get(to)().write(dataset, content, on_image)
     return Converted(
         root=out,
         images=written.images,
