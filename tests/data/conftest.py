@@ -45,3 +45,19 @@ def berries(tmp_path: Path, save: Save) -> Path:
     (root / "splits/val.txt").write_text("b\n")
     (root / "dataset.yaml").write_text("classes: [soil, berry]\n")
     return root
+
+
+@pytest.fixture
+def voc(tmp_path: Path, save: Save) -> Path:
+    root = tmp_path / "VOC2012"
+    for index, name in enumerate(("2007_01", "2007_02", "2007_03", "2007_04")):
+        save(root / f"JPEGImages/{name}.jpg")
+        if index < 3:
+            save(
+                root / f"SegmentationClass/{name}.png", np.full((4, 6), [index, 255, 20][index], np.uint8), palette=True
+            )
+    lists = root / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("2007_01\n2007_02\n")
+    (lists / "val.txt").write_text("2007_03\n")
+    return root

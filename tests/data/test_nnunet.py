@@ -89,7 +89,7 @@ def test_images_without_labels_are_left_out_and_named(berries: Path, tmp_path: P
         app, ["data", "convert", str(berries), "--out", str(tmp_path / "again"), "--to", "nnunet"]
     )
     assert result.exit_code == 0, result.output
-    assert "1 images to learn from have no labels" in result.output
+    assert f"left out 1 image to learn from without a label, the first is {others[0]}" in result.output
 
 
 def test_other_bands_are_a_file_each(tmp_path: Path) -> None:

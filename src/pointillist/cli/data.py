@@ -83,6 +83,7 @@ def convert(
     Example: **pointillist data convert VOCdevkit/VOC2012 --out voc --points clicks.json --preset voc-one-point-border**
     """
     from pointillist.data.convert import convert as write
+    from pointillist.data.folders import counted
     from pointillist.data.layouts import load_dataset, open_dataset
     from pointillist.errors import ConfigError
 
@@ -102,8 +103,8 @@ def convert(
         f"{converted.points:,} clicks."
     )
     if converted.left_out:
-        first = escape(converted.left_out[0])
-        say(f"[yellow]{len(converted.left_out):,} images to learn from have no labels and were left out[/]: {first}, …")
+        images = counted(len(converted.left_out), "image", "images")
+        say(f"[yellow]left out[/] {images} to learn from without a label, the first is {escape(converted.left_out[0])}")
     if converted.rejected:
         say(
             f"[yellow]{converted.rejected:,} of {converted.points + converted.rejected:,} clicks fit no image or class "

@@ -42,7 +42,7 @@ def convert(
     """Write a data set in a layout.
 
     Masks are read through the data set's reader, so that a value that names no class ends the conversion. The folder is
-    written beside `out`, opened and compared, and then renamed: it is whole or not there.
+    written beside `out` and then renamed: it is whole or not there.
 
     Args:
         dataset: The data set, with its points.

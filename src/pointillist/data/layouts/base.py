@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pointillist.data.dataset import Dataset
+from pointillist.errors import DatasetError
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,4 @@ class Layout(ABC):
         Raises:
             DatasetError, MaskError, ImageError, SaveError: It cannot be read or written, or does not fit the layout.
         """
-        raise NotImplementedError
+        raise DatasetError(f"{self.name!r} is read, and not written.", field="layout", hint="Write a native folder.")
