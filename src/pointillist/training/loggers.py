@@ -45,8 +45,8 @@ def _mlflow(run: RunDirectory) -> Logger:
     )
 
 
-EXTRAS = ("wandb", "mlflow")
-"""Loggers whose library is an extra of the same name."""
+EXTRAS = {"wandb": ("wandb",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
+"""What loggers import that an extra of the same name installs."""
 
 LOGGERS: dict[str, Callable[[RunDirectory], Logger]] = {
     "tensorboard": _tensorboard,
@@ -63,9 +63,10 @@ def check_loggers(names: Sequence[str]) -> None:
         ConfigError: One is not installed.
     """
     for name in names:
-        if name in EXTRAS and find_spec(name) is None:
-            hint = f"Install it with: pip install 'pointillist[{name}]'; or choose another logger."
-            raise ConfigError(f"'{name}' is not installed.", field="trainer.logger", hint=hint)
+        for module in EXTRAS.get(name, ()):
+            if find_spec(module) is None:
+                hint = f"Install it with: pip install 'pointillist[{name}]'; or choose another logger."
+                raise ConfigError(f"'{module}' is not installed.", field="trainer.logger", hint=hint)
 
 
 @contextmanager
