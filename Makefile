@@ -168,15 +168,18 @@ site: browser $(SITE)/.ready
 	NO_MKDOCS_2_WARNING=1 $(SITE_BIN)/mkdocs build
 	POINTILLIST_SITE=required OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" tests/browser/test_site.py
 
-# So have the packages of other programs. They see ours before they are installed, so that there is one PyTorch.
+# So have the packages of other programs, all but PyTorch: there is one, that of the usual environment.
 PEERS := $(VENV)/peers
 PEERS_BIN := $(PEERS)/$(notdir $(BIN))
 
 $(PEERS)/.ready: tests/peers/requirements.txt docs/site/share.py $(READY)
-	@echo "== setting up $(PEERS): 1 GB, the first time takes minutes"
+	@echo "== setting up $(PEERS): 2 GB"
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(BIN)/python docs/site/share.py $(PEERS_BIN)/python
-	$(PEERS_BIN)/python $(INSTALL) -r tests/peers/requirements.txt
+	sed -nE 's/^(torch|torchvision)(==[^ ]+).*/\1\2/p' requirements.lock > $(PEERS)/torch.txt
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --constraint $(PEERS)/torch.txt tests/peers/requirements.txt \
+	  | grep -vE '^(torch|torchvision|triton|nvidia-.*|cuda-.*)==' > $(PEERS)/all.txt
+	$(BIN)/uv pip install --quiet --python $(PEERS_BIN)/python --no-deps -r $(PEERS)/all.txt
 	@touch $@
 
 peers: $(PEERS)/.ready

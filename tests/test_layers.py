@@ -24,6 +24,7 @@ LAYERS = [
     {"report"},
     {"api"},
     {"demo", "maps", "annotator", "label_studio"},
+    {"napari"},
     {"cli"},
     {"__main__"},
 ]

@@ -17,7 +17,8 @@ from pointillist.points.table import Point, PointTable
 
 _AXES = ("axis-0", "axis-1")
 _STACK = (*_AXES, "axis-2")
-_CLASS_COLUMNS = ("class", "label", "name", "category")
+CLASS_COLUMNS = ("class", "label", "name", "category")
+"""What a column that names the class is called; the first that is there."""
 
 
 class Napari(PointFormat):
@@ -140,7 +141,7 @@ class Napari(PointFormat):
                 f"the columns are {', '.join(header)[:200]}.",
                 "A layer of points has axis-0 (y) and axis-1 (x), once, on a stack one axis more, and no vertex-index.",
             )
-        column = self.options.column or next((name for name in _CLASS_COLUMNS if name in header), None)
+        column = self.options.column or next((name for name in CLASS_COLUMNS if name in header), None)
         if column not in header and self.options.label is None:
             raise file.fail(
                 f"no column names the class; there are {', '.join(header)[:200]}.",
@@ -163,7 +164,7 @@ class Napari(PointFormat):
         outputs = Outputs(path, ".csv")
         column = self.options.column or "class"
         # Where the class has a name of its own, no other column may look like the class.
-        reserved = {"index", *_STACK, column, *(() if column == _CLASS_COLUMNS[0] else _CLASS_COLUMNS)}
+        reserved = {"index", *_STACK, column, *(() if column == CLASS_COLUMNS[0] else CLASS_COLUMNS)}
         columns = [name for name in table.columns if name not in reserved]
         for image in table.listed:
             rows: list[list[object]] = [["index", *_AXES, column, *columns]]
