@@ -185,12 +185,15 @@ $(PEERS)/.ready: tests/peers/requirements.txt docs/site/share.py $(READY)
 peers: $(PEERS)/.ready
 	POINTILLIST_PEERS=required QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(PEERS_BIN)/python -m pytest tests/peers
 
+# All extras but napari, which `make peers` tries with its own viewer.
+EXTRAS = $(shell $(BIN)/python -c "import tomllib; print(*(f'--extra {name}' for name in tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'] if name != 'napari'))")
+
 lock: setup
 	(echo '# What `make setup` and CI install, for Python 3.11 and later on every system. Made from pyproject.toml by `make lock`.'; \
-	 $(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate --quiet pyproject.toml) > requirements.lock.new
+	 $(BIN)/uv pip compile --universal --python-version 3.11 $(EXTRAS) --generate-hashes --no-header --no-annotate --quiet pyproject.toml) > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	(echo '# The lowest versions that pyproject.toml admits: what `make test-lowest` installs. Made by `make lock`.'; \
-	 $(BIN)/uv pip compile --universal --resolution lowest-direct --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate --quiet pyproject.toml) > requirements-lowest.lock.new
+	 $(BIN)/uv pip compile --universal --resolution lowest-direct --python-version 3.11 $(EXTRAS) --generate-hashes --no-header --no-annotate --quiet pyproject.toml) > requirements-lowest.lock.new
 	mv requirements-lowest.lock.new requirements-lowest.lock
 
 # The tools have an environment of their own, so that they do not list themselves.
