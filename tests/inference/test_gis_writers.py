@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -311,6 +313,18 @@ def test_an_image_without_data_has_no_region(name: str, tmp_path: Path) -> None:
     info = pyogrio.read_info(path, force_feature_count=True)
     assert info["features"] == 0
     assert name == "geojson" or list(info["fields"]) == ["class", "class_index", "pixels", "area_m2", "mean_confidence"]
+
+
+def test_a_geopackage_has_the_colours_of_its_classes(tmp_path: Path) -> None:
+    """Where QGIS looks for them; `tests/peers/test_qgis.py` asks QGIS itself."""
+    path = write("geopackage", result_of(noise(), UTM), tmp_path)
+    with closing(sqlite3.connect(path)) as file:
+        ((layer, default, style),) = file.execute("SELECT f_table_name, useAsDefault, styleQML FROM layer_styles")
+    assert (layer, default) == ("regions", 1)
+    root = ElementTree.fromstring(style)
+    fills = {symbol.get("name"): symbol.find("layer/prop[@k='color']").get("v") for symbol in root.iter("symbol")}  # type: ignore[union-attr]
+    colors = {one.get("value"): fills[one.get("symbol")] for one in root.iter("category")}
+    assert colors == {"ground": "32,32,32,255", "Wärme & Wasser": "230,159,0,255", "disc": "86,180,233,255"}
 
 
 @pytest.mark.parametrize("name", TIFFS + VECTORS)

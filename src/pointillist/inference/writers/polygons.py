@@ -20,6 +20,7 @@ from pointillist.inference.shapes.ground import DISTORTION, equal_area, system
 from pointillist.inference.shapes.polygons import find_regions
 from pointillist.inference.writers.base import Result
 from pointillist.inference.writers.gis import GisWriter, plain_path, replacing_by_gdal
+from pointillist.inference.writers.qgis_style import write_style
 from pointillist.schema import Strict
 from pointillist.version import __version__
 
@@ -89,8 +90,16 @@ class _PolygonWriter(GisWriter):
                     geometry_name="geom",
                     layer_options={"DESCRIPTION": about, **options},
                 )
+            self._finish(final, result.classes)
             self._check(final, count)
             final.replace(temporary)
+
+    def _finish(self, path: Path, classes: ClassSet) -> None:
+        """What the format has beside the layer.
+
+        Raises:
+            OSError: It could not be written.
+        """
 
     def _collect(self, result: Result, place: Place | None, longest: float, path: Path) -> tuple[int, str]:
         """Write all regions to a GeoPackage: how many, and what to say about them."""
@@ -143,11 +152,11 @@ class _PolygonWriter(GisWriter):
         """
         from pyogrio import raw, read_info
 
-        info = read_info(path, force_feature_count=True)
+        info = read_info(path, layer=LAYER, force_feature_count=True)
         whole = info["features"] == count
         try:
             if whole and count:
-                last = raw.read(path, skip_features=count - 1)[2]
+                last = raw.read(path, layer=LAYER, skip_features=count - 1)[2]
                 whole = len(last) == 1 and info["capabilities"]["fast_spatial_filter"]
         except ValueError:
             whole = False
@@ -183,12 +192,15 @@ class GeoJson(_PolygonWriter):
 
 
 class GeoPackage(_PolygonWriter):
-    """OGC GeoPackage in the coordinate system of the image."""
+    """OGC GeoPackage in the coordinate system of the image, with the colours of the classes for QGIS."""
 
     name = "geopackage"
     title = "a polygon for each region of a class, in the image's coordinate system"
     suffix = ".gpkg"
     driver = "GPKG"
+
+    def _finish(self, path: Path, classes: ClassSet) -> None:
+        write_style(path, LAYER, "class", classes)
 
 
 class FlatGeobuf(_PolygonWriter):
