@@ -19,6 +19,8 @@ CREATE TABLE layer_styles (
 """
 """As QGIS makes it when a style is saved in a GeoPackage."""
 
+COLUMNS = "f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, useAsDefault"
+
 OPACITY = 0.6
 """What is below can be seen."""
 
@@ -38,11 +40,8 @@ def write_style(path: Path, layer: str, column: str, classes: ClassSet) -> None:
     try:
         with closing(sqlite3.connect(path)) as file, file:
             file.execute(TABLE)
-            row = (
-                "(f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, useAsDefault)"
-            )
             style = ("", "", layer, "geom", "classes", _qml(column, classes), 1)
-            file.execute(f"INSERT INTO layer_styles {row} VALUES (?, ?, ?, ?, ?, ?, ?)", style)
+            file.execute(f"INSERT INTO layer_styles ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", style)
             what = "(table_name, data_type, identifier) VALUES ('layer_styles', 'attributes', 'layer_styles')"
             file.execute(f"INSERT INTO gpkg_contents {what}")
     except sqlite3.Error as error:
