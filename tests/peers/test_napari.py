@@ -149,6 +149,22 @@ def test_a_large_image_is_shrunk_for_it_and_the_answer_is_not() -> None:
     assert found[5, 5] == 0
 
 
+def test_the_model_is_asked_about_the_image_at_hand(tmp_path: Path) -> None:
+    """Its predictions are kept between clicks, and two images may have lived at one place of the memory."""
+    classes = ClassSet.create(["ground", "building", "tree"])
+    pixels = [layers.Pixels(draw_scene(0, index).image) for index in (0, 1)]
+    clicks = [[(5.5, 5.5, "ground"), (20.5, 20.5, "tree")]] * 2
+    data = work.dataset(pixels, clicks, ["a", "b"], classes)
+    watch = work.Watch(lambda _: None, lambda: True)
+    run = work.learn(data, tmp_path / "run", 0.05, watch, None, SHORT)
+    bands, model = work.bands_of(pixels[0], classes), panel.LoadedModel(run.root)
+    asked = [work.implied(one, bands, clicks[0], classes, model) for one in pixels]
+    fresh = [work.implied(one, bands, clicks[0], classes, panel.LoadedModel(run.root)) for one in pixels]
+    for number in (0, 1):
+        np.testing.assert_array_equal(asked[number], fresh[number])
+    assert len(model._kept) == 2
+
+
 def test_it_learns_labels_every_image_and_goes_on_from_there(opened: Any, until: Any, tmp_path: Path) -> None:
     viewer, found = opened(np.stack([SCENE.image] * 2), rgb=True)
     found.click.click()

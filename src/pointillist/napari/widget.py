@@ -13,6 +13,7 @@ from napari.layers import Image, Points
 from napari.qt.threading import create_worker
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QApplication
 
 from pointillist.annotator.engine.loaded_model import LoadedModel
 from pointillist.classes import ClassSet
@@ -75,6 +76,8 @@ class LearnFromClicks(Panel):
         self.live.toggled.connect(self._live_toggled)
         self.background.toggled.connect(self._changed)
         self.learn.clicked.connect(self._learn)
+        if (program := QApplication.instance()) is not None:
+            program.aboutToQuit.connect(self._stop)  # which waits for what runs
 
     def class_set(self) -> ClassSet:
         """The classes.
@@ -231,7 +234,7 @@ class LearnFromClicks(Panel):
 
     def _learn(self) -> None:
         if self._learning:
-            self._stopped = True
+            self._stop()
             return self._say("Ends after its present step.")
         image, points = self._image(), self._points()
         try:
@@ -265,6 +268,9 @@ class LearnFromClicks(Panel):
         self._set_learning()
         self._say(f"Learns from {sum(map(len, clicks.values()))} clicks for {minutes:g} min, then labels all images.")
         return self._in_background(learn, done, self._learnt)
+
+    def _stop(self) -> None:
+        self._stopped = True
 
     def _learnt(self) -> None:
         self._learning = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
@@ -78,7 +79,8 @@ def implied(
     output = None
     if model is not None:
         outputs = [[model.classes.index(name)] if name in model.classes else [] for name in classes]
-        output = model.output(("image", str(id(image))), Pixels(small.values, shrunk_from=size), outputs)
+        key = hashlib.blake2b(small.values.tobytes()).hexdigest()
+        output = model.output((key,), Pixels(small.values, shrunk_from=size), outputs)
     labels = layer_labels(bands.scaled(small).values, given, size, output, still_wanted)
     return None if labels is None else labels.repeat(block, 0).repeat(block, 1)[:height, :width]
 
