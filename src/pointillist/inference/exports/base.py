@@ -16,17 +16,14 @@ from pointillist.training.model_folder import Model
 
 
 class Validation(BaseModel):
-    """What a run scored on images that it did not learn from, as its `evaluation.json` says.
-
-    Args:
-        dataset: Name of the data set's folder.
-        split: Which split.
-        miou: In [0, 1]; None where it is not defined.
-    """
+    """What a run scored on images that it did not learn from, as its `evaluation.json` says."""
 
     dataset: str
+    """Name of the data set's folder."""
     split: str
+    """Which split."""
     miou: float | None = Field(ge=0, le=1)
+    """In [0, 1]; None where it is not defined."""
 
 
 @dataclass(frozen=True)
