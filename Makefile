@@ -64,10 +64,10 @@ LOWEST_BIN := $(LOWEST)/$(notdir $(BIN))
 BARE := $(VENV)/without-extras
 BARE_BIN := $(BARE)/$(notdir $(BIN))
 
-$(LOWEST)/.ready: requirements-lowest.lock
-	@echo "== setting up $(LOWEST): 6 GB, the first time takes minutes"
+$(LOWEST)/.ready: requirements-lowest.lock $(READY)
+	@echo "== setting up $(LOWEST): 6 GB"
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(LOWEST_BIN)/python $(INSTALL) -r requirements-lowest.lock
+	$(BIN)/uv pip install --quiet --python $(LOWEST_BIN)/python --require-hashes -r requirements-lowest.lock
 	$(LOWEST_BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
