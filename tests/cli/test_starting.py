@@ -54,3 +54,10 @@ def test_help_reads_no_parameters_of_commands() -> None:
     assert done.returncode == 0, done.stderr
     for name in ("train", "points", "map"):
         assert f" {name} " in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["train", "nowhere"], ["evaluate", "nowhere", "nowhere"]])
+def test_data_that_are_not_there_are_told_before_torch_is_loaded(arguments: list[str]) -> None:
+    found = loaded(f"{RUN} atexit.register(lambda: exec({LOADED!r})); main()", *arguments)
+    assert "pointillist.data.layouts" in found
+    assert not {"torch", "lightning"} & found

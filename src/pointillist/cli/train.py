@@ -68,12 +68,14 @@ def train(
 
     Without options it uses the recipe that measured best; the number of images decides how long it trains.
     """
-    # Here, because importing what trains takes seconds.
     if data is None and not resume:
         raise ConfigError("no data set is named.", field="DATA", hint="pointillist train DATA.")
+    from pointillist.data.layouts import load_dataset
+
+    # Before what trains is imported, which takes seconds: mistakes in the data are told at once.
+    dataset = None if data is None else load_dataset(data, layout=layout, points=points)
     from pointillist.api import data_of, run_folder, start_from, train_config
     from pointillist.data.folders import describe
-    from pointillist.data.layouts import load_dataset
     from pointillist.sealed import read_sealed
     from pointillist.training.callbacks import ProgressDisplay
     from pointillist.training.config import make_config
@@ -108,10 +110,8 @@ def train(
         config = config or RunDirectory.open(out).config_file
     start = start_from(from_, resume=resume)
     chosen = make_config(config, settings, set_ or (), resume=resume, base=None if start is None else start.settings)
-    if data is None:
+    if dataset is None:
         dataset = data_of(out, layout=layout, points=points)
-    else:
-        dataset = load_dataset(data, layout=layout, points=points)
     try:
         run = train_config(
             chosen,
