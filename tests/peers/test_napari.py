@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from pointillist.api import Predictor
 from pointillist.classes import ClassSet
 from pointillist.data.synthetic import draw_scene
 from pointillist.errors import ImageError, PointsError
+from pointillist.points.formats import recognise_format
+from pointillist.points.formats.base import ReadContext
 from pointillist.training.run_directory import RunDirectory
 from pointillist.training.start import read_history
 from tests.conftest import TINY
@@ -27,6 +29,7 @@ components = peer("napari.components", "napari")
 npe2 = peer("npe2", "napari")
 qtpy = peer("qtpy.QtWidgets", "napari")
 pandas = peer("pandas", "napari")
+threading = peer("napari.qt.threading", "napari")
 panel = peer("pointillist.napari.widget", "napari")
 layers = peer("pointillist.napari.layers", "napari")
 work = peer("pointillist.napari.work", "napari")
@@ -36,8 +39,9 @@ IMPLIED, PREDICTION = "what the clicks imply", "prediction"
 
 
 @pytest.fixture(scope="module")
-def app() -> Any:
-    return qtpy.QApplication.instance() or qtpy.QApplication(["napari"])
+def app() -> Iterator[Any]:
+    yield qtpy.QApplication.instance() or qtpy.QApplication(["napari"])
+    threading.WorkerBase.await_workers(120_000)  # as napari does when it is closed
 
 
 @pytest.fixture
@@ -218,6 +222,19 @@ def test_what_is_wrong_is_said(opened: Any) -> None:
     assert "has no class" in found.said.text()
 
 
+def test_choosing_another_class_leaves_the_click_that_was_just_made(opened: Any) -> None:
+    viewer, found = opened(SCENE.image)
+    found.click.click()
+    for label in ("tree", "ground", "building", "tree"):
+        click(found, label, 4.0, 5.0)
+    assert viewer.layers["clicks"].selected_data == {3}, "napari selects what was added last"
+    assert list(viewer.layers["clicks"].features["class"]) == ["tree", "ground", "building", "tree"]
+    found.classes.step(1)
+    found.classes.step(1)
+    click(found, found.classes.current, 5.0, 5.0)
+    assert list(viewer.layers["clicks"].features["class"])[3:] == ["tree", "building"]
+
+
 def test_a_class_that_is_renamed_keeps_its_clicks(opened: Any) -> None:
     viewer, found = opened(SCENE.image)
     found.click.click()
@@ -228,6 +245,7 @@ def test_a_class_that_is_renamed_keeps_its_clicks(opened: Any) -> None:
     click(found, "shrub", 5.0, 5.0)
     assert list(viewer.layers["clicks"].features["class"]) == ["shrub", "shrub"]
     # A class that is chosen while clicks are selected becomes theirs.
+    viewer.layers["clicks"].mode = "select"
     viewer.layers["clicks"].selected_data = {0}
     found.classes.setCurrentRow(1)
     assert list(viewer.layers["clicks"].features["class"]) == ["building", "shrub"]
@@ -251,3 +269,15 @@ def test_clear_pixels_of_an_image_with_alpha_do_not_count(opened: Any) -> None:
     assert pixels.values.shape == (32, 32, 3)
     assert not pixels.valid[:8].any()
     assert pixels.valid[8:].all()
+
+
+def test_clicks_that_napari_saves_are_a_label_file(opened: Any, tmp_path: Path) -> None:
+    viewer, found = opened(SCENE.image)
+    found.click.click()
+    click(found, "tree", 4.0, 5.25)
+    click(found, "ground", 9.0, 30.0)
+    path = tmp_path / "a village.csv"
+    data, meta, _ = viewer.layers["clicks"].as_layer_data_tuple()
+    assert peer("napari_builtins.io", "napari").napari_write_points(str(path), data, meta)
+    read = recognise_format(path).read(path, ReadContext(images=["a village.png"]))
+    assert [(point.x, point.y, point.label) for point in read] == [(5.75, 4.5, "tree"), (30.5, 9.5, "ground")]

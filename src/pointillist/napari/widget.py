@@ -104,7 +104,8 @@ class LearnFromClicks(Panel):
         if points is None or column is None or name is None:
             return
         points.feature_defaults = points.feature_defaults.assign(**{column: pd.Series([name], dtype=object)})
-        if selected := sorted(points.selected_data):
+        # A click that was just made is selected, too; only what was selected by hand is meant.
+        if points.mode == "select" and (selected := sorted(points.selected_data)):
             self._relabel(lambda labels: labels.where(~labels.index.isin(selected), name))
 
     def _relabel(self, change: Callable[[Any], Any]) -> None:
