@@ -3,3 +3,4 @@
 from importlib.util import find_spec
 
 collect_ignore = [] if find_spec("triton") else ["pointillist/pseudomask/refine_triton.py"]
+collect_ignore_glob = [] if find_spec("napari") else ["pointillist/napari/*.py"]
