@@ -32,11 +32,8 @@ def evaluate(
 
     Example: **pointillist evaluate runs/berries berries --json scores.json**
     """
-    from pointillist.data.layouts import open_dataset
-
-    # Before what computes is imported, which takes seconds: mistakes in the data are told at once.
-    dataset = open_dataset(data, layout=layout)
     from pointillist.api import evaluate as score
+    from pointillist.data.layouts import open_dataset
     from pointillist.inference.boundary import TOLERANCE
     from pointillist.inference.predictor import Predictor
     from pointillist.report.page import protocol_rows, write_report
@@ -44,6 +41,7 @@ def evaluate(
 
     console = open_console()
     predictor = Predictor(run, device or "auto")
+    dataset = open_dataset(data, layout=layout)
     images = sum(1 for item in dataset.split(split) if item.mask is not None)
     with counting("scoring", images) as done:
         result = score(predictor, dataset, split, on_image=done)
