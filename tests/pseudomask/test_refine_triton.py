@@ -87,6 +87,6 @@ def test_compiles_for_a_gpu_without_spills(name: str, capability: int, lanes: in
     signature = {key: kinds.get(key, "i32") for key in kernel.arg_names}
     binary = build(ASTSource(kernel, signature, constants), target=GPUTarget("cuda", capability, 32))
     assert binary.asm["cubin"]
-    # Triton 3.6 changes layouts through shared memory, newer ones do not; each block has 48 KiB without asking for more.
+    # Triton 3.6 changes layouts through shared memory, newer ones do not; a block has 48 KiB without asking for more.
     assert binary.metadata.shared <= 48 * 1024
     assert ".local" not in binary.asm["ptx"]
