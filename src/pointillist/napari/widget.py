@@ -175,16 +175,15 @@ class LearnFromClicks(Panel):
             return self._say("Name the classes first; whatever is not of interest is one, too.")
         if self.classes.current is None:
             self.classes.setCurrentRow(0)
-        if self._points() is None:
+        points = self._points()
+        if points is None:
             axes = len(layers.stack_of(image)) + 2
             empty = pd.DataFrame({layers.COLUMN: pd.Series([], dtype=object)})
             placed = layers.placed_like(image, axes)
-            made = self.viewer.add_points(
+            points = self.viewer.add_points(
                 ndim=axes, name="clicks", features=empty, size=layers.click_size(image), **placed
             )
-            self.points.setCurrentIndex(self.points.findData(made))
-        points = self._points()
-        assert points is not None
+            self.points.setCurrentIndex(self.points.findData(points))
         self.viewer.layers.selection.active = points
         points.mode = "add"
         return self._say("Click where the chosen class is: a click for each object, and as many on the background.")
