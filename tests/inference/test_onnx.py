@@ -18,7 +18,7 @@ from pointillist.inference import predictor as predictors
 from pointillist.inference.engines.onnx import METADATA, open_engine
 from pointillist.inference.predictor import Predictor
 from pointillist.training import tiling
-from tests.conftest import draw_tiny
+from tests.conftest import draw_tiny, write_tiny
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -77,7 +77,8 @@ def test_predict_needs_no_torch(tmp_path: Path) -> None:
         with Image.open(tmp_path / "out" / f"{index}.png") as labels:
             assert (np.asarray(labels) == expected).mean() >= 0.9999
     # What does need it says so.
-    for command in (("train", tmp_path), ("predict", RUN, tmp_path / "images", "--out", tmp_path / "other")):
+    train = ("train", write_tiny(tmp_path / "tiny"))
+    for command in (train, ("predict", RUN, tmp_path / "images", "--out", tmp_path / "other")):
         done = without_torch(*command)
         assert done.returncode == 2
         assert "pip install 'pointillist[train]'" in done.stderr
