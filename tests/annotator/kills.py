@@ -5,16 +5,20 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from pointillist.points.formats.native import NativeCsv
+from tests.annotator.beside import KINDS, Beside
 from tests.annotator.conftest import HEIGHT, WIDTH, write_images
-from tests.annotator.processes import Annotator, annotator
+from tests.annotator.processes import annotator, children
 
 CLASSES = ("class-soil", "class-berry")
 
@@ -93,20 +97,19 @@ class Tab:
             self.unanswered = []
 
 
-def at_work(server: Annotator, tabs: list[Tab], seconds: float) -> Iterator[None]:
-    """Let tabs work; the moment it yields is somewhere in the middle of it."""
+@contextmanager
+def at_work(jobs: list[Callable[[threading.Event], None]], seconds: float) -> Iterator[None]:
+    """Let people work; the block begins somewhere in the middle of it, and what failed is raised after it."""
     until = threading.Event()
-    clients = [server.client() for _ in tabs]
-    threads = [threading.Thread(target=tab.work, args=(c, until)) for tab, c in zip(tabs, clients, strict=True)]
-    for thread in threads:
-        thread.start()
-    time.sleep(seconds)
-    yield
-    until.set()
-    for thread in threads:
-        thread.join(60)
-    for client in clients:
-        client.close()
+    with ThreadPoolExecutor(max(1, len(jobs))) as pool:
+        working = [pool.submit(job, until) for job in jobs]
+        time.sleep(seconds)
+        try:
+            yield
+        finally:
+            until.set()
+        for one in working:
+            one.result(60)
 
 
 def csv_rows(data: Path) -> list[tuple[str, float, float, str]]:
@@ -116,14 +119,17 @@ def csv_rows(data: Path) -> list[tuple[str, float, float, str]]:
 def kill_server(data: Path, kills: int, seed: int) -> dict[str, Any]:
     """Kill a server with SIGKILL at random moments; unanswered batches are sent again, as the page does.
 
+    Three tabs click; beside them, in turn, nothing, label files that are taken in, classes that are merged, a training
+    that starts, and another program that edits `points.csv`.
+
     Args:
         data: Its folder; gets images where it has none.
         kills: How often.
         seed: Of the moments and the clicks.
 
     Returns:
-        Kills `tried` and `held`: whether the server had all that was acknowledged when it was started again. Operations
-        that were `acknowledged`, and `failures`.
+        Kills `tried` and `held`: whether the server had all that was acknowledged when it was started again; kills
+        `beside` each kind of work. Operations of tabs that were `acknowledged`, `points_beside`, and `failures`.
     """
     if not (data / "images").is_dir():
         write_images(data / "images")
@@ -133,11 +139,23 @@ def kill_server(data: Path, kills: int, seed: int) -> dict[str, Any]:
         names = {entry["id"]: entry["name"] for entry in client.get("/api/images").json()["images"]}
         server.end()
     tabs = [Tab(f"tab-no-{number}", images, number) for number in range(3)]
+    beside = Beside(names, seed)
     failures: list[str] = []
     for number in range(kills):
-        with annotator(data) as server:
-            for _ in at_work(server, tabs, moments.uniform(0.05, 1.2)):
+        kind = KINDS[number % len(KINDS)]
+        with annotator(data) as server, ExitStack() as clients:
+            jobs = [partial(tab.work, clients.enter_context(server.client())) for tab in tabs]
+            if kind == "edit":
+                beside.edit(data / "points.csv")
+            elif kind != "clicks":
+                jobs.append(partial(beside.work, kind, clients.enter_context(server.client())))
+            # A training takes seconds to begin.
+            with at_work(jobs, moments.uniform(0.05, 8 if kind == "training" else 1.2)):
+                trainings = [pid for pid, line in children(server.process.pid) if "training_process" in line]
                 server.kill()
+        beside.tried[kind] += 1
+        while any((Path("/proc") / str(pid)).exists() for pid in trainings):
+            time.sleep(0.1)
         with annotator(data) as server:
             with server.client() as client:
                 for tab in tabs:
@@ -146,11 +164,23 @@ def kill_server(data: Path, kills: int, seed: int) -> dict[str, Any]:
                         assert {result["status"] for result in answer.json()["results"]} <= {"done", "repeated"}
                         tab.unanswered = []
                 expected = {k: v for tab in tabs for k, v in tab.points.items()}
-                if points_of(client, images) != expected:
+                found = points_of(client, images)
+                if {k: v for k, v in found.items() if k.startswith("tab-no-")} != expected:
                     failures.append(f"kill {number}: points are lost, or there twice")
+                others = frozenset(v for k, v in found.items() if not k.startswith("tab-no-"))
+                if problem := beside.problem(others, client):
+                    failures.append(f"kill {number}: {problem}")
+                stored = points_of(client, images).values()
             server.end()
-        if csv_rows(data) != sorted((names[image], x, y, label) for image, x, y, label in expected.values()):
+        if csv_rows(data) != sorted((names[image], x, y, label) for image, x, y, label in stored):
             failures.append(f"kill {number}: points.csv is not what the store has")
     held = kills - len({failure.partition(":")[0] for failure in failures})
     acknowledged = sum(tab.answered for tab in tabs)
-    return {"tried": kills, "held": held, "acknowledged": acknowledged, "failures": failures}
+    return {
+        "tried": kills,
+        "held": held,
+        "beside": beside.tried,
+        "acknowledged": acknowledged,
+        "points_beside": len(beside.states[-1]),
+        "failures": failures,
+    }

@@ -31,6 +31,8 @@ def test_a_killed_server_loses_nothing_that_was_acknowledged(data: Path) -> None
     assert found["failures"] == []
     assert found["tried"] == 5
     assert found["acknowledged"] > 60
+    assert set(found["beside"].values()) == {1}
+    assert found["points_beside"] > 40
 
 
 def test_a_training_does_not_outlive_its_server(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Fuzz every reader for long, and record what came of it: `make torture`.
 
 Each reader has a process of its own. What crashed it, took too long or ended its process is kept in `crashes/`, and
-tried again by every `make test` from then on.
+tried again by every `make test` from then on. A record grows: each time has other chances, and adds to what was tried.
 """
 
 from __future__ import annotations
@@ -89,46 +89,52 @@ def keep(name: str, content: bytes) -> None:
     (folder / hashlib.sha256(content).hexdigest()[:12]).write_bytes(content)
 
 
+def in_process(name: str, seconds: float, seed: int) -> dict[str, Any]:
+    """What came of a reader that was tried in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="pointillist-fuzz-") as home:
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=torture, args=(name, seconds, seed, Path(home)))
+        process.start()
+        # What hangs in a library is not interrupted by a signal.
+        process.join(seconds + 120)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        file = Path(home, "result.json")
+        found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"executions": 0, "crashes": 0}
+        if process.exitcode != 0:
+            keep(name, Path(home, "present").read_bytes())
+            found["crashes"] += 1
+            print(f"{name}: ended with {process.exitcode}", flush=True)
+    return found
+
+
 def main() -> None:
     from tests.fuzz.readers import READERS
 
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1200, help="for each reader")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="another than all before, so that a record grows")
     parser.add_argument("--record", type=Path, default=RECORD)
-    parser.add_argument("readers", nargs="*", default=list(READERS), help="names; all")
+    parser.add_argument("readers", nargs="*", help="names; those that were tried for the shortest time first")
     given = parser.parse_args()
-    results: dict[str, Any] = {}
-    for name in given.readers:
-        with tempfile.TemporaryDirectory(prefix="pointillist-fuzz-") as home:
-            process = multiprocessing.get_context("spawn").Process(
-                target=torture, args=(name, given.seconds, given.seed, Path(home))
-            )
-            process.start()
-            # What hangs in a library is not interrupted by a signal.
-            process.join(given.seconds + 120)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            file = Path(home, "result.json")
-            results[name] = json.loads(file.read_text()) if file.is_file() else {"executions": 0, "crashes": 0}
-            if process.exitcode != 0:
-                keep(name, Path(home, "present").read_bytes())
-                results[name]["crashes"] += 1
-                print(f"{name}: ended with {process.exitcode}", flush=True)
-        print(name, results[name], flush=True)
-        total = {key: sum(one.get(key, 0) for one in results.values()) for key in ("executions", "read", "crashes")}
-        content = {
-            "pointillist": __version__,
-            "python": sys.version.split()[0],
-            "seconds_each": given.seconds,
-            "seed": given.seed,
-            "total": total,
-            "readers": results,
-        }
+    failed = False
+    record = json.loads(given.record.read_text(encoding="utf-8")) if given.record.is_file() else {"readers": {}}
+    tried: dict[str, dict[str, Any]] = record["readers"]
+    before = {name: tried.get(name, {}).get("seconds", 0) for name in READERS}
+    for name in given.readers or sorted(READERS, key=before.__getitem__):
+        last = tried.setdefault(name, {"seconds": 0, "tries": 0, "executions": 0, "crashes": 0})
+        found = in_process(name, given.seconds, last["tries"] if given.seed is None else given.seed)
+        print(name, found, flush=True)
+        found |= {"seconds": round(given.seconds), "tries": 1}
+        most = {key: max(last.get(key, 0), found.get(key, 0)) for key in ("slowest_s", "peak_mb")}
+        tried[name] = {key: last.get(key, 0) + value for key, value in found.items()} | most
+        record |= {"pointillist": __version__, "python": sys.version.split()[0]}
+        record["total"] = {key: sum(one.get(key, 0) for one in tried.values()) for key in ("executions", "crashes")}
         # After each reader: what is interrupted leaves what it has found.
-        given.record.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    sys.exit(any(one["crashes"] for one in results.values()))
+        given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        failed |= found["crashes"] > 0
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
