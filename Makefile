@@ -8,7 +8,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 # Each computes with one thread. Three fill two cores: tests of servers and of the page wait half of their time.
 WORKERS ?= 3
 
-.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site peers lock torture torture-fuzz torture-crashes torture-faults torture-kills licences clean
+.PHONY: help setup demo test test-all test-lowest test-without-extras lint lint-files newcomer wheel format bench browser screenshots recordings docs site peers lock torture torture-fuzz torture-crashes torture-faults torture-kills torture-soak licences clean
 help:
 	@echo "make demo    set up, then learn a small data set in three ways (about five minutes)"
 	@echo "make test    set up, then run the tests but the long ones"
@@ -85,7 +85,7 @@ test-without-extras: $(BARE)/.ready
 
 SECONDS ?= 1200
 KILLS ?= 500
-torture: torture-fuzz torture-crashes torture-faults torture-kills
+torture: torture-fuzz torture-crashes torture-faults torture-kills torture-soak
 
 torture-fuzz: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.torture --seconds $(SECONDS)
@@ -99,6 +99,9 @@ torture-faults: setup
 
 torture-kills: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash.torture --only kills --kills $(KILLS)
+
+torture-soak: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash.torture --only soak
 
 lint: setup
 	$(BIN)/ruff check .

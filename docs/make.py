@@ -39,13 +39,32 @@ BEGIN, END = "<!-- faults: begin (made by docs/make.py from docs/faults.json) --
 
 
 def faults() -> str:
-    """What `make torture` has recorded of failing calls and kills."""
+    """What `make torture` has recorded of failing calls, kills, long work and fuzzing."""
     record = json.loads((HERE / "faults.json").read_text(encoding="utf-8"))
     lines = ["", "| | calls it makes | failures tried | held | kills | held |", "|---|---|---|---|---|---|"]
     for name in dict.fromkeys((*record["faults"], *record["kills"])):
         fault, kill = record["faults"].get(name, {}), record["kills"].get(name, {})
         figures = [fault.get("calls"), *(part.get(key) for part in (fault, kill) for key in ("tried", "held"))]
         lines.append(f"| {name} | {' | '.join('–' if one is None else f'{one:,}' for one in figures)} |")
+    if soak := record.get("soak"):
+        begin, end = soak["begin"], soak["end"]
+        lines += [
+            "",
+            f"{soak['tabs']} tabs for {soak['seconds'] / 60:.0f} minutes on one server (`make torture-soak`): "
+            f"{soak['operations']:,} operations on clicks, {soak['points_beside']:,} points taken in or merged beside. "
+            f"After a tenth of the time and at the end: memory {begin['kilobytes'] // 1000} and "
+            f"{end['kilobytes'] // 1000} MB, open files {begin['files']} and {end['files']}, threads "
+            f"{begin['threads']} and {end['threads']}.",
+        ]
+    if (HERE / "fuzz.json").is_file():
+        fuzz = json.loads((HERE / "fuzz.json").read_text(encoding="utf-8"))
+        minutes = [one["seconds"] / 60 for one in fuzz["readers"].values()]
+        lines += [
+            "",
+            f"Fuzzing (`make torture-fuzz`): {fuzz['total']['executions']:,} files, made from whole ones, for "
+            f"{len(minutes)} readers, {min(minutes):.0f} to {max(minutes):.0f} minutes each; "
+            f"{fuzz['total']['crashes']} were neither read nor refused (mended, and kept in `tests/fuzz/crashes`).",
+        ]
     return "\n".join([*lines, "", ""])
 
 

@@ -41,11 +41,12 @@ def points_of(client: httpx.Client, images: list[str]) -> dict[str, tuple[str, f
 
 @dataclass
 class Tab:
-    """A person at work: keeps unanswered batches, and sends them again until they are answered."""
+    """A person at work: keeps unanswered batches, and sends them again until they are answered; has so many points."""
 
     name: str
     images: list[str]
     seed: int
+    most: int = 10**9
     points: dict[str, tuple[str, float, float, str]] = field(default_factory=dict)
     unanswered: list[dict[str, Any]] = field(default_factory=list)
     answered: int = 0
@@ -63,6 +64,8 @@ class Tab:
         op: dict[str, Any] = {"id": f"{self.name}-op-{self.count}"}
         x, y = self._random.uniform(0, WIDTH - 0.01), self._random.uniform(0, HEIGHT - 0.01)
         kind = self._random.choice(("add", "add", "add", "move", "relabel", "delete")) if self.points else "add"
+        if len(self.points) >= self.most:
+            kind = "delete"
         if kind == "add":
             point, image, label = f"{self.name}-{self.count}", self._random.choice(self.images), CLASSES[self.count % 2]
             self.points[point] = (image, x, y, label)

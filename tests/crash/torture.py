@@ -1,4 +1,4 @@
-"""Every fault at every call, and kills, recorded in docs/faults.json: part of `make torture`.
+"""Every fault at every call, kills, and a long day of the server, recorded in docs/faults.json: part of `make torture`.
 
 All faults take hours; `--most` draws some evenly.
 """
@@ -36,8 +36,14 @@ def run(home: Path, commands: Iterable[str], seed: int) -> dict[str, dict[str, A
     return found
 
 
+def write(record: dict[str, Any], file: Path) -> None:
+    """Keep what was found until now: what is interrupted later leaves it."""
+    file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     from tests.annotator.kills import kill_server
+    from tests.annotator.soak import soak
     from tests.crash.commands import COMMANDS
 
     parser = ArgumentParser(description=__doc__)
@@ -45,7 +51,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=500, help="of all commands together, the server among them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, default=RECORD)
-    parser.add_argument("--only", choices=("faults", "kills"))
+    parser.add_argument("--seconds", type=float, default=1800, help="of the long day")
+    parser.add_argument("--only", choices=("faults", "kills", "soak"))
     parser.add_argument("commands", nargs="*", help="names; all")
     given = parser.parse_args()
     if why_not():
@@ -53,6 +60,12 @@ def main() -> None:
     record = json.loads(given.record.read_text()) if given.record.is_file() else {"faults": {}, "kills": {}}
     record |= {"pointillist": __version__, "python": sys.version.split()[0]}
     names, each, failures = given.commands or [*COMMANDS, "server"], given.kills // (len(COMMANDS) + 1), 0
+    if given.only in (None, "soak"):
+        with tempfile.TemporaryDirectory(prefix="pointillist-torture-") as folder:
+            record["soak"] = soak(Path(folder), given.seconds, given.seed)
+        print("soak", record["soak"], flush=True)
+        failures += len(record["soak"]["failures"])
+        write(record, given.record)
     for part in ("faults", "kills"):
         for name in names if given.only in (None, part) else ():
             with tempfile.TemporaryDirectory(prefix="pointillist-torture-") as folder:
@@ -67,8 +80,7 @@ def main() -> None:
             print(part, name, found, flush=True)
             failures += len(found["failures"])
             record[part][name] = found
-            # After each: what is interrupted leaves what it has found.
-            given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            write(record, given.record)
     sys.exit(bool(failures))
 
 
