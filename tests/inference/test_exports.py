@@ -298,10 +298,10 @@ SCALES = {"fpn": Scale((48, 64)), "unet": Scale.of(0.5), "deeplabv3plus": Scale(
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("architecture", "target"),
-    # Exporting to ONNX begins with torch.export; that of an FPN is tried above.
+    # Exporting to ONNX begins with torch.export, and takes a minute; that of an FPN is tried above.
     [(name, "torchscript") for name in SCALES]
-    + [(name, "onnx") for name in SCALES if name != "fpn"]
-    + [("fpn", "torch-export")],
+    + [pytest.param(name, "onnx", marks=pytest.mark.torture) for name in SCALES if name not in ("fpn", "segformer")]
+    + [("segformer", "onnx"), ("fpn", "torch-export")],
 )
 def test_other_architectures(architecture: str, target: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -111,7 +111,11 @@ def check(one: Path, run: Path, said: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("beginning", "machines"),
-    [("torchrun --nproc-per-node 2", 1), pytest.param("torchrun --nnodes 2", 2, marks=pytest.mark.long), ("srun", 1)],
+    [
+        ("torchrun --nproc-per-node 2", 1),
+        pytest.param("torchrun --nnodes 2", 2, marks=pytest.mark.torture),
+        ("srun", 1),
+    ],
 )
 def test_what_the_page_shows(beginning: str, machines: int, one: tuple[Path, Path], tmp_path: Path) -> None:
     data, expected = one
