@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -16,6 +17,7 @@ from numba.core.dispatcher import Dispatcher
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pointillist.pseudomask import compiled as compiling
 from pointillist.pseudomask import distance_fields, geodesic_cpu, refine, refine_cpu
 from pointillist.pseudomask.compiled import ThreadPool, compiled
 from pointillist.pseudomask.vectors import LANES, exp, load, store
@@ -107,6 +109,22 @@ def test_each_kernel_has_a_cache_of_its_own() -> None:
     ]
     assert len(names) >= 10
     assert len(set(names)) == len(names)
+
+
+def test_code_of_another_source_is_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def files() -> set[str]:
+        def double(x: int) -> int:
+            return 2 * x
+
+        kernel: Any = compiled(double)
+        assert kernel(4) == 8
+        return set(Path(kernel.stats.cache_path).glob("*double*"))
+
+    before = files()
+    assert len(before) == 2  # an index, and the code
+    assert files() == before
+    monkeypatch.setattr(compiling, "source_state", lambda: "another")
+    assert len(files() - before) == 2
 
 
 def test_each_kernel_is_compiled_for_arguments_of_one_kind() -> None:

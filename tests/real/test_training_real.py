@@ -44,7 +44,7 @@ def test_camvid_with_simulated_clicks(method: str, real_data: Path, cli: Cli, tm
 def test_voc_with_human_clicks(real_data: Path, cli: Cli, tmp_path: Path) -> None:
     clicks = real_data / "point_labels" / "pascal2012_trainval_main.json"
     train = ["train", real_data / "voc2012", "--points", clicks, "--size", "64", "--out", tmp_path / "run"]
-    done = cli(*train, *SHORT)
+    done = cli(*train, "--method", "points", *SHORT)
     assert done.code == 0, done.err
     assert "unknown image" in done.out  # the file covers all of VOC, and says so instead of dropping quietly
     assert "2 of 389 training images have no label" in done.out

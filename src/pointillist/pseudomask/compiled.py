@@ -6,10 +6,12 @@ calls, so a fork (a data loader's worker) or a second thread meets no pool, no O
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import wraps
+from functools import lru_cache, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -19,12 +21,22 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@lru_cache
+def source_state() -> str:
+    """Short hash over numba's version and all files that kernels are made of."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(numba.__version__.encode() + b"".join(map(Path.read_bytes, files))).hexdigest()[:8]
+
+
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile for this processor at the first call, and keep the machine code on disk where a folder can be written.
 
     Functions that one line makes need different `__qualname__`s. Numba numbers what it keeps under one name; where two
     processes compile at the same time, both take the same number, and one function finds the machine code of another.
+    For the same reason the name holds the state of the source: after an upgrade, numba would note new code under the
+    old number before it is written, and it does not see that a function of another file, which is compiled in, changed.
     """
+    function.__qualname__ += f"-{source_state()}"
     options: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
     try:
         return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))
