@@ -6,10 +6,11 @@ python benchmarks/accuracy/tables.py
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import thumbnails
+from asking import answered_clicks_study, where_next_study
 from claims import Claim, claims, claims_table, not_reached
 from comparison import (
     counts,
@@ -76,7 +77,7 @@ def section(title: str, study: Study, body: Callable[[list[Run]], list[str]]) ->
     return [*lines, *body(study.runs), "", protocol_line(study.runs), ""] if study.runs else lines
 
 
-def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> list[str]:
+def page(studies: dict[str, Study], found: list[Claim], external: list[Run], answered: Sequence[Run] = ()) -> list[str]:
     """docs/results.md, line by line."""
     main = studies["own-scale"]
     lines = [HEAD, ""]
@@ -119,6 +120,8 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run]) -> 
                 QUESTIONS,
             ],
         )
+    lines += where_next_study()
+    lines += answered_clicks_study(list(answered)) if answered else []
     lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
     if (IMAGES / "evolution.png").is_file():
         lines += ["## How pseudo-masks evolve", ""]
@@ -157,7 +160,8 @@ def main() -> None:
     external = read_results(EXTERNAL).get("own-scale", [])
     costs = json.loads(COSTS.read_text(encoding="utf-8")) if COSTS.is_file() else {}
     found = claims(studies["own-scale"], studies["own-scale-noisy"], studies["own-scale-clicks"], costs, external)
-    (ROOT / "docs" / "results.md").write_text("\n".join(page(studies, found, external)), encoding="utf-8")
+    text = "\n".join(page(studies, found, external, results.get("answered-clicks", [])))
+    (ROOT / "docs" / "results.md").write_text(text, encoding="utf-8")
     (ROOT / "docs" / "results-thumbnails.md").write_text("\n".join(thumbnails.page(results)), encoding="utf-8")
     file = ROOT / "README.md"
     before, rest = file.read_text(encoding="utf-8").split(BEGIN)

@@ -381,3 +381,28 @@ def test_results_of_another_source_or_other_settings_are_left_out(write: Any, tm
     file = tmp_path / "results" / "own-scale" / "peanut-refine-only-1.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"asked": "other"}))
     assert len(write(skip=16)["own-scale"].runs) == 9
+
+
+def test_orders_of_labelling_are_compared_over_the_same_seconds(tmp_path: Path) -> None:
+    from asking import heights, where_next_study
+
+    def curve(policy: str, *rounds: tuple[float, float]) -> dict[str, Any]:
+        each = [{"seconds": seconds, "miou": miou} for seconds, miou in rounds]
+        return {"dataset": "peanut", "policy": policy, "seed": 0, "rounds": each}
+
+    curves = [curve("random", (10, 0.2), (20, 0.4), (30, 0.8)), curve("gain", (10, 0.2), (20, 0.6))]
+    found = heights(curves)  # what the first one learns after 20 seconds counts for nothing
+    assert found["random"][0] == pytest.approx(0.3)
+    assert found["gain"][0] == pytest.approx(0.4)
+    assert where_next_study(tmp_path) == []
+    asked = {"start": 12, "pool": 120, "added": 8, "settings": {"trainer.steps": 600}}
+    (tmp_path / "where-next.json").write_text(json.dumps({"source": "a", "asked": asked, "curves": curves}))
+    assert "| peanut | 0.300 | – | 0.400 (+10.0) | 1 |" in where_next_study(tmp_path)
+
+
+def test_what_an_answered_audit_wins_back() -> None:
+    from asking import answered_clicks_study
+
+    scores = {"single-stage": 0.6, "single-stage-noisy": 0.5, "single-stage-answered": 0.575}
+    rows = answered_clicks_study([result("peanut", variant, 0, miou) for variant, miou in scores.items()])
+    assert "| peanut | 0.600 | 0.500 | 0.575 | 75 % |" in rows
