@@ -1,4 +1,4 @@
-"""Tables of what the machine asks for: where to label next, and what an answered audit of clicks is worth."""
+"""Tables of what the machine asks for: where to label next, which pixels, and what an audit of clicks is worth."""
 
 from __future__ import annotations
 
@@ -54,6 +54,35 @@ def where_next_study(results: Path = RESULTS) -> list[str]:
         f"{asked['start']} of {asked['pool']} images are clicked at the beginning; three rounds follow, each with the "
         f"seconds that {asked['added']} images cost, and a training of {asked['settings']['trainer.steps']} steps from "
         f"all labels. `python benchmarks/accuracy/where_next.py`, source {record['source']}.",
+        "",
+    ]
+
+
+def strategies_study(results: Path = RESULTS) -> list[str]:
+    """Ways to draw further questions; nothing when that was not measured."""
+    if not (results / "ask-strategies.json").is_file():
+        return []
+    record = json.loads((results / "ask-strategies.json").read_text(encoding="utf-8"))
+    strategies = list(record["runs"][0]["miou"])
+    lines = ["| | " + " | ".join(strategies) + " | seeds |", "|---|" + "---:|" * (len(strategies) + 1)]
+    for dataset in names(record["runs"], "dataset"):
+        runs = [run["miou"] for run in record["runs"] if run["dataset"] == dataset]
+        cells = []
+        for strategy in strategies:
+            cell = mean_sd([run[strategy] for run in runs])
+            gap = statistics.mean(100 * (run[strategy] - run["even"]) for run in runs)
+            cells.append(cell if strategy in ("first", "even") else f"{cell} ({gap:+.1f})")
+        lines.append(f"| {dataset} | " + " | ".join(cells) + f" | {len(runs)} |")
+    asked = record["asked"]
+    return [
+        "## Which pixels to ask",
+        "",
+        *lines,
+        "",
+        f"mIoU of `single-stage` after {asked['questions']} even questions on each of up to {asked['pool']} images "
+        f"(*first*), and after {asked['questions']} more by each strategy of `pointillist ask`, in brackets against "
+        f"*even*; {asked['settings']['trainer.steps']} steps. `python benchmarks/accuracy/ask_strategies.py`, source "
+        f"{record['source']}.",
         "",
     ]
 

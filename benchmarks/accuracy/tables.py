@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import thumbnails
-from asking import answered_clicks_study, where_next_study
+from asking import answered_clicks_study, strategies_study, where_next_study
 from claims import Claim, claims, claims_table, not_reached
 from comparison import (
     counts,
@@ -120,7 +120,7 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run], ans
                 QUESTIONS,
             ],
         )
-    lines += where_next_study()
+    lines += [*strategies_study(), *where_next_study()]
     lines += answered_clicks_study(list(answered)) if answered else []
     lines += section("Noisy clicks", studies["own-scale-noisy"], lambda runs: noisy_clicks_study(runs, main.runs))
     if (IMAGES / "evolution.png").is_file():

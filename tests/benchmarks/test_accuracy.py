@@ -400,6 +400,19 @@ def test_orders_of_labelling_are_compared_over_the_same_seconds(tmp_path: Path) 
     assert "| peanut | 0.300 | – | 0.400 (+10.0) | 1 |" in where_next_study(tmp_path)
 
 
+def test_strategies_of_asking_are_against_even_questions(tmp_path: Path) -> None:
+    from asking import strategies_study
+
+    assert strategies_study(tmp_path) == []
+    runs = [
+        {"dataset": "peanut", "seed": seed, "miou": {"first": 0.3, "even": 0.4, "mixed": 0.42 + 0.02 * seed}}
+        for seed in (0, 1)
+    ]
+    asked = {"questions": 10, "pool": 120, "settings": {"trainer.steps": 600}}
+    (tmp_path / "ask-strategies.json").write_text(json.dumps({"source": "a", "asked": asked, "runs": runs}))
+    assert "| peanut | 0.300 ± 0.000 | 0.400 ± 0.000 | 0.430 ± 0.014 (+3.0) | 2 |" in strategies_study(tmp_path)
+
+
 def test_what_an_answered_audit_wins_back() -> None:
     from asking import answered_clicks_study
 
