@@ -90,6 +90,7 @@ class Beside:
         self._send(client, points, before | rows)
         merged = before | {(image, x, y, CLASS) for image, x, y, _ in rows}
         self._send(client, [{"kind": "class-merge", "class": f"class-{name}", "into": CLASS}], merged)
+        self._send(client, [{"kind": "delete", "point": point["point"]} for point in points], before)
 
     def _send(self, client: httpx.Client, ops: list[dict[str, Any]], made: frozenset[Row]) -> None:
         self._ask(made)
