@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.labels.store import Store
+from pointillist.annotator.labels.tables import Tables
+from pointillist.annotator.labels.writer import Writer
 from pointillist.annotator.session import Session
+from pointillist.errors import SaveError
 
 VERSION_0_1 = Path(__file__).parents[1] / "fixtures" / "version_0_1" / "annotated"
 
@@ -39,4 +46,33 @@ def test_regions_and_versions_are_kept(tmp_path: Path) -> None:
         tables.keep_region("a.png", "0002", 4, (0.25, 1, 2, 3, 4))
     assert store.reading().regions("0001") == []
     assert store.reading().regions("0002") == [("a.png", 4, (0.25, 1, 2, 3, 4))]
+    store.close()
+
+
+def test_a_store_that_sqlite_can_only_read_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite opens what it cannot open for writing for reading, without a word, even when the disk failed just once."""
+    path = tmp_path / "annotator.sqlite"
+    Store(path).close()
+    connect = sqlite3.connect
+
+    def reading(place: Path, **options: Any) -> sqlite3.Connection:
+        return connect(f"file:{place}?mode=ro", uri=True, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", reading)
+    with pytest.raises(SaveError, match="readonly"):
+        Store(path)
+
+
+def test_what_sqlite_says_of_one_change_is_an_error_of_ours(tmp_path: Path) -> None:
+    store = Store(tmp_path / "annotator.sqlite")
+    writer = Writer(store)
+
+    def change(tables: Tables) -> None:
+        tables.set_metadata("a", "1")
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    with pytest.raises(SaveError, match=r"annotator\.sqlite.*attempt to write a readonly database"):
+        writer.submit(change).result(30)
+    assert store.metadata("a") == ""
+    writer.close()
     store.close()

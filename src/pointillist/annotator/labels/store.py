@@ -37,15 +37,13 @@ class Store:
             # The log is flushed to the disk before an operation is acknowledged.
             self._writer.execute("PRAGMA synchronous=FULL")
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-            if version < FORMAT:
+            if version <= FORMAT:
                 with self._writer:
                     self._writer.execute("BEGIN IMMEDIATE")
-                    for command in CREATE.strip().split(";\n") if version == 0 else ():
-                        self._writer.execute(command.removesuffix(";"))
-                    if version < 2:
-                        _add_questions(self._writer)
-                    for command in CREATE_MASKS.strip().split(";\n"):
-                        self._writer.execute(command.removesuffix(";"))
+                    if version < FORMAT:
+                        _bring_up(self._writer, version)
+                    # Each time: a file that cannot be opened for writing is opened for reading alone, and nothing but
+                    # a change shows it.
                     self._writer.execute(f"PRAGMA user_version={FORMAT}")
         except sqlite3.Error as error:
             raise store_error(error, path) from error
@@ -100,6 +98,16 @@ class Store:
     def metadata(self, name: str) -> str:
         """A single value; empty where it is not known."""
         return self.reading().metadata(name)
+
+
+def _bring_up(connection: sqlite3.Connection, version: int) -> None:
+    """Lead the tables of an older format, 0 where there are none, to today's, inside a transaction."""
+    for command in CREATE.strip().split(";\n") if version == 0 else ():
+        connection.execute(command.removesuffix(";"))
+    if version < 2:
+        _add_questions(connection)
+    for command in CREATE_MASKS.strip().split(";\n"):
+        connection.execute(command.removesuffix(";"))
 
 
 def _add_questions(connection: sqlite3.Connection) -> None:

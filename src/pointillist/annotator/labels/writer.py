@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from pointillist.annotator.labels.store import Store
+from pointillist.annotator.labels.store import Store, store_error
 from pointillist.annotator.labels.tables import Tables
 from pointillist.errors import SaveError
 
@@ -70,7 +71,8 @@ class Writer:
                         # A full disk ends the whole transaction; anything else is this change's own affair.
                         if not tables.writable:
                             raise
-                        outcomes.append(partial(future.set_exception, error))
+                        told = store_error(error, self._store.path) if isinstance(error, sqlite3.Error) else error
+                        outcomes.append(partial(future.set_exception, told))
         except Exception as error:
             outcomes = [partial(future.set_exception, error) for _, future in group]
         for tell in outcomes:
