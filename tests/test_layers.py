@@ -15,7 +15,7 @@ ROOT = Path(pointillist.__file__).parent
 LAYERS = [
     {"errors", "version"},
     {"yamltext", "naming", "renaming"},
-    {"files", "schema", "registry"},
+    {"files", "schema", "registry", "connections"},
     {"classes", "archives", "locks", "sealed"},
     {"points"},
     {"pseudomask", "data"},

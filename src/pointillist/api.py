@@ -17,7 +17,7 @@ from pointillist.data.dataset import IN_MEMORY, Dataset
 from pointillist.data.images import read_image
 from pointillist.data.layouts import load_dataset
 from pointillist.errors import ConfigError, RunError
-from pointillist.files import read_text, write_text
+from pointillist.files import read_text, refuse_links, write_text
 from pointillist.inference import audit as auditing
 from pointillist.inference import evaluate as evaluation
 from pointillist.inference.audit import Audit
@@ -176,6 +176,7 @@ def _alone(train: Train) -> Train:
     def held(config: Config, dataset: Dataset, out: str | Path, **more: Any) -> RunDirectory:
         leads = is_leading(config.trainer.devices * config.trainer.nodes)
         with in_use(Path(out), "training") if leads else nullcontext():
+            refuse_links(Path(out), RunError)
             return train(config, dataset, out, **more)
 
     return cast(Train, held)

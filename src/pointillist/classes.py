@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
-from unicodedata import normalize
 
 from pointillist.errors import DatasetError, nearest
-from pointillist.naming import class_name_problem
+from pointillist.naming import class_key, class_name_problem
 
 BackgroundPolicy = Literal["points", "border", "none"]
 """How background is told from the rest.
@@ -54,11 +53,11 @@ class ClassSet:
             raise refused(found, hint="List every class, background included.")
         if count > IGNORE:
             raise refused(f"{count} classes are listed; label maps hold at most {IGNORE}.", hint="Merge or drop some.")
-        composed = [normalize("NFC", name) for name in self.names]
+        composed = [class_key(name) for name in self.names]
         for name in self.names:
             if (wrong := class_name_problem(name)) is not None:
                 raise refused(wrong, hint="Use a name of visible characters, without blanks at its ends.")
-            if composed.count(normalize("NFC", name)) > 1:
+            if composed.count(class_key(name)) > 1:
                 raise refused(f"{name!r} is listed twice.", hint="Give every class its own name.")
         if len(self.colors) != count:
             found = f"{len(self.colors)} colours for {count} classes."

@@ -241,6 +241,19 @@ def regular(path: Path, kind: type[PointillistError], *, max_bytes: int | None =
     return path
 
 
+def refuse_links(folder: Path, kind: type[PointillistError]) -> None:
+    """Refuse a folder of our own files in which there is a link: what is written there would come to lie elsewhere.
+
+    Raises:
+        kind: There is one, at any depth.
+    """
+    for home, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(home, name)
+            if path.is_symlink():
+                raise kind("is a link.", where=path, hint="Remove it, or put what it leads to in its place.")
+
+
 def read_text(path: Path, kind: type[PointillistError], *, max_bytes: int = 2**28) -> str:
     """Read UTF-8 text (with or without a byte-order mark).
 

@@ -62,7 +62,8 @@ def in_use(
     handles: list[int] = []
     try:
         with saving(marker, "Check that the folder may be written to and has space left."):
-            handles.append(os.open(marker, os.O_RDWR | os.O_CREAT, 0o644))
+            # What a link leads to is not ours to empty.
+            handles.append(os.open(marker, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644))
             if sys.platform != "win32":
                 handles.append(os.open(folder, os.O_RDONLY))
         _held.update(handles)

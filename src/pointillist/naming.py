@@ -41,6 +41,15 @@ def class_name_problem(name: str) -> str | None:
     return None
 
 
+def class_key(name: str) -> str:
+    """What tells classes apart by their names: the same letters, however Unicode writes them.
+
+    >>> class_key("cafe\u0301") == class_key("caf\u00e9")
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 def image_name_problem(name: str) -> str | None:
     """Why no label file can name an image; None where it can.
 

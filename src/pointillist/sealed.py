@@ -13,6 +13,7 @@ from typing import Any
 
 from pointillist.errors import PointillistError
 from pointillist.files import read_text, write_text
+from pointillist.schema import check_depth
 
 CHECKSUM, FORMAT_KEY, FORMAT = "checksum", "format", 1
 """Keys of such a file, and the format today; versions before 0.2 wrote neither."""
@@ -56,6 +57,7 @@ def read_sealed(path: Path, kind: type[PointillistError], hint: str, *, bare: st
     """
     try:
         content = json.loads(read_text(path, kind, max_bytes=LARGEST))
+        check_depth(content, kind, path)
     except (ValueError, RecursionError) as error:
         raise kind(f"is not valid JSON ({error}).", where=path, hint=hint) from error
     if bare and isinstance(content, list):
@@ -105,6 +107,34 @@ def read_sealed_rows(path: Path, kind: type[PointillistError]) -> list[dict[str,
             raise kind("is not what was written: something in it has changed.", where=path, line=number, hint=mend)
     names = columns[:-1] if checked else columns
     return [dict(zip(names, row, strict=False)) for row in rows]
+
+
+LARGEST_NUMBER = 1e30
+"""More is neither written nor read as a figure: nothing here draws or rounds it."""
+
+
+def read_sealed_figures(path: Path, kind: type[PointillistError]) -> list[dict[str, str]]:
+    """The same for a table whose cells are numbers or empty, with an `epoch` from 1 and `seconds` in each row.
+
+    Raises:
+        kind: Also where a cell is no number up to `LARGEST_NUMBER`.
+    """
+    rows, mend = read_sealed_rows(path, kind), "Restore the file, or remove it."
+    for number, row in enumerate(rows, start=2):
+        if missing := {"epoch", "seconds"} - row.keys():
+            raise kind("this column is missing.", where=path, field=min(missing), hint=mend)
+        for column, cell in row.items():
+            if (cell or column in ("epoch", "seconds")) and not _is_figure(cell, whole=column == "epoch"):
+                found = f"{cell!r:.40} is no number here."
+                raise kind(found, where=path, line=number, field=column, hint=mend)
+    return rows
+
+
+def _is_figure(cell: str, *, whole: bool) -> bool:
+    try:
+        return 1 <= int(cell) <= LARGEST_NUMBER if whole else abs(float(cell)) <= LARGEST_NUMBER
+    except ValueError:
+        return False
 
 
 def _of_cells(cells: Sequence[str]) -> str:

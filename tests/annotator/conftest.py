@@ -20,9 +20,9 @@ from pointillist.annotator.labels.applying import Applied
 from pointillist.annotator.labels.operations import OperationBatch
 from pointillist.annotator.session import Session
 from pointillist.annotator.web.access import Access
-from pointillist.annotator.web.protocol import Protocol
 from pointillist.annotator.web.server import make_app
 from pointillist.annotator.web.serving import listen
+from pointillist.connections import Connection
 
 HEIGHT, WIDTH = 24, 32
 
@@ -141,7 +141,7 @@ def serve() -> Iterator[Serve]:
         session = Session(open_folder(path))
         access = None if token is None else Access(token, port)
         app = make_app(session, port=port, access=access, warm=False, **options)
-        config = uvicorn.Config(app, http=Protocol, log_level="error", ws="none", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, http=Connection, log_level="error", ws="none", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

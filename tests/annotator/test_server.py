@@ -260,3 +260,15 @@ def test_bodies_nested_deeply(live: Live) -> None:
                 answer = live.client.post(path, content=body, headers={"content-type": "application/json"})
                 assert 400 <= answer.status_code < 500, (path, depth)
     assert live.client.get("/api/project").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/api/project", {"origin": "http://[::1"}),
+        ("/api/events", {"last-event-id": b"\xb2"}),
+    ],
+)
+def test_odd_headers_are_no_failure_of_the_server(live: Live, path: str, headers: dict[str, Any]) -> None:
+    with live.client.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code in (200, 403)

@@ -18,7 +18,7 @@ from pointillist.classes import ClassSet
 from pointillist.data.bands import RGB
 from pointillist.data.inputs import InputSpec, Scale
 from pointillist.errors import ConfigError, RunError
-from pointillist.inference.engines.onnx import onnx_function
+from pointillist.inference.engines.onnx import SEALED, onnx_function
 from pointillist.inference.export import export_model
 from pointillist.inference.exports import targets
 from pointillist.inference.exports.onnx import Onnx
@@ -290,6 +290,7 @@ def test_onnx_leaves_the_house(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(about["ranges"]) == [[0, 255]] * 3
     assert json.loads(about["pointillist"])["protocol"]["clicks"] > 0
     assert str(Path(__file__).parents[2]).encode() not in (tmp_path / "model.onnx").read_bytes()
+    assert len(SEALED.findall((tmp_path / "model.onnx").read_bytes())) == 1
 
 
 SCALES = {"fpn": Scale((48, 64)), "unet": Scale.of(0.5), "deeplabv3plus": Scale((48, 64)), "segformer": Scale.of(0.5)}

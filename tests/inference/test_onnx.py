@@ -15,7 +15,7 @@ from PIL import Image
 from pointillist.data.inputs import Scale
 from pointillist.errors import PointillistError, RunError
 from pointillist.inference import predictor as predictors
-from pointillist.inference.engines.onnx import METADATA, open_engine
+from pointillist.inference.engines.onnx import METADATA, SEAL, open_engine, sealed
 from pointillist.inference.predictor import Predictor
 from pointillist.training import tiling
 from tests.conftest import draw_tiny, write_tiny
@@ -96,6 +96,27 @@ def changed(folder: Path, change: Callable[[onnx.ModelProto], None]) -> Path:
     change(model)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     return folder / "model.onnx"
+
+
+def test_no_flipped_bit_goes_unseen(tmp_path: Path) -> None:
+    model = onnx.load(FILE)
+    model.metadata_props.add(key=SEAL, value="0" * 64)
+    content = sealed(model.SerializeToString())
+    file = tmp_path / "model.onnx"
+    file.write_bytes(content)
+    open_engine(file)
+    for place in (0, len(content) // 3, len(content) // 2, len(content) - 1, content.index(SEAL.encode()) + 30):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(RunError):
+            open_engine(file)
+    weights = next(one for one in model.graph.initializer if len(one.raw_data) > 1000).raw_data
+    changed = bytearray(content)
+    changed[content.index(weights) + 500] ^= 0x40
+    file.write_bytes(changed)
+    with pytest.raises(RunError, match="something in it has changed"):
+        open_engine(file)
 
 
 def external(tensor: onnx.TensorProto, place: str) -> None:

@@ -13,7 +13,7 @@ from pointillist.data.folders import LeftOut
 from pointillist.data.layouts import layouts
 from pointillist.data.listing import SplitNames, find_images, read_split, with_rest_as_train
 from pointillist.errors import DatasetError
-from pointillist.files import make_folder, read_yaml
+from pointillist.files import make_folder, read_yaml, refuse_links
 from pointillist.schema import parse
 
 OWN = ".pointillist"
@@ -44,20 +44,19 @@ class DataFolder:
 
     @cached_property
     def own(self) -> Path:
-        """The annotator's own folder, made when missing."""
+        """The annotator's own folder, made when missing; no link is in it when it is opened."""
         path = self.root / OWN
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise DatasetError(
                 "is no folder.", where=path, hint="Remove it: the annotator keeps its own files under this name."
             )
-        return make_folder(path)
+        make_folder(path)
+        refuse_links(path, DatasetError)
+        return path
 
     def below(self, *parts: str) -> Path:
         """A folder below `own`, made when missing."""
-        path = self.own.joinpath(*parts)
-        if path.is_symlink():
-            raise DatasetError("is a link.", where=path, hint="Remove it; the annotator makes a folder there.")
-        return make_folder(path)
+        return make_folder(self.own.joinpath(*parts))
 
     def learnt_from(self) -> list[str]:
         """Images that a training learns from: those of the split `train`, where the folder has splits.

@@ -95,7 +95,7 @@ def compare(
     for number, model in enumerate(result.models):
         difference = (figure(model.difference, "+"), between(model.difference_interval, "+")) if number else ("", "")
         name = f"{escape(model.name)}\n[dim]{escape(model.method)}, seed {model.seed}"
-        table.add_row(name, figure(model.miou), between(model.miou_interval), *difference)
+        table.add_row(escape(name), figure(model.miou), between(model.miou_interval), *difference)
     console.print(table)
     columns = [Column(escape(model.name), justify="right", overflow="fold") for model in result.models]
     classes = Table("IoU of class", *columns)

@@ -68,7 +68,7 @@ def evaluate(
             say(f"[yellow]note[/] no mask has '{escape(name)}': its IoU says nothing about it.")
     protocol = Table(title="protocol", title_justify="left", show_header=False, box=None)
     for key, value in protocol_rows(result.protocol):
-        protocol.add_row(f"[dim]{key}", value)
+        protocol.add_row(f"[dim]{escape(key)}", escape(value))
     console.print(protocol)
     give(result.to_json())
     if csv_file is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
 from pointillist.cli.display import give, open_console
@@ -44,7 +44,7 @@ def info(
     else:
         rows, content = _dataset(path, points, layout)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     open_console().print(table)
     give(content)
 
@@ -99,7 +99,7 @@ def _run(path: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
         "state": "finished" if finished else "unfinished",
         "epochs": len(rows),
         "last_epoch": last,
-        "dataset": asdict(record),
+        "dataset": record.model_dump(),
         "settings": config.to_dict(),
     }
     return [

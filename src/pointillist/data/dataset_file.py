@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, field_validator
@@ -23,13 +23,16 @@ FILE = "dataset.yaml"
 MaskKind = MaskEncoding | Literal["coco"]
 """How masks are stored: as files, see `MaskEncoding`, or as the objects of one COCO file that `paths.masks` names."""
 
+MaskValue = Annotated[int, Field(ge=-(2**31), lt=2**32)]
+"""What masks can hold."""
+
 
 class ClassEntry(Strict):
     """One class as `dataset.yaml` lists it; `value` is what masks have for it, where that is not its index."""
 
     name: str
     color: str | None = None
-    value: int | tuple[int, ...] | None = None
+    value: MaskValue | tuple[MaskValue, ...] | None = None
 
 
 class BackgroundEntry(Strict):
@@ -62,7 +65,7 @@ class DatasetFile(Strict):
 
     classes: tuple[ClassEntry, ...]
     background: BackgroundPolicy | BackgroundEntry = "points"
-    ignore_index: int = 255
+    ignore_index: MaskValue = 255
     ignore_colors: tuple[str, ...] = ()
     masks: MaskKind = "index"
     overlap: Overlap = "smaller"

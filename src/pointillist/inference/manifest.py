@@ -61,6 +61,8 @@ class Manifest:
             RunError: With `resume`: what is there is of another model, or has other results or settings.
             SaveError: It cannot be written.
         """
+        if self.log.is_symlink():  # it is added to, and so would be what it leads to
+            raise RunError("is a link.", where=self.log, hint="Remove it.")
         earlier = next((file for file in self._before if file.is_file()), None) if resume else None
         done = {}
         with replacing(self.log) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
@@ -91,7 +93,7 @@ class Manifest:
                         where=file,
                         hint="Give the same model and options as before, another --out, or leave --resume out.",
                     )
-                if all((self.out / entry[kind]).is_file() for kind in kinds):
+                if all((self.out / entry[kind]).is_file() for kind in kinds) and "state" in entry:
                     yield entry
 
     def note(self, entry: Entry) -> None:

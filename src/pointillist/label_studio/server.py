@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pointillist.connections import Connection
 from pointillist.errors import ConfigError, ImageError, PointillistError
 from pointillist.files import read_text
 from pointillist.inference.batch import collect_images
@@ -207,7 +208,8 @@ def serve(backend: Backend, *, host: str, port: int, password_file: Path | None,
         found = f"{host}, port {port} cannot be listened on ({error.strerror or error})."
         raise ConfigError(found, field="--port", hint="Choose another --port.") from error
     shown = f"[{host}]" if ":" in host else host
-    config = uvicorn.Config(make_app(backend, password), log_level="warning", access_log=False, ws="none")
+    app = make_app(backend, password)
+    config = uvicorn.Config(app, http=Connection, log_level="warning", access_log=False, ws="none")
     with listener:
         ready(f"http://{shown}:{listener.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listener])

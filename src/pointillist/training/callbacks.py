@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pointillist.errors import SaveError
 from pointillist.files import make_folder, replacing, write_text
-from pointillist.sealed import sealed_rows
+from pointillist.sealed import LARGEST_NUMBER, sealed_rows
 from pointillist.training.metrics_table import COLUMNS, VAL_IOU, describe, read_metrics
 from pointillist.training.run_directory import RunDirectory
 
@@ -171,7 +171,7 @@ class MetricsTable(L.Callback):
         fresh = set(measured) if _validated(trainer) else {name for name in measured if not name.startswith("val_")}
         further = sorted(name for name in fresh if name.startswith(("loss_", VAL_IOU)) and name not in COLUMNS)
         values = {name: float(measured[name]) for name in (*COLUMNS, *further) if name in fresh}
-        row.update({name: f"{value:.6g}" for name, value in values.items() if value == value})
+        row.update({name: f"{value:.6g}" for name, value in values.items() if abs(value) <= LARGEST_NUMBER})
         self._rows.append(row)
         further = sorted({name for row in self._rows for name in row} - set(COLUMNS))
         write_text(self.run.metrics_file, sealed_rows((*COLUMNS, *further), self._rows))

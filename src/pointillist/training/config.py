@@ -107,7 +107,7 @@ class TrainerSettings(Strict):
     logger: Loggers = ("tensorboard",)
     """Where curves go beside `metrics.csv`, each into the run directory: tensorboard, csv, wandb (offline), mlflow;
     several with commas between, or none."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads; None leaves the choice to torch."""
     validations: int = Field(default=5, ge=0)
     """How many times the validation split is scored over the run, where it has masks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pointillist.errors import RunError
-from pointillist.sealed import read_sealed_rows
+from pointillist.sealed import read_sealed_figures
 from pointillist.training.renamed import METRICS_RENAMED
 from pointillist.training.run_directory import RunDirectory
 
@@ -28,7 +28,7 @@ def read_metrics(run: RunDirectory) -> list[dict[str, str]]:
     Raises:
         RunError: It is damaged, or something in it has changed.
     """
-    rows = read_sealed_rows(run.metrics_file, RunError)
+    rows = read_sealed_figures(run.metrics_file, RunError)
     return [{METRICS_RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
 
 

@@ -19,11 +19,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,6 +33,7 @@ from pointillist.errors import RunError
 from pointillist.files import make_folder, read_yaml, replaced_folder, write_text
 from pointillist.locks import MARKER
 from pointillist.points.questions import inclusion_of, is_question
+from pointillist.schema import Strict, parse
 from pointillist.sealed import CHECKSUM, checksum, write_sealed
 from pointillist.training.config import RECORD_KEYS, Config, config_from
 from pointillist.training.inputs import TrainingInput
@@ -43,29 +44,25 @@ from pointillist.version import __version__
 from pointillist.yamltext import render_yaml
 
 
-@dataclass(frozen=True)
-class DataRecord:
-    """Which data a run learnt from.
-
-    Args:
-        path: Data set, absolute; `IN_MEMORY` where it has none.
-        layout: Its layout.
-        points: Label file, absolute; None when the data set has none.
-        split: Split the run learnt from.
-        images: Images it learnt from.
-        clicks: Clicks on them.
-        fingerprint: Hash over classes, image names and clicks.
-        learnt: In which bands, at what scale and in what windows, in words; "" in old runs.
-    """
+class DataRecord(Strict):
+    """Which data a run learnt from."""
 
     path: str
+    """Data set, absolute; `IN_MEMORY` where it has none."""
     layout: str
+    """Its layout."""
     points: str | None
+    """Label file, absolute; None when the data set has none."""
     split: str
-    images: int
-    clicks: int
+    """Split the run learnt from."""
+    images: int = Field(ge=0, le=10**12)
+    """Images it learnt from."""
+    clicks: int = Field(ge=0, le=10**12)
+    """Clicks on them."""
     fingerprint: str
+    """Hash over classes, image names and clicks."""
     learnt: str = ""
+    """In which bands, at what scale and in what windows, in words; "" in old runs."""
 
     @classmethod
     def of(cls, given: TrainingInput) -> DataRecord:
@@ -201,12 +198,12 @@ class RunDirectory:
             "pointillist": __version__,
             "begun": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": command,
-            "dataset": asdict(record),
+            "dataset": record.model_dump(),
         }
         described = render_yaml({**content, **config.to_dict()}, RunError, self.config_file)
         # config.yaml goes last: a directory that still has it is still known as a run.
         for entry in sorted(self.check_free(overwrite=overwrite), key=lambda path: path == self.config_file):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         make_folder(self.root)
         write_text(self.config_file, described)
         write_sealed(self.images, {"images": images})
@@ -242,11 +239,10 @@ class RunDirectory:
         """
         self.format()
         content = read_yaml(self.config_file, RunError)
-        try:
-            record = DataRecord(**content.pop("dataset"))
-        except (KeyError, TypeError) as error:
+        if not isinstance(content.get("dataset"), dict):
             found = "does not say which data it used."
-            raise RunError(found, where=self.config_file, field="dataset", hint="Train anew.") from error
+            raise RunError(found, where=self.config_file, field="dataset", hint="Train anew.")
+        record = parse(DataRecord, content.pop("dataset"), RunError, self.config_file, "dataset.")
         settings = {key: value for key, value in content.items() if key not in RECORD_KEYS}
         return config_from(settings, self.config_file), record
 

@@ -25,6 +25,10 @@ shares of those of a training from scratch."""
 
 FILES = ("model.json", "model.safetensors")
 
+MOST_MODELS = 1000
+OF_A_MODEL = {"name": str, "sha256": str, "clicks": int, "images": int, "steps": int, "begun": str}
+"""What the history says of each model."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -78,7 +82,12 @@ class Start:
         Raises:
             RunError: It is damaged.
         """
-        return replace(cls.read(run.start, network), history=read_history(run)) if run.start.is_dir() else None
+        if not run.start.is_dir():
+            return None
+        history = read_history(run)
+        if not history:
+            raise RunError("is missing.", where=run.history, hint="Restore the file, or train anew with --from.")
+        return replace(cls.read(run.start, network), history=history)
 
     def __str__(self) -> str:
         return f"model {self.history[-1]['name']}, sha256 {self.model.sha256[:12]}"
@@ -132,9 +141,16 @@ def read_history(run: RunDirectory) -> tuple[dict[str, Any], ...]:
         return ()
     mend = "Restore the file, or remove it."
     models = read_sealed(run.history, RunError, mend, bare="models").get("models")
-    if not isinstance(models, list) or not all(isinstance(one, dict) for one in models):
-        raise RunError("is no list of models.", where=run.history, field="models", hint=mend)
+    if not isinstance(models, list) or not 0 < len(models) <= MOST_MODELS or not all(map(_is_model, models)):
+        found = f"is no list of 1 to {MOST_MODELS} models with {', '.join(OF_A_MODEL)}."
+        raise RunError(found, where=run.history, field="models", hint=mend)
     return tuple(models)
+
+
+def _is_model(one: Any) -> bool:
+    return isinstance(one, dict) and all(
+        isinstance(one.get(key), kind) and not isinstance(one.get(key), bool) for key, kind in OF_A_MODEL.items()
+    )
 
 
 def _settings(config: Config | None, file: ModelFile, model: Model, *, again: bool) -> dict[str, Any]:

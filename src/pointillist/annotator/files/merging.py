@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pointillist.annotator.labels.applying import check_class_count, check_class_name, free_color
@@ -14,6 +15,7 @@ from pointillist.classes import parse_color
 from pointillist.data.dataset_file import DatasetFile
 from pointillist.errors import DatasetError
 from pointillist.files import read_yaml
+from pointillist.naming import class_key
 from pointillist.points.questions import ANSWER, QUESTION, SOURCE
 from pointillist.points.table import Point, PointTable
 from pointillist.schema import parse
@@ -30,13 +32,15 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
     """Make the changes that lead from what was written to what is found there."""
     ids, _ = class_ids(tables, found)
     tables.add_columns(found.columns)
-    live: dict[Row, list[str]] = defaultdict(list)
     names = {row.id: row.name for row in tables.classes()} | {"": ""}
+    # Other programs may write the same letters in another way.
+    here = [replace(point, label=names[ids[point.label]] if point.label else "") for point in found.rows]
+    ids = {name: given for given, name in names.items()}
+    live: dict[Row, list[str]] = defaultdict(list)
     for given, image, x, y, label, more in (*tables.all_points(), *tables.all_points(unnamed=True)):
         live[_row(image, x, y, names[label], more)].append(given)
-    after = Counter(rows_of(found.rows))
+    after = Counter(rows_of(here))
     seq = tables.seq() + 1
-    ids[""] = ""
     for mine, theirs in _same_questions(live, before, after):
         given = live[mine].pop()
         image, x, y, label, extra = theirs
@@ -48,7 +52,7 @@ def merge_points(tables: Tables, found: PointTable, before: Counter[Row], digest
         live[row] = live[row][count:]
     # A row that the store has already is no second point.
     needed = Counter({row: min(n, after[row] - len(live[row])) for row, n in (after - before).items()})
-    for number, row in enumerate(rows_of(found.rows)):
+    for number, row in enumerate(rows_of(here)):
         if needed[row] > 0:
             needed[row] -= 1
             image, x, y, label, extra = row
@@ -108,10 +112,12 @@ def _row(image: str, x: float, y: float, label: str, extra: Mapping[str, str]) -
 
 def class_ids(tables: Tables, points: Iterable[Point]) -> tuple[dict[str, str], list[str]]:
     """Ids of all classes by their names, and the names of those that these points brought."""
-    ids = {row.name: row.id for row in tables.classes()}
-    added = [label for label in dict.fromkeys(point.label for point in points) if label not in ids]
+    ids = {class_key(row.name): row.id for row in tables.classes()}
+    labels = list(dict.fromkeys(point.label for point in points))
+    added = list({class_key(label): label for label in reversed(labels) if class_key(label) not in ids}.values())[::-1]
     check_class_count(len(ids) + len(added))
-    return {**ids, **{label: _new_class(tables, label) for label in added}}, added
+    ids |= {class_key(label): _new_class(tables, label) for label in added}
+    return {label: ids[class_key(label)] for label in labels}, added
 
 
 def _new_class(tables: Tables, name: str, color: str | None = None, values: tuple[int, ...] | None = None) -> str:
@@ -145,13 +151,13 @@ def read_classes(path: Path) -> DatasetFile:
 
 def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
     """The file's owner decides on names, order, colours and background; a class that has points stays."""
-    present = {row.name: row for row in tables.classes()}
+    present = {class_key(row.name): row for row in tables.classes()}
     with_points = tables.points_by_class()
     order: list[str] = []
     for entry in settings.classes:
         values = (entry.value,) if isinstance(entry.value, int) else entry.value
-        if entry.name in present:
-            given = present[entry.name].id
+        if class_key(entry.name) in present:
+            given = present[class_key(entry.name)].id
             if entry.color is not None:
                 tables.change_class(given, color=entry.color.lower())
             tables.set_mask_values(given, values)
@@ -169,8 +175,8 @@ def merge_classes(tables: Tables, settings: DatasetFile, digest: str) -> None:
         tables.change_class(given, position=position)
     long = None if isinstance(settings.background, str) else settings.background
     policy = settings.background if isinstance(settings.background, str) else settings.background.policy
-    ids = {row.name: row.id for row in tables.classes()}
-    named = ids.get(long.class_) if long is not None and long.class_ is not None else None
+    ids = {class_key(row.name): row.id for row in tables.classes()}
+    named = ids.get(class_key(long.class_)) if long is not None and long.class_ is not None else None
     tables.set_background("" if policy == "none" or not order else named or order[0], policy)
     _took_in(tables, "classes", digest)
 

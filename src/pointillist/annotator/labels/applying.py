@@ -15,7 +15,7 @@ from pointillist.annotator.labels.rows import AUDIT, ClassRow, PointRow
 from pointillist.annotator.labels.tables import Tables
 from pointillist.classes import IGNORE, default_palette, hex_color
 from pointillist.errors import DatasetError, PointillistError, PointsError
-from pointillist.naming import class_name_problem
+from pointillist.naming import class_key, class_name_problem
 from pointillist.points.questions import ANSWER, ANSWERED_BY, COLUMNS, SECONDS
 
 PALETTE = tuple(hex_color(color) for color in default_palette(IGNORE))
@@ -175,7 +175,7 @@ class Applier:
     def _class_add(self, tables: Tables, operation: ops.ClassAdd) -> None:
         check_class_name(operation.name)
         classes = tables.classes()
-        same = next((row for row in classes if row.name == operation.name), None)
+        same = next((row for row in classes if class_key(row.name) == class_key(operation.name)), None)
         own = next((row for row in classes if row.id == tables.class_id(operation.class_)), None)
         if own is not None and own != same:
             raise DatasetError(
@@ -198,7 +198,7 @@ class Applier:
     def _rename(self, tables: Tables, operation: ops.ClassRename) -> None:
         check_class_name(operation.name)
         label = known_class(tables, operation.class_)
-        if any(row.name == operation.name and row.id != label for row in tables.classes()):
+        if any(class_key(row.name) == class_key(operation.name) and row.id != label for row in tables.classes()):
             raise DatasetError(
                 f"another class is called '{operation.name}'.", field="name", hint="Merge the two, or choose another."
             )

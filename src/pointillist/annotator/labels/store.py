@@ -51,9 +51,12 @@ class Store:
             raise SaveError(
                 f"has format {version}; this version reads up to {FORMAT}.", where=path, hint="Update pointillist."
             )
-        if not self.metadata("secret"):
-            with self.writing() as tables:
-                tables.set_metadata("secret", secrets.token_hex(32))
+        try:
+            if not self.metadata("secret"):
+                with self.writing() as tables:
+                    tables.set_metadata("secret", secrets.token_hex(32))
+        except sqlite3.Error as error:
+            raise store_error(error, path) from error
 
     def close(self) -> None:
         """Close all connections; what was acknowledged is on the disk already."""

@@ -11,7 +11,7 @@ from pointillist.annotator.model.runs import Run
 from pointillist.annotator.session import error_body
 from pointillist.errors import RunError
 from pointillist.files import read_text, read_yaml
-from pointillist.sealed import read_sealed_rows
+from pointillist.sealed import read_sealed_figures
 
 NOTE, NOTES_WITHIN = "note ", 2**14
 """How a line of the log begins that is about the labels, and in how many of its first bytes they are looked for."""
@@ -71,7 +71,7 @@ def stamp(run: Run) -> tuple[int, int] | None:
 
 def rows_of(run: Run) -> list[dict[str, str]]:
     """Lines of the run's metrics.csv; read here, because the code that writes it takes seconds to import."""
-    return read_sealed_rows(run.folder / "metrics.csv", RunError)
+    return read_sealed_figures(run.folder / "metrics.csv", RunError)
 
 
 def _notes(run: Run) -> list[str]:

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
 from pointillist.annotator.folder import DataFolder
 from pointillist.errors import RunError
 from pointillist.files import read_text
+from pointillist.schema import check_depth
 from pointillist.sealed import read_sealed, write_sealed
 
 State = Literal["starting", "running", "stopping", "done", "stopped", "failed"]
+
+Seconds = Annotated[float, AllowInfNan(False)]
 
 ENDED: tuple[State, ...] = ("done", "stopped", "failed")
 
@@ -31,13 +36,13 @@ class Run:
 
     number: int
     home: Path
-    started: float
+    started: Seconds
     class_ids: tuple[str, ...]
     class_names: tuple[str, ...]
     settings: Mapping[str, Any]
     state: State = "starting"
     error: Mapping[str, Any] | None = None
-    seconds: float | None = None
+    seconds: Seconds | None = None
     seq: int = 0
     clicks: int = 0
     base: str = ""
@@ -72,7 +77,7 @@ class Run:
         """Hash of the weights of its model, and the steps it has taken; None while it has none, or a damaged one."""
         for _ in range(3):  # the folder may be replaced this instant
             if self.model_file.is_file():
-                with suppress(RunError, ValueError, KeyError, TypeError):
+                with suppress(RunError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
                     content = json.loads(read_text(self.model_file, RunError, max_bytes=2**24))
                     return str(content["sha256"]), int(content["protocol"]["steps"])
         return None
@@ -88,6 +93,9 @@ class Run:
         write_sealed(self.home / f"{self.name}.json", content)
 
 
+RUN = TypeAdapter(Run)
+
+
 def find_runs(folder: DataFolder) -> list[Run]:
     """All runs of a folder, oldest first."""
     home = folder.below("runs")
@@ -95,9 +103,14 @@ def find_runs(folder: DataFolder) -> list[Run]:
     for path in sorted(home.glob("????.json")):
         mend = "Remove this file; the labels do not depend on it."
         content = read_sealed(path, RunError, mend)
+        check_depth(content, RunError, path)
         try:
-            listed = {key: tuple(content.get(key, ())) for key in ("class_ids", "class_names", "masks")}
-            found.append(Run(**{**content, "home": home, **listed}))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"is damaged ({error}).", where=path, hint=mend) from error
+            run = RUN.validate_python({"class_ids": (), "class_names": (), **content, "home": home})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise RunError(f"is damaged ({first['msg']}).", where=path, field=field, hint=mend) from error
+        if run.name != path.stem:
+            raise RunError(f"is not the file of number {run.number}.", where=path, field="number", hint=mend)
+        found.append(run)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from pointillist.annotator.engine.client import EngineClient
@@ -72,16 +73,12 @@ class App:
         self.advice.changed()
 
     def close(self) -> None:
-        """Stop what runs, write the label files, let go of the folder."""
-        self.learning.close()
-        self.advice.close()
-        self.queue.close()
-        self.engine.close()
-        self.trainer.close()
-        self.applying.close()
-        self.work.close()
-        self.audits.close()
-        self.session.close()
+        """Stop what runs, write the label files, let go of the folder; what fails keeps nothing else from its end."""
+        with ExitStack() as ends:  # the last of them first
+            for one in (self.session, self.audits, self.work, self.applying, self.trainer, self.engine, self.queue):
+                ends.callback(one.close)
+            ends.callback(self.advice.close)
+            ends.callback(self.learning.close)
 
     def _changed(self) -> None:
         self.following.changed()

@@ -55,7 +55,7 @@ def make(session: Session, hub: Hub) -> APIRouter:
         request: Request, after: Annotated[int | None, Query(ge=0, le=LARGEST)] = None
     ) -> StreamingResponse:
         last = request.headers.get("last-event-id", "")
-        start = int(last) if last.isdigit() and len(last) < 18 else after
+        start = int(last) if last.isascii() and last.isdigit() and len(last) < 18 else after
         address = "" if request.client is None else request.client.host
         browser = f"{address} {request.headers.get('user-agent', '')}"
         return StreamingResponse(_stream(session, hub, start, browser), media_type="text/event-stream")

@@ -13,8 +13,8 @@ import uvicorn
 from pointillist.annotator.folder import DataFolder, open_folder
 from pointillist.annotator.session import Session
 from pointillist.annotator.web.access import Access, find_token
-from pointillist.annotator.web.protocol import Protocol
 from pointillist.annotator.web.server import make_app
+from pointillist.connections import Connection
 from pointillist.errors import ConfigError, SaveError
 
 PORT = 8765
@@ -49,7 +49,7 @@ def serve(
         app = make_app(session, port=number, hosts=(host, socket.gethostname()), access=access)
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=Connection,
             log_level="warning",
             access_log=False,
             server_header=False,

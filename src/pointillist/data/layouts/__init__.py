@@ -34,7 +34,7 @@ def load_dataset(path: str | Path, *, layout: str | None = None, points: str | P
         DatasetError: There is nothing at `path`, or it is of no known layout, or does not hold together.
         PointsError: The points cannot be read or do not fit.
     """
-    with _no_garbage():
+    with _no_garbage(), _readable(Path(path)):
         dataset = open_dataset(path, layout=layout)
         label_file = dataset.points_file if points is None else Path(points)
         return dataset if label_file is None else dataset.with_points(label_file)
@@ -90,6 +90,17 @@ def _look_around(root: Path) -> str | None:
                 if kind().recognise(folder):
                     return f"Name '{folder}', which looks like the layout '{name}'."
     return None
+
+
+@contextmanager
+def _readable(root: Path) -> Iterator[None]:
+    """What the system refuses is an error of the data set: names that are too long, folders that nobody may open."""
+    try:
+        yield
+    except OSError as error:
+        found = f"could not be read ({error.strerror or error})."
+        where = root if error.filename is None else str(error.filename)
+        raise DatasetError(found, where=where, hint="Check the path and its permissions.") from error
 
 
 @contextmanager

@@ -7,6 +7,8 @@ much time and memory as it likes.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
 
 METADATA = "pointillist"
 """Key of the metadata that holds model.json."""
+
+SEAL = "pointillist_sha256"
+"""Key of the metadata that holds the SHA-256 of the file, taken while zeros stood in its place."""
+
+SEALED = re.compile(re.escape(SEAL.encode()) + rb"\x12\x40([0-9a-f]{64})")
+"""Its entry as the format writes it: the key, and then the tag and the length of the value."""
 
 LEAST = np.float32(1e-38)
 """A smaller probability has no logarithm that counts."""
@@ -95,6 +103,7 @@ def open_session(file: Path, threads: int | None = None) -> InferenceSession:
         data = file.read_bytes()
     except OSError as error:
         raise RunError(f"could not be read ({error.strerror or error}).", where=file, hint="Check the path.") from error
+    _check_seal(data, file)
     options = ort.SessionOptions()
     options.log_severity_level = 3  # what its optimiser thinks of the graph is nothing to the user
     if threads is not None:
@@ -109,6 +118,23 @@ def open_session(file: Path, threads: int | None = None) -> InferenceSession:
         raise
     except Exception as error:  # theirs are of many types
         raise _damaged(file, error) from error
+
+
+def sealed(data: bytes) -> bytes:
+    """The content of a file whose metadata has zeros under `SEAL`, with its checksum there."""
+    (found,) = SEALED.finditer(data)
+    return data[: found.start(1)] + hashlib.sha256(data).hexdigest().encode() + data[found.end(1) :]
+
+
+def _check_seal(data: bytes, file: Path) -> None:
+    """Refuse a file in which something has changed; earlier versions wrote no checksum."""
+    for found in SEALED.finditer(data):
+        digest = hashlib.sha256(memoryview(data)[: found.start(1)])
+        digest.update(b"0" * 64)
+        digest.update(memoryview(data)[found.end(1) :])
+        if digest.hexdigest().encode() != found[1]:
+            hint = "Export the model again: pointillist export --to onnx."
+            raise RunError("is not what was written: something in it has changed.", where=file, field=SEAL, hint=hint)
 
 
 def _run(session: InferenceSession, file: Path, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:

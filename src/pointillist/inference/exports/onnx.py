@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointillist.data.transforms import PADDING_VALUE
 from pointillist.errors import ConfigError, RunError
-from pointillist.inference.engines.onnx import METADATA, onnx_function
+from pointillist.inference.engines.onnx import METADATA, SEAL, onnx_function, sealed
 from pointillist.inference.exports.base import Source, Target
 from pointillist.inference.exports.parity import Parity, gate
 from pointillist.inference.exports.whole import Core, quietly, unsupported
@@ -95,7 +95,7 @@ class Onnx(Target):
 
     def write(self, source: Source, out: Path) -> Parity:
         """See `Target.write`."""
-        out.write_bytes(onnx_model(source.model, source.content).SerializeToString())
+        out.write_bytes(sealed(onnx_model(source.model, source.content).SerializeToString()))
         function = onnx_function(out)
 
         def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,6 +113,9 @@ def onnx_model(model: Model, content: dict[str, Any]) -> ModelProto:
     Args:
         model: The model.
         content: model.json, which becomes part of the metadata.
+
+    Returns:
+        The graph, with room for its checksum in the metadata, see `sealed`.
 
     Raises:
         ConfigError: onnx or onnxscript is missing.
@@ -165,7 +168,7 @@ def onnx_model(model: Model, content: dict[str, Any]) -> ModelProto:
         "no_data": "not in the graph: give such pixels the middle of the range, and ignore their labels",
     }
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in readable.items()}
-    helper.set_model_props(made, {METADATA: json.dumps(content), **texts})
+    helper.set_model_props(made, {METADATA: json.dumps(content), **texts, SEAL: "0" * 64})
     onnx.checker.check_model(made)
     return made
 

@@ -12,7 +12,7 @@ HEAD = 10.0
 """Seconds within which the head of a request is there, from its first byte or from connecting."""
 
 
-class Protocol(H11Protocol):
+class Connection(H11Protocol):
     """A connection whose next request has to begin and go on."""
 
     _late: asyncio.TimerHandle | None = None
