@@ -128,11 +128,13 @@ def sealed(data: bytes) -> bytes:
 
 def _check_seal(data: bytes, file: Path) -> None:
     """Refuse a file in which something has changed; earlier versions wrote no checksum."""
-    for found in SEALED.finditer(data):
-        digest = hashlib.sha256(memoryview(data)[: found.start(1)])
-        digest.update(b"0" * 64)
-        digest.update(memoryview(data)[found.end(1) :])
-        if digest.hexdigest().encode() != found[1]:
+    for found in re.finditer(re.escape(SEAL.encode()), data):
+        entry = SEALED.match(data, found.start())
+        digest = hashlib.sha256()
+        if entry is not None:
+            for part in (memoryview(data)[: entry.start(1)], b"0" * 64, memoryview(data)[entry.end(1) :]):
+                digest.update(part)
+        if entry is None or digest.hexdigest().encode() != entry[1]:
             hint = "Export the model again: pointillist export --to onnx."
             raise RunError("is not what was written: something in it has changed.", where=file, field=SEAL, hint=hint)
 
