@@ -17,8 +17,11 @@ Row = tuple[str, float, float, str]
 """Id of the image, x, y, id of the class."""
 
 KINDS = ("clicks", "import", "merge", "training", "edit")
-CLASS = "class-berry"
-"""All that is made beside has it in the end."""
+CLASS = "class-beside"
+"""All that is made beside has it in the end, and nothing else has."""
+
+SIZE = 8 * HEIGHT, 8 * WIDTH
+"""Of the images: two clicks of one class on one pixel would be taken in as one."""
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Beside:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._taken: set[tuple[str, int, int]] = set()
 
     def work(self, kind: str, client: httpx.Client, until: threading.Event) -> None:
         """Go on until told to stop, or until the server is gone."""
@@ -53,12 +57,21 @@ class Beside:
         except httpx.TransportError:
             return
 
-    def _rows(self, count: int, label: str = CLASS) -> set[Row]:
-        def one() -> Row:
-            x, y = self._random.uniform(0, WIDTH - 0.01), self._random.uniform(0, HEIGHT - 0.01)
-            return self._random.choice(list(self.images)), x, y, label
+    def begin(self, client: httpx.Client) -> None:
+        """Make its class."""
+        ops = [{"id": "beside-class", "kind": "class-add", "class": CLASS, "name": CLASS[6:]}]
+        assert client.post("/api/ops", json={"client": "tab-beside", "ops": ops}).status_code == 200
 
-        return {one() for _ in range(count)}
+    def _rows(self, count: int, label: str = CLASS) -> set[Row]:
+        """Places on pixels of their own."""
+        found: set[Row] = set()
+        while len(found) < count:
+            image, x, y = self._random.choice(list(self.images)), self._random.random(), self._random.random()
+            pixel = image, int(x * SIZE[1]), int(y * SIZE[0])
+            if pixel not in self._taken:
+                self._taken.add(pixel)
+                found.add((image, x * SIZE[1], y * SIZE[0], label))
+        return found
 
     def _ask(self, made: frozenset[Row]) -> None:
         self.states.append(made)

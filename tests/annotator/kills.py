@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from pointillist.points.formats.native import NativeCsv
-from tests.annotator.beside import KINDS, Beside
+from tests.annotator.beside import KINDS, SIZE, Beside
 from tests.annotator.conftest import HEIGHT, WIDTH, write_images
 from tests.annotator.processes import annotator, children
 
@@ -101,7 +101,7 @@ class Tab:
 
 
 @contextmanager
-def at_work(jobs: list[Callable[[threading.Event], None]], seconds: float) -> Iterator[None]:
+def at_work(jobs: Sequence[Callable[[threading.Event], None]], seconds: float) -> Iterator[None]:
     """Let people work; the block begins somewhere in the middle of it, and what failed is raised after it."""
     until = threading.Event()
     with ThreadPoolExecutor(max(1, len(jobs))) as pool:
@@ -126,7 +126,7 @@ def kill_server(data: Path, kills: int, seed: int) -> dict[str, Any]:
     that starts, and another program that edits `points.csv`.
 
     Args:
-        data: Its folder; gets images where it has none.
+        data: An empty folder.
         kills: How often.
         seed: Of the moments and the clicks.
 
@@ -134,20 +134,22 @@ def kill_server(data: Path, kills: int, seed: int) -> dict[str, Any]:
         Kills `tried` and `held`: whether the server had all that was acknowledged when it was started again; kills
         `beside` each kind of work. Operations of tabs that were `acknowledged`, `points_beside`, and `failures`.
     """
-    if not (data / "images").is_dir():
-        write_images(data / "images")
+    write_images(data / "images", size=SIZE)
     moments = random.Random(seed)
     with annotator(data) as server, server.client() as client:
         images = prepare(client)
         names = {entry["id"]: entry["name"] for entry in client.get("/api/images").json()["images"]}
+        beside = Beside(names, seed)
+        beside.begin(client)
         server.end()
     tabs = [Tab(f"tab-no-{number}", images, number) for number in range(3)]
-    beside = Beside(names, seed)
     failures: list[str] = []
     for number in range(kills):
         kind = KINDS[number % len(KINDS)]
         with annotator(data) as server, ExitStack() as clients:
-            jobs = [partial(tab.work, clients.enter_context(server.client())) for tab in tabs]
+            jobs: list[Callable[[threading.Event], None]] = [
+                partial(tab.work, clients.enter_context(server.client())) for tab in tabs
+            ]
             if kind == "edit":
                 beside.edit(data / "points.csv")
             elif kind != "clicks":

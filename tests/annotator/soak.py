@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from tests.annotator.beside import Beside
+from tests.annotator.beside import SIZE, Beside
 from tests.annotator.conftest import write_images
 from tests.annotator.kills import Tab, at_work, csv_rows, points_of, prepare
 from tests.annotator.processes import Annotator, annotator
@@ -69,7 +70,7 @@ def soak(data: Path, seconds: float, seed: int) -> dict[str, Any]:
     """Let eight tabs work on a server, and look at what it holds.
 
     Args:
-        data: Its folder; gets images where it has none.
+        data: An empty folder.
         seconds: How long.
         seed: Of the clicks.
 
@@ -77,8 +78,7 @@ def soak(data: Path, seconds: float, seed: int) -> dict[str, Any]:
         `operations`, `p50_ms` and `p99_ms` of the answers to a batch of 1 to 5; `begin` (after a tenth of the time),
         `end` and `most` of what it held; `failures`.
     """
-    if not (data / "images").is_dir():
-        write_images(data / "images")
+    write_images(data / "images", size=SIZE)
     failures, milliseconds, seen = [], list[float](), list[dict[str, int]]()
     with annotator(data) as server, ExitStack() as clients:
         first = clients.enter_context(server.client())
@@ -86,7 +86,10 @@ def soak(data: Path, seconds: float, seed: int) -> dict[str, Any]:
         names = {entry["id"]: entry["name"] for entry in first.get("/api/images").json()["images"]}
         tabs = [Tab(f"tab-no-{n}", images, seed + n, most=MOST_POINTS) for n in range(TABS)]
         beside = Beside(names, seed)
-        jobs = [partial(click, tab, clients.enter_context(server.client()), milliseconds) for tab in tabs]
+        beside.begin(first)
+        jobs: list[Callable[[threading.Event], None]] = [
+            partial(click, tab, clients.enter_context(server.client()), milliseconds) for tab in tabs
+        ]
         jobs.append(partial(others, beside, clients.enter_context(server.client())))
         with at_work(jobs, seconds / 10):
             ends = time.monotonic() + 0.9 * seconds

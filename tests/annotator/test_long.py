@@ -26,8 +26,8 @@ pytestmark = [
 ]
 
 
-def test_a_killed_server_loses_nothing_that_was_acknowledged(data: Path) -> None:
-    found = kill_server(data, 5, seed=11)
+def test_a_killed_server_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    found = kill_server(tmp_path, 5, seed=11)
     assert found["failures"] == []
     assert found["tried"] == 5
     assert found["acknowledged"] > 60

@@ -211,7 +211,7 @@ def test_what_files_say_is_text_on_the_page(tmp_path: Path) -> None:
 def test_a_damaged_table_of_metrics_is_one_clear_message(run: RunDirectory, data: Path, tmp_path: Path) -> None:
     copy = RunDirectory(tmp_path / "copy")
     copy.root.mkdir()
-    copy.metrics_file.write_text("epoch,loss\n1,0.5\n2,much\n")
+    copy.metrics_file.write_text("epoch,seconds,loss\n1,1,0.5\n2,2,much\n")
     arguments: dict[str, Any] = {"split": None, "evaluation": None}
     with pytest.raises(RunError, match="no number") as raised:
         write_report(copy.report, copy, Predictor(run, "cpu"), load(data), **arguments)
