@@ -129,7 +129,8 @@ def test_stopped_while_it_starts_it_continues_from_the_beginning(tmp_path: Path,
     live.client.post("/api/training/stop", json={})
     stopped = finished(live, "0001")
     assert (stopped["state"], stopped["can_continue"]) == ("stopped", True)
-    assert live.client.get("/api/project").json()["model"] is None
+    model = live.client.get("/api/project").json()["model"]
+    assert model is None or model["steps"] == 1  # the first step may be under way when it hears of it
     live.client.post("/api/training/continue", json={})
     assert finished(live, "0001")["state"] == "done"
 
