@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +236,14 @@ class TestCompletion:
         done = shell("--show-completion", kind, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
         assert done.returncode == 0
         assert "pointillist" in done.stdout
+
+
+def test_ctrl_c_ends_a_command_also_where_a_library_swallows_it() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with display.counting("predicting", 3) as done:
+        done("a")
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            done("b")
+    assert signal.getsignal(signal.SIGINT) is before

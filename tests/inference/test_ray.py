@@ -103,8 +103,8 @@ def photos(folder: Path, *further: str, number: int = 20) -> Path:
     return folder
 
 
-def predictor() -> Predictor:
-    made = Predictor(RUN, "cpu")
+def predictor(run: Path = RUN) -> Predictor:
+    made = Predictor(run, "cpu")
     made.take(scale=0.5)
     return made
 
@@ -124,24 +124,25 @@ def deadly(folder: Path) -> dict[str, dict[str, object]]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize("run", [ONNX, pytest.param(RUN, marks=pytest.mark.torture)])
 def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
-    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    run: Path, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     images = photos(tmp_path / "photos", "inner/05once.png", "warned.png")
     (images / "11broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     one, many = tmp_path / "one", tmp_path / "many"
-    predict_files(predictor(), [images], one, write=WRITE, options=deadly(tmp_path))
+    predict_files(predictor(run), [images], one, write=WRITE, options=deadly(tmp_path))
     done: list[str] = []
     monkeypatch.chdir(tmp_path)  # workers run elsewhere
     with pytest.warns(ImageWarning, match="of a test"):
         result = predict_files(
-            predictor(),
+            predictor(run),
             [Path("photos")],
             Path("many"),
             write=WRITE,
             options=deadly(tmp_path),
             on_image=done.append,
-            work=on_ray(RUN, device="cpu", address=cluster),
+            work=on_ray(run, device="cpu", address=cluster),
         )
     assert [path.name for path in (tmp_path / "marks").iterdir()] == ["05once"]
     expected, found = content(one), content(many)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event, current_thread, main_thread
+from types import FrameType
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -157,6 +160,9 @@ def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
     """How many images are done, how many a second, and the time left; gives a function to be called once per image.
 
     A bar on a terminal; elsewhere, such as in the log of a cluster, a line from time to time, on standard error.
+
+    Raises:
+        KeyboardInterrupt: From the function, too, after Ctrl-C: libraries have been seen to swallow it.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -170,11 +176,14 @@ def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
     )
     started = time.monotonic()
     done, lines = 0, Lines()
-    with Progress(*columns, console=console, transient=True, disable=OUTPUT.quiet or not console.is_terminal) as bar:
+    hidden = OUTPUT.quiet or not console.is_terminal
+    with _ctrl_c() as pressed, Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(description, total=total, speed="")
 
         def advance(_: str) -> None:
             nonlocal done
+            if pressed.is_set():
+                raise KeyboardInterrupt
             done += 1
             speed = done / max(time.monotonic() - started, 1e-9)
             bar.update(task, advance=1, speed=f"{speed:.3g} images/s")
@@ -182,6 +191,26 @@ def counting(description: str, total: int) -> Iterator[Callable[[str], None]]:
             lines.say(f"{description}: {done:,} of {total:,} images, {speed:.3g} images/s, {left} left")
 
         yield advance
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Event]:
+    """Give what is set by Ctrl-C during the block, beside what that does anyway."""
+    pressed, before = Event(), signal.getsignal(signal.SIGINT)
+
+    def press(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        if callable(before):
+            before(number, frame)
+
+    if not callable(before) or current_thread() is not main_thread():
+        yield pressed
+        return
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
