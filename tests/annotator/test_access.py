@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pointillist.annotator.web import access, hub, protocol
+from pointillist import connections
+from pointillist.annotator.web import access, hub
 from pointillist.annotator.web.access import Access, find_token, is_link
 from pointillist.errors import ConfigError
 from tests.annotator.conftest import Live, Serve
@@ -164,8 +165,8 @@ def test_the_command_shows_a_link_and_keeps_the_token_from_others(data: Path, tm
 
 
 def test_a_request_that_never_ends_its_head_is_ended(data: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert protocol.HEAD == 10
-    monkeypatch.setattr(protocol, "HEAD", 1.0)
+    assert connections.HEAD == 10
+    monkeypatch.setattr(connections, "HEAD", 1.0)
     live = serve(data)
     host = f"Host: 127.0.0.1:{live.port}\r\n".encode()
     for begun in (b"", b"GET /api/pro", b"GET /api/project HTTP/1.1\r\n" + host, b"POST /api/ops HTTP/1.1\r\nX: "):
