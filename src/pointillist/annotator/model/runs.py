@@ -14,7 +14,6 @@ from pydantic import AllowInfNan, TypeAdapter, ValidationError
 from pointillist.annotator.folder import DataFolder
 from pointillist.errors import RunError
 from pointillist.files import read_text
-from pointillist.schema import check_depth
 from pointillist.sealed import read_sealed, write_sealed
 
 State = Literal["starting", "running", "stopping", "done", "stopped", "failed"]
@@ -103,7 +102,6 @@ def find_runs(folder: DataFolder) -> list[Run]:
     for path in sorted(home.glob("????.json")):
         mend = "Remove this file; the labels do not depend on it."
         content = read_sealed(path, RunError, mend)
-        check_depth(content, RunError, path)
         try:
             run = RUN.validate_python({"class_ids": (), "class_names": (), **content, "home": home})
         except ValidationError as error:
