@@ -122,8 +122,9 @@ class Manifest:
             for name in sorted(places):
                 log.seek(places[name])
                 manifest.write(log.readline())
-        self.log.unlink()
-        (self.out / OLD_MANIFEST).unlink(missing_ok=True)
+        with saving(self.log, "It is done but for this file: --resume ends it."):
+            self.log.unlink()
+            (self.out / OLD_MANIFEST).unlink(missing_ok=True)
 
     def what(self) -> str:
         """Model, results, settings and images of a share, as text.

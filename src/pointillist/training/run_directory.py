@@ -30,7 +30,7 @@ from torch import Tensor
 from pointillist.data.dataset import IN_MEMORY, Dataset, Item
 from pointillist.data.regions import file_of
 from pointillist.errors import RunError
-from pointillist.files import make_folder, read_yaml, replaced_folder, write_text
+from pointillist.files import make_folder, read_yaml, replaced_folder, saving, write_text
 from pointillist.locks import MARKER
 from pointillist.points.questions import inclusion_of, is_question
 from pointillist.schema import Strict, parse
@@ -203,7 +203,8 @@ class RunDirectory:
         described = render_yaml({**content, **config.to_dict()}, RunError, self.config_file)
         # config.yaml goes last: a directory that still has it is still known as a run.
         for entry in sorted(self.check_free(overwrite=overwrite), key=lambda path: path == self.config_file):
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            with saving(entry, "Remove it by hand, or choose another --out."):
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         make_folder(self.root)
         write_text(self.config_file, described)
         write_sealed(self.images, {"images": images})
