@@ -51,7 +51,7 @@ def faults() -> str:
         lines += [
             "",
             f"{soak['tabs']} tabs for {soak['seconds'] / 60:.0f} minutes on one server (`make torture-soak`): "
-            f"{soak['operations']:,} operations on clicks, {soak['points_beside']:,} points taken in or merged beside. "
+            f"{soak['operations']:,} operations on clicks, label files taken in and classes merged beside. "
             f"After a tenth of the time and at the end: memory {begin['kilobytes'] // 1000} and "
             f"{end['kilobytes'] // 1000} MB, open files {begin['files']} and {end['files']}, threads "
             f"{begin['threads']} and {end['threads']}.",

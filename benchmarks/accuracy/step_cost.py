@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import platform
 import statistics
 import tempfile
 from pathlib import Path
@@ -70,7 +71,13 @@ def main() -> None:
                     one[method], images = pool.apply(step, (dataset, method))
                 print(dataset, method, one[method], flush=True)
             rounds.append(one)
-            record["datasets"][dataset] = {"images": images, "rounds": rounds, "methods": summary(rounds)}
+            about = {"processor": platform.processor() or platform.machine(), "threads": 1, "seed": 0}
+            record["datasets"][dataset] = {
+                "images": images,
+                "rounds": rounds,
+                "methods": summary(rounds),
+                "machine": about,
+            }
             arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
