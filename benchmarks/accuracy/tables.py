@@ -108,6 +108,16 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run], ans
             studies["own-scale-held-out"],
             lambda runs: variants_table(runs, OURS),
         )
+    if "own-scale-ceilings" in studies:
+        lines += section(
+            "What clicks do not say, given by an oracle",
+            studies["own-scale-ceilings"],
+            lambda runs: [
+                *variants_table([*same_seeds(main.runs, runs, (OURS, "points", "full")), *runs], OURS),
+                "",
+                thumbnails.CEILINGS,
+            ],
+        )
     lines += fixed_network_study("fixed-network-own-scale")
     lines += section("How many clicks", studies["own-scale-clicks"], lambda runs: clicks_study(runs, main.runs))
     if "own-scale-questions" in studies:
