@@ -187,6 +187,10 @@ def test_the_gallery(seen: Annotator) -> None:
     expect(names.first).to_have_text(first[-1])
     page.locator("#gallery-by").select_option("share")
     expect(page.locator("#gallery-class")).not_to_have_value("")
+    # A class that was chosen for the order alone goes with it.
+    page.locator("#gallery-by").select_option("name")
+    expect(page.locator("#gallery-class")).to_have_value("")
+    page.locator("#gallery-by").select_option("share")
     page.locator("#gallery-class").select_option(label="road")
     # What is sorted by comes first, as the end may be cut off.
     expect(page.locator(".gallery-item .facts").first).to_contain_text(re.compile(r"^road .* · unsure "))
@@ -195,7 +199,7 @@ def test_the_gallery(seen: Annotator) -> None:
     against = page.locator(".gallery-item .facts", has_text=re.compile(r"^\d+ of \d+ contradicted · unsure "))
     expect(against).not_to_have_count(0)
     page.locator("#gallery-again").dblclick()
-    expect(page.locator(".gallery-item")).to_have_count(4)
+    expect(page.locator(".gallery-item .overlay[src]")).to_have_count(4)
     # With keys alone: to the last one, and open it.
     page.locator(".gallery-list").focus()
     page.keyboard.press("End")

@@ -30,7 +30,12 @@ export class Advice {
             el("p", { class: "note", text: line.text }),
             el(
               "button",
-              { class: "quiet small", id: "advice-close", "aria-label": "Close this advice", onclick: () => this.#close(line) },
+              {
+                class: "quiet small",
+                id: "advice-close",
+                "aria-label": "Close this advice",
+                onclick: () => this.#close(line),
+              },
               icon("close"),
             ),
           ]

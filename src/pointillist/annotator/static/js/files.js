@@ -64,7 +64,8 @@ export class FilesPanel {
   draw() {
     const { cache, csv, formats, strays, images } = this.store.project;
     const notes = [];
-    if (csv.removal) notes.push(el("button", { text: "Points are missing in points.csv…", onclick: () => this.onDecide() }));
+    if (csv.removal)
+      notes.push(el("button", { text: "Points are missing in points.csv…", onclick: () => this.onDecide() }));
     else if (csv.problem) notes.push(el("p", { class: "note bad", text: `${csv.problem.found} ${csv.problem.hint}` }));
     else
       notes.push(

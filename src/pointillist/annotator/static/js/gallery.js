@@ -4,6 +4,7 @@ import { settle } from "./dialog.js";
 import { byId, counted, el, icon, oncePerFrame } from "./dom.js";
 import { NO_MODEL } from "./predictions.js";
 import { address } from "./tiles.js";
+import { Visible } from "./visible.js";
 
 /**
  * All predictions side by side: sorted by what deserves a look, only those in sight in the document.
@@ -19,8 +20,7 @@ const EXTRA = 1;
 /** Least width of an image, and what is below it, in CSS pixels. */
 const WIDTH = 200;
 const CAPTION = 48;
-/** How long the list must not move before it asks for pictures, and between two looks at what is new, in ms. */
-const REST = 90;
+/** Between two looks at what is new, in ms. */
 const AGAIN = 1500;
 
 /** What is sorted by, and how an image is looked at that was found so. @type {[string, string, Mode][]} */
@@ -34,13 +34,12 @@ const ORDERS = [
 export class Gallery {
   /** @type {Map<number, Item>} By place in the list */ #items = new Map();
   /** @type {Map<number, Promise<void>>} */ #coming = new Map();
-  /** @type {Map<number, any>} What is in the document, by place */ #shown = new Map();
   #order = "";
   #edition = 0;
   #matching = 0;
   #current = 0;
-  #scrolling = 0;
   #news = 0;
+  /** The class that was chosen for the order, and by nobody. */ #ours = "";
   #key = "";
   #status = /** @type {any} */ ({ done: 0, total: 0, failed: 0 });
   /** @type {(item: Item, mode: Mode) => void} */ onChoose = () => {};
@@ -105,7 +104,7 @@ export class Gallery {
       this.box,
     );
     this.draw = oncePerFrame(() => this.#draw());
-    this.box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.visible = new Visible(this.box, this.list, this.draw);
     new ResizeObserver(() => this.#resized()).observe(this.box);
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#pressed(event));
     store.on("predictions project", () => this.#heard());
@@ -135,10 +134,17 @@ export class Gallery {
     if (classes.some((one) => one.id === chosen)) this.label.value = chosen;
   }
 
+  /** Shares are of some class: the first, where none is chosen, and as long as shares are sorted by. */
+  #chooseClass() {
+    const share = this.by.value === "share";
+    if (this.label.value !== this.#ours) this.#ours = "";
+    if (share && !this.label.value) this.label.value = this.#ours = this.label.options[1]?.value ?? "";
+    else if (!share && this.#ours) this.label.value = this.#ours = "";
+  }
+
   /** Make the list anew, or only draw it again. @param {boolean} [anew] */
   #changed(anew = true) {
-    if (this.by.value === "share" && !this.label.value && this.label.options.length > 1)
-      this.label.value = this.label.options[1].value;
+    this.#chooseClass();
     if (!anew) {
       this.#refresh();
       return;
@@ -149,14 +155,9 @@ export class Gallery {
     this.#coming.clear();
     this.#items.clear();
     this.#current = 0;
-    this.#clear();
+    this.visible.clear();
     this.box.scrollTop = 0;
     void this.#fetch(0);
-  }
-
-  #clear() {
-    for (const node of this.#shown.values()) node.remove();
-    this.#shown.clear();
   }
 
   /** @param {number} page @param {boolean} [again] @returns {Promise<void>} */
@@ -238,8 +239,7 @@ export class Gallery {
 
   /** Ask again for what is in sight; the order stays. */
   #refresh() {
-    const places = [...this.#shown.keys()];
-    const pages = new Set(places.map((place) => Math.floor(place / PAGE)));
+    const pages = new Set(this.visible.places.map((place) => Math.floor(place / PAGE)));
     for (const page of this.#coming.keys()) if (!pages.has(page)) this.#coming.delete(page);
     for (const page of pages.size ? pages : [0]) void this.#fetch(page, true);
   }
@@ -255,18 +255,8 @@ export class Gallery {
     return { width, height: Math.round(width * 0.72) + CAPTION };
   }
 
-  #scrolled() {
-    // Pictures are asked for when the list rests: flying over 10,000 images must not ask for all of them.
-    clearTimeout(this.#scrolling);
-    this.#scrolling = window.setTimeout(() => {
-      this.#scrolling = 0;
-      this.draw();
-    }, REST);
-    this.draw();
-  }
-
   #resized() {
-    this.#clear();
+    this.visible.clear();
     this.draw();
   }
 
@@ -281,38 +271,28 @@ export class Gallery {
       this.#matching - 1,
       (Math.ceil((top + this.box.clientHeight) / height) + EXTRA) * columns - 1,
     );
-    for (const [place, node] of this.#shown) {
-      if (place >= first && place <= last) continue;
-      node.remove();
-      this.#shown.delete(place);
-    }
-    for (let place = first; place <= last; place++) this.#drawOne(place);
-    const active = this.#shown.get(this.#current);
-    if (active) this.list.setAttribute("aria-activedescendant", active.id);
-    else this.list.removeAttribute("aria-activedescendant");
+    this.visible.span(first, last, {
+      current: this.#current,
+      peek: (place) => this.#peek(place),
+      make: (place, item) => this.#make(place, item),
+      fill: (node, item) => this.#fill(node, item),
+    });
   }
 
-  /** @param {number} place */
-  #drawOne(place) {
-    const item = this.#items.get(place);
-    if (!this.#coming.has(Math.floor(place / PAGE)) && !this.#scrolling) void this.#fetch(Math.floor(place / PAGE));
-    let node = this.#shown.get(place);
-    if (node && node.dataset.id !== (item?.id ?? "")) {
-      node.remove();
-      node = undefined;
-    }
-    if (!node) {
-      node = this.#make(place, item);
-      this.#shown.set(place, node);
-      this.list.append(node);
-    }
-    node.setAttribute("aria-selected", String(place === this.#current));
-    if (!item) return;
+  /** What is at a place; it is asked for where the list rests. @param {number} place */
+  #peek(place) {
+    const page = Math.floor(place / PAGE);
+    if (this.visible.rests && !this.#coming.has(page)) void this.#fetch(page);
+    return this.#items.get(place);
+  }
+
+  /** @param {any} node @param {Item} item */
+  #fill(node, item) {
     const words = this.#words(item);
     const facts = node.querySelector(".facts");
     if (facts.textContent !== words) facts.textContent = facts.title = words;
     node.setAttribute("aria-label", `${item.name}: ${words}`);
-    if (this.#scrolling) return;
+    if (!this.visible.rests) return;
     const [image, overlay] = node.querySelectorAll("img");
     set(image, address(item.id, "thumbnail"));
     if (!item.said) return;
@@ -342,7 +322,6 @@ export class Gallery {
         class: "gallery-item",
         role: "option",
         id: `gallery-${place}`,
-        "data-id": item?.id ?? "",
         "aria-setsize": String(this.#matching),
         "aria-posinset": String(place + 1),
         "aria-label": "Loading",

@@ -1,19 +1,16 @@
 import { counted, el, oncePerFrame } from "./dom.js";
 import { address } from "./tiles.js";
+import { Visible } from "./visible.js";
 
 /**
  * @import { Catalogue } from "./catalogue.js"
  */
 
 const EXTRA = 3;
-/** How long the list must not move before it asks for pictures, in ms. */
-const REST = 90;
 
 /** The list of images: only what can be seen stands in the document. It runs down, or sideways where it is wide. */
 export class Thumbnails {
-  /** @type {Map<number, any>} Buttons by place */ #shown = new Map();
   #current = -1;
-  #scrolling = 0;
   #view = "";
   /** @type {Record<string, string>} */ #made = {};
   /** @type {(index: number) => void} */ onChoose = () => {};
@@ -28,20 +25,10 @@ export class Thumbnails {
     this.list = el("div", { class: "thumbnail-list", role: "listbox", "aria-label": "Images", tabindex: "0" });
     box.append(this.list);
     this.draw = oncePerFrame(() => this.#draw());
-    box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.visible = new Visible(box, this.list, this.draw);
     new ResizeObserver(() => this.#resized()).observe(box);
     this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
     catalogue.onChange = () => this.draw();
-  }
-
-  #scrolled() {
-    // Pictures are asked for when the list rests: flying over 20,000 images must not ask for all of them.
-    clearTimeout(this.#scrolling);
-    this.#scrolling = window.setTimeout(() => {
-      this.#scrolling = 0;
-      this.draw();
-    }, REST);
-    this.draw();
   }
 
   get #sideways() {
@@ -96,8 +83,7 @@ export class Thumbnails {
 
   #resized() {
     this.list.classList.toggle("sideways", this.#sideways);
-    for (const button of this.#shown.values()) button.remove();
-    this.#shown.clear();
+    this.visible.clear();
     this.#reveal();
     this.draw();
   }
@@ -115,36 +101,20 @@ export class Thumbnails {
       : [this.box.scrollTop, this.box.clientHeight];
     const first = Math.max(0, Math.floor(seen / this.#step) - EXTRA);
     const last = Math.min(this.catalogue.total - 1, Math.ceil((seen + room) / this.#step) + EXTRA);
-    for (const [index, node] of this.#shown) {
-      if (index >= first && index <= last) continue;
-      node.remove();
-      this.#shown.delete(index);
-    }
-    for (let index = first; index <= last; index++) this.#drawOne(index);
-    const active = this.#shown.get(this.#current);
-    if (active) this.list.setAttribute("aria-activedescendant", active.id);
-    else this.list.removeAttribute("aria-activedescendant");
+    this.visible.span(first, last, {
+      current: this.#current,
+      peek: (index) => this.catalogue.peek(index),
+      make: (index, item) => this.#make(index, item),
+      fill: (node, item) => this.#fill(node, item),
+    });
   }
 
-  /** @param {number} index */
-  #drawOne(index) {
-    const item = this.catalogue.peek(index);
-    let node = this.#shown.get(index);
-    if (node && node.dataset.id !== (item?.id ?? "")) {
-      node.remove();
-      node = undefined;
-    }
-    if (!node) {
-      node = this.#make(index, item);
-      this.#shown.set(index, node);
-      this.list.append(node);
-    }
-    if (!item) return;
-    node.setAttribute("aria-selected", String(index === this.#current));
+  /** @param {any} node @param {import("./catalogue.js").Item} item */
+  #fill(node, item) {
     node.setAttribute("aria-label", `${item.name}, ${item.points ? counted(item.points, "click") : "no clicks"}`);
     const picture = node.querySelector("img");
     const at = address(item.id, "thumbnail", { view: this.#view, made: this.#made[item.id] });
-    if (!this.#scrolling && picture.getAttribute("src") !== at) picture.src = at;
+    if (this.visible.rests && picture.getAttribute("src") !== at) picture.src = at;
     const badge = node.querySelector(".count");
     badge.textContent = item.points ? String(item.points) : "";
     badge.hidden = !item.points;
@@ -159,7 +129,6 @@ export class Thumbnails {
         class: "thumbnail",
         role: "option",
         id: `thumbnail-${index}`,
-        "data-id": item?.id ?? "",
         "aria-setsize": String(this.catalogue.total),
         "aria-posinset": String(index + 1),
         "aria-label": "Loading",

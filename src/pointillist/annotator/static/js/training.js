@@ -282,7 +282,12 @@ export class TrainingPanel {
       ...series("loss", "loss", LINES[0]),
       // Whichever parts the method's loss has; a single one would be the loss again.
       ...(parts.length > 1 ? parts : []).flatMap((/** @type {string} */ column, /** @type {number} */ index) =>
-        series(column, column.slice(5).replaceAll("_", " "), LINES[(index + 1) % LINES.length], DASHES[index % DASHES.length]),
+        series(
+          column,
+          column.slice(5).replaceAll("_", " "),
+          LINES[(index + 1) % LINES.length],
+          DASHES[index % DASHES.length],
+        ),
       ),
     ];
     const shares = [
