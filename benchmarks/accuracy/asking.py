@@ -5,14 +5,132 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from claims import Claim, claims_table, listed
 from run import RESULTS
-from runs import OURS, Run, mean_sd, names
+from runs import DATASETS, OURS, Run, Study, chosen, mean_sd, names, same_seeds
+from studies import ABSENT_SECONDS, FIRST_SECONDS, FURTHER_SECONDS, IMAGES, MASK_SECONDS, plot, variants_table
 
 POLICIES = {"random": "by chance", "uncertain": "where the model is unsure", "gain": "expected gain per second"}
+
+
+AND_TEN = f"{OURS}-clicks-and-10"
+QUESTIONS = (
+    "*questions-N*: no clicks, but N evenly drawn pixels of each image, named; *clicks-and-10*: the clicks of the "
+    "comparison with 10 questions beside. In brackets the difference to `single-stage` with the clicks of the "
+    "comparison, whose runs may be of an earlier source: what clicks alone teach is the same."
+)
+
+
+def questions_asked(run: Run) -> int:
+    """Questions on each image, as the variant says."""
+    _, _, number = run["variant"].rpartition("-")
+    return int(number) if number.isdigit() else 0
+
+
+def label_seconds(run: Run) -> float:
+    """Seconds of a person's time on an image: a question costs as much as a first click.
+
+    How many classes an image has is not known here: of its clicks, as many as there are classes count as first ones, so
+    that clicks are rather too dear.
+    """
+    if run["protocol"]["method"]["name"] == "full":
+        return MASK_SECONDS
+    asked, classes = questions_asked(run), len(run["per_class"])
+    clicks = 0.0 if "-questions-" in run["variant"] else run["protocol"]["clicks_per_image"] - asked
+    if not clicks:
+        return FIRST_SECONDS * asked
+    first = min(classes, clicks)
+    return ABSENT_SECONDS * (classes - first) + FIRST_SECONDS * (first + asked) + FURTHER_SECONDS * (clicks - first)
+
+
+def gains(main: list[Run], runs: list[Run], wanted: Callable[[Run, Run], bool]) -> dict[str, float]:
+    """By data set, points of mIoU over the clicks of the comparison: some variants, mean over seeds."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: DATASETS.index(run["dataset"])):
+        clicked = chosen(main, run["dataset"], OURS).get(run["seed"])
+        if clicked and wanted(run, clicked):
+            found[run["dataset"]].append(100 * (run["miou"] - clicked["miou"]))
+    return {dataset: statistics.mean(values) for dataset, values in found.items()}
+
+
+def a_quarter(run: Run, clicked: Run) -> bool:
+    """Whether there are questions alone, about a quarter as many as clicks."""
+    share = questions_asked(run) / clicked["protocol"]["clicks_per_image"]
+    return bool(run["variant"].startswith(f"{OURS}-questions-") and 0.2 <= share <= 0.3)
+
+
+def question_claims(study: Study, main: list[Run]) -> list[Claim]:
+    """What is wanted of questions, and what is reached."""
+    done = not study.missing()
+    quarter = gains(main, study.runs, a_quarter)
+    beside = gains(main, study.runs, lambda run, _: run["variant"] == AND_TEN)
+    shares: dict[str, float] = {}
+    for dataset in names(study.runs, "dataset", DATASETS):
+        full = chosen(main, dataset, "full")
+        cheap: dict[str, list[float]] = defaultdict(list)
+        for run in study.runs:
+            fair = run["dataset"] == dataset and run["variant"].startswith(OURS) and run["seed"] in full
+            if fair and label_seconds(run) <= 0.1005 * MASK_SECONDS:
+                cheap[run["variant"]].append(run["miou"] / full[run["seed"]]["miou"])
+        if cheap:
+            shares[dataset] = max(map(statistics.mean, cheap.values()))
+    near = sum(share >= 0.95 for share in shares.values())
+    return [
+        Claim(
+            "a quarter as many questions as clicks, minus clicks, points of mIoU",
+            "≥ 0 on each set",
+            f"{statistics.mean(quarter.values()):+.1f}" if quarter else "–",
+            listed(quarter, "+.1f"),
+            min(quarter.values()) >= 0 if done and quarter else None,
+        ),
+        Claim(
+            "clicks with 10 questions beside, minus clicks, points of mIoU",
+            "≥ +3",
+            f"{statistics.mean(beside.values()):+.1f}" if beside else "–",
+            listed(beside, "+.1f"),
+            statistics.mean(beside.values()) >= 3 if done and beside else None,
+        ),
+        Claim(
+            "questions for a tenth of a mask's price / `full`",
+            "≥ 0.95 on three sets",
+            f"on {near} of {len(shares)}" if shares else "–",
+            listed(shares),
+            near >= 3 if done else None,
+        ),
+    ]
+
+
+def questions_study(study: Study, main: list[Run]) -> list[str]:
+    """What questions teach, what is wanted of that, and mIoU against seconds of labelling."""
+    beside = same_seeds(main, study.runs, (OURS, "points", "full"))
+    lines = [*variants_table([*beside, *study.runs], OURS), "", QUESTIONS, ""]
+    lines += [*claims_table(question_claims(study, main)), ""]
+    pictures = []
+    for dataset in names(study.runs, "dataset", DATASETS):
+        cost: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for variant in names([*beside, *study.runs], "variant"):
+            group = list(chosen([*beside, *study.runs], dataset, variant).values())
+            if not group or not variant.startswith((OURS, "full")):
+                continue
+            seconds = statistics.mean(map(label_seconds, group))
+            kind = "full, masks" if variant == "full" else "questions" if "-questions-" in variant else "clicks"
+            kind = "clicks and questions" if variant == AND_TEN else kind
+            cost[kind].append((seconds, statistics.mean(run["miou"] for run in group)))
+        file = f"results-questions-{dataset}.svg"
+        plot(IMAGES / file, f"{dataset}: clicks, questions, masks", "seconds of labelling per image", cost, log=True)
+        pictures.append(f"![{dataset}: mIoU against label cost](images/{file})")
+    return [
+        *lines,
+        " ".join(pictures),
+        "",
+        "Clicks are priced as in the study of clicks, with as many classes on an image as it can have; a question "
+        f"costs as much as a first click ({FIRST_SECONDS:g} s).",
+    ]
 
 
 def heights(curves: list[dict[str, Any]]) -> dict[str, dict[int, float]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import thumbnails
-from asking import answered_clicks_study, strategies_study, where_next_study
+from asking import answered_clicks_study, questions_study, strategies_study, where_next_study
 from claims import Claim, claims, claims_table, not_reached
 from comparison import (
     counts,
@@ -62,11 +62,6 @@ STEP = (
 STEPS = (
     "On training images held out, `val` unopened. The lengths of the comparison are those from which on doubling gains "
     "`full` less than 2 points."
-)
-QUESTIONS = (
-    "*questions-N*: no clicks, but N evenly drawn pixels of each image, named; *clicks-and-10*: the clicks of the "
-    "comparison with 10 questions beside. In brackets the difference to `single-stage` with the clicks of the "
-    "comparison, whose runs may be of an earlier source: what clicks alone teach is the same."
 )
 BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
@@ -124,11 +119,7 @@ def page(studies: dict[str, Study], found: list[Claim], external: list[Run], ans
         lines += section(
             "Questions, and questions beside clicks",
             studies["own-scale-questions"],
-            lambda runs: [
-                *variants_table([*same_seeds(main.runs, runs, (OURS, "points", "full")), *runs], OURS),
-                "",
-                QUESTIONS,
-            ],
+            lambda _: questions_study(studies["own-scale-questions"], main.runs),
         )
     lines += [*strategies_study(), *where_next_study()]
     lines += answered_clicks_study(list(answered)) if answered else []

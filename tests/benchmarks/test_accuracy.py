@@ -419,3 +419,30 @@ def test_what_an_answered_audit_wins_back() -> None:
     scores = {"single-stage": 0.6, "single-stage-noisy": 0.5, "single-stage-answered": 0.575}
     rows = answered_clicks_study([result("peanut", variant, 0, miou) for variant, miou in scores.items()])
     assert "| peanut | 0.600 | 0.500 | 0.575 | 75 % |" in rows
+
+
+def test_questions_are_held_against_clicks_and_masks() -> None:
+    from asking import label_seconds, question_claims
+    from runs import Study
+
+    def run(variant: str, miou: float, clicks: float) -> dict[str, Any]:
+        found = result("peanut", variant, 0, miou)
+        name = "full" if variant == "full" else "single-stage"
+        return {**found, "protocol": {**found["protocol"], "clicks_per_image": clicks, "method": {"name": name}}}
+
+    main = [run("single-stage", 0.7, 20.0), run("full", 0.8, 0.0)]
+    mious = {"questions-5": 0.71, "questions-10": 0.77, "questions-20": 0.79, "clicks-and-10": 0.74}
+    runs = [run(f"single-stage-{name}", miou, 30.0) for name, miou in mious.items()]
+    # Two classes: two first clicks, 18 further ones, and 10 questions at the price of a first click each.
+    assert label_seconds(main[0]) == pytest.approx(2 * 2.4 + 18 * 0.9)
+    assert label_seconds(runs[3]) == pytest.approx(label_seconds(main[0]) + 24)
+    assert label_seconds(runs[1]) == pytest.approx(24)
+    methods = [one["variant"] for one in runs]
+    study = Study({"name": "q", "seeds": [0], "methods": methods, "datasets": {"peanut": {}}}, runs)
+    quarter, beside, tenth = question_claims(study, main)
+    assert (quarter.reached, quarter.held) == ("+1.0", True)
+    assert (beside.reached, beside.held) == ("+4.0", True)
+    # 10 questions are a tenth of a mask, 20 are not.
+    assert (tenth.reached, tenth.by_set, tenth.held) == ("on 1 of 1", "peanut 0.96", False)
+    missing = Study({**study.benchmark, "seeds": [0, 1]}, runs)
+    assert [claim.held for claim in question_claims(missing, main)] == [None] * 3
