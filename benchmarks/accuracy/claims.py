@@ -156,7 +156,7 @@ def pseudo_labels(main: Study, key: str, wanted: float) -> Claim:
         return claim
     mean = statistics.mean(values.values())
     held = None if main.missing((OURS,)) else mean >= wanted
-    digits = 3 if (round(mean, 3) >= wanted) == (mean >= wanted) else 4  # what is missed by a hair shall not read as met
+    digits = 3 if (round(mean, 3) >= wanted) == (mean >= wanted) else 4  # 0.7999 shall not read as 0.800
     return replace(claim, reached=f"{mean:.{digits}f}", by_set=listed(values), held=held)
 
 
