@@ -61,18 +61,20 @@ def short_table(runs: list[Run]) -> list[str]:
     ]
     for dataset in names(runs, "dataset", DATASETS):
         groups = {name: chosen(runs, dataset, name) for name in METHODS}
-        means = {
-            name: statistics.mean(run["miou"] for run in group.values()) for name, group in groups.items() if group
+        ours = groups[OURS]
+        leads = {
+            name: statistics.mean(100 * (ours[s]["miou"] - group[s]["miou"]) for s in group.keys() & ours.keys())
+            for name, group in groups.items()
+            if name not in (OURS, "points", "full") and group.keys() & ours.keys()
         }
-        best = max(means.keys() - {OURS, "points", "full"}, key=lambda name: means[name], default=None)
+        best = min(leads, key=leads.__getitem__, default=None)
         share = [100 * ratio for ratio in shares_of_full(runs, dataset, OURS)]
-        ours = list(groups[OURS].values())
         cells = [
             dataset,
-            f"{statistics.mean(run['protocol']['clicks_per_image'] for run in ours):.1f}" if ours else "–",
+            f"{statistics.mean(run['protocol']['clicks_per_image'] for run in ours.values()):.1f}" if ours else "–",
             score_of(groups["points"]),
-            "–" if best is None else f"{score_of(groups[best])} `{best}`",
-            f"**{score_of(groups[OURS])}**",
+            "–" if best is None else f"{score_of(groups[best])} `{best}` ({leads[best]:+.1f})",
+            f"**{score_of(ours)}**",
             score_of(groups["full"]),
             mean_sd(share, 1) if share else "–",
         ]

@@ -41,8 +41,9 @@ COLUMNS = (
 )
 SHORT = (
     "mIoU on images that were not learnt from: mean ± sd over seeds, one seed where there is no ±. *best "
-    "baseline*: the best of the other methods that learn from the same clicks and have been run on the set, "
-    "`points` apart. All methods, protocol, precision, cost and intervals: [docs/results.md](docs/results.md); "
+    "baseline*: of the other methods that learn from the same clicks, `points` apart, the one that comes nearest; in "
+    "brackets the points by which `single-stage` leads on the seeds that both have. All methods, protocol, precision, "
+    "cost and intervals: [docs/results.md](docs/results.md); "
     "what was aimed at, and what of it is reached so far: [what must hold](docs/results.md#what-must-hold)."
 )
 INTERVALS = (

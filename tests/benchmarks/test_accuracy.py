@@ -308,7 +308,7 @@ def test_the_short_table_has_the_bounds_and_the_best_baseline_of_each_set() -> N
     rows = short_table([*runs, result("peanut", "points", 0, 0.2)])
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
     assert [row[0] for row in cells] == ["camvid", "peanut"]
-    assert cells[0][2:] == ["0.300", "0.350 `gated-crf`", "**0.400**", "0.500", "80.0"]
+    assert cells[0][2:] == ["0.300", "0.350 `gated-crf` (+5.0)", "**0.400**", "0.500", "80.0"]
     assert cells[1][1:] == ["–", "0.200", "–", "**–**", "–", "–"]
 
 
