@@ -100,7 +100,8 @@ def run_one(benchmark: dict[str, Any], dataset: str, variant: str, seed: int, fo
         from ceilings import use_oracle
 
         use_oracle(chosen["oracle"])
-    data, points_source = open_data(entry, chosen.get("points", {}), seed, folder)
+    part = {"every": chosen["every"]} if "every" in chosen else {}
+    data, points_source = open_data({**entry, **part}, chosen.get("points", {}), seed, folder)
     settings = {
         **benchmark["settings"],
         **entry.get("settings", {}),

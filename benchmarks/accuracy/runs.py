@@ -21,7 +21,7 @@ Run = dict[str, Any]
 OURS = "single-stage"
 METHODS = (OURS, "points", "refine-only", "gated-crf", "tree-energy", "agmm", "forest", "dmpls", "full")
 DATASETS = ("idd_lite", "cityscapes_256", "camvid", "camvid_held_out", "dubai_aerial", "terraces", "peanut", "soybean")
-TOGETHER = ("own-scale", "own-scale-ablation", "own-scale-ceilings", "own-scale-clicks", "own-scale-noisy")
+TOGETHER = tuple(f"own-scale{study}" for study in ("", "-ablation", "-ceilings", "-clicks", "-images", "-noisy"))
 """Studies whose runs stand in one table with those of the first, and so must come from one source."""
 
 

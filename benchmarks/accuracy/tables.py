@@ -1,4 +1,6 @@
-"""Build docs/results.md with its plots, docs/results-thumbnails.md and the README's results, from the runs' JSON files.
+"""Build docs/results.md with its plots, docs/results-thumbnails.md, and tables in README and docs/how-many-clicks.md.
+
+From the runs' JSON files:
 
 python benchmarks/accuracy/tables.py
 """
@@ -9,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import guide
 import thumbnails
 from asking import answered_clicks_study, questions_study, strategies_study, where_next_study
 from claims import Claim, claims, claims_table, not_reached
@@ -64,7 +67,6 @@ STEPS = (
     "On training images held out, `val` unopened. The lengths of the comparison are those from which on doubling gains "
     "`full` less than 2 points."
 )
-BEGIN, END = "<!-- results: begin (made by benchmarks/accuracy/tables.py) -->", "<!-- results: end -->"
 
 
 def section(title: str, study: Study, body: Callable[[list[Run]], list[str]]) -> list[str]:
@@ -143,7 +145,7 @@ def readme(main: Study, found: list[Claim], small: list[Run]) -> list[str]:
     there = {(run["dataset"], run["variant"]) for run in main.runs}
     if all((dataset, method) in there for dataset in main.datasets for method in (OURS, "points", "full")):
         status = [] if not main.missing() else [main.status, ""]
-        return [*status, *short_table(main.runs), "", SHORT, "", not_reached(found), ""]
+        return [*status, *short_table(main.runs), "", SHORT, "", not_reached(found)]
     return [
         "**Figures of a benchmark that is retired** ([why](docs/results-thumbnails.md)): images of 160 pixels, on "
         f"which methods cannot be told apart. Of the one that takes its place: {main.status}",
@@ -151,7 +153,6 @@ def readme(main: Study, found: list[Claim], small: list[Run]) -> list[str]:
         *short_table(small),
         "",
         SHORT,
-        "",
     ]
 
 
@@ -165,10 +166,16 @@ def main() -> None:
     text = "\n".join(page(studies, found, external, results.get("answered-clicks", [])))
     (ROOT / "docs" / "results.md").write_text(text, encoding="utf-8")
     (ROOT / "docs" / "results-thumbnails.md").write_text("\n".join(thumbnails.page(results)), encoding="utf-8")
-    file = ROOT / "README.md"
-    before, rest = file.read_text(encoding="utf-8").split(BEGIN)
-    short = readme(studies["own-scale"], found, results["cpu-small"])
-    file.write_text(before + BEGIN + "\n" + "\n".join(short) + END + rest.split(END)[1], encoding="utf-8")
+    fill(ROOT / "README.md", "results", readme(studies["own-scale"], found, results["cpu-small"]))
+    for name, lines in guide.tables(studies["own-scale"], studies["own-scale-images"]).items():
+        fill(ROOT / "docs" / "how-many-clicks.md", name, lines)
+
+
+def fill(file: Path, name: str, lines: list[str]) -> None:
+    """Put lines between two marks of a page."""
+    begin, end = f"<!-- {name}: begin (made by benchmarks/accuracy/tables.py) -->", f"<!-- {name}: end -->"
+    before, rest = file.read_text(encoding="utf-8").split(begin)
+    file.write_text("\n".join([before + begin, *lines, end]) + rest.split(end)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

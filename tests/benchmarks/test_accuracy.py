@@ -413,6 +413,34 @@ def test_strategies_of_asking_are_against_even_questions(tmp_path: Path) -> None
     assert "| peanut | 0.300 ± 0.000 | 0.400 ± 0.000 | 0.430 ± 0.014 (+3.0) | 2 |" in strategies_study(tmp_path)
 
 
+def test_the_guide_says_what_fewer_images_teach_and_how_sure_an_audit_is(tmp_path: Path) -> None:
+    from guide import clicked_table, images_table, sure_table
+
+    main = [result("peanut", "single-stage", 0, 0.6), result("peanut", "full", 0, 0.8)]
+    assert clicked_table(main)[2:] == ["| peanut | 2 | 300 | 3.0 | 0.5 | 0.600 | 75.0 |"]
+    few = result("peanut", "single-stage-every-4", 0, 0.56)
+    few["protocol"] = {**few["protocol"], "images": 75}
+    assert images_table(main, [few])[2:] == ["| peanut | 75 | 0.560 | 70.0 |", "| peanut | 300 | 0.600 | 75.0 |"]
+    assert images_table(main, []) == []
+    widths = {"accuracy": 0.1, "miou": 0.2, "iou 0": 0.3, "iou 1": 0.04, "area 0": 0.1, "area 1": 0.1}
+    figures = {name: {"width": width, "truth": 0.25} for name, width in widths.items()} | {"area 1": {"truth": 0.75}}
+    one = {"dataset": "peanut", "questions": 200, "images": 60, "classes": ["weed", "soil"], "figures": figures}
+    record = {"these": [{**one, "strategy": "even"}, {**one, "strategy": "mixed"}]}
+    (tmp_path / "audit-coverage.json").write_text(json.dumps(record))
+    row = "| peanut | 200 | 60 | ±5 | ±10 | ±2 (soil, 75 % of the area) | ±15 (weed, 25 % of the area) |"
+    assert sure_table(tmp_path)[2:] == [row]
+
+
+def test_the_tables_of_a_page_are_put_between_its_marks(tmp_path: Path) -> None:
+    from tables import fill
+
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- t: begin (made by benchmarks/accuracy/tables.py) -->\nold\n<!-- t: end -->\nb\n")
+    fill(page, "t", ["new", "rows"])
+    fill(page, "t", ["new", "rows"])
+    assert page.read_text().splitlines()[2:] == ["new", "rows", "<!-- t: end -->", "b"]
+
+
 def test_what_an_answered_audit_wins_back() -> None:
     from asking import answered_clicks_study
 
