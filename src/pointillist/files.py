@@ -70,6 +70,11 @@ def _beside(path: Path) -> AbstractContextManager[Path]:
     return folder_for_now(path.parent, f".{path.name[:80]}.")
 
 
+def left_by_writing(path: Path, entry: Path) -> bool:
+    """Whether an entry of the same folder is what a process that was stopped while it wrote `path` has left."""
+    return entry.name.startswith(f".{path.name[:80]}.") and entry.is_dir()
+
+
 def _state(path: Path) -> tuple[int, int, int] | None:
     """What tells one file, or one state of it, from another."""
     with suppress(OSError):

@@ -257,6 +257,19 @@ class TestRefusals:
             fit(tiny_config(), load_dataset(tiny_data), tmp_path / "photos", overwrite=True)
         assert (tmp_path / "photos" / "precious.txt").read_text() == "x"
 
+    def test_a_run_that_was_stopped_before_it_had_settings_begins_anew(self, tiny_data: Path, tmp_path: Path) -> None:
+        left = tmp_path / "run" / ".config.yaml.x1y2z3_4" / "config.yaml"
+        left.parent.mkdir(parents=True)
+        left.write_text("half")
+        (tmp_path / "run" / "precious.txt").write_text("x")
+        with pytest.raises(RunError, match="is no run"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+        assert left.read_text() == "half"
+        (tmp_path / "run" / "precious.txt").unlink()
+        run = fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+        assert run.config_file.is_file()
+        assert not left.parent.exists()
+
     def test_resuming_with_other_clicks_or_settings(self, tiny_data: Path, tmp_path: Path) -> None:
         fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
         with pytest.raises(RunError, match=r"differ from the run's: trainer\.seed"):
@@ -327,6 +340,22 @@ class TestFailingSaves:
         monkeypatch.setattr(L.Trainer, "save_checkpoint", lambda *_, **__: None)
         with pytest.raises(SaveError, match="came out empty"):
             fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+
+    def test_weights_that_cannot_be_written(
+        self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = Path.write_bytes
+
+        def full(path: Path, content: bytes) -> int:
+            if path.name == "model.safetensors":
+                raise OSError(28, "No space left on device")
+            return original(path, content)
+
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(SaveError, match="No space left"):
+            fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run")
+        monkeypatch.undo()
+        assert fit(tiny_config(), load_dataset(tiny_data), tmp_path / "run", resume=True).model.is_dir()
 
     def test_a_full_disk_keeps_the_checkpoint_before(
         self, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pointillist.data.dataset import IN_MEMORY, Dataset, Item
 from pointillist.data.regions import file_of
 from pointillist.errors import RunError
-from pointillist.files import make_folder, read_yaml, replaced_folder, saving, write_text
+from pointillist.files import left_by_writing, make_folder, read_yaml, replaced_folder, saving, write_text
 from pointillist.locks import MARKER
 from pointillist.points.questions import inclusion_of, is_question
 from pointillist.schema import Strict, parse
@@ -177,7 +177,8 @@ class RunDirectory:
         """
         entries = set(self.root.iterdir()) - {self.data, self.root / MARKER} if self.root.is_dir() else set()
         if self.root.exists() and (not self.root.is_dir() or entries):
-            if not self.config_file.is_file():
+            ours = bool(entries) and all(left_by_writing(self.config_file, entry) for entry in entries)
+            if not self.config_file.is_file() and not ours:
                 raise RunError("exists and is no run.", where=self.root, hint="Choose another --out.")
             # A run that stopped before its first checkpoint has nothing to lose.
             if not overwrite and (self.checkpoint.exists() or self.model.exists()):
@@ -270,7 +271,7 @@ class RunDirectory:
         }
         with replaced_folder(self.model) as folder:
             weights = folder / "model.safetensors"
-            save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, weights)
+            weights.write_bytes(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
             # safetensors notices a truncated file, but not a flipped bit.
             content["sha256"] = sha256(weights)
             content[CHECKSUM] = checksum(content)
