@@ -40,7 +40,7 @@ def label_seconds(run: Run) -> float:
     """
     if run["protocol"]["method"]["name"] == "full":
         return MASK_SECONDS
-    asked, classes = questions_asked(run), len(run["per_class"])
+    asked, classes = questions_asked(run), len(run.get("confusion_classes", run["per_class"]))
     clicks = 0.0 if "-questions-" in run["variant"] else run["protocol"]["clicks_per_image"] - asked
     if not clicks:
         return FIRST_SECONDS * asked

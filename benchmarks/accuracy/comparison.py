@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
-from paired import bracketed, difference
+from paired import Difference, bracketed, difference
 from runs import DATASETS, METHODS, OURS, Run, chosen, mean_sd, names, percent
 
 VOC = "voc587"
@@ -31,8 +32,8 @@ def shares_of_full(runs: list[Run], dataset: str, method: str) -> list[float]:
 def main_table(runs: list[Run]) -> list[str]:
     """One row per data set and method."""
     lines = [
-        "| data set | method | clicks per image | mIoU | % of full | precision | coverage | CPU-s per step |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| data set | method | clicks per image | mIoU | % of full | precision | coverage |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for dataset in names(runs, "dataset", DATASETS):
         for method in names([run for run in runs if run["dataset"] == dataset], "variant", METHODS):
@@ -43,11 +44,10 @@ def main_table(runs: list[Run]) -> list[str]:
                 dataset,
                 f"**`{method}`**" if method == OURS else f"`{method}`",
                 "masks" if method == "full" else f"{clicks:.1f}",
-                mean_sd([run["miou"] for run in group.values()]),
+                score_of(group),
                 mean_sd(share, 1) if share and method != "full" else "–",
                 percent(class_mean(run, "precision") for run in group.values()),
                 percent(class_mean(run, "coverage") for run in group.values()),
-                step_seconds(list(group.values())),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -63,17 +63,17 @@ def short_table(runs: list[Run]) -> list[str]:
         groups = {name: chosen(runs, dataset, name) for name in METHODS}
         ours = groups[OURS]
         leads = {
-            name: statistics.mean(100 * (ours[s]["miou"] - group[s]["miou"]) for s in group.keys() & ours.keys())
-            for name, group in groups.items()
-            if name not in (OURS, "points", "full") and group.keys() & ours.keys()
+            name: lead
+            for name in METHODS
+            if name not in (OURS, "points", "full") and (lead := difference(runs, {dataset: name}))
         }
-        best = min(leads, key=leads.__getitem__, default=None)
+        best = min(leads, key=lambda name: leads[name].mean, default=None)
         share = [100 * ratio for ratio in shares_of_full(runs, dataset, OURS)]
         cells = [
             dataset,
             f"{statistics.mean(run['protocol']['clicks_per_image'] for run in ours.values()):.1f}" if ours else "–",
             score_of(groups["points"]),
-            "–" if best is None else f"{score_of(groups[best])} `{best}` ({leads[best]:+.1f})",
+            "–" if best is None else f"{score_of(groups[best])} `{best}` ({lead_of(leads[best], len(ours))})",
             f"**{score_of(ours)}**",
             score_of(groups["full"]),
             mean_sd(share, 1) if share else "–",
@@ -82,16 +82,22 @@ def short_table(runs: list[Run]) -> list[str]:
     return lines
 
 
+def lead_of(lead: Difference, seeds: int) -> str:
+    """A lead, and over how many seeds where our method has more."""
+    return f"{lead.mean:+.1f}" if lead.pairs == seeds else f"{lead.mean:+.1f} on {lead.pairs} of {seeds} seeds"
+
+
 def score_of(group: dict[int, Run]) -> str:
-    """mIoU of the seeds of a method; a dash where there is none."""
-    return mean_sd([run["miou"] for run in group.values()]) if group else "–"
+    """mIoU of the seeds of a method, marked where one of them predicts a single class; a dash where there is none."""
+    if not group:
+        return "–"
+    return mean_sd([run["miou"] for run in group.values()]) + " †" * any(map(one_class, group.values()))
 
 
-def step_seconds(runs: list[Run]) -> str:
-    """Mean processor time of a step; of the whole training for a method without steps."""
-    if any(run["cpu_seconds_per_step"] is None for run in runs):
-        return f"{statistics.mean(run['cpu_seconds'] for run in runs):.0f} in all"
-    return f"{statistics.mean(run['cpu_seconds_per_step'] for run in runs):.3f}"
+def one_class(run: Run) -> bool:
+    """Whether nearly every pixel is predicted as the same class: a training that collapsed."""
+    predicted = [sum(column) for column in zip(*run.get("confusion", []), strict=True)]
+    return bool(predicted) and max(predicted) > 0.995 * sum(predicted)
 
 
 def other_classes(runs: list[Run]) -> list[str]:
@@ -121,19 +127,20 @@ def other_classes(runs: list[Run]) -> list[str]:
 
 
 def differences_table(runs: list[Run], datasets: list[str]) -> list[str]:
-    """`single-stage` minus each other method: over all data sets with both intervals, and on each over images."""
+    """`single-stage` minus each other method: mean over its data sets with both intervals, and on each over images."""
     lines = [
-        "| against | all sets | over sets × seeds | over images | pairs | " + " | ".join(datasets) + " |",
+        "| against | mean | over sets | over images | pairs | " + " | ".join(datasets) + " |",
         "|---|---:|---:|---:|---:|" + "---:|" * len(datasets),
     ]
     for other in names(runs, "variant", METHODS):
-        whole = difference(runs, other, datasets)
+        whole = difference(runs, dict.fromkeys(datasets, other))
         if other == OURS or whole is None:
             continue
-        cells = [f"{whole.mean:+.1f}", bracketed(whole.over_seeds), bracketed(whole.over_images), str(whole.pairs)]
+        cells = [f"{whole.mean:+.1f}", bracketed(whole.over_sets), bracketed(whole.over_images), str(whole.pairs)]
         for dataset in datasets:
-            one = difference(runs, other, [dataset])
-            cells.append(f"{one.mean:+.1f} {bracketed(one.over_images)}".removesuffix(" –") if one else "–")
+            one = difference(runs, {dataset: other})
+            mark = " †" * any(map(one_class, chosen(runs, dataset, other).values()))
+            cells.append(f"{one.mean:+.1f} {bracketed(one.over_images)}".removesuffix(" –") + mark if one else "–")
         lines.append(f"| `{other}` | " + " | ".join(cells) + " |")
     return lines
 
@@ -152,28 +159,27 @@ def external_table(runs: list[Run], external: list[Run]) -> list[str]:
     return lines
 
 
-def step_ratios(runs: list[Run], method: str, key: str) -> dict[str, float]:
-    """Time of a method's step against that of `points`, by data set: mean over seeds."""
-    found = {}
-    for dataset in names(runs, "dataset", DATASETS):
-        ours, points = chosen(runs, dataset, method), chosen(runs, dataset, "points")
-        ratios = [ours[seed][key] / points[seed][key] for seed in ours if seed in points and ours[seed][key]]
-        if ratios:
-            found[dataset] = statistics.mean(ratios)
-    return found
+def step_cost_table(costs: dict[str, Any]) -> list[str]:
+    """Times the processor time of a step of `points`, by method and data set: median of the rounds."""
+    datasets = costs["datasets"]
+    sizes = [f"{name}, {one['images']:,} images, {len(one['rounds'])} rounds" for name, one in datasets.items()]
+    lines = ["| | " + " | ".join(sizes) + " |", "|---|" + "---:|" * len(sizes)]
+    for method in dict.fromkeys(method for one in datasets.values() for method in one["methods"]):
+        found = [one["methods"].get(method) for one in datasets.values()]
+        cells = ["–" if one is None else f"{one['against_points']:.2f} ×" for one in found]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return lines
 
 
-def step_times(runs: list[Run], key: str) -> list[str]:
+def step_times(runs: list[Run]) -> list[str]:
     """Milliseconds of a step by method and data set."""
     datasets = names(runs, "dataset", DATASETS)
-    lines = ["| | " + " | ".join(datasets) + " | against `points` |", "|---|" + "---:|" * (len(datasets) + 1)]
-    for method in names([run for run in runs if run[key]], "variant", METHODS):
-        cells = []
-        for dataset in datasets:
-            known = [run[key] for run in chosen(runs, dataset, method).values() if run[key]]
-            cells.append(f"{statistics.mean(known):.0f} ms" if known else "–")
-        ratios = step_ratios(runs, method, key)
-        cells.append(f"{statistics.mean(ratios.values()):.2f} ×" if ratios else "–")
+    lines = ["| | " + " | ".join(datasets) + " |", "|---|" + "---:|" * len(datasets)]
+    for method in names(runs, "variant", METHODS):
+        known = [list(chosen(runs, dataset, method).values()) for dataset in datasets]
+        cells = [
+            f"{statistics.mean(run['step_milliseconds'] for run in each):.0f} ms" if each else "–" for each in known
+        ]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return lines
 

@@ -56,8 +56,8 @@ def sure_table(results: Path = RESULTS) -> list[str]:
     """Half the mean width of the intervals of 95 % of an audit, in points: even questions."""
     record = json.loads((results / "audit-coverage.json").read_text(encoding="utf-8"))
     lines = [
-        "| data set | questions | images | accuracy | mIoU | IoU of the largest class | IoU of the smallest |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| data set | questions | images | accuracy | mIoU | two models: mIoU | IoU, largest class | IoU, smallest |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for one in record["these"]:
         if one["strategy"] != "even":
@@ -65,7 +65,7 @@ def sure_table(results: Path = RESULTS) -> list[str]:
         figures = one["figures"]
         areas = [figures[f"area {number}"]["truth"] for number in range(len(one["classes"]))]
         cells = [one["dataset"], f"{one['questions']:,}", f"{one['images']:,}"]
-        cells += [half(figures["accuracy"]), half(figures["miou"])]
+        cells += [half(figures[name]) for name in ("accuracy", "miou", "difference of miou")]
         for area in (max(areas), min(areas)):
             number = areas.index(area)
             cells.append(f"{half(figures[f'iou {number}'])} ({one['classes'][number]}, {100 * area:.0f} % of the area)")

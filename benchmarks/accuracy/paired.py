@@ -1,7 +1,8 @@
 """`single-stage` against another method, paired by data set and seed, with two kinds of 95 % intervals.
 
-Student's t over data sets × seeds says how far the difference would move with other sets and seeds of the same kind;
-the bootstrap over images (Efron 1979), how far with other images of the same sets.
+Student's t over data sets says how far the difference would move with other sets of the same kind; on one set it is
+over seeds. Seeds of one set are alike, so they are averaged first: as cases of their own they would count a set three
+times. The bootstrap over images (Efron 1979) says how far it would move with other images of the same sets.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -30,21 +31,21 @@ class Difference:
     """`single-stage` minus another method, in points (hundredths) of mIoU.
 
     Args:
-        mean: Over all pairs.
+        mean: Over the sets, of the means over their pairs.
         pairs: How many.
-        over_seeds: Student's t over the pairs; None for one.
+        over_sets: Student's t over the sets, or over the pairs of a single one; None where there is one of them.
         over_images: Bootstrap; None where runs kept no counts by image.
     """
 
     mean: float
     pairs: int
-    over_seeds: Interval | None
+    over_sets: Interval | None
     over_images: Interval | None
 
     @property
     def narrower(self) -> Interval | None:
         """The narrower of the two intervals, which excuses less."""
-        known = [each for each in (self.over_seeds, self.over_images) if each is not None]
+        known = [each for each in (self.over_sets, self.over_images) if each is not None]
         return min(known, key=lambda each: each[1] - each[0], default=None)
 
 
@@ -53,26 +54,25 @@ def bracketed(interval: Interval | None, form: str = "+.1f") -> str:
     return "–" if interval is None else f"[{interval[0]:{form}}, {interval[1]:{form}}]"
 
 
-def pairs(runs: list[Run], other: str, datasets: Iterable[str]) -> list[tuple[Run, Run]]:
-    """Runs of `single-stage` with those of another method that share data set and seed."""
-    found = []
-    for dataset in datasets:
-        ours, theirs = chosen(runs, dataset, OURS), chosen(runs, dataset, other)
-        found += [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
-    return found
+def pairs(runs: list[Run], dataset: str, other: str) -> list[tuple[Run, Run]]:
+    """Runs of `single-stage` on a data set with those of another method that have the same seed."""
+    ours, theirs = chosen(runs, dataset, OURS), chosen(runs, dataset, other)
+    return [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
 
 
-def difference(runs: list[Run], other: str, datasets: Iterable[str]) -> Difference | None:
-    """The paired difference over some data sets; None where there is no pair.
+def difference(runs: list[Run], others: Mapping[str, str]) -> Difference | None:
+    """The paired difference to another method on each of some data sets; None where there is no pair.
 
     Raises:
         SystemExit: Two runs were scored on other masks.
     """
-    paired = pairs(runs, other, datasets)
+    paired = [found for dataset, other in others.items() if (found := pairs(runs, dataset, other))]
     if not paired:
         return None
-    values = [100 * (ours["miou"] - theirs["miou"]) for ours, theirs in paired]
-    return Difference(statistics.mean(values), len(values), student(values), over_images(paired))
+    values = [[100 * (ours["miou"] - theirs["miou"]) for ours, theirs in each] for each in paired]
+    means = [statistics.mean(each) for each in values]
+    spread = student(means if len(means) > 1 else values[0])
+    return Difference(statistics.mean(means), sum(map(len, values)), spread, over_images(paired))
 
 
 def student(values: list[float]) -> Interval | None:
@@ -84,18 +84,19 @@ def student(values: list[float]) -> Interval | None:
     return mean - half, mean + half
 
 
-def over_images(paired: list[tuple[Run, Run]]) -> Interval | None:
-    """95 % interval of the mean difference when the images of each data set are drawn anew.
+def over_images(paired: list[list[tuple[Run, Run]]]) -> Interval | None:
+    """95 % interval of the mean difference when the images of each data set are drawn anew; pairs by data set.
 
     Both runs of a pair, and all seeds of a data set, see the same draws.
     """
     drawn = []
-    for ours, theirs in paired:
-        if not ours.get("per_image") or not theirs.get("per_image"):
-            return None
-        if [real for _, real, _ in ours["per_image"]] != [real for _, real, _ in theirs["per_image"]]:
-            raise SystemExit(f"{ours['dataset']}: {OURS} and {theirs['variant']} were scored on other masks.")
-        drawn.append(100 * (resampled(ours) - resampled(theirs)))
+    for each in paired:
+        for ours, theirs in each:
+            if not ours.get("per_image") or not theirs.get("per_image"):
+                return None
+            if [real for _, real, _ in ours["per_image"]] != [real for _, real, _ in theirs["per_image"]]:
+                raise SystemExit(f"{ours['dataset']}: {OURS} and {theirs['variant']} were scored on other masks.")
+        drawn.append(np.mean([100 * (resampled(ours) - resampled(theirs)) for ours, theirs in each], axis=0))
     low, high = np.nanquantile(np.mean(drawn, axis=0), (0.025, 0.975)).tolist()
     return low, high
 

@@ -65,7 +65,7 @@ def page(results: dict[str, list[Run]]) -> list[str]:
     sections: list[tuple[str, str, Callable[[list[Run]], list[str]]]] = [
         ("The comparison", "cpu-small", lambda runs: [*main_table(runs), *other_classes(runs)]),
         ("`single-stage` minus each other", "cpu-small", lambda runs: differences_table(runs, list(DATASETS))),
-        ("What a step costs", "step-time", lambda runs: step_times(runs, "step_milliseconds")),
+        ("What a step costs", "step-time", step_times),
         ("Ablation: parts of `single-stage` left out or replaced", "ablation", beside((OURS,), ABLATION)),
         ("Twice the steps", "longer", twice),
         (
