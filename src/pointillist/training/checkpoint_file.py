@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,9 +78,10 @@ def read_checkpoint(path: Path, belongs: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         RunError: See `verify`.
     """
+    state = io.BytesIO(verify(path, belongs))
     try:
-        content = torch.load(io.BytesIO(verify(path, belongs)), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, EOFError, AttributeError) as error:
+        content = torch.load(state, map_location="cpu", weights_only=True)
+    except Exception as error:  # its reader of pickles raises errors of every type
         found = f"holds no state of a training ({str(error).partition('.')[0]})."
         raise RunError(found, where=path, hint=f"To go on without it, {_ANEW}.") from error
     if not isinstance(content, dict):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import inspect
 import math
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -187,7 +185,9 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
         # Classifier weights of an image-level network have no place in an encoder.
         own = set(encoder.state_dict())
         encoder.load_state_dict({k: v for k, v in state.items() if k in own or not k.startswith(("fc.", "head."))})
-    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # torch's reader of pickles raises errors of every type
         raise ConfigError(
             f"weights cannot be loaded: {_first_line(error)}",
             where=path,
