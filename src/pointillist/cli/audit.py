@@ -55,7 +55,8 @@ def audit(
 ) -> None:
     """Ask about pixels of images that a model has not learnt from; your answers say how good it is. No mask is needed.
 
-    The first call writes the questions. Answer them in the column 'class', and give the same command again.
+    The first call writes the questions. Answer them in the column 'class', then give the command again without
+    options.
 
     Example: **pointillist audit runs/berries berries --questions 200**
     """

@@ -54,13 +54,16 @@ def open_engine(file: Path, device: str = "auto", *, threads: int | None = None)
         hint = "Leave --device out, or predict with the run directory."
         raise ConfigError(f"an ONNX file is run on the CPU, not on {device!r}.", field="--device", hint=hint)
     session = open_session(file, threads)
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA)
-    if text is None:
-        hint = "Give a file that 'pointillist export --to onnx' made."
-        raise RunError("is no model of this program: it says nothing about classes and bands.", where=file, hint=hint)
-    saved, content = read_model_file(text, file)
-    spec, classes = saved.spec(), saved.class_set(file)
-    _check_shapes(session, file, len(spec.bands), len(classes))
+    try:  # names and metadata are decoded only when they are asked for
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA)
+        if text is None:
+            found = "is no model of this program: it says nothing about classes and bands."
+            raise RunError(found, where=file, hint="Give a file that 'pointillist export --to onnx' made.")
+        saved, content = read_model_file(text, file)
+        spec, classes = saved.spec(), saved.class_set(file)
+        _check_shapes(session, file, len(spec.bands), len(classes))
+    except UnicodeDecodeError as error:
+        raise _damaged(file, error) from error
     # The network's own range: black is 0, white is 1.
     unit = np.repeat(np.array([[0.0], [1.0]], np.float32), len(spec.bands), axis=1)
 
