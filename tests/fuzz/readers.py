@@ -114,9 +114,10 @@ def pictures(kind: str, **options: Any) -> Callable[[Path], list[bytes]]:
 
 
 def picture(path: Path) -> None:
-    for read in (image_size, image_kind, read_pixels):
+    for read in (image_size, image_kind):
         with suppress(PointillistError):
             read(path)
+    read_pixels(path)
 
 
 def dataset_seeds(folder: Path) -> list[bytes]:
