@@ -63,7 +63,7 @@ def faults() -> str:
             "",
             f"Fuzzing (`make torture-fuzz`): {fuzz['total']['executions']:,} files, made from whole ones, for "
             f"{len(minutes)} readers, {min(minutes):.0f} to {max(minutes):.0f} minutes each; "
-            f"{fuzz['total']['crashes']} were neither read nor refused (mended, and kept in `tests/fuzz/crashes`).",
+            f"{fuzz['total']['crashes']} were neither read nor refused (mended, and a test keeps one of each kind).",
         ]
     return "\n".join([*lines, "", ""])
 
